@@ -1,0 +1,157 @@
+"""### Retrain a DVC pipeline every day, from its pinned release
+
+When the day's data has landed in S3, the pinned release runs `dvc repro` in a workspace of its own, its outputs are pushed
+and proven stored, MLflow records them, drift is checked, and the model is promoted if it is better. Slack hears only what a
+person must act on. Git is never written to. One DAG a file in `dags/pipelines/`.
+
+| Task | Does | Safe to clear? |
+| --- | --- | --- |
+| `wait_for_partition` | waits, deferred, for `dt=<partition>/_SUCCESS` | yes |
+| `resolve_run` | fixes release, commit and raw objects of this run | yes; it takes the pin and the data of *now* |
+| `reproduce` | fresh workspace, the release's own environment, `dvc repro` | yes; finished stages come from the cache |
+| `push` | `dvc push`, then proves every object on the remote | yes; Airflow clears `reproduce` with it |
+| `record_run` | MLflow run and model version, then the ledger entry | yes; found again by run key, never twice |
+| `check_drift` | reads the drift report, tells Slack if it matters | yes; one message a run key |
+| `promote` | challenger against champion, moves the alias or says why not | yes |
+| `remove_workspace` | removes this run's workspaces | yes |
+
+**Backfill**: from the UI or `airflow backfill create`, with `release` to rerun with an older one; it runs beside the daily run,
+never promotes, and is quiet about drift.
+
+**Triage**: DATA - see the sentence, tell the data's owner, clear `wait_for_partition` when mended. RELEASE - `make rollback`,
+clear `resolve_run`. INFRA - clear the failed task once S3, MLflow or the disk is back. CODE - `make rollback`, tell the release's author.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task
+from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
+
+from retrain import partition, release, steps
+from retrain.deployment import Deployment, load
+from retrain.errors import ConfigurationError, FinalError
+from retrain.notify import FailureNotice
+from retrain.sensors import PartitionSensor
+
+PIPELINES = Path(__file__).parent / "pipelines"
+PARTITION = "{{ partition_of(params, dag_run) }}"
+RELEASE = "{{ params.release or '' }}"
+PARAMS = {
+    "partition": Param(
+        None,
+        type=["null", "string"],
+        pattern=partition.PATTERN,
+        format="date",
+        description="YYYY-MM-DD; empty: the data interval's day",
+    ),
+    "release": Param(
+        None, type=["null", "string"], pattern=release.PATTERN, description="vX.Y.Z; empty: the pinned release"
+    ),
+}
+
+
+def pipeline_dag(deployment: Deployment) -> DAG:
+    """The daily run of one deployed pipeline."""
+    with DAG(
+        deployment.pipeline,
+        description=deployment.description,
+        doc_md=__doc__,
+        # Spelled out: a bare cron string has no data interval in Airflow 3.
+        schedule=CronDataIntervalTimetable(deployment.schedule.cron, timezone=deployment.schedule.timezone),
+        start_date=datetime.combine(deployment.schedule.start_date, time.min, tzinfo=UTC),
+        catchup=False,
+        params=PARAMS,
+        user_defined_macros={"partition_of": partition.of_template},
+        tags=["retrain", *deployment.tags],
+        default_args={
+            "owner": deployment.owner,
+            "retries": 2,
+            "retry_delay": timedelta(minutes=1),
+            "retry_exponential_backoff": True,
+            "retry_policy": ExceptionRetryPolicy([RetryRule(FinalError, RetryAction.FAIL)]),
+            "on_failure_callback": FailureNotice(deployment),
+        },
+    ) as dag:
+        landed = PartitionSensor(
+            task_id="wait_for_partition",
+            bucket_key=f"{deployment.raw.url}/dt={PARTITION}/{deployment.raw.marker}",
+            aws_conn_id=deployment.aws_conn_id,
+            poke_interval=deployment.raw.poke_seconds,
+            timeout=deployment.raw.late_after_hours * 3600,
+            deferrable=True,
+            doc_md="Waits for the marker that a landing ends with. Late: ask the data's owner.",
+        )
+
+        @task(doc_md="Fixes what this run is a function of. Clear it to take a corrected partition or another pin.")
+        def resolve_run(day: str, tag: str, run_id: str, run_type: str) -> dict[str, Any]:
+            return steps.resolve_run(deployment, day, tag or None, run_id, run_type)
+
+        @task(doc_md="`dvc repro` of the run's commit. The day's `dvc.lock`, metrics and model come from here.")
+        def reproduce(run: dict[str, Any]) -> dict[str, Any]:
+            return steps.reproduce(deployment, run)
+
+        @task(doc_md="Green means: every object that dvc.lock names is on the remote, with the right content.")
+        def push(reproduced: dict[str, Any]) -> dict[str, Any]:
+            return steps.push(deployment, reproduced)
+
+        @task(doc_md="MLflow run, model version and ledger entry of this run key.")
+        def record_run(run: dict[str, Any], reproduced: dict[str, Any], pushed: dict[str, Any]) -> dict[str, Any]:
+            return steps.record_run(deployment, run, reproduced, pushed)
+
+        @task(doc_md="The day against the same weekdays of the four weeks before.")
+        def check_drift(
+            run: dict[str, Any], reproduced: dict[str, Any], recorded: dict[str, Any], log_url: str
+        ) -> dict[str, Any]:
+            return steps.check_drift(deployment, run, reproduced, recorded, log_url)
+
+        @task(doc_md="The champion is what consumers load; only something better takes its place.")
+        def promote(run: dict[str, Any], reproduced: dict[str, Any], recorded: dict[str, Any]) -> dict[str, Any]:
+            return steps.promote(deployment, run, reproduced, recorded)
+
+        @task(doc_md="Removes this run's workspaces, however it ended.")
+        def remove_workspace(run_id: str) -> list[str]:
+            return steps.remove_workspace(deployment, run_id)
+
+        run = resolve_run(PARTITION, RELEASE, "{{ run_id }}", "{{ dag_run.run_type }}")
+        reproduced = reproduce(run)
+        recorded = record_run(run, reproduced, push(reproduced))
+        checked, promoted = (
+            check_drift(run, reproduced, recorded, "{{ ti.log_url }}"),
+            promote(run, reproduced, recorded),
+        )
+        landed >> run
+        [checked, promoted] >> remove_workspace("{{ run_id }}").as_teardown(setups=reproduced)
+    return dag
+
+
+def broken_dag(pipeline: str, error: ConfigurationError) -> DAG:
+    """In place of a pipeline whose file is broken: it says so in the UI and fails each day, the others run."""
+    with DAG(
+        pipeline,
+        schedule="@daily",
+        start_date=datetime(2018, 1, 1, tzinfo=UTC),
+        catchup=False,
+        tags=["retrain", "broken"],
+        doc_md=f"**Broken:** {error}",
+    ) as dag:
+
+        @task(retries=0)
+        def read_configuration() -> None:
+            load(PIPELINES / f"{pipeline}.yaml")
+            raise ConfigurationError(
+                f"{pipeline}.yaml was broken when this DAG was read and is not any more. Clear this task."
+            ) from error
+
+        read_configuration()
+    return dag
+
+
+for file in sorted(PIPELINES.glob("*.yaml")):
+    try:
+        globals()[file.stem] = pipeline_dag(load(file))
+    except ConfigurationError as error:
+        globals()[file.stem] = broken_dag(file.stem, error)

@@ -1,0 +1,173 @@
+"""Slack's limits on a message, with Slack's own names for their violation.
+
+Limits: https://docs.slack.dev/reference/block-kit/blocks and https://docs.slack.dev/reference/methods/chat.postMessage
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_LONGEST_TEXT = 40_000
+_MOST_BLOCKS = 50
+_MOST_ATTACHMENTS = 100
+_LONGEST_TEXT_OBJECT = 3_000
+_LONGEST_FIELD = 2_000
+_LONGEST_HEADER = 150
+_LONGEST_BUTTON = 75
+_LONGEST_URL = 3_000
+_LONGEST_ALT_TEXT = 2_000
+_LONGEST_BLOCK_ID = 255
+_MOST_FIELDS = 10
+_MOST_CONTEXT_ELEMENTS = 10
+_MOST_ACTIONS = 25
+
+
+class SlackError(Exception):
+    """A refusal in Slack's words: `code` goes into the answer's `error`, `messages` into its metadata."""
+
+    def __init__(self, code: str, messages: list[str] | None = None) -> None:
+        super().__init__(code, *(messages or []))
+        self.code = code
+        self.messages = messages or []
+
+
+@dataclass
+class _Faults:
+    """Collects what is wrong with a list of blocks, each with a pointer to the place."""
+
+    found: list[str] = field(default_factory=list)
+
+    def add(self, problem: str, pointer: str) -> None:
+        self.found.append(f"[ERROR] {problem} [json-pointer:{pointer}]")
+
+    def length(self, value: object, longest: int, pointer: str) -> None:
+        if not isinstance(value, str) or not value:
+            self.add("must be more than 0 characters", pointer)
+        elif len(value) > longest:
+            self.add(f"must be less than {longest + 1} characters", pointer)
+
+    def text_object(self, value: object, longest: int, pointer: str, kinds: tuple[str, ...] = ()) -> None:
+        if not isinstance(value, Mapping):
+            self.add("must provide an object", pointer)
+            return
+        if value.get("type") not in (kinds or ("mrkdwn", "plain_text")):
+            self.add(f"unsupported type: {value.get('type')}", f"{pointer}/type")
+        self.length(value.get("text"), longest, f"{pointer}/text")
+
+    def count(self, value: object, most: int, pointer: str) -> list[Any]:
+        if not isinstance(value, list) or not value:
+            self.add("must provide an array with at least 1 item", pointer)
+            return []
+        if len(value) > most:
+            self.add(f"no more than {most} items allowed", pointer)
+        return value
+
+
+def check_message(text: str, blocks: Any, attachments: Any, metadata: Any) -> None:
+    """Raise SlackError if Slack would not take a message with these parts."""
+    if not (text or blocks or attachments):
+        raise SlackError("no_text")
+    if len(text) > _LONGEST_TEXT:
+        raise SlackError("msg_too_long")
+    if blocks is not None:
+        check_blocks(blocks)
+    if attachments is not None:
+        if not isinstance(attachments, list) or not all(isinstance(item, Mapping) for item in attachments):
+            raise SlackError("invalid_attachments")
+        if len(attachments) > _MOST_ATTACHMENTS:
+            raise SlackError("too_many_attachments")
+        for position, attachment in enumerate(attachments):
+            if attachment.get("blocks"):
+                check_blocks(attachment["blocks"], f"/attachments/{position}/blocks")
+    if metadata is not None and not (
+        isinstance(metadata, Mapping)
+        and isinstance(metadata.get("event_type"), str)
+        and isinstance(metadata.get("event_payload"), Mapping)
+    ):
+        raise SlackError("invalid_metadata_format")
+
+
+def check_blocks(blocks: Any, pointer: str = "/blocks") -> None:
+    """Raise SlackError("invalid_blocks") naming each block that breaks a limit."""
+    if not isinstance(blocks, list):
+        raise SlackError("invalid_blocks_format")
+    faults = _Faults()
+    if len(blocks) > _MOST_BLOCKS:
+        faults.add(f"no more than {_MOST_BLOCKS} items allowed", pointer)
+    for position, block in enumerate(blocks):
+        if isinstance(block, Mapping):
+            _check_block(block, f"{pointer}/{position}", faults)
+        else:
+            faults.add("must provide an object", f"{pointer}/{position}")
+    ids = [block["block_id"] for block in blocks if isinstance(block, Mapping) and block.get("block_id")]
+    if len(set(map(str, ids))) < len(ids):
+        faults.add("block_id must be unique", pointer)
+    if faults.found:
+        raise SlackError("invalid_blocks", faults.found)
+
+
+def _check_block(block: Mapping[str, Any], pointer: str, faults: _Faults) -> None:
+    if "block_id" in block:
+        faults.length(block["block_id"], _LONGEST_BLOCK_ID, f"{pointer}/block_id")
+    match block.get("type"):
+        case "header":
+            faults.text_object(block.get("text"), _LONGEST_HEADER, f"{pointer}/text", ("plain_text",))
+        case "section":
+            _check_section(block, pointer, faults)
+        case "context":
+            elements = faults.count(block.get("elements"), _MOST_CONTEXT_ELEMENTS, f"{pointer}/elements")
+            for position, element in enumerate(elements):
+                if isinstance(element, Mapping) and element.get("type") == "image":
+                    _check_image(element, f"{pointer}/elements/{position}", faults)
+                else:
+                    faults.text_object(element, _LONGEST_TEXT_OBJECT, f"{pointer}/elements/{position}")
+        case "image":
+            _check_image(block, pointer, faults)
+            if "title" in block:
+                faults.text_object(block["title"], _LONGEST_ALT_TEXT, f"{pointer}/title", ("plain_text",))
+        case "actions":
+            elements = faults.count(block.get("elements"), _MOST_ACTIONS, f"{pointer}/elements")
+            for position, element in enumerate(elements):
+                _check_element(element, f"{pointer}/elements/{position}", faults)
+        case "rich_text":
+            if not isinstance(block.get("elements"), list):
+                faults.add("must provide an array", f"{pointer}/elements")
+        case "divider":
+            pass
+        case other:
+            faults.add(f"unsupported type: {other}", f"{pointer}/type")
+
+
+def _check_section(block: Mapping[str, Any], pointer: str, faults: _Faults) -> None:
+    if "text" not in block and "fields" not in block:
+        faults.add("missing required field: text or fields", pointer)
+    if "text" in block:
+        faults.text_object(block["text"], _LONGEST_TEXT_OBJECT, f"{pointer}/text")
+    if "fields" in block:
+        for position, item in enumerate(faults.count(block["fields"], _MOST_FIELDS, f"{pointer}/fields")):
+            faults.text_object(item, _LONGEST_FIELD, f"{pointer}/fields/{position}")
+    if "accessory" in block:
+        _check_element(block["accessory"], f"{pointer}/accessory", faults)
+
+
+def _check_element(element: Any, pointer: str, faults: _Faults) -> None:
+    kind = element.get("type") if isinstance(element, Mapping) else None
+    if kind == "button":
+        faults.text_object(element.get("text"), _LONGEST_BUTTON, f"{pointer}/text", ("plain_text",))
+        if "url" in element:
+            faults.length(element["url"], _LONGEST_URL, f"{pointer}/url")
+    elif kind == "image":
+        _check_image(element, pointer, faults)
+    else:
+        faults.add(f"unsupported type: {kind}", f"{pointer}/type")
+
+
+def _check_image(image: Mapping[str, Any], pointer: str, faults: _Faults) -> None:
+    faults.length(image.get("alt_text"), _LONGEST_ALT_TEXT, f"{pointer}/alt_text")
+    if "slack_file" in image:
+        if not isinstance(image["slack_file"], Mapping) or not ({"id", "url"} & set(image["slack_file"])):
+            faults.add("must provide an id or a url", f"{pointer}/slack_file")
+    else:
+        faults.length(image.get("image_url"), _LONGEST_URL, f"{pointer}/image_url")

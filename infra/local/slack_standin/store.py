@@ -1,0 +1,130 @@
+"""What the stand-in keeps: channels, messages, files and the log of requests, in SQLite, so that restarts lose nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+_SCHEMA = """
+create table if not exists channels (id text primary key, name text not null unique, created integer not null);
+create table if not exists messages (
+    channel text not null, ts text not null, thread_ts text, body text not null, primary key (channel, ts)
+);
+create table if not exists files (id text primary key, body text not null);
+create table if not exists requests (number integer primary key, at real not null, method text not null, body text not null,
+    answer text not null);
+create table if not exists revision (number integer not null);
+insert into revision select 0 where not exists (select 1 from revision);
+"""
+_REQUESTS_KEPT = 5_000
+
+Message = dict[str, Any]
+
+
+class Store:
+    """The workspace of the stand-in. One user: the event loop of the server's single process."""
+
+    def __init__(self, folder: Path, channels: Sequence[str]) -> None:
+        self.files_folder = folder / "files"
+        self.files_folder.mkdir(parents=True, exist_ok=True)
+        self._connection = sqlite3.connect(folder / "slack.db", isolation_level=None)
+        self._connection.execute("pragma journal_mode=wal")
+        self._connection.executescript(_SCHEMA)
+        for name in channels:
+            self._connection.execute(
+                "insert or ignore into channels values (?, ?, ?)", (channel_id(name), name, int(time.time()))
+            )
+
+    def channels(self) -> list[tuple[str, str, int]]:
+        """List (id, name, time of creation) of the channels, by name."""
+        return self._connection.execute("select id, name, created from channels order by name").fetchall()
+
+    def next_ts(self) -> str:
+        """Give a new message time: seconds with six decimals, later than any before it."""
+        newest = self._connection.execute("select max(ts) from messages").fetchone()[0]
+        now = time.time_ns() // 1000
+        if newest:
+            seconds, _, fraction = newest.partition(".")
+            now = max(now, int(seconds) * 1_000_000 + int(fraction) + 1)
+        return f"{now // 1_000_000}.{now % 1_000_000:06d}"
+
+    def save_message(self, channel: str, message: Message) -> None:
+        """Add a message, or replace the one of the same time."""
+        self._connection.execute(
+            "insert or replace into messages values (?, ?, ?, ?)",
+            (channel, message["ts"], message.get("thread_ts"), json.dumps(message)),
+        )
+        self._changed()
+
+    def message(self, channel: str, ts: str) -> Message | None:
+        """Give the message of a channel at a time."""
+        row = self._connection.execute(
+            "select body from messages where channel = ? and ts = ?", (channel, ts)
+        ).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def delete_message(self, channel: str, ts: str) -> None:
+        """Remove a message; its replies stay, as in Slack."""
+        self._connection.execute("delete from messages where channel = ? and ts = ?", (channel, ts))
+        self._changed()
+
+    def messages(self, channel: str) -> list[Message]:
+        """List the messages of a channel and their replies, oldest first; a thread's root carries its reply count."""
+        rows = self._connection.execute("select body from messages where channel = ? order by ts", (channel,))
+        messages: list[Message] = [json.loads(body) for (body,) in rows]
+        replies: dict[str, list[str]] = {}
+        for message in messages:
+            if is_reply(message):
+                replies.setdefault(message["thread_ts"], []).append(message["ts"])
+        for message in messages:
+            times = replies.get(message["ts"])
+            if times:
+                message |= {"thread_ts": message["ts"], "reply_count": len(times), "latest_reply": times[-1]}
+        return messages
+
+    def save_file(self, file: dict[str, Any]) -> None:
+        """Add what is known of a file, or replace it."""
+        self._connection.execute("insert or replace into files values (?, ?)", (file["id"], json.dumps(file)))
+        self._changed()
+
+    def file(self, file_id: str) -> dict[str, Any] | None:
+        """Give what is known of a file; its content is in `files_folder` under its id."""
+        row = self._connection.execute("select body from files where id = ?", (file_id,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def log_request(self, method: str, body: object, answer: str) -> None:
+        """Record a call of the API; the token is no part of `body`."""
+        cursor = self._connection.execute(
+            "insert into requests (at, method, body, answer) values (?, ?, ?, ?)",
+            (time.time(), method, json.dumps(body, default=str), answer),
+        )
+        self._connection.execute(
+            "delete from requests where number <= ?", ((cursor.lastrowid or 0) - _REQUESTS_KEPT,)
+        )
+
+    def requests(self) -> list[dict[str, Any]]:
+        """List the recorded calls, oldest first."""
+        rows = self._connection.execute("select at, method, body, answer from requests order by number")
+        return [{"at": at, "method": method, "body": json.loads(body), "answer": answer} for at, method, body, answer in rows]
+
+    def revision(self) -> int:
+        """Give a number that grows with every change that a reader would see."""
+        return int(self._connection.execute("select number from revision").fetchone()[0])
+
+    def _changed(self) -> None:
+        self._connection.execute("update revision set number = number + 1")
+
+
+def channel_id(name: str) -> str:
+    """Give a channel's id: like Slack's in form, the same for the same name."""
+    return f"C{hashlib.sha256(name.encode()).hexdigest()[:10].upper()}"
+
+
+def is_reply(message: Message) -> bool:
+    """Tell a reply from a message of the channel and from a thread's root."""
+    return bool(message.get("thread_ts")) and message["thread_ts"] != message["ts"]

@@ -1,0 +1,326 @@
+"""The local stack: `stack.py up | down | status | run COMMAND…`.
+
+up      starts Airflow, MLflow, S3 and the Slack stand-in on the loopback interface, waits until they are well
+down    stops them, and whatever they started; the data stays
+status  shows every process; exit code 0 only if all are well
+run     runs a command with the variables of stack.env, for example `run airflow dags list`
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from buckets import apply_buckets
+from health import Health, check_health
+from origin import OriginError, publish_checkout
+from processes import end_processes, marked_processes, port_holder, tree_memory
+from programs import Program, plan_file, plan_programs
+from settings import (
+    SettingsError,
+    Stack,
+    airflow_variables,
+    common_variables,
+    inherited_environment,
+    load_stack,
+    read_stack_file,
+    write_private,
+    write_stack_file,
+)
+from supervision import SupervisionError, Supervisor, log_file, start_supervisor, supervisor_pid
+
+ROOT = Path(__file__).resolve().parents[2]
+_UP_SECONDS = 240
+_DOWN_SECONDS = 75
+_TAIL_LINES = 25
+_FAILED_STATES = ("FATAL", "EXITED", "BACKOFF")
+
+
+class StackError(Exception):
+    """The stack cannot be brought to the wanted state; the message says why, and what to do."""
+
+
+def up(stack: Stack) -> None:
+    """Bring every program up and wait until all are well. On a running stack, start only what is missing."""
+    began = time.monotonic()
+    _require_tools(stack)
+    programs = plan_programs(stack, os.environ)
+    with _locked(stack):
+        _start_or_find_supervisor(stack, programs)
+        write_stack_file(stack)
+        supervisor = Supervisor(stack)
+        by_name = {program.name: program for program in programs}
+        migration = _begin_migration(stack)
+        for name in ("s3", "slack", "mlflow"):
+            supervisor.start(by_name[name])
+        _await(stack, supervisor, [by_name["s3"]], began)
+        if apply_buckets(stack):
+            # The server writes bucket settings down when it stops: stop it once, so that they survive a crash.
+            supervisor.restart(by_name["s3"])
+            _await(stack, supervisor, [by_name["s3"]], began, quiet=True)
+            apply_buckets(stack)
+        if migration is not None:
+            _finish_migration(stack, migration, began)
+        for program in programs:
+            supervisor.start(program)
+        origin = _publish(stack)
+        _await(stack, supervisor, [p for p in programs if p.name != "s3"], began)
+    print(f"Up after {time.monotonic() - began:.0f} s.")
+    for label, url in (("Airflow", stack.airflow_url), ("MLflow", stack.mlflow_url), ("Slack", stack.slack_url)):
+        print(f"  {label:8} {url}")
+    print(f"  {'S3':8} {stack.s3_url}  (keys and all other variables: {stack.env_file})")
+    print(f"  {'Git':8} {stack.origin}  ({origin})")
+
+
+def down(stack: Stack) -> None:
+    """Stop every program and everything that they started, whatever is left of the supervisor. The data stays."""
+    began = time.monotonic()
+    with _locked(stack):
+        ended = _stop(stack)
+        for path in (*stack.run_dir.glob("*.json"), *stack.run_dir.glob("*.pid"), *stack.run_dir.glob("*.sock")):
+            path.unlink(missing_ok=True)
+        for path in stack.airflow_home.glob("airflow-*.pid"):
+            path.unlink(missing_ok=True)
+        stack.env_file.unlink(missing_ok=True)
+    if ended:
+        print(f"Down after {time.monotonic() - began:.0f} s; the data stays in {stack.state}.")
+    else:
+        print(f"Nothing was running on {stack.state}.")
+
+
+def status(stack: Stack) -> bool:
+    """Print the processes, and tell whether all are well."""
+    programs = plan_programs(stack, os.environ)
+    pid = supervisor_pid(stack)
+    if pid is None:
+        leftovers = marked_processes(stack)
+        print(f"No stack is up on {stack.state}. `make up` starts one.")
+        if leftovers:
+            print(f"{len(leftovers)} processes outlived their supervisor. `make down` ends them.")
+        return False
+    states = Supervisor(stack).states()
+    health = check_health(stack, programs, states)
+    print(f"{'process':24}{'state':12}{'pid':>8}  {'memory':>9}  {'address':24}{'health'}")
+    for program in programs:
+        state, answer = states.get(program.name), health[program.name]
+        program_pid = state.pid if state else 0
+        print(
+            f"{program.name:24}{state.state.lower() if state else 'unknown':12}{program_pid or '-':>8}  "
+            f"{_megabytes(tree_memory(program_pid) if program_pid else 0):>9}  {program.address or '-':24}{answer.detail}"
+        )
+    print(f"{'supervisord':24}{'running':12}{pid:>8}  {'':>9}  {'-':24}")
+    print(f"Total resident memory {_megabytes(tree_memory(pid))} (shared pages count for each process).")
+    return all(answer.well for answer in health.values())
+
+
+def run(stack: Stack, command: Sequence[str]) -> None:
+    """Become `command` with the environment that the stack's own tools have. `airflow` is the stack's own."""
+    if not command:
+        raise StackError("Name a command, for example `stack.py run airflow dags list`.")
+    variables = inherited_environment(os.environ) | read_stack_file(stack.env_file)
+    program = str(stack.airflow_bin) if command[0] == "airflow" else command[0]
+    os.execvpe(program, [program, *command[1:]], variables)
+
+
+def _require_tools(stack: Stack) -> None:
+    if not stack.airflow_bin.exists():
+        raise StackError(f"{stack.airflow_bin} does not exist. Install Airflow's environment: `uv sync --locked`.")
+
+
+@contextlib.contextmanager
+def _locked(stack: Stack) -> Iterator[None]:
+    """Keep a second `up` or `down` on the same state folder out."""
+    stack.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (stack.run_dir / "stack.lock").open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise StackError(
+                f"Another `up` or `down` (pid {lock.read().strip()}) is at work on {stack.state}. Wait for it, or end it."
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _start_or_find_supervisor(stack: Stack, programs: Sequence[Program]) -> None:
+    if supervisor_pid(stack) is not None:
+        for program in programs:
+            started_as = json.loads(plan_file(stack, program).read_text(encoding="utf-8"))["argv"]
+            if started_as != list(program.argv) or not _same_port(program, stack):
+                raise StackError("The stack is up with other settings. `make down` first, then `make up`.")
+        return
+    leftovers = marked_processes(stack)
+    if leftovers:
+        print(f"Ending {len(leftovers)} processes of a stack whose supervisor is gone.")
+        end_processes(leftovers, grace_seconds=15)
+    taken = [
+        f"Port {program.port} for {program.name} is taken by {holder}. "
+        f"Stop that, or choose another: {program.port_variable}={program.port + 1} make up"
+        for program in programs
+        if program.port and (holder := port_holder(program.port))
+    ]
+    if taken:
+        raise StackError("\n".join(taken))
+    for folder in ("airflow", "mlflow", "slack", "s3", "retrain"):
+        (stack.state / folder).mkdir(parents=True, exist_ok=True)
+    start_supervisor(stack, programs, os.environ)
+
+
+def _same_port(program: Program, stack: Stack) -> bool:
+    if not program.port or not stack.env_file.exists():
+        return True
+    return read_stack_file(stack.env_file).get(program.port_variable) == str(program.port)
+
+
+def _await(
+    stack: Stack, supervisor: Supervisor, programs: Sequence[Program], began: float, *, quiet: bool = False
+) -> None:
+    """Wait until the programs are well, with a line for each. Raises StackError with the log of what failed."""
+    waiting = list(programs)
+    while waiting:
+        states = supervisor.states()
+        health = check_health(stack, waiting, states, timeout=3)
+        for program in [p for p in waiting if health[p.name].well]:
+            waiting.remove(program)
+            if not quiet:
+                print(f"  {program.name:24} ready after {time.monotonic() - began:4.0f} s", flush=True)
+        for program in waiting:
+            if states[program.name].state in _FAILED_STATES:
+                raise StackError(_failure(stack, program, f"does not stay up ({states[program.name].state.lower()})"))
+        if waiting and time.monotonic() - began > _UP_SECONDS:
+            program = waiting[0]
+            raise StackError(_failure(stack, program, f"is not well after {_UP_SECONDS} s: {health[program.name].detail}"))
+        if waiting:
+            time.sleep(0.3)
+
+
+def _failure(stack: Stack, program: Program, what: str) -> str:
+    path = log_file(stack, program.name)
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    tail = "\n".join(f"  | {line}" for line in lines[-_TAIL_LINES:]) or "  | (nothing)"
+    return f"{program.name} {what}. The end of {path}:\n{tail}\n`make status` shows the rest, `make down` stops it."
+
+
+def _database_revision(stack: Stack) -> str | None:
+    if not stack.airflow_database.exists():
+        return None
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{stack.airflow_database}?mode=ro", uri=True)) as connection:
+            row = connection.execute("select version_num from alembic_version").fetchone()
+    except sqlite3.Error:
+        return None
+    return str(row[0]) if row else None
+
+
+def _installed_airflow(stack: Stack) -> str:
+    """Name the installed Airflow without importing it."""
+    found = stack.root.glob(".venv/lib/python*/site-packages/apache_airflow_core-*.dist-info")
+    return ",".join(sorted(path.name for path in found))
+
+
+def _migration_mark(stack: Stack) -> Path:
+    return stack.airflow_home / "migrated.json"
+
+
+def _begin_migration(stack: Stack) -> subprocess.Popen[bytes] | None:
+    """Start `airflow db migrate`, unless this Airflow has already migrated this database (that check takes no import)."""
+    mark = _migration_mark(stack)
+    revision = _database_revision(stack)
+    if revision and mark.exists():
+        known = json.loads(mark.read_text(encoding="utf-8"))
+        if known == {"airflow": _installed_airflow(stack), "revision": revision}:
+            return None
+    mark.unlink(missing_ok=True)
+    variables = inherited_environment(os.environ) | common_variables(stack) | airflow_variables(stack)
+    with log_file(stack, "airflow-db-migrate").open("wb") as log:
+        return subprocess.Popen(
+            [str(stack.airflow_bin), "db", "migrate"],
+            env=variables,
+            cwd=stack.root,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _finish_migration(stack: Stack, migration: subprocess.Popen[bytes], began: float) -> None:
+    code = migration.wait(timeout=_UP_SECONDS)
+    if code:
+        log = log_file(stack, "airflow-db-migrate")
+        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
+        raise StackError(f"`airflow db migrate` answered {code}. The end of {log}:\n{tail}")
+    known = {"airflow": _installed_airflow(stack), "revision": _database_revision(stack)}
+    write_private(_migration_mark(stack), json.dumps(known))
+    print(f"  {'airflow database':24} ready after {time.monotonic() - began:4.0f} s", flush=True)
+
+
+def _publish(stack: Stack) -> str:
+    try:
+        return f"main is {publish_checkout(stack, os.environ)[:12]}"
+    except OriginError as error:
+        print(f"Warning: {error}", file=sys.stderr, flush=True)
+        return "see the warning above"
+
+
+def _stop(stack: Stack) -> bool:
+    pid = supervisor_pid(stack)
+    if pid is not None:
+        _shut_down_supervisor(stack, pid)
+    leftovers = marked_processes(stack)
+    alive = end_processes(leftovers, grace_seconds=15)
+    if alive:
+        raise StackError(f"These processes do not end, not even when killed: {[process.pid for process in alive]}.")
+    return pid is not None or bool(leftovers)
+
+
+def _shut_down_supervisor(stack: Stack, pid: int) -> None:
+    # A supervisor that does not answer, or not in time, is ended with the rest.
+    with contextlib.suppress(SupervisionError):
+        Supervisor(stack).shut_down()
+        deadline = time.monotonic() + _DOWN_SECONDS
+        while supervisor_pid(stack) == pid and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command of the stack; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("up", "down", "status", "run"))
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help="for run: the command and its arguments")
+    chosen = parser.parse_args(arguments)
+    actions: dict[str, Callable[[Stack], bool | None]] = {
+        "up": up,
+        "down": down,
+        "status": status,
+        "run": lambda stack: run(stack, chosen.rest),
+    }
+    try:
+        outcome = actions[chosen.command](load_stack(ROOT, os.environ))
+    except (SettingsError, StackError, SupervisionError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted. `make down` stops what was started.", file=sys.stderr)
+        return 130
+    return 1 if outcome is False else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""The process supervisor of the stack (supervisord): its configuration, its start, and what it says of its programs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from xmlrpc.client import Fault, ProtocolError, ServerProxy
+
+import psutil
+from programs import Program, plan_file, write_plan
+from settings import STACK_MARK, Stack, inherited_environment, write_private
+from supervisor.xmlrpc import SupervisorTransport
+
+# A Unix socket's path must fit 104 bytes on some systems, 108 on others.
+_LONGEST_SOCKET_PATH = 100
+_UNREACHABLE = (OSError, ProtocolError)
+
+
+class SupervisionError(Exception):
+    """The supervisor could not be started or refused a request."""
+
+
+@dataclass(frozen=True)
+class ProgramState:
+    """What the supervisor says of one program. `state` is supervisord's word, such as RUNNING or FATAL."""
+
+    name: str
+    state: str
+    pid: int
+    started: float
+    reason: str
+
+
+def log_file(stack: Stack, name: str) -> Path:
+    """Give the log of a program, or of the supervisor itself (`supervisord`)."""
+    return stack.log_dir / f"{name}.log"
+
+
+def socket_file(stack: Stack) -> Path:
+    """Give the supervisor's control socket: in the state folder, or in a private short folder where that is too deep."""
+    inside = stack.run_dir / "supervisor.sock"
+    if len(str(inside)) <= _LONGEST_SOCKET_PATH:
+        return inside
+    digest = hashlib.sha256(str(stack.state).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"retrain-{os.getuid()}-{digest}" / "supervisor.sock"
+
+
+def pid_file(stack: Stack) -> Path:
+    return stack.run_dir / "supervisord.pid"
+
+
+def configuration(stack: Stack, programs: Iterable[Program]) -> str:
+    """Write out supervisord's configuration. It holds no secret: those are in the launch plans."""
+    launcher = Path(__file__).with_name("launch.py")
+    sections = [
+        "[unix_http_server]",
+        f"file={_escaped(socket_file(stack))}",
+        "chmod=0600",
+        "[supervisord]",
+        f"pidfile={_escaped(pid_file(stack))}",
+        f"logfile={_escaped(log_file(stack, 'supervisord'))}",
+        "logfile_maxbytes=2MB",
+        "logfile_backups=1",
+        f"directory={_escaped(stack.state)}",
+        f"identifier={_escaped(stack.state.name)}",
+        "nodaemon=false",
+        "[rpcinterface:supervisor]",
+        "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface",
+    ]
+    groups: dict[str, list[str]] = {}
+    for program in programs:
+        groups.setdefault(program.group, []).append(program.name)
+        command = shlex.join([sys.executable, "-I", "-S", str(launcher), str(plan_file(stack, program))])
+        sections += [
+            f"[program:{program.name}]",
+            f"command={_escaped(command)}",
+            "autostart=false",
+            "autorestart=true",
+            "startsecs=2",
+            "startretries=3",
+            "stopasgroup=true",
+            "killasgroup=true",
+            f"stopwaitsecs={program.stop_seconds}",
+            "redirect_stderr=true",
+            f"stdout_logfile={_escaped(log_file(stack, program.name))}",
+            "stdout_logfile_maxbytes=5MB",
+            "stdout_logfile_backups=2",
+        ]
+    # Groups stop one after the other in the reverse of this order; the programs of a group stop together.
+    for priority, (group, members) in enumerate(groups.items(), start=1):
+        sections += [f"[group:{group}]", f"programs={','.join(members)}", f"priority={priority}"]
+    return "\n".join(sections) + "\n"
+
+
+def supervisor_pid(stack: Stack) -> int | None:
+    """Give the process id of the supervisor that runs this stack, None if there is none."""
+    try:
+        pid = int(pid_file(stack).read_text(encoding="utf-8"))
+        environment = psutil.Process(pid).environ()
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return pid if environment.get(STACK_MARK) == str(stack.state) else None
+
+
+def start_supervisor(stack: Stack, programs: Iterable[Program], environ: Mapping[str, str]) -> None:
+    """Start supervisord in the background with none of its programs started. Raises SupervisionError."""
+    programs = tuple(programs)
+    for folder in (stack.run_dir, stack.log_dir, socket_file(stack).parent):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for program in programs:
+        write_plan(stack, program)
+    config = stack.run_dir / "supervisord.conf"
+    write_private(config, configuration(stack, programs))
+    outcome = subprocess.run(
+        [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)],
+        env=inherited_environment(environ) | {STACK_MARK: str(stack.state)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if outcome.returncode:
+        raise SupervisionError(f"supervisord did not start from {config}: {outcome.stdout.strip()}")
+
+
+class Supervisor:
+    """A client of the running supervisor. Each method raises SupervisionError when the supervisor does not answer."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._socket = socket_file(stack)
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        # The address is not used: the transport opens the socket.
+        self._proxy = ServerProxy("http://127.0.0.1", transport=transport)
+
+    def states(self) -> dict[str, ProgramState]:
+        """Give the state of every program by name."""
+        answer = cast("list[dict[str, Any]]", self._call("getAllProcessInfo"))
+        return {
+            row["name"]: ProgramState(row["name"], row["statename"], row["pid"], float(row["start"]), row["spawnerr"])
+            for row in answer
+        }
+
+    def start(self, program: Program) -> None:
+        """Start a program without waiting for it; one that runs is left alone."""
+        self._call("startProcess", f"{program.group}:{program.name}", False)
+
+    def restart(self, program: Program) -> None:
+        """Stop a program, wait for its end, and start it again."""
+        self._call("stopProcess", f"{program.group}:{program.name}", True)
+        self.start(program)
+
+    def shut_down(self) -> None:
+        """Ask the supervisor to stop everything and itself; returns before that is done."""
+        self._call("shutdown")
+
+    def _call(self, method: str, *arguments: object) -> object:
+        try:
+            return getattr(self._proxy.supervisor, method)(*arguments)
+        except Fault as fault:
+            if fault.faultString.startswith(("ALREADY_STARTED", "NOT_RUNNING")):
+                return None
+            raise SupervisionError(f"supervisord refused {method}{arguments}: {fault.faultString}") from fault
+        except _UNREACHABLE as error:
+            raise SupervisionError(f"supervisord does not answer on {self._socket}: {error}") from error
+
+
+def _escaped(text: str | Path) -> str:
+    """Guard a value against supervisord's own expansion of %(…)s."""
+    return str(text).replace("%", "%%")

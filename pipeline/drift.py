@@ -1,0 +1,229 @@
+"""Stage drift: compare the partition with the same weekdays of the weeks before, as a report and as a picture.
+
+Drift is reported, never a failure: whether somebody must act is decided outside the pipeline.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from pipeline import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+    from pathlib import Path
+
+    from pipeline.score import Floats
+
+EPSILON = 1e-4
+MISSING = "missing"
+OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """What is watched: its kind, its column in `observe`, and its unit ("" for a category)."""
+
+    name: str
+    kind: str
+    label: str
+    numeric: bool
+
+
+# Duration, distance and speed are known only once a trip has ended: they are what is predicted, or stand for it.
+FEATURES = (
+    Feature("duration", "target", "minutes", numeric=True),
+    Feature("distance", "target", "miles", numeric=True),
+    Feature("speed", "target", "miles an hour", numeric=True),
+    Feature("minute_of_day", "input", "minute of the day", numeric=True),
+    Feature("pickup_zone", "input", "pickup zone", numeric=False),
+    Feature("dropoff_zone", "input", "dropoff zone", numeric=False),
+    Feature("passenger_count", "input", "passengers", numeric=False),
+    Feature("vendor", "input", "vendor", numeric=False),
+    Feature("prediction", "prediction", "predicted minutes", numeric=True),
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Shares of reference and current rows in the same bins, with a name for each bin."""
+
+    bins: list[str]
+    reference: Floats
+    current: Floats
+
+
+def observe(trips: pd.DataFrame) -> pd.DataFrame:
+    """Return the watched values of predicted trips, one column a feature."""
+    time = trips["pickup_datetime"].dt
+    return pd.DataFrame(
+        {
+            "duration": trips["duration_min"],
+            "distance": trips["distance_mi"],
+            "speed": trips["distance_mi"] * 60 / trips["duration_min"],
+            "minute_of_day": time.hour * 60 + time.minute,
+            "pickup_zone": trips["pickup_location_id"],
+            "dropoff_zone": trips["dropoff_location_id"],
+            "passenger_count": trips["passenger_count"],
+            "vendor": trips["vendor_id"],
+            "prediction": trips["predicted_min"],
+        }
+    )
+
+
+def psi(reference: Floats, current: Floats) -> float:
+    """Return the population stability index of two distributions given as shares of the same bins.
+
+    The sum over bins of (current - reference) * ln(current / reference), as in Siddiqi, "Credit Risk Scorecards"
+    (Wiley, 2006); it is the symmetric divergence of Jeffreys (1946). Zero for equal shares, symmetric, never negative.
+    Shares below 0.0001 count as that, so that a bin that is empty on one side has a finite weight.
+    """
+    expected, found = np.maximum(reference, EPSILON), np.maximum(current, EPSILON)
+    return float(((found - expected) * np.log(found / expected)).sum())
+
+
+def compare_numbers(reference: Floats, current: Floats, bins: int) -> Comparison:
+    """Cut numbers into bins that hold equally many reference values.
+
+    Bins are cut on the reference, so scores compare from one day to the next. Equal values stay in one bin.
+    """
+    inner = np.unique(np.quantile(reference, np.linspace(0, 1, bins + 1)[1:-1]))
+
+    def shares(values: Floats) -> Floats:
+        counts = np.bincount(np.searchsorted(inner, values, side="right"), minlength=len(inner) + 1)
+        return np.asarray(counts / len(values))
+
+    edges = [f"{edge:.3g}" for edge in inner]
+    names = [f"< {edges[0]}", *(f"{a} - {b}" for a, b in zip(edges, edges[1:], strict=False)), f">= {edges[-1]}"]
+    return Comparison(names, shares(reference), shares(current))
+
+
+def compare_categories(reference: pd.Series, current: pd.Series, bins: int) -> Comparison:
+    """Count the reference's most common categories, all others together, and missing values."""
+    common = reference.value_counts().sort_index().sort_values(ascending=False, kind="stable").index[:bins]
+    names = [*(f"{value:g}" for value in common), OTHER, MISSING]
+
+    def shares(values: pd.Series) -> Floats:
+        label = values.map({value: f"{value:g}" for value in common}).astype(object)
+        label = label.where(label.notna(), OTHER).where(values.notna(), MISSING)
+        return label.value_counts().reindex(names, fill_value=0).to_numpy(dtype=np.float64) / len(values)
+
+    return Comparison(names, shares(reference), shares(current))
+
+
+def compare(feature: Feature, reference: pd.Series, current: pd.Series, bins: int) -> Comparison:
+    """Return the shares of one feature's values in bins cut on the reference."""
+    if feature.numeric:
+        return compare_numbers(reference.to_numpy(np.float64), current.to_numpy(np.float64), bins)
+    return compare_categories(reference, current, bins)
+
+
+def judge(
+    feature: Feature, reference: pd.Series, current: pd.Series, comparison: Comparison, limit: float
+) -> dict[str, Any]:
+    """Return one feature's entry in the report: PSI against its limit, and scipy's distances beside it."""
+    from scipy.spatial.distance import jensenshannon
+
+    value = psi(comparison.reference, comparison.current)
+    distance = float(jensenshannon(comparison.reference, comparison.current, base=2))
+    entry: dict[str, Any] = {
+        "name": feature.name,
+        "kind": feature.kind,
+        "label": feature.label,
+        "measure": "psi",
+        "value": round(value, 4),
+        "limit": limit,
+        "drifted": value > limit,
+        # Equal shares can come out as the root of a tiny negative number.
+        "jensen_shannon": round(distance, 4) if np.isfinite(distance) else 0.0,
+    }
+    if feature.numeric:
+        from scipy.stats import wasserstein_distance
+
+        entry["wasserstein"] = round(float(wasserstein_distance(reference, current)), 4)
+        entry["reference_median"] = round(float(reference.median()), 3)
+        entry["current_median"] = round(float(current.median()), 3)
+    return entry
+
+
+def report(
+    trips: pd.DataFrame, partition: date, params: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Comparison]]:
+    """Return the drift report of the partition, and the binned shares of each feature to draw.
+
+    Args:
+        trips: predicted trips of the partition and of its reference days, with their `day`.
+        partition: the day judged.
+        params: section `drift`.
+    """
+    today = trips["day"] == pd.Timestamp(partition)
+    reference, current = observe(trips[~today]), observe(trips[today])
+    entries, comparisons = [], {}
+    for feature in FEATURES if len(reference) else ():
+        past, now = reference[feature.name], current[feature.name]
+        comparisons[feature.name] = compare(feature, past, now, params["bins"])
+        limit = params["limits"][feature.name]
+        entries.append(judge(feature, past, now, comparisons[feature.name], limit))
+    reason = None
+    if not len(reference):
+        reason = f"None of the {params['reference_weeks']} same weekdays before {partition} has data to compare with."
+    elif len(current) < params["reliable_rows"]:
+        reason = f"Only {len(current)} rows: below {params['reliable_rows']}, PSI is mostly noise."
+    days = sorted({f"{day:%Y-%m-%d}" for day in trips.loc[~today, "day"]})
+    return {
+        "schema_version": stage.SCHEMA_VERSION,
+        "partition": partition.isoformat(),
+        "rows": {"current": len(current), "reference": len(reference)},
+        "reference_partitions": days,
+        "drifted": any(entry["drifted"] for entry in entries),
+        "reliable": reason is None,
+        "reason": reason,
+        "features": entries,
+    }, comparisons
+
+
+def draw(summary: Mapping[str, Any], comparisons: Mapping[str, Comparison], path: Path) -> None:
+    """Draw each feature's shares, reference against current, with its value and limit; drifted ones in red."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = summary["rows"]
+    figure = Figure(figsize=(13, 9.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    drifted = sum(entry["drifted"] for entry in summary["features"])
+    title = f"Drift on {summary['partition']}: {drifted} of {len(summary['features'])} features over their limit"
+    past = f"{rows['current']} trips against {rows['reference']} of {', '.join(summary['reference_partitions']) or 'no day'}"
+    figure.suptitle("\n".join(filter(None, [title, past, summary["reason"]])), fontsize=13)
+    for place, entry in enumerate(summary["features"], start=1):
+        axes, shares = figure.add_subplot(3, 3, place), comparisons[entry["name"]]
+        x = np.arange(len(shares.bins))
+        axes.bar(x - 0.2, shares.reference * 100, 0.4, color="0.7", label="reference")
+        axes.bar(x + 0.2, shares.current * 100, 0.4, color="tab:red" if entry["drifted"] else "tab:blue", label="current")
+        axes.set_xticks(x, shares.bins, rotation=60, ha="right", fontsize=7)
+        axes.set_xlabel(entry["label"], fontsize=9)
+        axes.set_ylabel("% of trips", fontsize=9)
+        verdict = "DRIFTED" if entry["drifted"] else "within"
+        name = f"{entry['name']} ({entry['kind']})"
+        axes.set_title(f"{name}: PSI {entry['value']:.2f}, limit {entry['limit']:.2f} - {verdict}", fontsize=9)
+        axes.legend(fontsize=7)
+    # Without the library's version in the file, equal reports are equal bytes.
+    figure.savefig(path, dpi=80, metadata={"Software": None})
+
+
+def main() -> None:
+    """Read `data/predictions.parquet`; write `reports/drift.json` and `reports/drift.png`."""
+    trips = pq.ParquetFile(stage.PREDICTIONS).read().to_pandas()
+    summary, comparisons = report(trips, stage.read_partition(), stage.read_params("drift"))
+    stage.write_json(stage.REPORTS / "drift.json", summary)
+    draw(summary, comparisons, stage.REPORTS / "drift.png")
+
+
+if __name__ == "__main__":
+    sys.exit(stage.run(main))

@@ -1,0 +1,88 @@
+"""Stage evaluate: measure the model on the partition against two baselines, and draw the data for two plots.
+
+It also predicts the days that drift is measured against, with the same model, so that loading it is paid for once.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import stage
+from pipeline.score import TRUTH, load, measures, predict, read_rows
+from pipeline.window import days_present, read_days, same_weekdays_before
+
+if TYPE_CHECKING:
+    from pipeline.score import Floats
+
+
+def median_predictions(rows: pd.DataFrame, medians: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Return what the two baselines predict for rows: the pair's median, and the median of all trips.
+
+    Args:
+        rows: (n) rows with zone ids.
+        medians: from `featurize.pair_medians`; a pair that is not in it gets the median of all trips.
+    """
+    keys = ["pickup_location_id", "dropoff_location_id"]
+    overall = medians.loc[(medians[keys] == 0).all(axis=1), "median_min"].iloc[0]
+    by_pair = rows[keys].merge(medians, on=keys, how="left")["median_min"].fillna(overall)
+    return by_pair.to_numpy(dtype=np.float64), np.full(len(rows), overall)
+
+
+def evaluate(rows: pd.DataFrame, predicted: Floats, medians: pd.DataFrame) -> dict[str, Any]:
+    """Return the metrics of the model and of both baselines on the partition's rows."""
+    actual = rows[TRUTH].to_numpy()
+    by_pair, overall = median_predictions(rows, medians)
+    return {
+        "rows": len(rows),
+        "model": measures(predicted, actual),
+        "pair_median": measures(by_pair, actual),
+        "global_median": measures(overall, actual),
+    }
+
+
+def error_by_hour(rows: pd.DataFrame, predicted: Floats) -> pd.DataFrame:
+    """Return mean absolute error in minutes and trips for each hour of the day that has trips."""
+    error = (rows[TRUTH] - predicted).abs()
+    by_hour = error.groupby(rows["pickup_datetime"].dt.hour.rename("hour")).agg(mae_min="mean", trips="size")
+    return by_hour.round(4).reset_index()
+
+
+def actual_and_predicted(rows: pd.DataFrame, predicted: Floats, limit: int) -> pd.DataFrame:
+    """Return actual and predicted minutes of at most `limit` rows, evenly spaced over the day."""
+    both = pd.DataFrame({"actual_min": rows[TRUTH], "predicted_min": predicted}).round(3)
+    return both.iloc[np.unique(np.linspace(0, len(both) - 1, min(limit, len(both))).round().astype(int))]
+
+
+def main() -> None:
+    """Read `model`, `data/test.parquet`, `data/trips`; write metrics, plot data and `data/predictions.parquet`."""
+    partition = stage.read_partition()
+    weeks = stage.read_params("drift")["reference_weeks"]
+    model, rows = load(stage.MODEL), read_rows(stage.TEST)
+    predicted = predict(model, rows)
+    medians = pq.ParquetFile(stage.BASELINE).read().to_pandas()
+    stage.write_json(stage.REPORTS / "metrics.json", evaluate(rows, predicted, medians))
+
+    plots = stage.REPORTS / "plots"
+    shutil.rmtree(plots, ignore_errors=True)
+    plots.mkdir(parents=True)
+    error_by_hour(rows, predicted).to_csv(plots / "error_by_hour.csv", index=False)
+    limit = stage.read_params("evaluate")["plotted_rows"]
+    actual_and_predicted(rows, predicted, limit).to_csv(plots / "predictions.csv", index=False)
+
+    frames = [rows.assign(day=pd.Timestamp(partition), predicted_min=predicted)]
+    if reference_days := days_present(stage.TRIPS, same_weekdays_before(partition, weeks)):
+        reference = read_days(stage.TRIPS, reference_days)
+        frames.insert(0, reference.assign(predicted_min=predict(model, reference)))
+    both = pd.concat(frames, ignore_index=True)
+    pq.write_table(pa.Table.from_pandas(both, preserve_index=False).replace_schema_metadata(), stage.PREDICTIONS)
+
+
+if __name__ == "__main__":
+    sys.exit(stage.run(main))

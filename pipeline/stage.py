@@ -1,0 +1,97 @@
+"""What every stage does at its edges: run with an exit code, read its inputs, write its reports."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from pipeline.errors import InputsError, StageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PARAMS = Path("params.yaml")
+RUN = Path("run.yaml")
+SCHEMA_VERSION = 1
+
+# DVC starts a stage in the root of the checkout, so paths are relative to it.
+RAW = Path("data/raw")
+TRIPS = Path("data/trips")
+QUARANTINE = Path("data/quarantine.parquet")
+HISTORY = Path("data/history")
+BASELINE = Path("data/baseline.parquet")
+TRAIN = Path("data/train.parquet")
+TEST = Path("data/test.parquet")
+PREDICTIONS = Path("data/predictions.parquet")
+MODEL = Path("model")
+REPORTS = Path("reports")
+
+
+def run(stage: Callable[[], None]) -> int:
+    """Run a stage and return its exit code; what a stage refuses ends as one sentence, the last line on stderr."""
+    try:
+        stage()
+    except StageError as e:
+        sys.stderr.write(f"{e}\n")
+        return e.exit_code
+    return 0
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
+
+    Raises:
+        InputsError: the file is missing, or is not such a file.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError as e:
+        raise InputsError(f"{path} is missing; `make inputs PARTITION=YYYY-MM-DD` writes the inputs of a run.") from e
+    except yaml.YAMLError as e:
+        raise InputsError(f"{path} is not valid YAML ({' '.join(str(e).split())}); correct it.") from e
+    if not isinstance(content, dict):
+        raise InputsError(f"{path} holds {type(content).__name__}, expected a mapping; correct it.")
+    return content
+
+
+def read_params(section: str, path: Path = PARAMS) -> dict[str, Any]:
+    """Return one section of `params.yaml`: the parameters of the stage of that name.
+
+    Raises:
+        InputsError: there is no such section.
+    """
+    values = read_yaml(path).get(section)
+    if not isinstance(values, dict):
+        raise InputsError(f"{path} has no section {section}; add it back from the release's params.yaml.")
+    return values
+
+
+def read_partition(path: Path = RUN) -> date:
+    """Return the partition that `run.yaml` asks for.
+
+    Raises:
+        InputsError: another schema version, or a partition that is no quoted YYYY-MM-DD.
+    """
+    content = read_yaml(path)
+    if content.get("schema_version") != SCHEMA_VERSION:
+        version = content.get("schema_version")
+        raise InputsError(f"{path} has schema_version {version!r}, this release reads {SCHEMA_VERSION}.")
+    value = content.get("partition")
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        raise InputsError(f"{path} has partition {value!r}, expected a quoted date such as '2020-03-05'.")
+    try:
+        return date.fromisoformat(value)
+    except ValueError as e:
+        raise InputsError(f"{path} has partition {value!r}, which is no day of the calendar.") from e
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a report: sorted, indented, with a final newline, so that equal content is equal bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")

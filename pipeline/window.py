@@ -1,0 +1,51 @@
+"""Which days a run looks at, and the clean trips of such days."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from pipeline.errors import DataRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+def days_before(partition: date, count: int) -> list[date]:
+    """Return the `count` days before `partition`, oldest first; the partition is not among them."""
+    return [partition - timedelta(days=n) for n in range(count, 0, -1)]
+
+
+def same_weekdays_before(partition: date, weeks: int) -> list[date]:
+    """Return the same weekday of each of the `weeks` weeks before `partition`, oldest first."""
+    return [partition - timedelta(weeks=n) for n in range(weeks, 0, -1)]
+
+
+def part_path(root: Path, day: date) -> Path:
+    """Return where the trips of `day` lie below `root`."""
+    return root / f"dt={day.isoformat()}" / "part-0.parquet"
+
+
+def days_present(root: Path, days: Iterable[date]) -> list[date]:
+    """Return those of `days` that have trips below `root`."""
+    return [day for day in days if part_path(root, day).is_file()]
+
+
+def read_days(root: Path, days: Iterable[date]) -> pd.DataFrame:
+    """Return the clean trips of those of `days` that are there, in the order of `days`, with a `day` column.
+
+    Raises:
+        DataRefusedError: not one of the days is there.
+    """
+    frames = []
+    for day in days:
+        path = part_path(root, day)
+        if path.is_file():
+            frames.append(pq.ParquetFile(path).read().to_pandas().assign(day=pd.Timestamp(day)))
+    if not frames:
+        raise DataRefusedError(f"{root} holds none of the days that this run needs; land earlier partitions first.")
+    return pd.concat(frames, ignore_index=True)

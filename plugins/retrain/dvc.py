@@ -1,0 +1,338 @@
+"""The only module that talks to DVC: runs it in a workspace, and reads its dvc.yaml and dvc.lock."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from retrain import process
+from retrain.environment import Environment
+from retrain.errors import (
+    DataRefusedError,
+    DiskFullError,
+    LockError,
+    PushError,
+    ReportError,
+    RetrainError,
+    StageCodeError,
+    StageFailedError,
+    StageKilledError,
+    StageTimeoutError,
+)
+
+EX_DATAERR = 65
+EX_DVC = 255  # DVC's own, for whatever went wrong
+_SHELL_SIGNAL = 128
+_REMOTE = "retrain"
+_PUSH_TIMEOUT = 3600.0
+_FAILED = re.compile(r"(?:ERROR: )?failed to reproduce '(?P<stage>[^']+)'.*exited with (?P<code>-?\d+)")
+_RUNNING = re.compile(r"Running stage '([^']+)'")
+_FROM_CACHE = re.compile(r"Stage '([^']+)' (?:is cached|didn't change)")
+_CODE_EVIDENCE = re.compile(
+    r"^(ModuleNotFoundError|ImportError|SyntaxError|IndentationError|NameError|AttributeError)\b.*", re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """What a green `dvc repro` did: the stages that ran, the stages whose outputs came from the cache, seconds."""
+
+    executed: tuple[str, ...]
+    cached: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of dvc.lock. `md5` ends in `.dir` for a directory; `size` in bytes."""
+
+    stage: str
+    path: str
+    md5: str
+    size: int
+
+
+@dataclass(frozen=True)
+class CachedObject:
+    """One content-addressed object, and the first output and file that need it."""
+
+    md5: str
+    stage: str
+    path: str
+
+    @property
+    def key(self) -> str:
+        """Where DVC keeps it, below a cache or a remote."""
+        return f"files/md5/{self.md5[:2]}/{self.md5[2:]}"
+
+
+@dataclass(frozen=True)
+class Dvc:
+    """DVC in one workspace: its own program when the release brings DVC with S3, else the deployment's.
+
+    The release's programs come first on the PATH of the stages either way.
+    """
+
+    checkout: Path
+    program: Path
+    environment: dict[str, str]
+    cache: Path
+
+    @classmethod
+    def of(cls, checkout: Path, release: Environment, deployment: Path, cache: Path, extra: Mapping[str, str]) -> Dvc:
+        """`deployment` is the bin folder of the deployment's own DVC; `extra` the credentials and settings of the stages."""
+        program = (release.bin if release.has_dvc_on_s3 else deployment) / "dvc"
+        hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
+        own = {k: v for k, v in os.environ.items() if k not in hidden and not k.startswith(("AIRFLOW", "_AIRFLOW"))}
+        path = os.pathsep.join([str(release.bin), os.environ.get("PATH", os.defpath)])
+        return cls(checkout, program, {**own, **extra, "PATH": path, "DVC_NO_ANALYTICS": "1"}, cache)
+
+    def configure(self, remote: str, endpoint: str | None) -> None:
+        """Point this workspace, and only it, at the shared cache and at our remote, whatever the release's configuration says."""
+        config = configparser.ConfigParser(interpolation=None)
+        config["core"] = {
+            "remote": _REMOTE,
+            "analytics": "false",
+            "check_update": "false",
+            "site_cache_dir": str(self.checkout.parent / "site-cache"),
+        }
+        # Copies, never links: an append through a hard link would corrupt the shared object without a word.
+        config["cache"] = {"dir": str(self.cache), "type": "reflink,copy"}
+        config[f"'remote \"{_REMOTE}\"'"] = {"url": remote, **({"endpointurl": endpoint} if endpoint else {})}
+        target = self.checkout / ".dvc" / "config.local"
+        target.parent.mkdir(exist_ok=True)
+        with target.open("w", encoding="utf-8") as file:
+            config.write(file)
+
+    def _run(self, *arguments: str, timeout: float) -> process.Finished:
+        return process.run([self.program, *arguments], cwd=self.checkout, env=self.environment, timeout=timeout)
+
+    def repro(self, timeout: float) -> Reproduced:
+        """`dvc repro`; one of the stage errors, with stage and evidence, when it is not green."""
+        done = self._run("repro", timeout=timeout)
+        if done.returncode != 0 or done.timed_out:
+            raise why_failed(done)
+        executed = tuple(dict.fromkeys(_RUNNING.findall(done.output)))
+        cached = tuple(dict.fromkeys(_FROM_CACHE.findall(done.output)))
+        return Reproduced(executed, cached, done.seconds)
+
+    def push(self) -> None:
+        """`dvc push`. Exit 0 is no proof: see `retrain.receipt`."""
+        done = self._run("push", "--remote", _REMOTE, "--jobs", "4", timeout=_PUSH_TIMEOUT)
+        if done.returncode != 0 or done.timed_out:
+            why = "it took over an hour" if done.timed_out else (done.lines[-1] if done.lines else "no output")
+            raise PushError(
+                f"dvc push failed: {why}. Nothing is lost, the outputs are in the cache. Clear push when S3 answers."
+            )
+
+
+def why_failed(done: process.Finished) -> RetrainError:
+    """The failure of a `dvc repro`, named from its evidence: exit code, signal, error lines; else StageFailedError."""
+    match = _FAILED.search(done.output)
+    stage = match["stage"] if match else "?"
+    code = int(match["code"]) if match else None
+    before = [
+        line.strip() for line in done.output[: match.start() if match else None].splitlines() if line.strip(" \x1b[0m")
+    ]
+    evidence = next((line for line in reversed(before) if not line.startswith("ERROR: ")), "no output")
+    if done.timed_out:
+        running = _RUNNING.findall(done.output)
+        return StageTimeoutError(
+            f"dvc repro was ended after {done.seconds / 60:.0f} minutes, in stage {running[-1] if running else '?'}. "
+            "Raise limits.reproduce_minutes, or find what is slow; finished stages come back from the cache."
+        )
+    if code == EX_DATAERR:
+        return DataRefusedError(f"Stage {stage} refused its data: {evidence}")
+    if "No space left on device" in done.output:
+        return DiskFullError(f"Stage {stage}: no space left on device. Free some space, then clear reproduce.")
+    number = _signal_of(code if code is not None else done.returncode)
+    if number is not None:
+        memory = " (often the kernel's, out of memory)" if number == signal.SIGKILL else ""
+        return StageKilledError(
+            f"Stage {stage} was ended by signal {number}{memory}. Clear reproduce; finished stages come back."
+        )
+    found = _CODE_EVIDENCE.findall(done.output) and _CODE_EVIDENCE.search(done.output)
+    if found:
+        return StageCodeError(f"Stage {stage} failed: {found.group(0)}. It needs a new release, or make rollback.")
+    return StageFailedError(
+        f"Stage {stage} failed with exit {code if code is not None else done.returncode}: {evidence}"
+    )
+
+
+def _signal_of(returncode: int) -> int | None:
+    """The signal that ended a process, from its own return code or from a shell's 128 + n."""
+    if returncode < 0:
+        return -returncode
+    return returncode - _SHELL_SIGNAL if _SHELL_SIGNAL < returncode < EX_DVC else None
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A dvc.lock: `text` as written, its outputs, and the parameters of all stages by `file:name`."""
+
+    text: str
+    outputs: tuple[Output, ...]
+    params: dict[str, Any]
+
+    @classmethod
+    def read(cls, checkout: Path) -> Lock:
+        try:
+            text = (checkout / "dvc.lock").read_text(encoding="utf-8")
+            stages = (yaml.safe_load(text) or {}).get("stages") or {}
+        except (OSError, yaml.YAMLError, AttributeError) as error:
+            raise LockError(
+                f"dvc.lock cannot be read after dvc repro ({error}). Clear reproduce; if it comes back, see dvc.yaml."
+            ) from error
+        outputs = tuple(
+            Output(stage, out["path"], out["md5"], int(out.get("size", 0)))
+            for stage, entry in stages.items()
+            for out in entry.get("outs", ())
+        )
+        params: dict[str, Any] = {}
+        for entry in stages.values():
+            for file, values in entry.get("params", {}).items():
+                for name, value in values.items():
+                    params[name if file == "params.yaml" else f"{file}:{name}"] = value
+        return cls(text, outputs, params)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a dvc.yaml declares: paths of metrics, plots and models; `uncached` paths are in no cache and on no remote."""
+
+    metrics: tuple[re.Pattern[str], ...]
+    plots: tuple[re.Pattern[str], ...]
+    models: tuple[re.Pattern[str], ...]
+    uncached: tuple[re.Pattern[str], ...]
+
+    @classmethod
+    def read(cls, checkout: Path) -> Declared:
+        document = yaml.safe_load((checkout / "dvc.yaml").read_text(encoding="utf-8")) or {}
+        stages = [entry.get("do", entry) for entry in (document.get("stages") or {}).values()]
+        working = [(entry, str(entry.get("wdir", "."))) for entry in stages]
+        metrics = [*_entries(document.get("metrics")), *_of_stages(working, "metrics")]
+        plots = [*_plot_paths(document.get("plots")), *_of_stages(working, "plots")]
+        outs = [*_of_stages(working, "outs"), *_of_stages(working, "metrics"), *_of_stages(working, "plots")]
+        models: list[tuple[str, dict[str, Any]]] = [
+            (str(artifact["path"]), {})
+            for artifact in (document.get("artifacts") or {}).values()
+            if artifact.get("type") == "model" and "path" in artifact
+        ]
+        uncached = [(path, o) for path, o in outs if o.get("cache") is False or o.get("push") is False]
+        return cls(_patterns(metrics), _patterns(plots), _patterns(models), _patterns(uncached))
+
+
+def _entries(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`[path, {path: options}]` or `{path: options}` as pairs."""
+    for item in value.items() if isinstance(value, dict) else (value or ()):
+        if isinstance(item, tuple):
+            yield str(item[0]), item[1] or {}
+        elif isinstance(item, dict):
+            yield from _entries(item)
+        else:
+            yield str(item), {}
+
+
+def _plot_paths(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A top-level plot's id is its file, unless its `y` names files."""
+    for name, options in _entries(value):
+        y = options.get("y") if isinstance(options, dict) else None
+        if isinstance(y, dict):
+            yield from ((str(file), {}) for file in y)
+        else:
+            yield name, {}
+
+
+def _of_stages(stages: list[tuple[dict[str, Any], str]], kind: str) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (os.path.normpath(f"{folder}/{path}"), options if isinstance(options, dict) else {})
+        for entry, folder in stages
+        for path, options in _entries(entry.get(kind))
+    ]
+
+
+def _patterns(paths: list[tuple[str, dict[str, Any]]]) -> tuple[re.Pattern[str], ...]:
+    """A templated path `${...}` matches whatever DVC put there."""
+    texts = dict.fromkeys(os.path.normpath(path) for path, _ in paths)
+    return tuple(re.compile(".+".join(re.escape(part) for part in re.split(r"\$\{[^}]*\}", text))) for text in texts)
+
+
+def matching(patterns: tuple[re.Pattern[str], ...], lock: Lock, checkout: Path) -> list[Path]:
+    """The existing files and folders that a declaration names, relative to the checkout: outputs first, then plain files."""
+    outputs = [output.path for output in lock.outputs]
+    found: list[str] = []
+    for pattern in patterns:
+        named = [path for path in outputs if pattern.fullmatch(path)]
+        plain = re.sub(r"\\(.)", r"\1", pattern.pattern)
+        found += named or ([plain] if (checkout / plain).exists() else [])
+    missing = [path for path in found if not (checkout / path).exists()]
+    if missing:
+        raise ReportError(
+            f"dvc.yaml declares {missing[0]}, which is not there after dvc repro. Correct dvc.yaml in a new release."
+        )
+    return [Path(path) for path in dict.fromkeys(found)]
+
+
+def metrics(declared: Declared, lock: Lock, checkout: Path) -> dict[str, float]:
+    """All numbers of all metrics files, as `section.name`; a second file with the same name gets its path in front."""
+    values: dict[str, float] = {}
+    for path in matching(declared.metrics, lock, checkout):
+        for name, value in _numbers(_document(checkout / path)):
+            values[name if name not in values else f"{path.with_suffix('')}.{name}"] = value
+    return values
+
+
+def _document(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ReportError(
+            f"{path.name} cannot be read as JSON or YAML: {' '.join(str(error).split())}. Mend the stage that writes it."
+        ) from error
+
+
+def _numbers(value: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _numbers(inner, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield prefix, float(value)
+
+
+def reachable(lock: Lock, declared: Declared, cache: Path) -> list[CachedObject]:
+    """Every object that the lock's cached outputs are made of, directories expanded, each once, sorted.
+
+    Raises:
+        LockError: a directory's listing is not in the cache, so what it holds cannot be told.
+    """
+    objects: dict[str, CachedObject] = {}
+    for output in lock.outputs:
+        if any(pattern.fullmatch(output.path) for pattern in declared.uncached):
+            continue
+        own = CachedObject(output.md5, output.stage, output.path)
+        objects.setdefault(own.md5, own)
+        if output.md5.endswith(".dir"):
+            for member in _listing(cache / own.key, output):
+                objects.setdefault(
+                    member["md5"], CachedObject(member["md5"], output.stage, f"{output.path}/{member['relpath']}")
+                )
+    return [objects[md5] for md5 in sorted(objects)]
+
+
+def _listing(path: Path, output: Output) -> list[dict[str, str]]:
+    try:
+        listing: list[dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LockError(
+            f"The listing {output.md5} of {output.path} (stage {output.stage}) is not in the cache ({error}). Clear reproduce."
+        ) from error
+    return listing

@@ -1,0 +1,182 @@
+"""Every failure that this project raises itself: one class each, with whose it is and whether a retry can help."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Cause(StrEnum):
+    """Whose failure it is, from evidence; UNKNOWN rather than a guess."""
+
+    DATA = "DATA"
+    CODE = "CODE"
+    INFRA = "INFRA"
+    RELEASE = "RELEASE"
+    UNKNOWN = "UNKNOWN"
+
+
+class RetrainError(Exception):
+    """Base of all. The message names the value, the cause and the next step."""
+
+    cause: ClassVar[Cause] = Cause.UNKNOWN
+
+
+class FinalError(RetrainError):
+    """A retry would end the same way: the task fails at once."""
+
+
+class ConfigurationError(FinalError):
+    """A pipeline's YAML file is broken; the message names file and key."""
+
+    cause = Cause.CODE
+
+
+class PartitionError(FinalError):
+    """A partition that is no date, or that cannot be told from the run."""
+
+    cause = Cause.DATA
+
+
+class NoRawDataError(FinalError):
+    """The partition's marker is there, its objects are not."""
+
+    cause = Cause.DATA
+
+
+class DataRefusedError(FinalError):
+    """A stage refused its data (exit 65)."""
+
+    cause = Cause.DATA
+
+
+class ReleaseError(FinalError):
+    """Base of what is wrong with a release."""
+
+    cause = Cause.RELEASE
+
+
+class TagGrammarError(ReleaseError):
+    """A release that is not vX.Y.Z."""
+
+
+class NoPinError(ReleaseError):
+    """No release is pinned yet, or the pin cannot be read."""
+
+
+class NoEarlierReleaseError(ReleaseError):
+    """A rollback with nothing to go back to."""
+
+
+class UnknownTagError(ReleaseError):
+    """The origin has no such tag."""
+
+
+class MovedTagError(ReleaseError):
+    """The tag points at another commit than the one that was pinned."""
+
+
+class NotAPipelineError(ReleaseError):
+    """The commit holds no dvc.yaml."""
+
+
+class EnvironmentLockError(ReleaseError):
+    """The release's environment cannot be told, or its lock does not fit it."""
+
+
+class EnvironmentBuildError(RetrainError):
+    """The release's environment could not be installed; the network is the usual reason."""
+
+    cause = Cause.INFRA
+
+
+class OriginError(RetrainError):
+    """The Git origin cannot be read."""
+
+    cause = Cause.INFRA
+
+
+class DiskFullError(RetrainError):
+    """Too little space, before or while working."""
+
+    cause = Cause.INFRA
+
+
+class StoreError(RetrainError):
+    """S3 refused or did not answer."""
+
+    cause = Cause.INFRA
+
+
+class StageKilledError(RetrainError):
+    """A stage was ended by a signal; memory is the usual reason."""
+
+    cause = Cause.INFRA
+
+
+class StageTimeoutError(RetrainError):
+    """`dvc repro` took longer than the pipeline's limit."""
+
+
+class StageFailedError(RetrainError):
+    """A stage failed and its output does not say whose fault it is."""
+
+
+class StageCodeError(RetrainError):
+    """A stage failed with an error that only a change of code mends."""
+
+    cause = Cause.CODE
+
+
+class PushError(RetrainError):
+    """`dvc push` failed."""
+
+    cause = Cause.INFRA
+
+
+class UnprovenPushError(RetrainError):
+    """`dvc push` was green, the remote does not hold what it should."""
+
+    cause = Cause.INFRA
+
+
+class LockError(RetrainError):
+    """dvc.lock is missing or cannot be read after a green `dvc repro`."""
+
+    cause = Cause.CODE
+
+
+class ReportError(FinalError):
+    """A file that the pipeline declares is missing or does not follow its contract."""
+
+    cause = Cause.CODE
+
+
+class LedgerConflictError(FinalError):
+    """A run key ended with other bytes than the ledger holds for it."""
+
+    cause = Cause.CODE
+
+
+class TrackingError(RetrainError):
+    """MLflow refused or did not answer."""
+
+    cause = Cause.INFRA
+
+
+class ScoreError(RetrainError):
+    """A model could not be scored on the partition."""
+
+    cause = Cause.CODE
+
+
+class SlackError(RetrainError):
+    """Slack refused or did not answer."""
+
+    cause = Cause.INFRA
+
+
+class AirflowApiError(RetrainError):
+    """Airflow's REST API refused or did not answer."""
+
+    cause = Cause.INFRA

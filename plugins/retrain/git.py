@@ -1,0 +1,107 @@
+"""The only module that talks to Git. It reads the origin and makes checkouts; it never writes to the origin."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from retrain import process
+from retrain.errors import NotAPipelineError, OriginError, UnknownTagError
+from retrain.locks import locked
+from retrain.release import Release, check_tag
+
+_TIMEOUT = 300.0
+# No configuration of the user or the machine, no prompt for a password, no hooks: a checkout is the commit and nothing else.
+_ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ADVICE": "0",
+    "LC_ALL": "C",
+}
+_SETTINGS = ("-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*", "-c", "core.autocrlf=false")
+
+
+def _git(*arguments: str | Path, cwd: Path) -> process.Finished:
+    environment = {**os.environ, **_ENVIRONMENT}
+    return process.run(["git", *_SETTINGS, *arguments], cwd=cwd, env=environment, timeout=_TIMEOUT, quiet=True)
+
+
+def _read(*arguments: str | Path, cwd: Path, origin: str) -> str:
+    done = _git(*arguments, cwd=cwd)
+    if done.returncode != 0:
+        last = done.lines[-1] if done.lines else "no output"
+        raise OriginError(
+            f"git {arguments[0]} on {origin} failed ({last}). Check that the origin answers and that its key is valid, "
+            "then clear the task."
+        )
+    return done.output
+
+
+def commit_of_tag(origin: str, tag: str, *, cwd: Path) -> str:
+    """The commit that the origin's tag names now, annotated tags followed; UnknownTagError when there is none."""
+    check_tag(tag)
+    listing = _read("ls-remote", "--tags", origin, f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}", cwd=cwd, origin=origin)
+    lines = (line.split("\t", 1) for line in listing.splitlines() if "\trefs/tags/" in line)
+    named = {reference: commit for commit, reference in lines}
+    commit = named.get(f"refs/tags/{tag}^{{}}") or named.get(f"refs/tags/{tag}")
+    if commit is None:
+        raise UnknownTagError(f"The origin {origin} has no tag {tag}. Push the tag, or name one that exists.")
+    return commit
+
+
+def tags(origin: str, *, cwd: Path) -> list[str]:
+    """Every tag of the origin, as named there."""
+    listing = _read("ls-remote", "--tags", "--refs", origin, cwd=cwd, origin=origin)
+    return [line.rpartition("refs/tags/")[2] for line in listing.splitlines() if "\trefs/tags/" in line]
+
+
+def mirror(origin: str, release: Release, at: Path) -> Path:
+    """A bare clone at `at` that holds the release's commit; fetched only when the commit is not there yet.
+
+    Raises:
+        OriginError: the origin does not answer, or does not have the commit.
+        NotAPipelineError: the commit has no dvc.yaml.
+    """
+    at.parent.mkdir(parents=True, exist_ok=True)
+    with locked(at.with_suffix(".lock")):
+        if not (at / "HEAD").is_file():
+            _read("init", "--bare", "--quiet", at, cwd=at.parent, origin=origin)
+        if not _has(at, release.commit):
+            _read(
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                origin,
+                f"+refs/tags/{release.tag}:refs/tags/{release.tag}",
+                cwd=at,
+                origin=origin,
+            )
+        if not _has(at, release.commit):
+            raise OriginError(
+                f"The origin {origin} no longer has {release.commit}, the commit of {release.tag}. Push that commit again."
+            )
+    if _git("cat-file", "-e", f"{release.commit}:dvc.yaml", cwd=at).returncode != 0:
+        raise NotAPipelineError(
+            f"{release.tag} ({release.commit}) has no dvc.yaml at its top. Release a commit that has one."
+        )
+    return at
+
+
+def _has(repository: Path, commit: str) -> bool:
+    return _git("cat-file", "-e", f"{commit}^{{commit}}", cwd=repository).returncode == 0
+
+
+def checkout(repository: Path, commit: str, to: Path) -> None:
+    """A detached checkout of its own at `to`, which must not exist; it borrows the mirror's objects."""
+    _read(
+        "clone",
+        "--quiet",
+        "--shared",
+        "--no-checkout",
+        "--no-tags",
+        repository,
+        to,
+        cwd=repository,
+        origin=str(repository),
+    )
+    _read("checkout", "--quiet", "--detach", commit, cwd=to, origin=str(repository))

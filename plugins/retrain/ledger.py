@@ -1,0 +1,88 @@
+"""The ledger in S3: one folder a run, create-only, the run record last."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from retrain import s3
+from retrain.errors import LedgerConflictError, StoreError
+from retrain.manifest import Manifest, RawObject
+from retrain.run_spec import RunSpec
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SCHEMA_VERSION = 1
+RECORD = "run.json"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """`<url>/<pipeline>/dt=<partition>/<run_key>/`; a run is committed when its run record is there."""
+
+    client: S3Client
+    url: str
+
+    def folder(self, spec: RunSpec) -> str:
+        return f"{self.url}/{spec.pipeline}/dt={spec.partition}/{spec.run_key}"
+
+    def put_manifest(self, spec: RunSpec, manifest: Manifest) -> None:
+        """Keep the manifest under its run key, for every later task of the run. The key fixes its bytes."""
+        self._create(f"{self.folder(spec)}/manifest.json", manifest.to_json().encode())
+
+    def manifest(self, spec: RunSpec) -> Manifest:
+        """The manifest that `resolve_run` kept; checked against the spec's digest."""
+        url = f"{self.folder(spec)}/manifest.json"
+        body = s3.get(self.client, url)
+        if body is None:
+            raise StoreError(f"{url} is gone. Clear resolve_run to list the raw objects again.")
+        document = json.loads(body)
+        manifest = Manifest(
+            document["pipeline"],
+            document["partition"],
+            document["root"],
+            tuple(RawObject(**entry) for entry in document["objects"]),
+        )
+        if manifest.digest != spec.manifest_digest:
+            raise LedgerConflictError(
+                f"{url} has digest {manifest.digest}, the run was resolved with {spec.manifest_digest}."
+            )
+        return manifest
+
+    def commit(self, spec: RunSpec, files: dict[str, str], record: dict[str, Any]) -> bool:
+        """Write the entry's files, then its record; False when the same run had been committed already.
+
+        Raises:
+            LedgerConflictError: the key is committed with another dvc.lock. Both hashes are named.
+        """
+        for name, text in files.items():
+            self._create(f"{self.folder(spec)}/{name}", text.encode())
+        document = {"schema_version": SCHEMA_VERSION, **spec.to_dict(), **record}
+        url = f"{self.folder(spec)}/{RECORD}"
+        return s3.create(self.client, url, (json.dumps(document, sort_keys=True, indent=1) + "\n").encode())
+
+    def event(self, pipeline: str, kind: str, name: str, body: dict[str, Any]) -> bool:
+        """Note that something happened once, such as a promotion or a message; False when it is noted already."""
+        return s3.create(
+            self.client,
+            self._event_url(pipeline, kind, name),
+            (json.dumps(body, sort_keys=True, indent=1) + "\n").encode(),
+        )
+
+    def has_event(self, pipeline: str, kind: str, name: str) -> bool:
+        return s3.get(self.client, self._event_url(pipeline, kind, name)) is not None
+
+    def _event_url(self, pipeline: str, kind: str, name: str) -> str:
+        return f"{self.url}/{pipeline}/{kind}/{name}.json"
+
+    def _create(self, url: str, body: bytes) -> None:
+        if s3.create(self.client, url, body):
+            return
+        kept = s3.get(self.client, url)
+        if kept != body:
+            raise LedgerConflictError(
+                f"{url} holds other bytes than this run would write ({len(kept or b'')} against {len(body)}). "
+                "The same key must give the same bytes: a stage is not deterministic. The kept entry stands."
+            )

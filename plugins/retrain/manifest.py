@@ -1,0 +1,77 @@
+"""The manifest: the exact raw objects that a run reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from retrain.errors import NoRawDataError
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, order=True)
+class RawObject:
+    """One object: `key` relative to the manifest's root, `size` in bytes, `version_id` None in an unversioned bucket."""
+
+    key: str
+    etag: str
+    size: int
+    version_id: str | None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All objects of the window that ends with `partition`, sorted by key."""
+
+    pipeline: str
+    partition: str
+    root: str
+    objects: tuple[RawObject, ...]
+
+    def to_json(self) -> str:
+        """Canonical: the same objects give the same text, so its hash is the run's data identity."""
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            **asdict(self),
+            "objects": [asdict(o) for o in sorted(self.objects)],
+        }
+        return json.dumps(document, sort_keys=True, indent=1) + "\n"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical text, 64 hex digits."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @property
+    def days(self) -> int:
+        return len({day_of(o.key) for o in self.objects})
+
+
+def day_of(key: str) -> str:
+    """The partition of a key `dt=YYYY-MM-DD/...`."""
+    return key.split("/", 1)[0].removeprefix("dt=")
+
+
+def of_listing(
+    pipeline: str, partition: str, root: str, days: list[str], listing: list[RawObject], marker: str = "_SUCCESS"
+) -> Manifest:
+    """The manifest of the landed days among `days`.
+
+    Args:
+        days: the window, as partitions.
+        listing: every object below `root`, keys relative to it.
+        marker: the object that a day's landing ends with; a day without it has not landed and is left out.
+
+    Raises:
+        NoRawDataError: the partition itself has its marker and nothing else.
+    """
+    wanted = set(days)
+    landed = {day_of(o.key) for o in listing if o.key.endswith(f"/{marker}")} & wanted
+    objects = tuple(sorted(o for o in listing if day_of(o.key) in landed and not o.key.endswith(f"/{marker}")))
+    if not any(day_of(o.key) == partition for o in objects):
+        raise NoRawDataError(
+            f"{root}/dt={partition}/ has no data beside its marker. Land the day again, then clear resolve_run."
+        )
+    return Manifest(pipeline, partition, root, objects)

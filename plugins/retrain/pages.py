@@ -1,0 +1,21 @@
+"""The page behind a run's Release tab.
+
+The page itself holds no data: it asks Airflow's REST API for the run's XComs with the reader's own session, so it shows
+nobody more than Airflow would.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+
+app = FastAPI(title="retrain", docs_url=None, redoc_url=None, openapi_url=None)
+_RUN_PAGE = Path(__file__).with_name("run_page.html")
+
+
+@app.get("/run")
+def run_page() -> HTMLResponse:
+    """What a run is a function of, and what it left behind."""
+    return HTMLResponse(_RUN_PAGE.read_text(encoding="utf-8"))

@@ -1,0 +1,103 @@
+"""S3, for what is ours: listing raw objects, reading and create-only writing of small documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from retrain.errors import StoreError
+from retrain.manifest import RawObject
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_ABSENT = ("404", "NoSuchKey", "NotFound")
+_EXISTS = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
+
+
+def split(url: str) -> tuple[str, str]:
+    """`s3://bucket/some/prefix` as bucket and key."""
+    parts = urlsplit(url)
+    return parts.netloc, parts.path.lstrip("/")
+
+
+@contextmanager
+def _naming(action: str, url: str) -> Iterator[None]:
+    """Turn botocore's errors into one that names the action, the place and the next step."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "?")
+        hint = {
+            "AccessDenied": "Give the role this permission",
+            "403": "Give the role this permission",
+            "NoSuchBucket": "Create the bucket, or correct the pipeline's file",
+        }.get(code, "Clear the task when S3 answers")
+        raise StoreError(f"S3 answered {code} to {action} on {url}. {hint}.") from error
+    except BotoCoreError as error:
+        raise StoreError(f"S3 did not answer {action} on {url} ({error}). Clear the task when it does.") from error
+
+
+def list_versions(client: S3Client, url: str, first: str, last: str) -> list[RawObject]:
+    """The present objects below `url` whose keys, relative to it, are from `first` up to `last` with anything behind it.
+
+    One request a thousand objects or old versions. In an unversioned bucket `version_id` is None.
+    """
+    bucket, prefix = split(f"{url}/")
+    found: list[RawObject] = []
+    marker: dict[str, str] = {"KeyMarker": f"{prefix}{first}"}
+    while marker:
+        with _naming("ListObjectVersions", url):
+            page = client.list_object_versions(Bucket=bucket, Prefix=prefix, **marker)  # type: ignore[arg-type]
+        marker = {}
+        for version in page.get("Versions", ()):
+            key = version["Key"].removeprefix(prefix)
+            if key[: len(last)] > last:
+                return found
+            if version["IsLatest"]:
+                named = version.get("VersionId")
+                version_id = None if named in (None, "null") else named
+                found.append(RawObject(key, version["ETag"].strip('"'), version["Size"], version_id))
+        if page.get("IsTruncated"):
+            marker = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page.get("NextVersionIdMarker", "")}
+    return found
+
+
+def list_sizes(client: S3Client, url: str) -> dict[str, tuple[int, str]]:
+    """Every object below `url`: key relative to it -> (size in bytes, ETag)."""
+    bucket, prefix = split(f"{url}/")
+    with _naming("ListObjectsV2", url):
+        return {
+            entry["Key"].removeprefix(prefix): (entry["Size"], entry["ETag"].strip('"'))
+            for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            for entry in page.get("Contents", ())
+        }
+
+
+def get(client: S3Client, url: str) -> bytes | None:
+    """The object's bytes, or None when there is none."""
+    bucket, key = split(url)
+    with _naming("GetObject", url):
+        try:
+            return client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _ABSENT:
+                return None
+            raise
+
+
+def create(client: S3Client, url: str, body: bytes) -> bool:
+    """Write an object that does not exist yet; False, and nothing written, when it does."""
+    bucket, key = split(url)
+    with _naming("PutObject", url):
+        try:
+            client.put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*")
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _EXISTS:
+                return False
+            raise
+    return True

@@ -1,0 +1,319 @@
+"""What each of the DAG's tasks does, in the DAG's order. Values between tasks are small and JSON: XCom carries them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import Variable
+from airflow.sdk.exceptions import AirflowSkipException
+
+from retrain import (
+    alerts,
+    drift,
+    dvc,
+    environment,
+    git,
+    manifest,
+    partition,
+    process,
+    promotion,
+    receipt,
+    release,
+    s3,
+    slack,
+    workspace,
+)
+from retrain.connections import Aws, connect_mlflow, slack_access
+from retrain.deployment import Deployment
+from retrain.errors import ReportError, ScoreError
+from retrain.ledger import Ledger
+from retrain.run_spec import RunSpec
+from retrain.tracking import Recorded, Tracking
+
+log = logging.getLogger(__name__)
+
+BACKFILL = "backfill"
+_SCORE_TIMEOUT = 900.0
+_DEPLOYMENT_DVC = Path(__file__).resolve().parents[2] / "infra" / "dvc"
+
+
+def resolve_run(deployment: Deployment, day: str, tag: str | None, dag_run: str, run_type: str) -> dict[str, Any]:
+    """Pin -> tag -> commit, and the raw objects of the window: the run spec, kept for all later tasks."""
+    home = workspace.home()
+    home.mkdir(parents=True, exist_ok=True)
+    chosen = _release(deployment, tag, home)
+    client = Aws(deployment.aws_conn_id).client()
+    days = partition.window(day, deployment.raw.window_days)
+    listing = s3.list_versions(client, deployment.raw.url, f"dt={days[0]}", f"dt={days[-1]}")
+    objects = manifest.of_listing(deployment.pipeline, day, deployment.raw.url, days, listing, deployment.raw.marker)
+    spec = RunSpec(deployment.pipeline, day, chosen.tag, chosen.commit, objects.digest)
+    Ledger(client, deployment.ledger).put_manifest(spec, objects)
+    log.info(
+        "%s: %s of %d days landed, release %s (%s), run key %s",
+        day,
+        objects.days,
+        len(days),
+        chosen.tag,
+        chosen.commit,
+        spec.run_key,
+    )
+    return {**spec.to_dict(), "dag_run": dag_run, "run_type": run_type}
+
+
+def _release(deployment: Deployment, tag: str | None, home: Path) -> release.Release:
+    """The release asked for by Param, else the pinned one; either way its tag must still name the commit it was pinned at."""
+    origin, name = deployment.repository.url, release.variable(deployment.pipeline)
+    value = Variable.get(name, default=None, deserialize_json=True)
+    if tag is None:
+        live = release.Pin.from_mapping(value, name).live
+        return release.confirm(live, git.commit_of_tag(origin, live.tag, cwd=home))
+    at_origin = git.commit_of_tag(origin, tag, cwd=home)
+    known = release.Pin.from_mapping(value, name).known_commit(tag) if value is not None else None
+    return release.confirm(release.Release(tag, known or at_origin), at_origin)
+
+
+def reproduce(deployment: Deployment, run: dict[str, Any]) -> dict[str, Any]:
+    """A fresh workspace of the run's commit, the release's own environment, `dvc repro`. A failed attempt removes its workspace."""
+    spec, aws = RunSpec.from_dict(run), Aws(deployment.aws_conn_id)
+    objects = Ledger(aws.client(), deployment.ledger).manifest(spec)
+    place = workspace.create(
+        deployment.repository.url, spec, objects, dag_run=run["dag_run"], min_free_mb=deployment.limits.min_free_disk_mb
+    )
+    try:
+        built = environment.build(place.checkout / deployment.repository.environment, workspace.home() / "environments")
+        program = _dvc(deployment, place, built, aws)
+        program.configure(deployment.store, aws.endpoint)
+        done = program.repro(deployment.limits.reproduce_minutes * 60)
+        dvc.Lock.read(place.checkout)
+    except BaseException:
+        workspace.discard(place)
+        raise
+    log.info("executed: %s; from the cache: %s", ", ".join(done.executed) or "-", ", ".join(done.cached) or "-")
+    return {
+        "workspace": str(place.path),
+        "environment": built.lock_hash,
+        "executed": list(done.executed),
+        "cached": list(done.cached),
+        "seconds": round(done.seconds, 1),
+    }
+
+
+def _dvc(deployment: Deployment, place: workspace.Workspace, built: environment.Environment, aws: Aws) -> dvc.Dvc:
+    home = workspace.home()
+    own = built.bin if built.has_dvc_on_s3 else environment.build(_DEPLOYMENT_DVC, home / "environments").bin
+    extra = {
+        **aws.environment(),
+        "RAW_CACHE_DIR": str(home / "raw" / deployment.pipeline),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2"),
+    }
+    return dvc.Dvc.of(place.checkout, built, own, home / "cache" / deployment.pipeline, extra)
+
+
+def push(deployment: Deployment, reproduced: dict[str, Any]) -> dict[str, Any]:
+    """`dvc push`, then the proof that every object reachable from dvc.lock is on the remote."""
+    place, aws = workspace.Workspace(Path(reproduced["workspace"])), Aws(deployment.aws_conn_id)
+    program = _dvc(deployment, place, _environment(deployment, place), aws)
+    program.push()
+    objects = dvc.reachable(dvc.Lock.read(place.checkout), dvc.Declared.read(place.checkout), program.cache)
+    proven = receipt.prove(deployment.store, objects, s3.list_sizes(aws.client(), deployment.store))
+    place.receipt.write_text(proven.to_json(), encoding="utf-8")
+    log.info("%d objects, %d bytes proven on %s", len(proven.proofs), proven.size, deployment.store)
+    return {"objects": len(proven.proofs), "bytes": proven.size}
+
+
+def _environment(deployment: Deployment, place: workspace.Workspace) -> environment.Environment:
+    return environment.build(place.checkout / deployment.repository.environment, workspace.home() / "environments")
+
+
+def record_run(
+    deployment: Deployment, run: dict[str, Any], reproduced: dict[str, Any], pushed: dict[str, Any]
+) -> dict[str, Any]:
+    """The MLflow run and the model version of this run key, then the ledger's entry, create-only."""
+    spec, place = RunSpec.from_dict(run), workspace.Workspace(Path(reproduced["workspace"]))
+    checkout = place.checkout
+    lock, declared = dvc.Lock.read(checkout), dvc.Declared.read(checkout)
+    metrics = dvc.metrics(declared, lock, checkout)
+    models = dvc.matching(declared.models, lock, checkout)
+    recorded = _tracking(deployment).record(
+        experiment=deployment.tracking.experiment,
+        name=f"{spec.partition} {spec.release}",
+        tags={**{k: str(v) for k, v in run.items()}, "environment": reproduced["environment"]},
+        params=lock.params,
+        metrics=metrics,
+        dataset=(f"{spec.pipeline}/dt={spec.partition}", spec.manifest_digest, deployment.raw.url),
+        artifacts=lambda: _artifacts(deployment, place, declared, lock),
+        model=(deployment.tracking.model, checkout / models[0]) if deployment.tracking.model and models else None,
+    )
+    files = {
+        "dvc.lock": lock.text,
+        "run.yaml": spec.run_yaml(),
+        "receipt.json": place.receipt.read_text(encoding="utf-8"),
+    }
+    record = {
+        "metrics": metrics,
+        "mlflow": asdict(recorded),
+        "receipt": pushed,
+        "environment": reproduced["environment"],
+    }
+    new = Ledger(Aws(deployment.aws_conn_id).client(), deployment.ledger).commit(spec, files, record)
+    log.info("run %s is %s", spec.run_key, "committed" if new else "already committed, with the same bytes")
+    return {**asdict(recorded), "url": mlflow_run_url(recorded), "metrics": metrics}
+
+
+def _artifacts(
+    deployment: Deployment, place: workspace.Workspace, declared: dvc.Declared, lock: dvc.Lock
+) -> Iterator[tuple[Path, str | None]]:
+    for name in ("dvc.lock", "run.yaml", "manifest.json"):
+        yield place.checkout / name, "run"
+    yield place.receipt, "run"
+    reports = [
+        *dvc.matching(declared.metrics, lock, place.checkout),
+        *dvc.matching(declared.plots, lock, place.checkout),
+    ]
+    if deployment.drift:
+        reports += [
+            Path(p) for p in (deployment.drift.report, deployment.drift.picture) if p and (place.checkout / p).is_file()
+        ]
+    for path in dict.fromkeys(reports):
+        yield place.checkout / path, str(path.parent) if path.parent != Path() else None
+
+
+def _tracking(deployment: Deployment) -> Tracking:
+    return Tracking(
+        connect_mlflow(deployment.mlflow_conn_id), workspace.home() / "locks" / f"{deployment.pipeline}.tracking"
+    )
+
+
+def mlflow_run_url(recorded: Recorded) -> str:
+    """Where a person reads this run."""
+    return f"{os.environ.get('RETRAIN_MLFLOW_URL', '').rstrip('/')}/#/experiments/{recorded.experiment_id}/runs/{recorded.run_id}"
+
+
+def check_drift(
+    deployment: Deployment, run: dict[str, Any], reproduced: dict[str, Any], recorded: dict[str, Any], log_url: str
+) -> dict[str, Any]:
+    """Read the drift report; one Slack message a run key when it matters. A backfill's days are history: no message."""
+    spec = RunSpec.from_dict(run)
+    if deployment.drift is None:
+        raise AirflowSkipException("This pipeline declares no drift report.")
+    file = workspace.Workspace(Path(reproduced["workspace"])).checkout / deployment.drift.report
+    report = drift.read(_json(file), deployment.drift.report, spec.partition)
+    verdict = drift.judge(report, deployment.drift)
+    answer = {"alert": verdict.alert, "drifted": {f.name: round(f.value, 3) for f in verdict.drifted}}
+    if not verdict.alert or run["run_type"] == BACKFILL:
+        return {**answer, "sent": False}
+    ledger = Ledger(Aws(deployment.aws_conn_id).client(), deployment.ledger)
+    name = f"drift_detected-{spec.run_key}"
+    if ledger.has_event(spec.pipeline, "alerts", name):
+        return {**answer, "sent": False}
+    links = [alerts.Link("MLflow run and picture", recorded["url"]), alerts.Link("Task log", log_url)]
+    message = alerts.drift_detected(spec.pipeline, report, verdict.drifted, "The model was trained and pushed.", links)
+    ts = slack.post(slack_access(deployment.slack_conn_id), deployment.slack.channel, message)
+    ledger.event(spec.pipeline, "alerts", name, {"ts": ts, "text": message.text})
+    return {**answer, "sent": True}
+
+
+def promote(
+    deployment: Deployment, run: dict[str, Any], reproduced: dict[str, Any], recorded: dict[str, Any]
+) -> dict[str, Any]:
+    """Challenger against champion on the partition's rows, each scored in a process of its own; moves the alias or says why not."""
+    gate, model, spec = deployment.promotion, deployment.tracking.model, RunSpec.from_dict(run)
+    if gate is None or model is None or recorded["model_version"] is None:
+        raise AirflowSkipException("This pipeline has no model to promote.")
+    tracking = _tracking(deployment)
+    tags = tracking.champion(model)
+    champion = promotion.Champion(tags["version"], tags["partition"]) if tags else None
+    if champion is not None and champion.version == recorded["model_version"]:
+        return {"promoted": False, "version": champion.version, "reason": "This version is the champion already."}
+    decision = promotion.may_compete(
+        spec.partition, champion, tracking.newest_partition(model), backfill=run["run_type"] == BACKFILL
+    )
+    if not decision.promote:
+        raise AirflowSkipException(decision.reason)
+
+    place = workspace.Workspace(Path(reproduced["workspace"]))
+    measured = _json(place.checkout / gate.metrics)
+    own = _environment(deployment, place)
+    challenger = _score(deployment, place, own, place.checkout / _model_path(place), "challenger")
+    rival = None
+    if tags is not None:
+        downloaded = tracking.download_model(tags["run_id"], place.scratch("champion"))
+        rival = _score(
+            deployment,
+            place,
+            environment.known(workspace.home() / "environments", tags["environment"]) or own,
+            downloaded,
+            "champion",
+        )
+    try:
+        baselines = {name: float(measured[name][gate.metric]) for name in gate.baselines}
+    except (KeyError, TypeError) as error:
+        raise ReportError(
+            f"{gate.metrics} has no {gate.metric} of the baseline {error}. Correct promotion in the pipeline's file."
+        ) from error
+    decision = promotion.judge(gate.metric, challenger, rival, baselines)
+    log.info("%s", decision.reason)
+    if decision.promote:
+        tracking.promote(model, recorded["model_version"])
+        event = {
+            "from": tags["version"] if tags else None,
+            "to": recorded["model_version"],
+            "reason": decision.reason,
+            "run_key": spec.run_key,
+        }
+        Ledger(Aws(deployment.aws_conn_id).client(), deployment.ledger).event(
+            spec.pipeline, "promotions", f"{spec.partition}-{spec.run_key}", event
+        )
+    return {"promoted": decision.promote, "version": recorded["model_version"], "reason": decision.reason}
+
+
+def _model_path(place: workspace.Workspace) -> Path:
+    return dvc.matching(dvc.Declared.read(place.checkout).models, dvc.Lock.read(place.checkout), place.checkout)[0]
+
+
+def _score(
+    deployment: Deployment, place: workspace.Workspace, built: environment.Environment, model: Path, name: str
+) -> float:
+    """One model's metric on the partition's rows."""
+    gate = deployment.promotion
+    if gate is None:
+        raise ScoreError("There is no promotion section to score by.")
+    program, *arguments = gate.score
+    out = place.path / f"{name}.json"
+    env = {**os.environ, "PATH": os.pathsep.join([str(built.bin), os.environ.get("PATH", os.defpath)])}
+    for hidden in ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME"):
+        env.pop(hidden, None)
+    done = process.run(
+        [built.bin / program, *arguments, model, place.checkout / gate.rows, out],
+        cwd=place.checkout,
+        env=env,
+        timeout=_SCORE_TIMEOUT,
+    )
+    if done.returncode != 0 or not out.is_file():
+        raise ScoreError(
+            f"The {name} could not be scored: {done.lines[-1] if done.lines else 'no output'}. The champion is unchanged."
+        )
+    return float(_json(out)[gate.metric])
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ReportError(
+            f"{path.name} cannot be read ({error}). The pipeline's file names it; mend that, or the stage that writes it."
+        ) from error
+    if not isinstance(document, dict):
+        raise ReportError(f"{path.name} holds {type(document).__name__}, not an object. Mend the stage that writes it.")
+    return document
+
+
+def remove_workspace(deployment: Deployment, dag_run: str) -> list[str]:
+    """Remove all attempts of this DAG run; what they made is in the cache, on the remote and in the ledger."""
+    return workspace.remove(deployment.pipeline, dag_run)

@@ -1,0 +1,196 @@
+"""The only module that talks to MLflow: one run a run key, one model version a run, the champion's alias.
+
+MLflow mirrors what the ledger decides. Everything is found again by tag, so that a retried task makes nothing twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retrain.errors import TrackingError
+from retrain.locks import locked
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION = "champion"
+_RUN_KEY = "run_key"
+_PARAM_LIMIT = 6000  # characters, MLflow's
+_BATCH = 100
+_DIGEST_LIMIT = 36  # characters, MLflow's; the whole digest is a tag
+
+
+@contextmanager
+def _naming(action: str, uri: str) -> Iterator[None]:
+    """Turn MLflow's errors into one that names the action, the place and the next step."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+
+    try:
+        yield
+    except (MlflowException, RequestException) as error:
+        reason = " ".join(str(error).split())[:400]
+        raise TrackingError(
+            f"MLflow at {uri} did not {action}: {reason}. Nothing is lost; clear the task when it answers."
+        ) from error
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Where a run stands in MLflow; `model_version` None for a pipeline without a model."""
+
+    run_id: str
+    experiment_id: str
+    model_version: str | None
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """An MLflow server, seen through its client. `lock` orders the find-or-create of concurrent tasks."""
+
+    uri: str
+    lock: Path
+
+    def _client(self) -> MlflowClient:
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self.uri)
+
+    def record(
+        self,
+        *,
+        experiment: str,
+        name: str,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        dataset: tuple[str, str, str],
+        artifacts: Callable[[], Iterator[tuple[Path, str | None]]],
+        model: tuple[str, Path] | None,
+    ) -> Recorded:
+        """Find or make the run of `tags["run_key"]` and bring it to FINISHED with everything in it.
+
+        Args:
+            dataset: name, digest and source of the data.
+            artifacts: file or folder, and the folder of the run that it goes to.
+            model: registered name and model directory.
+        """
+        run_key = tags[_RUN_KEY]
+        client = self._client()
+        with _naming("record the run", self.uri):
+            with locked(self.lock):
+                run = self._find(client, experiment, run_key) or client.create_run(
+                    self._experiment(client, experiment), run_name=name, tags=dict(tags)
+                )
+            run_id = str(run.info.run_id)
+            if run.info.status != "FINISHED":
+                self._fill(client, run, params, metrics)
+                self._log_dataset(client, run, *dataset)
+                for path, folder in artifacts():
+                    (client.log_artifacts if path.is_dir() else client.log_artifact)(run_id, str(path), folder)
+                if model is not None:
+                    client.log_artifacts(run_id, str(model[1]), "model")
+                client.set_terminated(run_id, "FINISHED")
+            version = None
+            if model is not None:
+                with locked(self.lock):
+                    version = self._version(client, model[0], run_key) or self._register(client, model[0], run_id, tags)
+        return Recorded(run_id, run.info.experiment_id, str(version.version) if version else None)
+
+    @staticmethod
+    def _experiment(client: MlflowClient, name: str) -> str:
+        found = client.get_experiment_by_name(name)
+        return str(found.experiment_id if found else client.create_experiment(name))
+
+    @staticmethod
+    def _find(client: MlflowClient, experiment: str, run_key: str) -> Run | None:
+        found = client.get_experiment_by_name(experiment)
+        if found is None:
+            return None
+        runs = client.search_runs([found.experiment_id], f"tags.`{_RUN_KEY}` = '{run_key}'", max_results=1)
+        return runs[0] if runs else None
+
+    @staticmethod
+    def _fill(client: MlflowClient, run: Run, params: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Parameters and metrics that a killed attempt has not written yet: metrics append, so known ones are left alone."""
+        from mlflow.entities import Metric, Param
+
+        now = run.info.start_time
+        new_params = [Param(k, str(v)[:_PARAM_LIMIT]) for k, v in params.items() if k not in run.data.params]
+        new_metrics = [Metric(k, v, now, 0) for k, v in metrics.items() if k not in run.data.metrics]
+        for start in range(0, max(len(new_params), len(new_metrics)), _BATCH):
+            client.log_batch(
+                run.info.run_id,
+                metrics=new_metrics[start : start + _BATCH],
+                params=new_params[start : start + _BATCH],
+            )
+
+    @staticmethod
+    def _log_dataset(client: MlflowClient, run: Run, name: str, digest: str, source: str) -> None:
+        from mlflow.entities import Dataset, DatasetInput
+
+        short = digest[:_DIGEST_LIMIT]
+        if not any(known.dataset.digest == short for known in run.inputs.dataset_inputs):
+            data = Dataset(name=name, digest=short, source_type="s3", source=json.dumps({"uri": source}))
+            client.log_inputs(run.info.run_id, datasets=[DatasetInput(data)])
+
+    @staticmethod
+    def _version(client: MlflowClient, model: str, run_key: str) -> ModelVersion | None:
+        found = client.search_model_versions(f"name = '{model}' and tags.`{_RUN_KEY}` = '{run_key}'", max_results=1)
+        return found[0] if found else None
+
+    @staticmethod
+    def _register(client: MlflowClient, model: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client.create_registered_model(model)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        return client.create_model_version(model, source=f"runs:/{run_id}/model", run_id=run_id, tags=dict(tags))
+
+    def champion(self, model: str) -> dict[str, str] | None:
+        """The champion's tags, with its `version`; None when there is none."""
+        from mlflow.exceptions import MlflowException
+
+        with _naming("name the champion", self.uri):
+            try:
+                version = self._client().get_model_version_by_alias(model, CHAMPION)
+            except MlflowException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
+                raise
+        return {**version.tags, "version": str(version.version), "run_id": str(version.run_id)}
+
+    def newest_partition(self, model: str) -> str:
+        """The newest partition that any version of the model was made for; empty when there is none."""
+        with _naming("list model versions", self.uri):
+            client, token = self._client(), None
+            newest: str = ""
+            while True:
+                page = client.search_model_versions(f"name = '{model}'", max_results=1000, page_token=token)
+                newest = max([newest, *(version.tags.get("partition", "") for version in page)])
+                token = page.token
+                if not token:
+                    return newest
+
+    def download_model(self, run_id: str, to: Path) -> Path:
+        """The model directory of a run, below `to`."""
+        with _naming("hand out a model", self.uri):
+            return Path(self._client().download_artifacts(run_id, "model", str(to)))
+
+    def promote(self, model: str, version: str) -> None:
+        """Move the champion's alias."""
+        with _naming("move the champion's alias", self.uri):
+            self._client().set_registered_model_alias(model, CHAMPION, version)

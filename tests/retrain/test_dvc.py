@@ -1,0 +1,147 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+from retrain import dvc
+from retrain.errors import (
+    DataRefusedError,
+    DiskFullError,
+    LockError,
+    ReportError,
+    RetrainError,
+    StageCodeError,
+    StageFailedError,
+    StageKilledError,
+    StageTimeoutError,
+)
+from retrain.process import Finished
+
+DVC_YAML = """
+stages:
+  prepare:
+    cmd: python prepare.py
+    outs: [data/clean]
+    metrics: [reports/quality.json]
+  train:
+    foreach: [small, large]
+    do:
+      cmd: python train.py ${item}
+      outs: ["models/${item}", "scratch/${item}": {cache: false}]
+      plots: ["plots/${item}.csv": {x: step}]
+metrics: [reports/metrics.json]
+plots:
+  - errors: {y: {plots/errors.csv: error}}
+artifacts:
+  taxi: {path: models/small, type: model}
+  notes: {path: notes.md, type: text}
+"""
+LOCK = """
+schema: '2.0'
+stages:
+  prepare:
+    cmd: python prepare.py
+    params:
+      params.yaml: {prepare.min_rows: 20}
+      run.yaml: {partition: '2020-03-05'}
+    outs:
+    - {path: data/clean, md5: 11111111111111111111111111111111.dir, size: 5, nfiles: 2}
+    - {path: reports/quality.json, md5: '22222222222222222222222222222222', size: 3}
+  train@small:
+    cmd: python train.py small
+    outs:
+    - {path: models/small, md5: '33333333333333333333333333333333', size: 9}
+    - {path: scratch/small, md5: '44444444444444444444444444444444', size: 9}
+    - {path: plots/small.csv, md5: '55555555555555555555555555555555', size: 9}
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    (tmp_path / "dvc.yaml").write_text(DVC_YAML)
+    (tmp_path / "dvc.lock").write_text(LOCK)
+    for name, text in {
+        "reports/quality.json": '{"rows": 3, "ok": true, "reason": {"late": 1}}',
+        "reports/metrics.json": '{"model": {"mae": 4.1}, "rows": 3}',
+        "models/small": "m",
+        "plots/small.csv": "step",
+        "plots/errors.csv": "error",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def finished(output: str, *, code: int = 255, timed_out: bool = False) -> Finished:
+    return Finished(("dvc", "repro"), code, output, 61.0, timed_out)
+
+
+def failed(stage: str, code: int, before: str = "") -> Finished:
+    return finished(f"Running stage '{stage}':\n> python x.py\n{before}\nERROR: failed to reproduce '{stage}': failed to run: python x.py, exited with {code}")
+
+
+@pytest.mark.parametrize(
+    ("done", "kind", "said"),
+    [
+        pytest.param(failed("prepare", 65, "raw.parquet: column fare is text"), DataRefusedError, "prepare.*column fare is text", id="exit 65"),
+        pytest.param(failed("train", -9), StageKilledError, "train.*signal 9.*memory", id="the kernel's kill"),
+        pytest.param(failed("train", 137), StageKilledError, "signal 9", id="a kill behind a shell"),
+        pytest.param(failed("train", 1, "OSError: [Errno 28] No space left on device"), DiskFullError, "train", id="a full disk"),
+        pytest.param(failed("train", 1, "ModuleNotFoundError: No module named 'x'"), StageCodeError, "No module named 'x'", id="a failing import"),
+        pytest.param(failed("train", 1, "ValueError: the world is odd"), StageFailedError, "train.*the world is odd", id="no evidence, no guess"),
+        pytest.param(finished("Running stage 'train':", code=-15, timed_out=True), StageTimeoutError, "train", id="too slow"),
+        pytest.param(finished("ERROR: 'dvc.yaml' is invalid"), StageFailedError, "255", id="a broken dvc.yaml"),
+    ],
+)
+def test_a_failure_is_named_from_its_evidence(done: Finished, kind: type[RetrainError], said: str) -> None:
+    failure = dvc.why_failed(done)
+    assert type(failure) is kind
+    assert re.search(said, str(failure))
+
+
+def test_metrics_are_found_where_dvc_declares_them(checkout: Path) -> None:
+    lock, declared = dvc.Lock.read(checkout), dvc.Declared.read(checkout)
+    assert dvc.metrics(declared, lock, checkout) == {
+        "model.mae": 4.1,
+        "rows": 3.0,
+        f"{checkout}/reports/quality.rows".removeprefix(f"{checkout}/"): 3.0,
+        "reason.late": 1.0,
+    }
+
+
+def test_plots_and_models_are_found_where_dvc_declares_them_templates_included(checkout: Path) -> None:
+    lock, declared = dvc.Lock.read(checkout), dvc.Declared.read(checkout)
+    assert set(dvc.matching(declared.plots, lock, checkout)) == {Path("plots/small.csv"), Path("plots/errors.csv")}
+    assert dvc.matching(declared.models, lock, checkout) == [Path("models/small")]
+
+
+def test_parameters_are_read_as_the_stages_used_them(checkout: Path) -> None:
+    assert dvc.Lock.read(checkout).params == {"prepare.min_rows": 20, "run.yaml:partition": "2020-03-05"}
+
+
+def test_a_declared_file_that_is_gone_is_an_error_and_not_a_missing_metric(checkout: Path) -> None:
+    (checkout / "reports" / "quality.json").unlink()
+    with pytest.raises(ReportError, match=r"reports/quality\.json"):
+        dvc.metrics(dvc.Declared.read(checkout), dvc.Lock.read(checkout), checkout)
+
+
+def test_every_object_of_a_directory_is_reachable_and_uncached_outputs_are_not(checkout: Path, tmp_path: Path) -> None:
+    listing = [{"md5": "6" * 32, "relpath": "a"}, {"md5": "7" * 32, "relpath": "b/c"}]
+    path = tmp_path / "cache" / "files" / "md5" / "11" / f"{'1' * 30}.dir"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(listing))
+    objects = dvc.reachable(dvc.Lock.read(checkout), dvc.Declared.read(checkout), tmp_path / "cache")
+    assert {o.path for o in objects} == {"data/clean", "data/clean/a", "data/clean/b/c", "reports/quality.json", "models/small", "plots/small.csv"}
+
+
+def test_a_directory_whose_listing_is_lost_fails_by_name(checkout: Path, tmp_path: Path) -> None:
+    with pytest.raises(LockError, match="data/clean"):
+        dvc.reachable(dvc.Lock.read(checkout), dvc.Declared.read(checkout), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("text", [None, "stages: [", "- 1"])
+def test_a_lock_that_cannot_be_read_is_an_error(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "dvc.lock").write_text(text)
+    with pytest.raises(LockError):
+        dvc.Lock.read(tmp_path)

@@ -1,0 +1,39 @@
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from retrain import process
+
+
+def run(code: str, cwd: Path, timeout: float = 20) -> process.Finished:
+    return process.run([sys.executable, "-c", code], cwd=cwd, env=dict(os.environ), timeout=timeout, quiet=True)
+
+
+def test_output_and_exit_code_are_kept(tmp_path: Path) -> None:
+    done = run("import sys; print('out'); print('err', file=sys.stderr); sys.exit(65)", tmp_path)
+    assert (done.returncode, sorted(done.lines)) == (65, ["err", "out"])
+
+
+def test_an_argument_never_meets_a_shell(tmp_path: Path) -> None:
+    process.run(["echo", "x; touch owned", "$(touch owned)"], cwd=tmp_path, env=dict(os.environ), timeout=20, quiet=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_timeout_ends_grandchildren_too(tmp_path: Path) -> None:
+    code = (
+        "import subprocess, sys, time;"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+        "print(child.pid, flush=True); time.sleep(600)"
+    )
+    done = run(code, tmp_path, timeout=3)
+    assert done.timed_out
+    assert not psutil.pid_exists(int(done.lines[0]))
+
+
+def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_GRACE_SECONDS", 1)
+    done = run("import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)", tmp_path, timeout=2)
+    assert done.timed_out
+    assert done.returncode == -9
