@@ -87,8 +87,8 @@ def pipeline_dag(deployment: Deployment) -> DAG:
         )
 
         @task(doc_md="Fixes what this run is a function of. Clear it to take a corrected partition or another pin.")
-        def resolve_run(day: str, tag: str, run_id: str, run_type: str) -> dict[str, Any]:
-            return steps.resolve_run(deployment, day, tag or None, run_id, run_type)
+        def resolve_run(day: str, tag: str, dag_run_id: str, run_type: str) -> dict[str, Any]:
+            return steps.resolve_run(deployment, day, tag or None, dag_run_id, run_type)
 
         @task(doc_md="`dvc repro` of the run's commit. The day's `dvc.lock`, metrics and model come from here.")
         def reproduce(run: dict[str, Any]) -> dict[str, Any]:
@@ -113,8 +113,8 @@ def pipeline_dag(deployment: Deployment) -> DAG:
             return steps.promote(deployment, run, reproduced, recorded)
 
         @task(doc_md="Removes this run's workspaces, however it ended.")
-        def remove_workspace(run_id: str) -> list[str]:
-            return steps.remove_workspace(deployment, run_id)
+        def remove_workspace(dag_run_id: str) -> list[str]:
+            return steps.remove_workspace(deployment, dag_run_id)
 
         run = resolve_run(PARTITION, RELEASE, "{{ run_id }}", "{{ dag_run.run_type }}")
         reproduced = reproduce(run)

@@ -51,6 +51,7 @@ def load(folder: Path) -> Any:  # noqa: ANN401 - MLflow's PyFuncModel costs 3 s 
     Raises:
         StageError: it is none, or cannot be loaded here.
     """
+    stage.quiet_mlflow()
     import mlflow.pyfunc
 
     try:

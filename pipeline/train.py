@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import logging
+import json
 import shutil
 import sys
 import tempfile
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import date
 
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "scikit-learn", "skops")
+SCHEMA = "schema.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip archive can hold
 
 
@@ -53,17 +54,36 @@ def fit(training: pd.DataFrame, params: Mapping[str, Any]) -> Any:  # noqa: ANN4
 
 
 def regressor_bytes(regressor: Any) -> bytes:  # noqa: ANN401
-    """Return the regressor in skops format, a zip archive, without the time of writing in its entries."""
+    """Return the regressor in skops format, with all that differs from one process to the next made equal.
+
+    The format is a zip archive whose entries carry the time of writing, and whose schema names each object by its
+    address in memory: dates become 1980, addresses the order of first use.
+    """
     import skops.io
 
     normal = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(skops.io.dumps(regressor))) as written,
-        zipfile.ZipFile(normal, "w", zipfile.ZIP_DEFLATED) as out,
-    ):
-        for name in sorted(written.namelist()):
-            out.writestr(zipfile.ZipInfo(name, EPOCH), written.read(name), zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(io.BytesIO(skops.io.dumps(regressor))) as written, zipfile.ZipFile(normal, "w") as out:
+        schema = json.loads(written.read(SCHEMA))
+        numbers: dict[int, int] = {}
+        entries = {SCHEMA: json.dumps(_numbered(schema, numbers), indent=1).encode()}
+        for address, number in numbers.items():
+            if f"{address}.npy" in written.NameToInfo:
+                entries[f"{number}.npy"] = written.read(f"{address}.npy")
+        for name, content in entries.items():
+            out.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
     return normal.getvalue()
+
+
+def _numbered(node: Any, numbers: dict[int, int]) -> Any:  # noqa: ANN401 - any JSON
+    """Return a node of the schema with object ids, and the files named after them, in the order of first use."""
+    if isinstance(node, list):
+        return [_numbered(entry, numbers) for entry in node]
+    if not isinstance(node, dict):
+        return node
+    if "__id__" in node:
+        number = numbers.setdefault(node["__id__"], len(numbers))
+        node = {**node, "__id__": number} | ({"file": f"{number}.npy"} if "file" in node else {})
+    return {key: _numbered(value, numbers) for key, value in node.items()}
 
 
 def input_example() -> pd.DataFrame:
@@ -88,12 +108,11 @@ def save(regressor: Any, history: Path, partition: date, out: Path) -> None:  # 
         partition: the run's partition; its midnight is the model's time of creation.
         out: the directory.
     """
+    stage.quiet_mlflow()
     from mlflow.models import Model, ModelSignature
     from mlflow.pyfunc import save_model
     from mlflow.types import ColSpec, Schema
 
-    # MLflow reports each step of saving as a warning or at INFO; errors still come as exceptions.
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
     signature = ModelSignature(
         Schema(
             [
@@ -124,6 +143,19 @@ def save(regressor: Any, history: Path, partition: date, out: Path) -> None:  # 
                 utc_time_created=f"{partition} 00:00:00.000000", model_uuid=uuid.uuid5(uuid.NAMESPACE_OID, digest).hex
             ),
         )
+    _forget_paths(out)
+
+
+def _forget_paths(folder: Path) -> None:
+    """Take out of the model's description where its parts lay when it was saved; MLflow finds them by their names."""
+    from mlflow.models import Model
+
+    model = Model.load(str(folder))
+    flavor = model.flavors["python_function"]
+    flavor["model_code_path"] = Path(flavor["model_code_path"]).name
+    for artifact in flavor["artifacts"].values():
+        artifact["uri"] = artifact["path"]
+    model.save(str(folder / "MLmodel"))
 
 
 def main() -> None:

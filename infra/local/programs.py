@@ -39,7 +39,7 @@ class Program:
     port: int = 0
     health: str = ""
     component: str = ""
-    stop_seconds: int = 15
+    stop_seconds: int = 8
 
 
 def plan_programs(stack: Stack, environ: Mapping[str, str]) -> tuple[Program, ...]:
@@ -129,3 +129,14 @@ def write_plan(stack: Stack, program: Program) -> None:
     """Write the launch plan of a program; it holds secrets, hence mode 0600."""
     plan = {"argv": program.argv, "env": dict(program.env), "cwd": str(program.cwd)}
     write_private(plan_file(stack, program), json.dumps(plan, indent=1) + "\n")
+
+
+def differs_from_plan(stack: Stack, program: Program, environ: Mapping[str, str]) -> bool:
+    """Tell whether a program was started as something else than it would be now. What it inherited does not count."""
+    try:
+        plan = json.loads(plan_file(stack, program).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return True
+    inherited = inherited_environment(environ)
+    own = {name: value for name, value in program.env.items() if name not in inherited}
+    return plan["argv"] != list(program.argv) or any(plan["env"].get(name) != value for name, value in own.items())

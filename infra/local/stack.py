@@ -25,7 +25,7 @@ from buckets import apply_buckets
 from health import Health, check_health
 from origin import OriginError, publish_checkout
 from processes import end_processes, marked_processes, port_holder, tree_memory
-from programs import Program, plan_file, plan_programs
+from programs import Program, differs_from_plan, plan_programs
 from settings import (
     SettingsError,
     Stack,
@@ -43,7 +43,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _UP_SECONDS = 240
 _DOWN_SECONDS = 75
 _TAIL_LINES = 25
-_FAILED_STATES = ("FATAL", "EXITED", "BACKOFF")
+_MOST_STARTS = 3
 
 
 class StackError(Exception):
@@ -157,10 +157,9 @@ def _locked(stack: Stack) -> Iterator[None]:
 
 def _start_or_find_supervisor(stack: Stack, programs: Sequence[Program]) -> None:
     if supervisor_pid(stack) is not None:
-        for program in programs:
-            started_as = json.loads(plan_file(stack, program).read_text(encoding="utf-8"))["argv"]
-            if started_as != list(program.argv) or not _same_port(program, stack):
-                raise StackError("The stack is up with other settings. `make down` first, then `make up`.")
+        changed = [program.name for program in programs if differs_from_plan(stack, program, os.environ)]
+        if changed:
+            raise StackError(f"{', '.join(changed)} came up with other settings. `make down`, then `make up`.")
         return
     leftovers = marked_processes(stack)
     if leftovers:
@@ -179,17 +178,12 @@ def _start_or_find_supervisor(stack: Stack, programs: Sequence[Program]) -> None
     start_supervisor(stack, programs, os.environ)
 
 
-def _same_port(program: Program, stack: Stack) -> bool:
-    if not program.port or not stack.env_file.exists():
-        return True
-    return read_stack_file(stack.env_file).get(program.port_variable) == str(program.port)
-
-
 def _await(
     stack: Stack, supervisor: Supervisor, programs: Sequence[Program], began: float, *, quiet: bool = False
 ) -> None:
     """Wait until the programs are well, with a line for each. Raises StackError with the log of what failed."""
     waiting = list(programs)
+    starts: dict[str, set[int]] = {program.name: set() for program in programs}
     while waiting:
         states = supervisor.states()
         health = check_health(stack, waiting, states, timeout=3)
@@ -198,8 +192,9 @@ def _await(
             if not quiet:
                 print(f"  {program.name:24} ready after {time.monotonic() - began:4.0f} s", flush=True)
         for program in waiting:
-            if states[program.name].state in _FAILED_STATES:
-                raise StackError(_failure(stack, program, f"does not stay up ({states[program.name].state.lower()})"))
+            starts[program.name] |= {states[program.name].pid} - {0}
+            if states[program.name].state == "FATAL" or len(starts[program.name]) > _MOST_STARTS:
+                raise StackError(_failure(stack, program, "does not stay up"))
         if waiting and time.monotonic() - began > _UP_SECONDS:
             program = waiting[0]
             raise StackError(_failure(stack, program, f"is not well after {_UP_SECONDS} s: {health[program.name].detail}"))

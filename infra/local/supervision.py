@@ -84,7 +84,7 @@ def configuration(stack: Stack, programs: Iterable[Program]) -> str:
             f"command={_escaped(command)}",
             "autostart=false",
             "autorestart=true",
-            "startsecs=2",
+            "startsecs=1",
             "startretries=3",
             "stopasgroup=true",
             "killasgroup=true",

@@ -21,6 +21,8 @@ _STYLES = tuple(
     (re.compile(rf"(?<![\w{mark}])\{mark}(?=\S)([^{mark}\n]*?\S)\{mark}(?![\w{mark}])"), tag)
     for mark, tag in (("*", "b"), ("_", "i"), ("~", "s"))
 )
+# A quote and a preformatted block are lines of their own without a break.
+_BREAK_AT_BOX = re.compile(r"(</blockquote>|</pre>)<br>|<br>(?=(<blockquote>|<pre>))")
 _LINK_SCHEMES = ("http://", "https://", "mailto:")
 
 EMOJI = {
@@ -84,7 +86,7 @@ def to_html(text: str) -> str:
     text = _quotes_and_lines(text)
     while _SHELVED.search(text):
         text = _SHELVED.sub(lambda match: shelf[int(match[1])], text)
-    return text
+    return _BREAK_AT_BOX.sub(lambda match: match[1] or "", text)
 
 
 def to_plain(text: str) -> str:
@@ -164,4 +166,4 @@ def _quotes_and_lines(text: str) -> str:
             close_quote()
             rendered.append(line)
     close_quote()
-    return "<br>".join(rendered).replace("</blockquote><br>", "</blockquote>").replace("</pre><br>", "</pre>")
+    return "<br>".join(rendered)

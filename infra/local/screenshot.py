@@ -1,0 +1,120 @@
+"""Take a picture of a page as a browser shows it: `screenshot.py URL OUT.png [--width W --height H --wait-for TEXT]`.
+
+Needs Chromium and its driver on the PATH, and a font with emoji for Slack's page
+(Debian: `apt-get install chromium chromium-driver fonts-noto-color-emoji`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.common.exceptions import TimeoutException, WebDriverException
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.chrome.webdriver import WebDriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# The shell of an application is drawn before its data: wait until the page has text and no placeholder or spinner.
+_SETTLED = """
+const waiting = document.querySelectorAll('.chakra-skeleton, .chakra-spinner, [role=progressbar], [class*=spinner]');
+return document.readyState === 'complete' && document.body.innerText.trim().length > 0
+  && [...waiting].every(mark => !mark.checkVisibility({visibilityProperty: true, opacityProperty: true}))
+  && [...document.images].every(image => image.complete)
+"""
+
+
+class ScreenshotError(Exception):
+    """There is no picture; the message says why."""
+
+
+def take_screenshot(url: str, out: Path, *, width: int, height: int, wait_for: str, seconds: float) -> None:
+    """Save the page at `url` as a PNG of `width` x `height` pixels, once it holds the text `wait_for` and has settled.
+
+    Raises ScreenshotError if there is no browser, or the text does not appear within `seconds`.
+    """
+    with _browser(width, height) as browser:
+        try:
+            browser.get(url)
+            waiting = WebDriverWait(browser, seconds)
+            if wait_for:
+                waiting.until(lambda page: wait_for in page.find_element(By.TAG_NAME, "body").text)
+            waiting.until(lambda page: page.execute_script(_SETTLED))
+            # Two frames later, what the last data changed has been painted.
+            browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+        except TimeoutException as error:
+            seen = " ".join(browser.find_element(By.TAG_NAME, "body").text.split())[:300]
+            wanted = f"show {wait_for!r}" if wait_for else "settle"
+            raise ScreenshotError(f"{url} did not {wanted} within {seconds:.0f} s. It shows: {seen!r}") from error
+        except WebDriverException as error:
+            raise ScreenshotError(f"{url} could not be opened: {error.msg}") from error
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if not browser.save_screenshot(str(out)):
+            raise ScreenshotError(f"{out} could not be written.")
+
+
+def _browser(width: int, height: int) -> WebDriver:
+    binary = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
+    driver = shutil.which("chromedriver")
+    if binary is None or driver is None:
+        raise ScreenshotError("Chromium or chromedriver is not on the PATH. Debian: apt-get install chromium chromium-driver")
+    options = Options()
+    options.binary_location = binary
+    # Without an emulated screen, headless windows are at least 500 pixels wide: too wide for a phone.
+    options.add_experimental_option(
+        "mobileEmulation", {"deviceMetrics": {"width": width, "height": height, "pixelRatio": 1.0, "mobile": False}}
+    )
+    for flag in (
+        "--headless",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--hide-scrollbars",
+        "--no-proxy-server",
+        f"--window-size={max(width, 500)},{height}",
+    ):
+        options.add_argument(flag)
+    if os.getuid() == 0:
+        # Chromium's own sandbox refuses to work for root.
+        options.add_argument("--no-sandbox")
+    return webdriver.Chrome(options=options, service=Service(driver))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Take the picture that the command line asks for; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("url")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--width", type=int, default=1400)
+    parser.add_argument("--height", type=int, default=900)
+    parser.add_argument("--wait-for", default="", metavar="TEXT", help="take it when the page shows this text")
+    parser.add_argument("--seconds", type=float, default=60, help="how long to wait for that")
+    chosen = parser.parse_args(arguments)
+    try:
+        take_screenshot(
+            chosen.url,
+            chosen.out,
+            width=chosen.width,
+            height=chosen.height,
+            wait_for=chosen.wait_for,
+            seconds=chosen.seconds,
+        )
+    except ScreenshotError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(chosen.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
