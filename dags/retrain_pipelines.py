@@ -40,6 +40,8 @@ from retrain.sensors import PartitionSensor
 PIPELINES = Path(__file__).parent / "pipelines"
 PARTITION = "{{ partition_of(params, dag_run) }}"
 RELEASE = "{{ params.release or '' }}"
+# Compared, not printed: a run type prints as the name of its enumeration.
+MODE = "{{ 'backfill' if dag_run.run_type == 'backfill' else 'daily' }}"
 PARAMS = {
     "partition": Param(
         None,
@@ -87,8 +89,8 @@ def pipeline_dag(deployment: Deployment) -> DAG:
         )
 
         @task(doc_md="Fixes what this run is a function of. Clear it to take a corrected partition or another pin.")
-        def resolve_run(day: str, tag: str, dag_run_id: str, run_type: str) -> dict[str, Any]:
-            return steps.resolve_run(deployment, day, tag or None, dag_run_id, run_type)
+        def resolve_run(day: str, tag: str, dag_run_id: str, mode: str) -> dict[str, Any]:
+            return steps.resolve_run(deployment, day, tag or None, dag_run_id, mode)
 
         @task(doc_md="`dvc repro` of the run's commit. The day's `dvc.lock`, metrics and model come from here.")
         def reproduce(run: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +118,7 @@ def pipeline_dag(deployment: Deployment) -> DAG:
         def remove_workspace(dag_run_id: str) -> list[str]:
             return steps.remove_workspace(deployment, dag_run_id)
 
-        run = resolve_run(PARTITION, RELEASE, "{{ run_id }}", "{{ dag_run.run_type }}")
+        run = resolve_run(PARTITION, RELEASE, "{{ run_id }}", MODE)
         reproduced = reproduce(run)
         recorded = record_run(run, reproduced, push(reproduced))
         checked, promoted = (

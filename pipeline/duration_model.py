@@ -11,16 +11,15 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from pandas.tseries.holiday import USFederalHolidayCalendar
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 INPUTS = ["pickup_datetime", "pickup_location_id", "dropoff_location_id", "passenger_count", "vendor_id"]
 """What is known when a trip starts. Nothing that is only known later may ever be added."""
@@ -49,6 +48,7 @@ FEATURES = [
 ]
 
 SIZE = 266  # zone ids go up to 265; 0 is no zone, and stands for ids that are out of range
+SUNDAY = 6
 SLOTS = 7 * 48  # half hours of a week
 REGRESSOR = "regressor.skops"
 TREES = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
@@ -111,11 +111,20 @@ def zone_index(zones: pd.Series) -> Ints:
     return np.where((ids > 0) & (ids < SIZE), ids, 0)
 
 
+def weekday(pickup: pd.Series) -> Ints:
+    """Return the day of the week of local pickup times, 0 for Monday; a federal holiday counts as a Sunday.
+
+    The streets are as empty then, and too few holidays are in a year of history to learn from.
+    """
+    day = pickup.dt.normalize()
+    holidays = USFederalHolidayCalendar().holidays(day.min(), day.max())
+    return np.where(day.isin(holidays), SUNDAY, day.dt.day_of_week).astype(np.int64)
+
+
 def slot_index(pickup: pd.Series) -> Ints:
-    """Return the half hour of the week, 0 for Monday 00:00, of local pickup times."""
-    time = pickup.dt
-    slot = time.day_of_week * 48 + time.hour * 2 + time.minute // 30
-    return slot.to_numpy(dtype=np.int64)
+    """Return the half hour of the week, 0 for Monday 00:00, of local pickup times; see `weekday`."""
+    half_hour = pickup.dt.hour * 2 + pickup.dt.minute // 30
+    return weekday(pickup) * 48 + half_hour.to_numpy(dtype=np.int64)
 
 
 def averages(rows: pd.DataFrame, history: History, own: Floats | None = None) -> dict[str, Floats]:
@@ -162,7 +171,7 @@ def encode(rows: pd.DataFrame, history: History, own: Floats | None = None) -> p
     time = rows["pickup_datetime"].dt
     columns["slot_log_minutes"] = history.slot[slot_index(rows["pickup_datetime"])]
     columns["minute_of_day"] = (time.hour * 60 + time.minute).to_numpy(dtype=np.float64)
-    columns["day_of_week"] = time.day_of_week.to_numpy(dtype=np.float64)
+    columns["day_of_week"] = weekday(rows["pickup_datetime"]).astype(np.float64)
     columns["hour_of_week"] = columns["day_of_week"] * 24 + columns["minute_of_day"] / 60
     for name in ("passenger_count", "vendor_id"):
         columns[name] = rows[name].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -191,12 +200,12 @@ def predict_minutes(features: pd.DataFrame, regressor: Any) -> Floats:  # noqa: 
 
 def _register_with_mlflow() -> None:
     from mlflow.models import set_model
-    from mlflow.pyfunc.model import PythonModel, PythonModelContext
+    from mlflow.pyfunc.model import PythonModel
 
     class DurationModel(PythonModel):
         """Minutes of a taxi trip, from what is known at pickup."""
 
-        def load_context(self, context: PythonModelContext) -> None:
+        def load_context(self, context: Any) -> None:  # noqa: ANN401
             import skops.io
 
             path = Path(context.artifacts["regressor"])
@@ -208,12 +217,8 @@ def _register_with_mlflow() -> None:
             self.regressor = skops.io.load(path, trusted=TREES)
             self.history = History.load(Path(context.artifacts["history"]))
 
-        def predict(
-            self,
-            context: PythonModelContext,  # noqa: ARG002 - MLflow passes it
-            model_input: pd.DataFrame,
-            params: dict[str, Any] | None = None,  # noqa: ARG002
-        ) -> Floats:
+        # MLflow resolves these type hints at run time, so each name in them is one of the module's.
+        def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Floats:  # noqa: ANN401, ARG002
             # Passenger count and vendor may be left out altogether: they are missing for some real trips too.
             rows = model_input.reindex(columns=INPUTS)
             return predict_minutes(encode(rows, self.history), self.regressor)

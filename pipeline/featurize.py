@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from threadpoolctl import threadpool_limits
 
 from pipeline import stage
 from pipeline.duration_model import FEATURES, INPUTS, SIZE, SLOTS, History, averages, encode, slot_index, zone_index
@@ -160,7 +161,9 @@ def main() -> None:
     """Read `data/trips`; write `data/history`, `data/baseline.parquet`, `data/train.parquet` and `data/test.parquet`."""
     params, partition = stage.read_params("featurize"), stage.read_partition()
     past = read_days(stage.TRIPS, days_before(partition, params["history_days"]))
-    history, training = featurize(past, partition, params)
+    # Sums in linear algebra depend on the number of threads in their last bits; one thread is one result anywhere.
+    with threadpool_limits(1):
+        history, training = featurize(past, partition, params)
     shutil.rmtree(stage.HISTORY, ignore_errors=True)
     history.save(stage.HISTORY)
     _write(pair_medians(past), stage.BASELINE)

@@ -54,6 +54,8 @@ def load(folder: Path) -> Any:  # noqa: ANN401 - MLflow's PyFuncModel costs 3 s 
     stage.quiet_mlflow()
     import mlflow.pyfunc
 
+    # The model's code is run where it lies, and a byte-compiled copy beside it would be a change of the model.
+    sys.dont_write_bytecode = True
     try:
         return mlflow.pyfunc.load_model(str(folder))
     except Exception as e:  # a model directory may hold any code, which may raise anything

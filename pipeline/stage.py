@@ -6,7 +6,6 @@ import json
 import os
 import re
 import sys
-import warnings
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,4 +102,3 @@ def quiet_mlflow() -> None:
     """Let MLflow, imported after this, report errors only: each save and load prints hints and progress bars else."""
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from threadpoolctl import threadpool_limits
 
 from pipeline import duration_model, stage
 from pipeline.duration_model import FEATURES, INPUTS, REGRESSOR, expected_log_minutes
@@ -50,7 +51,9 @@ def fit(training: pd.DataFrame, params: Mapping[str, Any]) -> Any:  # noqa: ANN4
         early_stopping=False,
     )
     left = training["log_minutes"].to_numpy() - expected_log_minutes(training)
-    return regressor.fit(training[FEATURES].to_numpy(), left)
+    # The fitted model remembers its number of threads, so more than one would give each machine bytes of its own.
+    with threadpool_limits(1):
+        return regressor.fit(training[FEATURES].to_numpy(), left)
 
 
 def regressor_bytes(regressor: Any) -> bytes:  # noqa: ANN401

@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 from settings import LEDGER_BUCKET, MLFLOW_BUCKET, RAW_BUCKET, REGION, STORE_BUCKET, Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _BUCKETS = (RAW_BUCKET, STORE_BUCKET, LEDGER_BUCKET, MLFLOW_BUCKET)
+
+
+class BucketError(Exception):
+    """The S3 server did not take the buckets that the stack needs."""
 
 
 def s3_client(stack: Stack) -> S3Client:
@@ -27,8 +32,18 @@ def s3_client(stack: Stack) -> S3Client:
 
 
 def apply_buckets(stack: Stack) -> bool:
-    """Make what is missing and turn on versioning where raw data lands. True if a bucket was made."""
-    client = s3_client(stack)
+    """Make what is missing and turn on versioning where raw data lands. True if a bucket was made.
+
+    Raises BucketError when the server refuses or does not answer.
+    """
+    try:
+        return _apply(s3_client(stack))
+    except (BotoCoreError, ClientError) as error:
+        log = stack.log_dir / "s3.log"
+        raise BucketError(f"The S3 server at {stack.s3_url} did not take the buckets: {error}. See {log}.") from error
+
+
+def _apply(client: S3Client) -> bool:
     present = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
     missing = [name for name in _BUCKETS if name not in present]
     for name in missing:

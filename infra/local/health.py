@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 
 from programs import Program
 from settings import Stack
@@ -53,7 +54,7 @@ def _not_running(state: ProgramState | None) -> str:
 def _ask(url: str, timeout: float) -> Health:
     try:
         with _OPENER.open(url, timeout=timeout) as response:
-            return Health(response.status == 200, f"answered {response.status}")
+            return Health(response.status == HTTPStatus.OK, f"answered {response.status}")
     except (OSError, urllib.error.URLError) as error:
         return Health(False, f"no answer: {getattr(error, 'reason', error)}")
 

@@ -12,4 +12,4 @@ from pathlib import Path
 if __name__ == "__main__":
     plan = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     os.chdir(plan["cwd"])
-    os.execve(plan["argv"][0], plan["argv"], plan["env"])
+    os.execve(plan["argv"][0], plan["argv"], plan["env"])  # noqa: S606 - an argv list, and no shell is wanted

@@ -67,6 +67,8 @@ def _git(arguments: list[str], stack: Stack, environ: Mapping[str, str]) -> str:
         )
     except FileNotFoundError as error:
         raise OriginError("git is not installed. Install it with the system's package manager.") from error
+    except subprocess.TimeoutExpired as error:
+        raise OriginError(f"git {arguments[0]} takes more than {error.timeout:.0f} s.") from error
     if outcome.returncode:
         raise OriginError(f"git {arguments[0]} answered {outcome.returncode}: {outcome.stderr.strip()}")
     return outcome.stdout.strip()

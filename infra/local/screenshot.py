@@ -64,7 +64,9 @@ def _browser(width: int, height: int) -> WebDriver:
     binary = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
     driver = shutil.which("chromedriver")
     if binary is None or driver is None:
-        raise ScreenshotError("Chromium or chromedriver is not on the PATH. Debian: apt-get install chromium chromium-driver")
+        raise ScreenshotError(
+            "Chromium or chromedriver is not on the PATH. Debian: apt-get install chromium chromium-driver"
+        )
     options = Options()
     options.binary_location = binary
     # Without an emulated screen, headless windows are at least 500 pixels wide: too wide for a phone.

@@ -26,6 +26,8 @@ SLACK_CHANNEL = "#retrain-alerts"
 # that is how `down` finds what outlived its parent.
 STACK_MARK = "RETRAIN_STACK"
 
+_HIGHEST_PORT = 65535
+
 # Dropped from the inherited environment: each would send a server to another configuration, account or interpreter.
 _FOREIGN_PREFIXES = ("AIRFLOW", "AWS_", "MLFLOW_", "GIT_", "RETRAIN_", "PYTHON", "MAKE", "DVC_", "SUPERVISOR_")
 _FOREIGN_NAMES = frozenset({"MFLAGS", "VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "UV_PROJECT", "TMPDIR"})
@@ -367,8 +369,8 @@ def load_stack(root: Path, environ: Mapping[str, str]) -> Stack:
     for field in fields(Ports):
         variable = f"RETRAIN_{field.name.upper()}_PORT"
         value = environ.get(variable) or in_use.get(variable) or str(field.default)
-        if not value.isdecimal() or not 0 < int(value) < 65536:
-            raise SettingsError(f"{variable}={value!r} is no port. Give a number from 1 to 65535.")
+        if not value.isdecimal() or not 0 < int(value) <= _HIGHEST_PORT:
+            raise SettingsError(f"{variable}={value!r} is no port. Give a number from 1 to {_HIGHEST_PORT}.")
         chosen[field.name] = int(value)
     if len(set(chosen.values())) < len(chosen):
         raise SettingsError(f"Two servers cannot share a port: {chosen}. Set other RETRAIN_…_PORT variables.")

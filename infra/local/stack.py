@@ -13,7 +13,6 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -21,8 +20,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from buckets import apply_buckets
-from health import Health, check_health
+from buckets import BucketError, apply_buckets
+from health import check_health
 from origin import OriginError, publish_checkout
 from processes import end_processes, marked_processes, port_holder, tree_memory
 from programs import Program, differs_from_plan, plan_programs
@@ -129,7 +128,7 @@ def run(stack: Stack, command: Sequence[str]) -> None:
         raise StackError("Name a command, for example `stack.py run airflow dags list`.")
     variables = inherited_environment(os.environ) | read_stack_file(stack.env_file)
     program = str(stack.airflow_bin) if command[0] == "airflow" else command[0]
-    os.execvpe(program, [program, *command[1:]], variables)
+    os.execvpe(program, [program, *command[1:]], variables)  # noqa: S606 - an argv list, and no shell is wanted
 
 
 def _require_tools(stack: Stack) -> None:
@@ -164,7 +163,7 @@ def _start_or_find_supervisor(stack: Stack, programs: Sequence[Program]) -> None
     leftovers = marked_processes(stack)
     if leftovers:
         print(f"Ending {len(leftovers)} processes of a stack whose supervisor is gone.")
-        end_processes(leftovers, grace_seconds=15)
+        end_processes(leftovers, grace_seconds=10)
     taken = [
         f"Port {program.port} for {program.name} is taken by {holder}. "
         f"Stop that, or choose another: {program.port_variable}={program.port + 1} make up"
@@ -197,7 +196,9 @@ def _await(
                 raise StackError(_failure(stack, program, "does not stay up"))
         if waiting and time.monotonic() - began > _UP_SECONDS:
             program = waiting[0]
-            raise StackError(_failure(stack, program, f"is not well after {_UP_SECONDS} s: {health[program.name].detail}"))
+            raise StackError(
+                _failure(stack, program, f"is not well after {_UP_SECONDS} s: {health[program.name].detail}")
+            )
         if waiting:
             time.sleep(0.3)
 
@@ -252,9 +253,14 @@ def _begin_migration(stack: Stack) -> subprocess.Popen[bytes] | None:
 
 
 def _finish_migration(stack: Stack, migration: subprocess.Popen[bytes], began: float) -> None:
-    code = migration.wait(timeout=_UP_SECONDS)
+    log = log_file(stack, "airflow-db-migrate")
+    try:
+        code = migration.wait(timeout=_UP_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise StackError(
+            f"`airflow db migrate` takes more than {_UP_SECONDS} s. See {log}, then `make down`."
+        ) from error
     if code:
-        log = log_file(stack, "airflow-db-migrate")
         tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
         raise StackError(f"`airflow db migrate` answered {code}. The end of {log}:\n{tail}")
     known = {"airflow": _installed_airflow(stack), "revision": _database_revision(stack)}
@@ -275,7 +281,7 @@ def _stop(stack: Stack) -> bool:
     if pid is not None:
         _shut_down_supervisor(stack, pid)
     leftovers = marked_processes(stack)
-    alive = end_processes(leftovers, grace_seconds=15)
+    alive = end_processes(leftovers, grace_seconds=10)
     if alive:
         raise StackError(f"These processes do not end, not even when killed: {[process.pid for process in alive]}.")
     return pid is not None or bool(leftovers)
@@ -308,8 +314,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     try:
         outcome = actions[chosen.command](load_stack(ROOT, os.environ))
-    except (SettingsError, StackError, SupervisionError) as error:
+    except (BucketError, SettingsError, StackError, SupervisionError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        # Such as a full disk, or a state folder that is not ours.
+        print(
+            f"{chosen.command} failed: {error}. Look at the disk and the rights of {error.filename or ROOT}.",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print("Interrupted. `make down` stops what was started.", file=sys.stderr)

@@ -43,7 +43,7 @@ _SCORE_TIMEOUT = 900.0
 _DEPLOYMENT_DVC = Path(__file__).resolve().parents[2] / "infra" / "dvc"
 
 
-def resolve_run(deployment: Deployment, day: str, tag: str | None, dag_run: str, run_type: str) -> dict[str, Any]:
+def resolve_run(deployment: Deployment, day: str, tag: str | None, dag_run: str, mode: str) -> dict[str, Any]:
     """Pin -> tag -> commit, and the raw objects of the window: the run spec, kept for all later tasks."""
     home = workspace.home()
     home.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def resolve_run(deployment: Deployment, day: str, tag: str | None, dag_run: str,
         chosen.commit,
         spec.run_key,
     )
-    return {**spec.to_dict(), "dag_run": dag_run, "run_type": run_type}
+    return {**spec.to_dict(), "dag_run": dag_run, "mode": mode}
 
 
 def _release(deployment: Deployment, tag: str | None, home: Path) -> release.Release:
@@ -206,7 +206,7 @@ def check_drift(
     report = drift.read(_json(file), deployment.drift.report, spec.partition)
     verdict = drift.judge(report, deployment.drift)
     answer = {"alert": verdict.alert, "drifted": {f.name: round(f.value, 3) for f in verdict.drifted}}
-    if not verdict.alert or run["run_type"] == BACKFILL:
+    if not verdict.alert or run["mode"] == BACKFILL:
         return {**answer, "sent": False}
     ledger = Ledger(Aws(deployment.aws_conn_id).client(), deployment.ledger)
     name = f"drift_detected-{spec.run_key}"
@@ -232,7 +232,7 @@ def promote(
     if champion is not None and champion.version == recorded["model_version"]:
         return {"promoted": False, "version": champion.version, "reason": "This version is the champion already."}
     decision = promotion.may_compete(
-        spec.partition, champion, tracking.newest_partition(model), backfill=run["run_type"] == BACKFILL
+        spec.partition, champion, tracking.newest_partition(model), backfill=run["mode"] == BACKFILL
     )
     if not decision.promote:
         raise AirflowSkipException(decision.reason)

@@ -37,7 +37,7 @@ EMOJI = {
     "eyes": "👀",
     "fire": "🔥",
     "hourglass": "⌛",
-    "information_source": "ℹ️",
+    "information_source": "\N{INFORMATION SOURCE}\N{VARIATION SELECTOR-16}",
     "large_green_circle": "🟢",
     "large_blue_circle": "🔵",
     "large_orange_circle": "🟠",

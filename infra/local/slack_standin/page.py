@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -109,24 +109,17 @@ def render_blocks(blocks: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _block(block: Mapping[str, Any]) -> str:
-    match block.get("type"):
-        case "header":
-            return f"<h3>{_text(block['text'])}</h3>"
-        case "section":
-            return _section(block)
-        case "context":
-            return f'<div class="context">{"".join(_element(element) for element in block["elements"])}</div>'
-        case "divider":
-            return "<hr>"
-        case "image":
-            title = f'<div class="title">{_text(block["title"])}</div>' if block.get("title") else ""
-            return f"<figure>{title}{_image(block)}</figure>"
-        case "actions":
-            return f'<div class="actions">{"".join(_element(element) for element in block["elements"])}</div>'
-        case "rich_text":
-            return "".join(_rich_text(element) for element in block["elements"])
-        case other:
-            return f'<pre class="unknown">{html.escape(str(other))}: {html.escape(json.dumps(block))}</pre>'
+    render = _BLOCKS.get(str(block.get("type")))
+    return render(block) if render else f'<pre class="unknown">{html.escape(json.dumps(block))}</pre>'
+
+
+def _image_block(block: Mapping[str, Any]) -> str:
+    title = f'<div class="title">{_text(block["title"])}</div>' if block.get("title") else ""
+    return f"<figure>{title}{_image(block)}</figure>"
+
+
+def _elements(block: Mapping[str, Any]) -> str:
+    return "".join(_element(element) for element in block["elements"])
 
 
 def _section(block: Mapping[str, Any]) -> str:
@@ -160,6 +153,8 @@ def _text(value: Mapping[str, Any]) -> str:
 def _image(image: Mapping[str, Any]) -> str:
     file = image.get("slack_file") or {}
     url = str(image.get("image_url") or file.get("url") or f"/files/{file.get('id', '')}/picture")
+    if not url.startswith(("http://", "https://", "/files/")):
+        url = "/files/none"
     return f'<img src="{html.escape(url)}" alt="{html.escape(str(image.get("alt_text", "")))}">'
 
 
@@ -188,7 +183,9 @@ def _rich_piece(piece: Mapping[str, Any]) -> str:
         case "emoji":
             rendered = EMOJI.get(str(piece.get("name")), f":{html.escape(str(piece.get('name')))}:")
         case "broadcast" | "user" | "channel" as kind:
-            rendered = f'<span class="mention">@{html.escape(str(piece.get("range") or piece.get(f"{kind}_id")))}</span>'
+            rendered = (
+                f'<span class="mention">@{html.escape(str(piece.get("range") or piece.get(f"{kind}_id")))}</span>'
+            )
         case _:
             rendered = html.escape(str(piece.get("text", ""))).replace("\n", "<br>")
     for name, tag in (("bold", "b"), ("italic", "i"), ("strike", "s"), ("code", "code")):
@@ -272,3 +269,14 @@ def _clock(moment: datetime) -> str:
 
 def _count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+_BLOCKS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "actions": lambda block: f'<div class="actions">{_elements(block)}</div>',
+    "context": lambda block: f'<div class="context">{_elements(block)}</div>',
+    "divider": lambda _: "<hr>",
+    "header": lambda block: f"<h3>{_text(block['text'])}</h3>",
+    "image": _image_block,
+    "rich_text": lambda block: "".join(_rich_text(element) for element in block["elements"]),
+    "section": _section,
+}

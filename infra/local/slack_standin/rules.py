@@ -5,7 +5,7 @@ Limits: https://docs.slack.dev/reference/block-kit/blocks and https://docs.slack
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,19 +74,26 @@ def check_message(text: str, blocks: Any, attachments: Any, metadata: Any) -> No
     if blocks is not None:
         check_blocks(blocks)
     if attachments is not None:
-        if not isinstance(attachments, list) or not all(isinstance(item, Mapping) for item in attachments):
-            raise SlackError("invalid_attachments")
-        if len(attachments) > _MOST_ATTACHMENTS:
-            raise SlackError("too_many_attachments")
-        for position, attachment in enumerate(attachments):
-            if attachment.get("blocks"):
-                check_blocks(attachment["blocks"], f"/attachments/{position}/blocks")
+        _check_attachments(attachments)
     if metadata is not None and not (
         isinstance(metadata, Mapping)
         and isinstance(metadata.get("event_type"), str)
         and isinstance(metadata.get("event_payload"), Mapping)
     ):
         raise SlackError("invalid_metadata_format")
+
+
+def _check_attachments(attachments: Any) -> None:
+    if not isinstance(attachments, list) or not all(isinstance(item, Mapping) for item in attachments):
+        raise SlackError("invalid_attachments")
+    if len(attachments) > _MOST_ATTACHMENTS:
+        raise SlackError("too_many_attachments")
+    for position, attachment in enumerate(attachments):
+        fields = attachment.get("fields") or []
+        if not isinstance(fields, list) or not all(isinstance(item, Mapping) for item in fields):
+            raise SlackError("invalid_attachments")
+        if attachment.get("blocks"):
+            check_blocks(attachment["blocks"], f"/attachments/{position}/blocks")
 
 
 def check_blocks(blocks: Any, pointer: str = "/blocks") -> None:
@@ -111,33 +118,51 @@ def check_blocks(blocks: Any, pointer: str = "/blocks") -> None:
 def _check_block(block: Mapping[str, Any], pointer: str, faults: _Faults) -> None:
     if "block_id" in block:
         faults.length(block["block_id"], _LONGEST_BLOCK_ID, f"{pointer}/block_id")
-    match block.get("type"):
-        case "header":
-            faults.text_object(block.get("text"), _LONGEST_HEADER, f"{pointer}/text", ("plain_text",))
-        case "section":
-            _check_section(block, pointer, faults)
-        case "context":
-            elements = faults.count(block.get("elements"), _MOST_CONTEXT_ELEMENTS, f"{pointer}/elements")
-            for position, element in enumerate(elements):
-                if isinstance(element, Mapping) and element.get("type") == "image":
-                    _check_image(element, f"{pointer}/elements/{position}", faults)
-                else:
-                    faults.text_object(element, _LONGEST_TEXT_OBJECT, f"{pointer}/elements/{position}")
-        case "image":
-            _check_image(block, pointer, faults)
-            if "title" in block:
-                faults.text_object(block["title"], _LONGEST_ALT_TEXT, f"{pointer}/title", ("plain_text",))
-        case "actions":
-            elements = faults.count(block.get("elements"), _MOST_ACTIONS, f"{pointer}/elements")
-            for position, element in enumerate(elements):
-                _check_element(element, f"{pointer}/elements/{position}", faults)
-        case "rich_text":
-            if not isinstance(block.get("elements"), list):
-                faults.add("must provide an array", f"{pointer}/elements")
-        case "divider":
-            pass
-        case other:
-            faults.add(f"unsupported type: {other}", f"{pointer}/type")
+    check = _CHECKS.get(str(block.get("type")))
+    if check is None:
+        faults.add(f"unsupported type: {block.get('type')}", f"{pointer}/type")
+    else:
+        check(block, pointer, faults)
+
+
+def _check_header(block: Mapping[str, Any], pointer: str, faults: _Faults) -> None:
+    faults.text_object(block.get("text"), _LONGEST_HEADER, f"{pointer}/text", ("plain_text",))
+
+
+def _check_context(block: Mapping[str, Any], pointer: str, faults: _Faults) -> None:
+    elements = faults.count(block.get("elements"), _MOST_CONTEXT_ELEMENTS, f"{pointer}/elements")
+    for position, element in enumerate(elements):
+        if isinstance(element, Mapping) and element.get("type") == "image":
+            _check_image(element, f"{pointer}/elements/{position}", faults)
+        else:
+            faults.text_object(element, _LONGEST_TEXT_OBJECT, f"{pointer}/elements/{position}")
+
+
+def _check_image_block(block: Mapping[str, Any], pointer: str, faults: _Faults) -> None:
+    _check_image(block, pointer, faults)
+    if "title" in block:
+        faults.text_object(block["title"], _LONGEST_ALT_TEXT, f"{pointer}/title", ("plain_text",))
+
+
+def _check_actions(block: Mapping[str, Any], pointer: str, faults: _Faults) -> None:
+    for position, element in enumerate(faults.count(block.get("elements"), _MOST_ACTIONS, f"{pointer}/elements")):
+        _check_element(element, f"{pointer}/elements/{position}", faults)
+
+
+def _check_rich_text(block: Mapping[str, Any], pointer: str, faults: _Faults) -> None:
+    elements = block.get("elements")
+    if not isinstance(elements, list):
+        faults.add("must provide an array", f"{pointer}/elements")
+        return
+    for position, element in enumerate(elements):
+        if not isinstance(element, Mapping):
+            faults.add("must provide an object", f"{pointer}/elements/{position}")
+        elif "elements" in element:
+            _check_rich_text(element, f"{pointer}/elements/{position}", faults)
+
+
+def _check_divider(_block: Mapping[str, Any], _pointer: str, _faults: _Faults) -> None:
+    """Take every divider: it has no parts."""
 
 
 def _check_section(block: Mapping[str, Any], pointer: str, faults: _Faults) -> None:
@@ -171,3 +196,14 @@ def _check_image(image: Mapping[str, Any], pointer: str, faults: _Faults) -> Non
             faults.add("must provide an id or a url", f"{pointer}/slack_file")
     else:
         faults.length(image.get("image_url"), _LONGEST_URL, f"{pointer}/image_url")
+
+
+_CHECKS: Mapping[str, Callable[[Mapping[str, Any], str, _Faults], None]] = {
+    "actions": _check_actions,
+    "context": _check_context,
+    "divider": _check_divider,
+    "header": _check_header,
+    "image": _check_image_block,
+    "rich_text": _check_rich_text,
+    "section": _check_section,
+}

@@ -103,14 +103,15 @@ class Store:
             "insert into requests (at, method, body, answer) values (?, ?, ?, ?)",
             (time.time(), method, json.dumps(body, default=str), answer),
         )
-        self._connection.execute(
-            "delete from requests where number <= ?", ((cursor.lastrowid or 0) - _REQUESTS_KEPT,)
-        )
+        self._connection.execute("delete from requests where number <= ?", ((cursor.lastrowid or 0) - _REQUESTS_KEPT,))
 
     def requests(self) -> list[dict[str, Any]]:
         """List the recorded calls, oldest first."""
         rows = self._connection.execute("select at, method, body, answer from requests order by number")
-        return [{"at": at, "method": method, "body": json.loads(body), "answer": answer} for at, method, body, answer in rows]
+        return [
+            {"at": at, "method": method, "body": json.loads(body), "answer": answer}
+            for at, method, body, answer in rows
+        ]
 
     def revision(self) -> int:
         """Give a number that grows with every change that a reader would see."""

@@ -1,0 +1,102 @@
+# Everything starts here: `make help`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+STATE ?= .local
+UV_VERSION := 0.13.8
+UV := $(CURDIR)/$(STATE)/tools/bin/uv
+SERVERS := $(CURDIR)/$(STATE)/envs/servers
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { $$p -c 'import sys; print(sys.executable)'; break; }; done)
+
+# One lock an environment; nothing of the user's own Python gets in.
+export UV_PYTHON := $(PYTHON)
+export UV_PYTHON_DOWNLOADS := never
+export RETRAIN_STATE := $(CURDIR)/$(STATE)
+unexport PYTHONPATH PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
+
+AIRFLOW_ENV := .venv/.installed
+PIPELINE_ENV := pipeline/.venv/.installed
+SERVERS_ENV := $(STATE)/envs/servers/.installed
+STACK := $(SERVERS)/bin/python infra/local/stack.py
+
+.PHONY: help demo test test-units test-pipeline test-infra test-e2e lint format up down status release rollback pin inputs quality screenshots
+
+help: ## Show this list
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+demo: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Run real days of March 2020 through the whole stack, and leave it up
+	@$(SERVERS)/bin/python infra/local/demo.py
+
+up: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Start Airflow, MLflow, S3, Slack's stand-in and the Git origin on 127.0.0.1
+	@$(STACK) up
+
+down: $(SERVERS_ENV) ## Stop all of it; the data stays
+	@$(STACK) down
+
+status: $(SERVERS_ENV) ## Show processes, addresses, memory and health
+	@$(STACK) status
+
+release: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Make a tag live: make release TAG=v1.2.0
+	@: "$${TAG:?Which tag? make release TAG=v1.2.0}"
+	$(STACK) run env PYTHONPATH=plugins .venv/bin/python -m retrain release "$$TAG"
+
+rollback: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Go back to the release before
+	@$(STACK) run env PYTHONPATH=plugins .venv/bin/python -m retrain rollback
+
+pin: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Say which release is live
+	@$(STACK) run env PYTHONPATH=plugins .venv/bin/python -m retrain pin
+
+inputs: $(PIPELINE_ENV) $(SERVERS_ENV) ## Research: write a partition's inputs here: make inputs PARTITION=2020-03-05
+	@: "$${PARTITION:?Which day? make inputs PARTITION=2020-03-05}"
+	$(SERVERS)/bin/python infra/local/trips.py inputs --partition "$$PARTITION"
+
+test: lint test-units test-pipeline test-infra test-e2e ## Lint, then every test
+
+test-units: $(AIRFLOW_ENV)
+	@.venv/bin/pytest tests/retrain tests/dags
+
+test-pipeline: $(PIPELINE_ENV) $(SERVERS_ENV)
+	@pipeline/.venv/bin/pytest tests/pipeline
+
+test-infra: $(AIRFLOW_ENV) $(SERVERS_ENV)
+	@$(SERVERS)/bin/pytest tests/infra
+
+test-e2e: $(AIRFLOW_ENV) $(SERVERS_ENV)
+	@$(SERVERS)/bin/pytest tests/e2e
+
+quality: $(PIPELINE_ENV) $(SERVERS_ENV) ## Measure the model over the second half of 2019, and fail below its targets
+	@pipeline/.venv/bin/python tests/bench/quality.py
+
+lint: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Check style, format and types; mends nothing
+	@.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy plugins/retrain plugins/retrain_plugin.py dags/retrain_pipelines.py
+
+format: $(AIRFLOW_ENV) ## Format the code, mend what ruff can mend
+	@.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+# The environments, each from its own lock.
+$(UV):
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found. Install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
+	command -v git >/dev/null || { echo "git is needed and was not found. Install it."; exit 1; }
+	"$(PYTHON)" -m venv "$(STATE)/tools"
+	"$(STATE)/tools/bin/python" -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)" || { rm -rf "$(STATE)/tools"; echo "uv $(UV_VERSION) could not be fetched from PyPI. The first start needs the network: check it, and any proxy, then run the same command again."; exit 1; }
+
+define install
+	@echo "installing $(1) from its lock"
+	env $(3) "$(UV)" sync --quiet --locked --compile-bytecode --project $(2) || { echo "$(1) could not be installed from its lock. The first start needs the network: check it, then run the same command again."; exit 1; }
+	touch $@
+endef
+
+$(AIRFLOW_ENV): pyproject.toml uv.lock | $(UV)
+	$(call install,Airflow's environment,.)
+
+$(PIPELINE_ENV): pipeline/pyproject.toml pipeline/uv.lock | $(UV)
+	$(call install,the pipeline's environment,pipeline)
+
+$(SERVERS_ENV): infra/local/pyproject.toml infra/local/uv.lock | $(UV)
+	$(call install,the local servers' environment,infra/local,UV_PROJECT_ENVIRONMENT="$(SERVERS)")

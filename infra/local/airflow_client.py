@@ -1,0 +1,108 @@
+"""Airflow's REST API on the local stack, as far as the demo and the end-to-end tests need it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+_TIMEOUT = 30
+
+
+class AirflowError(Exception):
+    """Airflow refused a request; the message has its answer."""
+
+
+@dataclass
+class AirflowClient:
+    """A session with the api-server at `url`, where everybody is an admin."""
+
+    url: str
+    _session: requests.Session = field(default_factory=requests.Session, repr=False)
+
+    def _request(self, method: str, path: str, *, body: Any = None, absent_ok: bool = False) -> Any:
+        if "Authorization" not in self._session.headers:
+            token = self._session.get(f"{self.url}/auth/token", timeout=_TIMEOUT).json()["access_token"]
+            self._session.headers["Authorization"] = f"Bearer {token}"
+        answer = self._session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=_TIMEOUT)
+        if absent_ok and answer.status_code == requests.codes.not_found:
+            return None
+        if not answer.ok:
+            raise AirflowError(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
+        return answer.json() if answer.content else None
+
+    def dag(self, dag_id: str) -> dict[str, Any] | None:
+        """The DAG, or None when no processor has read it yet."""
+        found: dict[str, Any] | None = self._request("GET", f"/dags/{dag_id}", absent_ok=True)
+        return found
+
+    def unpause(self, dag_id: str) -> None:
+        self._request("PATCH", f"/dags/{dag_id}", body={"is_paused": False})
+
+    def trigger(self, dag_id: str, run_id: str, conf: dict[str, str]) -> str:
+        """Trigger a run without a logical date, as a person would who names the partition; returns its id."""
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
+        return str(self._request("POST", f"/dags/{dag_id}/dagRuns", body=body)["dag_run_id"])
+
+    def backfill(self, dag_id: str, first: str, last: str, *, at_once: int, reprocess: str) -> None:
+        """Start a backfill of the partitions from `first` to `last`, both included."""
+        body = {
+            "dag_id": dag_id,
+            "from_date": f"{first}T00:00:00Z",
+            "to_date": f"{last}T23:59:59Z",
+            "max_active_runs": at_once,
+            "reprocess_behavior": reprocess,
+        }
+        self._request("POST", "/backfills", body=body)
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """Every run of the DAG, the newest first."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self._request("GET", f"/dags/{dag_id}/dagRuns?limit=100&offset={len(found)}&order_by=-run_after")
+            found += page["dag_runs"]
+            if len(found) >= page["total_entries"] or not page["dag_runs"]:
+                return found
+
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, dict[str, Any]]:
+        """The run's task instances by task id."""
+        page = self._request("GET", f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances?limit=100")
+        return {entry["task_id"]: entry for entry in page["task_instances"]}
+
+    def clear(self, dag_id: str, run_id: str, task_id: str) -> list[str]:
+        """Clear a task of a run and what is downstream of it; returns the ids that Airflow cleared."""
+        body = {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "task_ids": [task_id],
+            "include_downstream": True,
+            "only_failed": False,
+        }
+        page = self._request("POST", f"/dags/{dag_id}/clearTaskInstances", body=body)
+        return [entry["task_id"] for entry in page["task_instances"]]
+
+    def set_state(self, dag_id: str, run_id: str, state: str) -> None:
+        """Mark a run, for example as `failed`, which ends its tasks."""
+        self._request("PATCH", f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}", body={"state": state})
+
+    def left_behind(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any] | None:
+        """What a task returned, or None when it has not."""
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/xcomEntries/return_value"
+        entry = self._request("GET", path, absent_ok=True)
+        if entry is None:
+            return None
+        value: dict[str, Any] = json.loads(entry["value"]) if isinstance(entry["value"], str) else entry["value"]
+        return value
+
+    def log(self, dag_id: str, run_id: str, task_id: str, attempt: int) -> str:
+        """One attempt's log as text."""
+        path = (
+            f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/logs/{attempt}?full_content=true"
+        )
+        page = self._request("GET", path, absent_ok=True)
+        return "\n".join(
+            json.dumps(entry) if isinstance(entry, dict) else str(entry) for entry in (page or {}).get("content", ())
+        )

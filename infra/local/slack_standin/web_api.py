@@ -1,0 +1,293 @@
+"""The methods of Slack's Web API that the stand-in knows, each a function of its arguments on the store.
+
+Reference: https://docs.slack.dev/reference/methods
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from slack_standin.rules import SlackError, check_message
+from slack_standin.store import Message, Store, is_reply
+
+Arguments = dict[str, Any]
+Answer = dict[str, Any]
+
+_TEAM = {"team": "Retrain (local)", "team_id": "T0RETRAIN"}
+_BOT = {"user": "retrain", "user_id": "U0RETRAIN", "bot_id": "B0RETRAIN"}
+_APP_NAME = "Retrain"
+_APP_ID = "A0RETRAIN"
+_PICTURES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+}
+_LARGEST_PAGE = 1000
+
+
+class WebApi:
+    """The workspace as a bot sees it. A method that Slack would refuse raises SlackError."""
+
+    def __init__(self, store: Store, base_url: str) -> None:
+        self._store = store
+        self._base_url = base_url
+        self.methods: Mapping[str, Callable[[Arguments], Answer]] = {
+            "api.test": lambda arguments: {"args": arguments},
+            "auth.test": lambda _: {"url": f"{base_url}/", **_TEAM, **_BOT, "is_enterprise_install": False},
+            "chat.delete": self.delete,
+            "chat.getPermalink": self.permalink,
+            "chat.postMessage": self.post,
+            "chat.update": self.update,
+            "conversations.history": self.history,
+            "conversations.info": self.channel_info,
+            "conversations.list": self.channel_list,
+            "conversations.replies": self.replies,
+            "files.completeUploadExternal": self.complete_upload,
+            "files.getUploadURLExternal": self.begin_upload,
+            "files.info": self.file_info,
+            "reactions.add": self.react,
+        }
+
+    def post(self, arguments: Arguments) -> Answer:
+        """chat.postMessage. The channel may be an id, a name or a #name; everywhere else Slack takes the id alone."""
+        channel = self._channel(arguments, by_name=True)
+        text = str(arguments.get("text") or "")
+        blocks, attachments, metadata = (arguments.get(name) for name in ("blocks", "attachments", "metadata"))
+        check_message(text, blocks, attachments, metadata)
+        message = self._message(text, arguments)
+        message |= {
+            name: value
+            for name, value in (("blocks", blocks), ("attachments", attachments), ("metadata", metadata))
+            if value
+        }
+        self._thread(channel, message, arguments)
+        self._store.save_message(channel, message)
+        return {"channel": channel, "ts": message["ts"], "message": message}
+
+    def update(self, arguments: Arguments) -> Answer:
+        """chat.update. Parts that are not given stay as they were; an empty list removes them."""
+        channel = self._channel(arguments)
+        message = self._existing(channel, arguments.get("ts"))
+        changed = message | {
+            name: arguments[name]
+            for name in ("text", "blocks", "attachments", "metadata")
+            if arguments.get(name) is not None
+        }
+        check_message(
+            changed.get("text", ""), changed.get("blocks"), changed.get("attachments"), changed.get("metadata")
+        )
+        changed["edited"] = {"user": _BOT["user_id"], "ts": self._store.next_ts()}
+        self._store.save_message(channel, changed)
+        return {"channel": channel, "ts": changed["ts"], "text": changed.get("text", ""), "message": changed}
+
+    def delete(self, arguments: Arguments) -> Answer:
+        """chat.delete."""
+        channel = self._channel(arguments)
+        message = self._existing(channel, arguments.get("ts"))
+        self._store.delete_message(channel, message["ts"])
+        return {"channel": channel, "ts": message["ts"]}
+
+    def permalink(self, arguments: Arguments) -> Answer:
+        """chat.getPermalink."""
+        channel = self._channel(arguments)
+        message = self._existing(channel, arguments.get("message_ts"))
+        link = f"{self._base_url}/archives/{channel}/p{message['ts'].replace('.', '')}"
+        return {"channel": channel, "permalink": link}
+
+    def channel_list(self, arguments: Arguments) -> Answer:
+        """conversations.list."""
+        channels = [_channel_object(*row) for row in self._store.channels()]
+        return _page_of(channels, arguments, "channels", default_limit=100)
+
+    def channel_info(self, arguments: Arguments) -> Answer:
+        """conversations.info."""
+        channel = self._channel(arguments)
+        return {"channel": next(_channel_object(*row) for row in self._store.channels() if row[0] == channel)}
+
+    def history(self, arguments: Arguments) -> Answer:
+        """conversations.history: the channel's own messages, newest first."""
+        channel = self._channel(arguments)
+        messages = [
+            message
+            for message in reversed(self._store.messages(channel))
+            if (not is_reply(message) or message.get("subtype") == "thread_broadcast") and _within(message, arguments)
+        ]
+        return _page_of(_with_metadata(messages, arguments), arguments, "messages", default_limit=100)
+
+    def replies(self, arguments: Arguments) -> Answer:
+        """conversations.replies: a thread's root and its replies, oldest first."""
+        channel = self._channel(arguments)
+        root = str(arguments.get("ts") or "")
+        thread = [m for m in self._store.messages(channel) if root in (m["ts"], m.get("thread_ts"))]
+        if not thread:
+            raise SlackError("thread_not_found")
+        kept = [message for message in thread if message["ts"] == root or _within(message, arguments)]
+        return _page_of(_with_metadata(kept, arguments), arguments, "messages", default_limit=_LARGEST_PAGE)
+
+    def react(self, arguments: Arguments) -> Answer:
+        """reactions.add."""
+        channel = self._channel(arguments)
+        message = self._existing(channel, arguments.get("timestamp"))
+        name = str(arguments.get("name") or "").strip(":")
+        if not name:
+            raise SlackError("invalid_name")
+        reactions = message.setdefault("reactions", [])
+        if any(reaction["name"] == name for reaction in reactions):
+            raise SlackError("already_reacted")
+        reactions.append({"name": name, "users": [_BOT["user_id"]], "count": 1})
+        self._store.save_message(channel, message)
+        return {}
+
+    def begin_upload(self, arguments: Arguments) -> Answer:
+        """files.getUploadURLExternal: hands out the address to which the content goes."""
+        name = Path(str(arguments.get("filename") or "")).name
+        length = str(arguments.get("length") or "")
+        if not name or not length.isdecimal() or int(length) == 0:
+            raise SlackError("invalid_arguments", ["[ERROR] filename and a length above 0 are required"])
+        file_id, ticket = f"F{secrets.token_hex(5).upper()}", secrets.token_urlsafe(24)
+        file = {
+            "id": file_id,
+            "name": name,
+            "title": name,
+            "mimetype": _PICTURES.get(Path(name).suffix.lower(), "application/octet-stream"),
+            "size": int(length),
+            "created": int(time.time()),
+            "user": _BOT["user_id"],
+            "alt_txt": str(arguments.get("alt_txt") or ""),
+            "url_private": f"{self._base_url}/files/{file_id}/{name}",
+        }
+        self._store.save_file(file | {"ticket": ticket, "state": "awaiting content"})
+        return {"upload_url": f"{self._base_url}/upload/v1/{file_id}/{ticket}", "file_id": file_id}
+
+    def complete_upload(self, arguments: Arguments) -> Answer:
+        """files.completeUploadExternal: shares uploaded files, in a channel or a thread if one is named."""
+        wanted = arguments.get("files")
+        if not isinstance(wanted, list) or not wanted or not all(isinstance(item, dict) for item in wanted):
+            raise SlackError("invalid_arguments", ["[ERROR] files must be a list with at least 1 item"])
+        files: list[Answer] = []
+        for item in wanted:
+            file = self._store.file(str(item.get("id")))
+            if file is None or file["state"] == "awaiting content":
+                raise SlackError("file_not_found")
+            files.append(file | {"state": "complete", "title": str(item.get("title") or file["title"])})
+        channel = None
+        if arguments.get("channel_id"):
+            channel = self._channel({"channel": arguments["channel_id"]})
+        for file in files:
+            self._store.save_file(file)
+        public = [_public_file(file) for file in files]
+        if channel:
+            message = self._message(str(arguments.get("initial_comment") or ""), {}) | {"files": public, "upload": True}
+            self._thread(channel, message, arguments)
+            self._store.save_message(channel, message)
+        return {"files": public}
+
+    def file_info(self, arguments: Arguments) -> Answer:
+        """files.info."""
+        file = self._store.file(str(arguments.get("file") or ""))
+        if file is None:
+            raise SlackError("file_not_found")
+        return {"file": _public_file(file)}
+
+    def _message(self, text: str, arguments: Arguments) -> Message:
+        message: Message = {
+            "type": "message",
+            "ts": self._store.next_ts(),
+            "text": text,
+            "user": _BOT["user_id"],
+            "bot_id": _BOT["bot_id"],
+            "app_id": _APP_ID,
+            "team": _TEAM["team_id"],
+            "bot_profile": {
+                "id": _BOT["bot_id"],
+                "app_id": _APP_ID,
+                "name": str(arguments.get("username") or _APP_NAME),
+            },
+        }
+        if arguments.get("icon_emoji"):
+            message["icons"] = {"emoji": str(arguments["icon_emoji"])}
+        return message
+
+    def _thread(self, channel: str, message: Message, arguments: Arguments) -> None:
+        thread_ts = arguments.get("thread_ts")
+        if not thread_ts:
+            return
+        root = self._store.message(channel, str(thread_ts))
+        if root is None:
+            raise SlackError("thread_not_found")
+        message["thread_ts"] = root.get("thread_ts") or root["ts"]
+        if _truth(arguments.get("reply_broadcast")):
+            message["subtype"] = "thread_broadcast"
+
+    def _channel(self, arguments: Arguments, *, by_name: bool = False) -> str:
+        wanted = str(arguments.get("channel") or "")
+        for identifier, name, _ in self._store.channels():
+            if wanted == identifier or (by_name and wanted.removeprefix("#") == name):
+                return identifier
+        raise SlackError("channel_not_found")
+
+    def _existing(self, channel: str, ts: object) -> Message:
+        message = self._store.message(channel, str(ts or ""))
+        if message is None:
+            raise SlackError("message_not_found")
+        return message
+
+
+def _truth(value: object) -> bool:
+    return value is True or str(value).lower() in ("1", "true")
+
+
+def _channel_object(identifier: str, name: str, created: int) -> Answer:
+    return {
+        "id": identifier,
+        "name": name,
+        "name_normalized": name,
+        "created": created,
+        "creator": _BOT["user_id"],
+        "is_channel": True,
+        "is_archived": False,
+        "is_private": False,
+        "is_member": True,
+        "topic": {"value": ""},
+        "purpose": {"value": ""},
+    }
+
+
+def _public_file(file: Answer) -> Answer:
+    return {name: value for name, value in file.items() if name not in ("ticket", "state")}
+
+
+def _within(message: Message, arguments: Arguments) -> bool:
+    oldest, newest = str(arguments.get("oldest") or "0"), str(arguments.get("latest") or "")
+    ts = message["ts"]
+    if _truth(arguments.get("inclusive")):
+        return ts >= oldest and (not newest or ts <= newest)
+    return ts > oldest and (not newest or ts < newest)
+
+
+def _with_metadata(messages: list[Message], arguments: Arguments) -> list[Message]:
+    if _truth(arguments.get("include_all_metadata")):
+        return messages
+    return [{name: value for name, value in message.items() if name != "metadata"} for message in messages]
+
+
+def _page_of(items: list[Any], arguments: Arguments, name: str, *, default_limit: int) -> Answer:
+    try:
+        limit = int(arguments.get("limit") or default_limit)
+        start = int(str(arguments.get("cursor") or "0").removeprefix("at:"))
+    except ValueError as error:
+        raise SlackError("invalid_cursor") from error
+    if not 0 < limit <= _LARGEST_PAGE:
+        raise SlackError("invalid_limit")
+    rest = start + limit < len(items)
+    return {
+        name: items[start : start + limit],
+        "has_more": rest,
+        "response_metadata": {"next_cursor": f"at:{start + limit}" if rest else ""},
+    }

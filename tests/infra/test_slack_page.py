@@ -1,0 +1,128 @@
+"""How the stand-in's page shows a message: markup, blocks, and nothing that a message smuggles in."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from slack_standin.mrkdwn import to_html, to_plain
+from slack_standin.page import render_message, render_page
+
+ATTACK = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+
+
+def message(**parts: object) -> dict[str, object]:
+    return {"ts": "1584180000.000100", "text": "", "bot_profile": {"name": "Retrain"}, **parts}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("*bold* _italic_ ~gone~", "<b>bold</b> <i>italic</i> <s>gone</s>"),
+        ("`a *b* < c`", "<code>a *b* &lt; c</code>"),
+        ("```x\n*y*```", "<pre>x\n*y*</pre>"),
+        ("<https://a.b/c?d=1&amp;e=2|the run>", '<a href="https://a.b/c?d=1&amp;e=2" rel="noreferrer">the run</a>'),
+        ("*<https://a.b|the run>*", '<b><a href="https://a.b" rel="noreferrer">the run</a></b>'),
+        ("see https://a.b/c.", 'see <a href="https://a.b/c" rel="noreferrer">https://a.b/c</a>.'),
+        ("<!channel> <!here> <@U1>", " ".join(f'<span class="mention">@{x}</span>' for x in ("channel", "here", "U1"))),
+        ("1 &lt; 2 &amp;&amp; 3 &gt; 2", "1 &lt; 2 &amp;&amp; 3 &gt; 2"),
+        ("&lt;b&gt; &quot;", "&lt;b&gt; &amp;quot;"),
+        ("snake_case_name 2*3*4 a~b~c", "snake_case_name 2*3*4 a~b~c"),
+        ("> quoted\nafter", "<blockquote>quoted</blockquote>after"),
+        ("one\ntwo", "one<br>two"),
+        (":warning: :no_such_emoji:", "⚠️ :no_such_emoji:"),
+        ("<javascript:alert(1)|click>", "&lt;javascript:alert(1)|click&gt;"),
+        ("\ue0000\ue001 `x`", "0 <code>x</code>"),
+    ],
+)
+def test_text_is_rendered_as_slack_renders_it(text, shown):
+    assert to_html(text) == shown
+
+
+def test_a_notification_shows_the_text_without_its_markup():
+    assert to_plain(":warning: *2 features* drifted, <https://a.b|run> `x` &lt;1") == "⚠️ 2 features drifted, run x <1"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"text": ATTACK},
+        {"text": f"```{ATTACK}``` `{ATTACK}` *{ATTACK}*"},
+        {"text": f"<https://a.b/{ATTACK}|{ATTACK}>"},
+        {"bot_profile": {"name": ATTACK}, "icons": {"emoji": ATTACK}},
+        {"blocks": [{"type": "header", "text": {"type": "plain_text", "text": ATTACK}}]},
+        {"blocks": [{"type": "section", "fields": [{"type": "mrkdwn", "text": ATTACK}]}]},
+        {"blocks": [{"type": "image", "image_url": f'x"{ATTACK}', "alt_text": ATTACK}]},
+        {
+            "blocks": [
+                {
+                    "type": "actions",
+                    "elements": [
+                        {
+                            "type": "button",
+                            "style": ATTACK,
+                            "url": f"https://{ATTACK}",
+                            "text": {"type": "plain_text", "text": ATTACK},
+                        }
+                    ],
+                }
+            ]
+        },
+        {
+            "blocks": [
+                {"type": "rich_text", "elements": [{"elements": [{"type": "link", "url": ATTACK, "text": ATTACK}]}]}
+            ]
+        },
+        {"blocks": [{"type": ATTACK, "text": ATTACK}]},
+        {"attachments": [{"color": f"red;{ATTACK}", "title": ATTACK, "title_link": ATTACK, "text": ATTACK}]},
+        {"attachments": [{"fields": [{"title": ATTACK, "value": ATTACK}], "footer": ATTACK, "pretext": ATTACK}]},
+        {
+            "files": [
+                {"id": "F1", "name": ATTACK, "title": ATTACK, "mimetype": "image/png", "size": 1, "alt_txt": ATTACK}
+            ]
+        },
+        {"reactions": [{"name": ATTACK, "count": 1}]},
+    ],
+)
+def test_a_message_adds_no_element_of_its_own_to_the_page(parts):
+    page = render_page("retrain-alerts", ["retrain-alerts"], [message(**parts)], 1)
+    assert page.count("<script") == 1, "the page's own"
+    for tag in re.findall(r"<[^>]*>", page):
+        assert "onerror" not in re.sub(r'"[^"]*"', "", tag), tag
+        assert not re.search(r'(href|src)="(?!https?://|/|data:,")', tag), tag
+
+
+def test_blocks_take_the_place_of_the_text_which_only_the_notification_shows():
+    shown = message(
+        text="2 features drifted", blocks=[{"type": "header", "text": {"type": "plain_text", "text": "Drift"}}]
+    )
+    page = render_page("retrain-alerts", ["retrain-alerts"], [shown], 1)
+    stream, _, phone = page.partition("On a locked phone")
+    assert "<h3>Drift</h3>" in stream
+    assert "2 features drifted" not in stream
+    assert "2 features drifted" in phone
+
+
+def test_fields_buttons_pictures_and_the_colour_of_an_attachment_are_shown():
+    shown = render_message(
+        message(
+            blocks=[
+                {"type": "section", "fields": [{"type": "mrkdwn", "text": "*PSI*\n0.41 (limit 0.20)"}]},
+                {"type": "divider"},
+                {"type": "context", "elements": [{"type": "mrkdwn", "text": "release `v1`"}]},
+                {
+                    "type": "actions",
+                    "elements": [
+                        {"type": "button", "url": "http://127.0.0.1/log", "text": {"type": "plain_text", "text": "Log"}}
+                    ],
+                },
+                {"type": "image", "image_url": "http://127.0.0.1/drift.png", "alt_text": "drift"},
+            ],
+            attachments=[{"color": "danger", "text": "late"}],
+        )
+    )
+    assert "<b>PSI</b><br>0.41 (limit 0.20)" in shown
+    assert "<hr>" in shown
+    assert '<a class="button " href="http://127.0.0.1/log" rel="noreferrer">Log</a>' in shown
+    assert '<img src="http://127.0.0.1/drift.png" alt="drift">' in shown
+    assert "border-color:#a30200" in shown
