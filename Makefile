@@ -73,7 +73,7 @@ quality: $(PIPELINE_ENV) $(SERVERS_ENV) ## Measure the model over the second hal
 lint: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Check style, format and types; mends nothing
 	@.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy plugins/retrain plugins/retrain_plugin.py dags/retrain_pipelines.py
+	.venv/bin/mypy plugins/retrain plugins/retrain_plugin.py dags/retrain_pipelines.py infra/local pipeline
 
 format: $(AIRFLOW_ENV) ## Format the code, mend what ruff can mend
 	@.venv/bin/ruff format .

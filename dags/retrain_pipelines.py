@@ -2,7 +2,7 @@
 
 When the day's data has landed in S3, the pinned release runs `dvc repro` in a workspace of its own, its outputs are pushed
 and proven stored, MLflow records them, drift is checked, and the model is promoted if it is better. Slack hears only what a
-person must act on. Git is never written to. One DAG a file in `dags/pipelines/`.
+person must act on. Git is never written to. One DAG a file in `dags/pipelines/`, or in the folder that RETRAIN_PIPELINES names.
 
 | Task | Does | Safe to clear? |
 | --- | --- | --- |
@@ -24,6 +24,7 @@ clear `resolve_run`. INFRA - clear the failed task once S3, MLflow or the disk i
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from retrain.errors import ConfigurationError, FinalError
 from retrain.notify import FailureNotice
 from retrain.sensors import PartitionSensor
 
-PIPELINES = Path(__file__).parent / "pipelines"
+PIPELINES = Path(os.environ.get("RETRAIN_PIPELINES") or Path(__file__).parent / "pipelines")
 PARTITION = "{{ partition_of(params, dag_run) }}"
 RELEASE = "{{ params.release or '' }}"
 # Compared, not printed: a run type prints as the name of its enumeration.
@@ -97,8 +98,8 @@ def pipeline_dag(deployment: Deployment) -> DAG:
             return steps.reproduce(deployment, run)
 
         @task(doc_md="Green means: every object that dvc.lock names is on the remote, with the right content.")
-        def push(reproduced: dict[str, Any]) -> dict[str, Any]:
-            return steps.push(deployment, reproduced)
+        def push(run: dict[str, Any], reproduced: dict[str, Any]) -> dict[str, Any]:
+            return steps.push(deployment, run, reproduced)
 
         @task(doc_md="MLflow run, model version and ledger entry of this run key.")
         def record_run(run: dict[str, Any], reproduced: dict[str, Any], pushed: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +121,7 @@ def pipeline_dag(deployment: Deployment) -> DAG:
 
         run = resolve_run(PARTITION, RELEASE, "{{ run_id }}", MODE)
         reproduced = reproduce(run)
-        recorded = record_run(run, reproduced, push(reproduced))
+        recorded = record_run(run, reproduced, push(run, reproduced))
         checked, promoted = (
             check_drift(run, reproduced, recorded, "{{ ti.log_url }}"),
             promote(run, reproduced, recorded),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 EPSILON = 1e-4
 MISSING = "missing"
 OTHER = "other"
+COLOURS = {"reference": "0.7", "current": "tab:blue", "current, over its limit": "tab:red"}
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,8 @@ def compare_numbers(reference: Floats, current: Floats, bins: int) -> Comparison
         counts = np.bincount(np.searchsorted(inner, values, side="right"), minlength=len(inner) + 1)
         return np.asarray(counts / len(values))
 
-    edges = [f"{edge:.3g}" for edge in inner]
-    names = [f"< {edges[0]}", *(f"{a} - {b}" for a, b in zip(edges, edges[1:], strict=False)), f">= {edges[-1]}"]
+    edges = [f"{edge:.3g}" if abs(edge) < 1000 else f"{edge:.0f}" for edge in inner]  # noqa: PLR2004 - 1.2e+03 otherwise
+    names = [f"< {edges[0]}", *(f"{a} - {b}" for a, b in pairwise(edges)), f">= {edges[-1]}"]
     return Comparison(names, shares(reference), shares(current))
 
 
@@ -193,6 +195,7 @@ def draw(summary: Mapping[str, Any], comparisons: Mapping[str, Comparison], path
     """Draw each feature's shares, reference against current, with its value and limit; drifted ones in red."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
     rows = summary["rows"]
     figure = Figure(figsize=(13, 9.5), layout="constrained")
@@ -204,15 +207,19 @@ def draw(summary: Mapping[str, Any], comparisons: Mapping[str, Comparison], path
     for place, entry in enumerate(summary["features"], start=1):
         axes, shares = figure.add_subplot(3, 3, place), comparisons[entry["name"]]
         x = np.arange(len(shares.bins))
-        axes.bar(x - 0.2, shares.reference * 100, 0.4, color="0.7", label="reference")
-        axes.bar(x + 0.2, shares.current * 100, 0.4, color="tab:red" if entry["drifted"] else "tab:blue", label="current")
+        axes.bar(x - 0.2, shares.reference * 100, 0.4, color=COLOURS["reference"])
+        now = "current, over its limit" if entry["drifted"] else "current"
+        axes.bar(x + 0.2, shares.current * 100, 0.4, color=COLOURS[now])
         axes.set_xticks(x, shares.bins, rotation=60, ha="right", fontsize=7)
         axes.set_xlabel(entry["label"], fontsize=9)
         axes.set_ylabel("% of trips", fontsize=9)
         verdict = "DRIFTED" if entry["drifted"] else "within"
         name = f"{entry['name']} ({entry['kind']})"
         axes.set_title(f"{name}: PSI {entry['value']:.2f}, limit {entry['limit']:.2f} - {verdict}", fontsize=9)
-        axes.legend(fontsize=7)
+    if comparisons:
+        figure.legend(
+            handles=[Patch(color=c, label=n) for n, c in COLOURS.items()], loc="outside lower center", ncols=3
+        )
     # Without the library's version in the file, equal reports are equal bytes.
     figure.savefig(path, dpi=80, metadata={"Software": None})
 

@@ -80,12 +80,16 @@ class History:
         zones = pd.DataFrame({"zone": np.arange(SIZE), "x": self.position[:, 0], "y": self.position[:, 1]})
         for name, table in (("pickup", self.pickup), ("dropoff", self.dropoff)):
             zones[[f"{name}_trips", f"{name}_log_minutes", f"{name}_log_miles"]] = table
-        zones[(zones["pickup_trips"] > 0) | (zones["dropoff_trips"] > 0)].to_parquet(folder / "zones.parquet", index=False)
+        zones[(zones["pickup_trips"] > 0) | (zones["dropoff_trips"] > 0)].to_parquet(
+            folder / "zones.parquet", index=False
+        )
         seen = np.flatnonzero(self.pair[:, 0])
         pairs = pd.DataFrame({"pickup": seen // SIZE, "dropoff": seen % SIZE})
         pairs[["trips", "log_minutes", "log_miles"]] = self.pair[seen]
         pairs.to_parquet(folder / "pairs.parquet", index=False)
-        pd.DataFrame({"slot": np.arange(SLOTS), "log_minutes": self.slot}).to_parquet(folder / "slots.parquet", index=False)
+        pd.DataFrame({"slot": np.arange(SLOTS), "log_minutes": self.slot}).to_parquet(
+            folder / "slots.parquet", index=False
+        )
         strengths = {"zone_strength": self.zone_strength, "pair_strength": self.pair_strength}
         (folder / "strengths.json").write_text(json.dumps(strengths, sort_keys=True) + "\n")
 
@@ -95,14 +99,15 @@ class History:
         zones, pairs = pd.read_parquet(folder / "zones.parquet"), pd.read_parquet(folder / "pairs.parquet")
         position = np.full((SIZE, 2), np.nan)
         position[zones["zone"]] = zones[["x", "y"]]
-        by_zone = {}
+        by_zone: dict[str, Floats] = {}
         for name in ("pickup", "dropoff"):
             by_zone[name] = np.zeros((SIZE, 3))
             by_zone[name][zones["zone"]] = zones[[f"{name}_trips", f"{name}_log_minutes", f"{name}_log_miles"]]
         pair = np.zeros((SIZE * SIZE, 3))
         pair[pairs["pickup"] * SIZE + pairs["dropoff"]] = pairs[["trips", "log_minutes", "log_miles"]]
         slot = pd.read_parquet(folder / "slots.parquet")["log_minutes"].to_numpy()
-        return cls(**by_zone, pair=pair, position=position, slot=slot, **json.loads((folder / "strengths.json").read_text()))
+        strengths: dict[str, float] = json.loads((folder / "strengths.json").read_text())
+        return cls(by_zone["pickup"], by_zone["dropoff"], pair, position, slot, **strengths)
 
 
 def zone_index(zones: pd.Series) -> Ints:
@@ -124,7 +129,7 @@ def weekday(pickup: pd.Series) -> Ints:
 def slot_index(pickup: pd.Series) -> Ints:
     """Return the half hour of the week, 0 for Monday 00:00, of local pickup times; see `weekday`."""
     half_hour = pickup.dt.hour * 2 + pickup.dt.minute // 30
-    return weekday(pickup) * 48 + half_hour.to_numpy(dtype=np.int64)
+    return np.asarray(weekday(pickup) * 48 + half_hour.to_numpy(dtype=np.int64))
 
 
 def averages(rows: pd.DataFrame, history: History, own: Floats | None = None) -> dict[str, Floats]:
@@ -143,25 +148,20 @@ def averages(rows: pd.DataFrame, history: History, own: Floats | None = None) ->
     pickup, dropoff = zone_index(rows["pickup_location_id"]), zone_index(rows["dropoff_location_id"])
     one = 0.0 if own is None else 1.0
     pair_rows = history.pair[pickup * SIZE + dropoff]
-    trips = pair_rows[:, 0] - one
-    out: dict[str, Floats] = {"pair_trips": np.log1p(trips)}
+    out: dict[str, Floats] = {"pair_trips": np.log1p(pair_rows[:, 0] - one)}
     total = history.pickup.sum(axis=0)
+
+    def shrunk(table: Floats, column: int, mine: Floats | float, prior: Floats | float, strength: float) -> Floats:
+        return np.asarray((table[:, column] - mine + strength * prior) / (table[:, 0] - one + strength))
+
     for column, unit in ((1, "minutes"), (2, "miles")):
-        overall = total[column] / total[0]
         mine = 0.0 if own is None else own[:, column - 1]
-
-        def zone(
-            table: Floats, column: int = column, overall: float = overall, mine: Floats | float = mine
-        ) -> Floats:
-            shrunk = table[:, column] - mine + history.zone_strength * overall
-            return np.asarray(shrunk / (table[:, 0] - one + history.zone_strength))
-
-        from_pickup, to_dropoff = zone(history.pickup[pickup]), zone(history.dropoff[dropoff])
+        overall = (total[column] - mine) / (total[0] - one)
+        from_pickup = shrunk(history.pickup[pickup], column, mine, overall, history.zone_strength)
+        to_dropoff = shrunk(history.dropoff[dropoff], column, mine, overall, history.zone_strength)
         prior = from_pickup + to_dropoff - overall
         out[f"pickup_log_{unit}"], out[f"dropoff_log_{unit}"] = from_pickup, to_dropoff
-        out[f"pair_log_{unit}"] = (pair_rows[:, column] - mine + history.pair_strength * prior) / (
-            trips + history.pair_strength
-        )
+        out[f"pair_log_{unit}"] = shrunk(pair_rows, column, mine, prior, history.pair_strength)
     return out
 
 
@@ -193,7 +193,7 @@ def expected_log_minutes(features: pd.DataFrame) -> Floats:
     return (features["pair_log_minutes"] + features["slot_log_minutes"]).to_numpy(dtype=np.float64)
 
 
-def predict_minutes(features: pd.DataFrame, regressor: Any) -> Floats:  # noqa: ANN401 - scikit-learn has no types
+def predict_minutes(features: pd.DataFrame, regressor: Any) -> Floats:
     """Return the predicted minutes (n,) for features from `encode`."""
     return np.asarray(np.exp(expected_log_minutes(features) + regressor.predict(features.to_numpy())))
 
@@ -202,10 +202,10 @@ def _register_with_mlflow() -> None:
     from mlflow.models import set_model
     from mlflow.pyfunc.model import PythonModel
 
-    class DurationModel(PythonModel):
+    class DurationModel(PythonModel):  # type: ignore[misc, unused-ignore]
         """Minutes of a taxi trip, from what is known at pickup."""
 
-        def load_context(self, context: Any) -> None:  # noqa: ANN401
+        def load_context(self, context: Any) -> None:
             import skops.io
 
             path = Path(context.artifacts["regressor"])
@@ -213,12 +213,14 @@ def _register_with_mlflow() -> None:
             found = hashlib.sha256(path.read_bytes()).hexdigest()
             # The trees hold raw node indices, so a file with another content could read out of bounds.
             if found != expected:
-                raise ValueError(f"{path} has sha256 {found}, the model was saved with {expected}; fetch the model again.")
+                raise ValueError(
+                    f"{path} has sha256 {found}, the model was saved with {expected}; fetch the model again."
+                )
             self.regressor = skops.io.load(path, trusted=TREES)
             self.history = History.load(Path(context.artifacts["history"]))
 
         # MLflow resolves these type hints at run time, so each name in them is one of the module's.
-        def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Floats:  # noqa: ANN401, ARG002
+        def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Floats:  # noqa: ARG002
             # Passenger count and vendor may be left out altogether: they are missing for some real trips too.
             rows = model_input.reindex(columns=INPUTS)
             return predict_minutes(encode(rows, self.history), self.regressor)

@@ -33,7 +33,7 @@ NEIGHBOURS = np.array([0.25, 0.5, 1.0, 0.5, 0.25])
 
 def logs(trips: pd.DataFrame) -> Floats:
     """Return log minutes and log miles (n, 2) of clean trips."""
-    return np.log(trips[["duration_min", "distance_mi"]].to_numpy())
+    return np.asarray(np.log(trips[["duration_min", "distance_mi"]].to_numpy()))
 
 
 def _sums(keys: Ints, values: Floats, size: int) -> Floats:

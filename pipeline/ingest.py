@@ -105,14 +105,20 @@ def s3_reader(root: str, *, attempts: int, threads: int) -> Callable[[RawObject]
     from botocore.session import get_session
 
     bucket, _, prefix = root.removeprefix("s3://").partition("/")
-    retries = {"mode": "standard", "total_max_attempts": attempts}
-    config = Config(connect_timeout=5, read_timeout=30, max_pool_connections=threads, retries=retries)
+    config = Config(
+        connect_timeout=5,
+        read_timeout=30,
+        max_pool_connections=threads,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+    )
     try:
         client: Any = get_session().create_client(
             "s3", config=config, region_name=os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
         )
     except (BotoCoreError, ValueError) as e:
-        raise StorageError(f"S3 could not be set up for {root} ({e}); check AWS_ENDPOINT_URL and the credentials.") from e
+        raise StorageError(
+            f"S3 could not be set up for {root} ({e}); check AWS_ENDPOINT_URL and the credentials."
+        ) from e
 
     def read(entry: RawObject) -> bytes:
         name = f"s3://{bucket}/{prefix}/{entry.key}"
@@ -128,7 +134,9 @@ def s3_reader(root: str, *, attempts: int, threads: int) -> Callable[[RawObject]
                     f"{name} (version {entry.version_id}) is gone since the manifest was written; "
                     "land the partition again and make a new run."
                 ) from e
-            raise StorageError(f"{name} could not be read ({e}); check S3 and the credentials, then clear the task.") from e
+            raise StorageError(
+                f"{name} could not be read ({e}); check S3 and the credentials, then clear the task."
+            ) from e
         except (BotoCoreError, HTTPClientError, OSError) as e:
             raise StorageError(f"{name} could not be read ({e}); check that S3 is up, then clear the task.") from e
         if response["ETag"].strip('"') != entry.etag:
@@ -192,7 +200,9 @@ def ingest(root: str, objects: list[RawObject], *, cache: Path, out: Path, threa
         try:
             shutil.copyfile(source, target)
         except OSError as e:
-            raise StorageError(f"{target} could not be written ({e.strerror}); free the disk, then clear the task.") from e
+            raise StorageError(
+                f"{target} could not be written ({e.strerror}); free the disk, then clear the task."
+            ) from e
 
 
 def main() -> None:

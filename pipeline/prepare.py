@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pandera.pandas as pa
-import pyarrow as arrow
+import pandera.pandas as pandera
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.types as kinds
 
@@ -26,26 +26,26 @@ from pipeline.window import part_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    Accepts = Callable[[arrow.DataType], bool]
+    Accepts = Callable[[pa.DataType], bool]
 
 ROWS_AT_ONCE = 250_000
 ZONES = 263  # the TLC zones; 264 and 265 stand for "unknown" and "outside of the city"
 
 
-def _number(kind: arrow.DataType) -> bool:
+def _number(kind: pa.DataType) -> bool:
     return bool(kinds.is_integer(kind) or kinds.is_floating(kind))
 
 
-def _optional_number(kind: arrow.DataType) -> bool:
+def _optional_number(kind: pa.DataType) -> bool:
     # A column without a single value is written as null: congestion_surcharge until it was introduced in 2019.
     return _number(kind) or bool(kinds.is_null(kind))
 
 
-def _local_time(kind: arrow.DataType) -> bool:
+def _local_time(kind: pa.DataType) -> bool:
     return bool(kinds.is_timestamp(kind)) and kind.tz is None
 
 
-def _text(kind: arrow.DataType) -> bool:
+def _text(kind: pa.DataType) -> bool:
     return bool(kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_null(kind))
 
 
@@ -71,26 +71,26 @@ CONTRACT: dict[str, tuple[str, Accepts]] = {
 }
 """What whoever lands the data has agreed to; further columns are nobody's business here."""
 
-READ = arrow.schema(
+READ = pa.schema(
     [
-        ("pickup_datetime", arrow.timestamp("us")),
-        ("dropoff_datetime", arrow.timestamp("us")),
-        ("pickup_location_id", arrow.float64()),
-        ("dropoff_location_id", arrow.float64()),
-        ("passenger_count", arrow.float64()),
-        ("vendor_id", arrow.float64()),
-        ("trip_distance", arrow.float64()),
+        ("pickup_datetime", pa.timestamp("us")),
+        ("dropoff_datetime", pa.timestamp("us")),
+        ("pickup_location_id", pa.float64()),
+        ("dropoff_location_id", pa.float64()),
+        ("passenger_count", pa.float64()),
+        ("vendor_id", pa.float64()),
+        ("trip_distance", pa.float64()),
     ]
 )
-CLEAN = arrow.schema(
+CLEAN = pa.schema(
     [
-        ("pickup_datetime", arrow.timestamp("us")),
-        ("pickup_location_id", arrow.int64()),
-        ("dropoff_location_id", arrow.int64()),
-        ("passenger_count", arrow.float64()),
-        ("vendor_id", arrow.float64()),
-        ("distance_mi", arrow.float64()),
-        ("duration_min", arrow.float64()),
+        ("pickup_datetime", pa.timestamp("us")),
+        ("pickup_location_id", pa.int64()),
+        ("dropoff_location_id", pa.int64()),
+        ("passenger_count", pa.float64()),
+        ("vendor_id", pa.float64()),
+        ("distance_mi", pa.float64()),
+        ("duration_min", pa.float64()),
     ]
 )
 """The clean trips: local time, zone ids, passengers and vendor (missing allowed), miles, minutes."""
@@ -116,7 +116,7 @@ class Batch:
     bad: pd.DataFrame
 
 
-def read_raw(path: Path) -> arrow.Table:
+def read_raw(path: Path) -> pa.Table:
     """Read one raw file that keeps the contract, as a table of the columns needed.
 
     Raises:
@@ -125,7 +125,7 @@ def read_raw(path: Path) -> arrow.Table:
     try:
         file = pq.ParquetFile(path)
         schema = file.schema_arrow
-    except (arrow.ArrowException, OSError) as e:
+    except (pa.ArrowException, OSError) as e:
         raise DataRefusedError(f"{path} cannot be read as Parquet ({_first_line(e)}); land the partition again.") from e
     for column, (expected, accepts) in CONTRACT.items():
         position = schema.get_field_index(column)
@@ -139,7 +139,7 @@ def read_raw(path: Path) -> arrow.Table:
             )
     try:
         return file.read(columns=READ.names).select(READ.names).cast(READ)
-    except (arrow.ArrowException, OSError) as e:
+    except (pa.ArrowException, OSError) as e:
         raise DataRefusedError(f"{path} cannot be read as Parquet ({_first_line(e)}); land the partition again.") from e
 
 
@@ -147,16 +147,16 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__).rstrip(". ")
 
 
-def row_schema(params: Mapping[str, Any]) -> pa.DataFrameSchema:
+def row_schema(params: Mapping[str, Any]) -> pandera.DataFrameSchema:
     """Return what a row must hold to be a taxi trip; each check is named after the reason for quarantine."""
 
-    def within(low: float, high: float, reason: str) -> pa.Column:
-        return pa.Column(float, pa.Check.in_range(low, high, error=reason), nullable=True)
+    def within(low: float, high: float, reason: str) -> pandera.Column:
+        return pandera.Column(float, pandera.Check.in_range(low, high, error=reason), nullable=True)
 
-    return pa.DataFrameSchema(
+    return pandera.DataFrameSchema(
         {
-            "missing": pa.Column(bool, pa.Check.eq(False, error="missing_value")),  # noqa: FBT003 - the value checked for
-            "other_day": pa.Column(bool, pa.Check.eq(False, error="pickup_date")),  # noqa: FBT003
+            "missing": pandera.Column(bool, pandera.Check.eq(False, error="missing_value")),
+            "other_day": pandera.Column(bool, pandera.Check.eq(False, error="pickup_date")),
             "pickup_location_id": within(1, ZONES, "pickup_zone"),
             "dropoff_location_id": within(1, ZONES, "dropoff_zone"),
             "duration_min": within(params["min_minutes"], params["max_minutes"], "duration"),
@@ -166,16 +166,18 @@ def row_schema(params: Mapping[str, Any]) -> pa.DataFrameSchema:
     )
 
 
-def split(rows: pd.DataFrame, schema: pa.DataFrameSchema) -> tuple[pd.DataFrame, pd.DataFrame]:
+def split(rows: pd.DataFrame, schema: pandera.DataFrameSchema) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Split raw rows (columns of READ, and `day`) into clean ones and bad ones, the latter with a `reason`."""
     rows = rows.assign(duration_min=(rows["dropoff_datetime"] - rows["pickup_datetime"]).dt.total_seconds() / 60)
     rows["speed_mph"] = (rows["trip_distance"] * 60 / rows["duration_min"]).where(rows["duration_min"] > 0)
     needed = ["pickup_datetime", "dropoff_datetime", "pickup_location_id", "dropoff_location_id", "trip_distance"]
     rows["missing"] = rows[needed].isna().any(axis=1)
-    rows["other_day"] = rows["pickup_datetime"].notna() & (rows["pickup_datetime"].dt.strftime("%Y-%m-%d") != rows["day"])
+    rows["other_day"] = rows["pickup_datetime"].notna() & (
+        rows["pickup_datetime"].dt.strftime("%Y-%m-%d") != rows["day"]
+    )
     try:
         schema.validate(rows, lazy=True)
-    except pa.errors.SchemaErrors as e:
+    except pandera.errors.SchemaErrors as e:
         order = {reason: n for n, reason in enumerate(REASONS)}
         cases = e.failure_cases
         cases = cases.assign(order=cases["check"].map(order)).sort_values("order", kind="stable")
@@ -189,7 +191,7 @@ def split(rows: pd.DataFrame, schema: pa.DataFrameSchema) -> tuple[pd.DataFrame,
 def batches(raw: Path, params: Mapping[str, Any]) -> Iterator[Batch]:
     """Read and split all files below `raw`, whole files at a time, in the order of their days."""
     schema = row_schema(params)
-    tables: dict[str, arrow.Table] = {}
+    tables: dict[str, pa.Table] = {}
 
     def batch() -> Batch:
         frames = [table.to_pandas().assign(day=day) for day, table in tables.items()]
@@ -245,7 +247,7 @@ def write_clean(clean: pd.DataFrame, out: Path) -> None:
     for day, rows in clean.groupby("day", sort=True):
         target = part_path(out, date.fromisoformat(str(day)))
         target.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(arrow.Table.from_pandas(rows, CLEAN, preserve_index=False).replace_schema_metadata(), target)
+        pq.write_table(pa.Table.from_pandas(rows, CLEAN, preserve_index=False).replace_schema_metadata(), target)
 
 
 def quality(rows_read: int, reasons: Mapping[str, int]) -> dict[str, Any]:
@@ -263,7 +265,9 @@ def prepare(partition: date, params: Mapping[str, Any], *, raw: Path, trips: Pat
     """
     path = part_path(raw, partition)
     if not path.is_file():
-        raise DataRefusedError(f"{path} is not there: the manifest does not name the partition; land {partition} first.")
+        raise DataRefusedError(
+            f"{path} is not there: the manifest does not name the partition; land {partition} first."
+        )
     day = partition.isoformat()
     rows_read: Counter[str] = Counter()
     bad = []
@@ -274,7 +278,7 @@ def prepare(partition: date, params: Mapping[str, Any], *, raw: Path, trips: Pat
     aside = pd.concat(bad, ignore_index=True)
     judge(path, rows_read[day], aside[aside["day"] == day], params)
     aside = aside[["day", "reason", *READ.names, "duration_min", "speed_mph"]]
-    pq.write_table(arrow.Table.from_pandas(aside, preserve_index=False).replace_schema_metadata(), quarantine)
+    pq.write_table(pa.Table.from_pandas(aside, preserve_index=False).replace_schema_metadata(), quarantine)
     counts = quality(rows_read[day], Counter(aside.loc[aside["day"] == day, "reason"]))
     return {**counts, "window": quality(rows_read.total(), Counter(aside["reason"]))}
 

@@ -45,7 +45,7 @@ def measures(predicted: Floats, actual: Floats) -> dict[str, float]:
     return {name: round(float(value), 6) for name, value in values.items()}
 
 
-def load(folder: Path) -> Any:  # noqa: ANN401 - MLflow's PyFuncModel costs 3 s to import
+def load(folder: Path) -> Any:
     """Load an MLflow pyfunc model directory.
 
     Raises:
@@ -59,10 +59,12 @@ def load(folder: Path) -> Any:  # noqa: ANN401 - MLflow's PyFuncModel costs 3 s 
     try:
         return mlflow.pyfunc.load_model(str(folder))
     except Exception as e:  # a model directory may hold any code, which may raise anything
-        raise StageError(f"{folder} could not be loaded as an MLflow model ({e}); check that it was pulled whole.") from e
+        raise StageError(
+            f"{folder} could not be loaded as an MLflow model ({e}); check that it was pulled whole."
+        ) from e
 
 
-def predict(model: Any, rows: pd.DataFrame) -> Floats:  # noqa: ANN401 - see `load`
+def predict(model: Any, rows: pd.DataFrame) -> Floats:
     """Return predicted minutes (n,) for rows; the model sees only the columns that its signature names.
 
     Raises:
@@ -73,10 +75,14 @@ def predict(model: Any, rows: pd.DataFrame) -> Floats:  # noqa: ANN401 - see `lo
     required = schema.required_input_names() if schema is not None else names
     absent = [name for name in required if name not in rows.columns]
     if absent:
-        raise StageError(f"The rows have no column {', '.join(absent)}, which the model needs; it is of another pipeline.")
+        raise StageError(
+            f"The rows have no column {', '.join(absent)}, which the model needs; it is of another pipeline."
+        )
     predicted = np.asarray(model.predict(rows[[name for name in names if name in rows.columns]]), dtype=np.float64)
     if predicted.shape != (len(rows),) or not np.isfinite(predicted).all():
-        raise StageError(f"The model returned {predicted.shape} values for {len(rows)} rows, or some that are no numbers.")
+        raise StageError(
+            f"The model returned {predicted.shape} values for {len(rows)} rows, or some that are no numbers."
+        )
     return predicted
 
 
@@ -87,17 +93,21 @@ def read_rows(path: Path) -> pd.DataFrame:
         StageError: no such file, not Parquet, no rows, or no `duration_min`.
     """
     try:
-        rows = pq.ParquetFile(path).read().to_pandas()
+        rows: pd.DataFrame = pq.ParquetFile(path).read().to_pandas()
     except (pa.ArrowException, OSError) as e:
         raise StageError(f"{path} cannot be read as Parquet ({e}); check that it was pulled whole.") from e
     if TRUTH not in rows.columns or rows.empty:
-        raise StageError(f"{path} has {len(rows)} rows and columns {', '.join(rows.columns)}; it needs rows with {TRUTH}.")
+        raise StageError(
+            f"{path} has {len(rows)} rows and columns {', '.join(rows.columns)}; it needs rows with {TRUTH}."
+        )
     return rows
 
 
 def main(argv: list[str] | None = None) -> None:
     """Score one model directory on one file of rows, and write the measures and the number of rows as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.score", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.score", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
     parser.add_argument("model", type=Path, metavar="MODEL_DIR")
     parser.add_argument("rows", type=Path, metavar="ROWS_PARQUET")
     parser.add_argument("out", type=Path, metavar="OUT_JSON")

@@ -31,7 +31,7 @@ SCHEMA = "schema.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip archive can hold
 
 
-def fit(training: pd.DataFrame, params: Mapping[str, Any]) -> Any:  # noqa: ANN401 - scikit-learn has no types
+def fit(training: pd.DataFrame, params: Mapping[str, Any]) -> Any:
     """Fit on what is left of log minutes over what history alone expects.
 
     Args:
@@ -56,7 +56,7 @@ def fit(training: pd.DataFrame, params: Mapping[str, Any]) -> Any:  # noqa: ANN4
         return regressor.fit(training[FEATURES].to_numpy(), left)
 
 
-def regressor_bytes(regressor: Any) -> bytes:  # noqa: ANN401
+def regressor_bytes(regressor: Any) -> bytes:
     """Return the regressor in skops format, with all that differs from one process to the next made equal.
 
     The format is a zip archive whose entries carry the time of writing, and whose schema names each object by its
@@ -77,7 +77,7 @@ def regressor_bytes(regressor: Any) -> bytes:  # noqa: ANN401
     return normal.getvalue()
 
 
-def _numbered(node: Any, numbers: dict[int, int]) -> Any:  # noqa: ANN401 - any JSON
+def _numbered(node: Any, numbers: dict[int, int]) -> Any:
     """Return a node of the schema with object ids, and the files named after them, in the order of first use."""
     if isinstance(node, list):
         return [_numbered(entry, numbers) for entry in node]
@@ -102,7 +102,7 @@ def input_example() -> pd.DataFrame:
     )[INPUTS]
 
 
-def save(regressor: Any, history: Path, partition: date, out: Path) -> None:  # noqa: ANN401
+def save(regressor: Any, history: Path, partition: date, out: Path) -> None:
     """Write the model directory `out` (MLflow pyfunc flavor, models from code), replacing what was there.
 
     Args:

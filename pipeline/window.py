@@ -41,11 +41,12 @@ def read_days(root: Path, days: Iterable[date]) -> pd.DataFrame:
     Raises:
         DataRefusedError: not one of the days is there.
     """
-    frames = []
+    frames: list[pd.DataFrame] = []
     for day in days:
         path = part_path(root, day)
         if path.is_file():
-            frames.append(pq.ParquetFile(path).read().to_pandas().assign(day=pd.Timestamp(day)))
+            frame: pd.DataFrame = pq.ParquetFile(path).read().to_pandas()
+            frames.append(frame.assign(day=pd.Timestamp(day)))
     if not frames:
         raise DataRefusedError(f"{root} holds none of the days that this run needs; land earlier partitions first.")
     return pd.concat(frames, ignore_index=True)

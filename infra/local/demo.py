@@ -69,6 +69,7 @@ class Day:
     drifted: dict[str, float]
     alert: bool
     model_version: str | None
+    promoted: bool | None
     promotion: str | None
     from_cache: int | None
     mlflow_run: str | None
@@ -135,13 +136,7 @@ def play(stack: Stack, console: Console, began: float) -> list[str]:
         if day in done:
             continue
         run_id = airflow.trigger(PIPELINE, f"demo__{day}__{release}__{int(time.time())}", {"partition": day})
-        await_true(
-            lambda run_id=run_id: (
-                airflow.tasks(PIPELINE, run_id)["wait_for_partition"]["state"] in ("deferred", "success")
-            ),
-            _DAG_SECONDS,
-            f"{run_id} did not start to wait for its data. See {stack.airflow_url}",
-        )
+        await_waiting(airflow, run_id)
         say(f"{day}: the daily run waits for its data; landing it")
         trips.land(date.fromisoformat(day), date.fromisoformat(day), state=stack.state)
         follow(airflow, [day], release, say)
@@ -185,6 +180,15 @@ def await_true(condition: Callable[[], bool], seconds: float, otherwise: str) ->
         if time.monotonic() > deadline:
             raise DemoError(otherwise)
         time.sleep(_POLL_SECONDS)
+
+
+def await_waiting(airflow: AirflowClient, run_id: str) -> None:
+    """Wait until a run waits for its data, or has found it there."""
+
+    def waiting() -> bool:
+        return airflow.tasks(PIPELINE, run_id)["wait_for_partition"]["state"] in ("deferred", "success")
+
+    await_true(waiting, _DAG_SECONDS, f"{run_id} did not start to wait for its data. See {airflow.url}")
 
 
 def follow(airflow: AirflowClient, partitions: Iterable[str], release: str, say: Callable[[str], None]) -> None:
@@ -253,9 +257,8 @@ def _day(airflow: AirflowClient, run: dict[str, Any], partition: str) -> Day:
         drifted=drift.get("drifted", {}),
         alert=bool(drift.get("alert")),
         model_version=recorded.get("model_version"),
-        promotion=promoted.get("reason")
-        if promoted
-        else ("backfills never promote" if run["run_type"] == "backfill" else None),
+        promoted=promoted.get("promoted"),
+        promotion=promoted.get("reason"),
         from_cache=len(reproduced["cached"]) if reproduced else None,
         mlflow_run=recorded.get("url"),
         seconds=run["duration"],
@@ -277,12 +280,12 @@ def report(stack: Stack, airflow: AirflowClient, release: str, console: Console,
         ("day", "left"), ("release", "left"), ("run", "left"), ("state", "left"), ("trips", "right"), ("MAE min", "right"),
         ("pair median", "right"), ("drifted (PSI)", "left"), ("model", "right"), ("promoted", "left"), ("seconds", "right"),
     ):  # fmt: skip
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+        table.add_column(name, justify=justify)
     for day in days:
         drifted = ", ".join(f"{name} {value:.2f}" for name, value in day.drifted.items()) or "-"
         table.add_row(
             day.partition, day.release or "-", day.run_type, day.state, _number(day.rows, 0), _number(day.mae, 2), _number(day.baseline_mae, 2),
-            f"[red]{drifted}[/]" if day.alert else drifted, day.model_version or "-", _promoted(day), _number(day.seconds, 0),
+            f"[red]{drifted}[/]" if day.alert else drifted, day.model_version or "-", {None: "-", True: "champion", False: "no"}[day.promoted], _number(day.seconds, 0),
         )  # fmt: skip
     console.print(table)
     console.print(
@@ -326,7 +329,7 @@ def judge(days: Sequence[Day], messages: Sequence[str]) -> list[str]:
     problems += [
         f"{day.partition} was backfilled and promoted: {day.promotion}"
         for day in days
-        if day.run_type == "backfill" and _promoted(day) != "no"
+        if day.run_type == "backfill" and day.promoted
     ]
     early = [day.partition for day in days if day.alert and day.partition < ALERT_FROM]
     problems += [f"{day} raised a drift alert, before anything had happened." for day in early]
@@ -342,12 +345,6 @@ def judge(days: Sequence[Day], messages: Sequence[str]) -> list[str]:
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _promoted(day: Day) -> str:
-    if day.promotion is None:
-        return "-"
-    return "champion" if re.search(r"beats the (baselines|champion's)", day.promotion) else "no"
 
 
 if __name__ == "__main__":

@@ -79,6 +79,7 @@ class Stack:
     state: Path
     ports: Ports
     secrets: Secrets
+    pipelines: Path | None = None
 
     @property
     def run_dir(self) -> Path:
@@ -228,7 +229,7 @@ def retrain_variables(stack: Stack) -> dict[str, str]:
         "RETRAIN_AIRFLOW_URL": stack.airflow_url,
         "RETRAIN_MLFLOW_URL": stack.mlflow_url,
         "RETRAIN_SLACK_URL": stack.slack_url,
-    }
+    } | ({"RETRAIN_PIPELINES": str(stack.pipelines)} if stack.pipelines else {})
 
 
 def stack_file_variables(stack: Stack) -> dict[str, str]:
@@ -361,6 +362,7 @@ def load_stack(root: Path, environ: Mapping[str, str]) -> Stack:
 
     The state folder is RETRAIN_STATE or `<root>/.local`. A port comes from its variable (RETRAIN_AIRFLOW_PORT,
     RETRAIN_MLFLOW_PORT, RETRAIN_S3_PORT, RETRAIN_SLACK_PORT), else from the stack that is up, else is the default.
+    RETRAIN_PIPELINES names a folder of pipeline files other than `dags/pipelines`.
     """
     state = Path(environ.get("RETRAIN_STATE") or root / ".local").expanduser().absolute()
     env_file = state / "stack.env"
@@ -374,4 +376,11 @@ def load_stack(root: Path, environ: Mapping[str, str]) -> Stack:
         chosen[field.name] = int(value)
     if len(set(chosen.values())) < len(chosen):
         raise SettingsError(f"Two servers cannot share a port: {chosen}. Set other RETRAIN_…_PORT variables.")
-    return Stack(root.absolute(), state, Ports(**chosen), load_secrets(state / "secrets.json"))
+    pipelines = environ.get("RETRAIN_PIPELINES") or in_use.get("RETRAIN_PIPELINES")
+    return Stack(
+        root.absolute(),
+        state,
+        Ports(**chosen),
+        load_secrets(state / "secrets.json"),
+        Path(pipelines).expanduser().absolute() if pipelines else None,
+    )

@@ -85,7 +85,7 @@ def configuration(stack: Stack, programs: Iterable[Program]) -> str:
             "autostart=false",
             "autorestart=true",
             "startsecs=1",
-            "startretries=3",
+            "startretries=2",
             "stopasgroup=true",
             "killasgroup=true",
             f"stopwaitsecs={program.stop_seconds}",

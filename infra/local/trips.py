@@ -360,12 +360,16 @@ def cut(sources: Iterable[Path] | None = None, state: Path | None = None, progre
 # --- land ----------------------------------------------------------------------------------------------------------
 
 
-def _s3() -> Any:  # noqa: ANN401 - boto3 makes its client classes at run time
+def _s3() -> Any:
     import boto3
     from botocore.config import Config
 
-    retries = {"mode": "standard", "total_max_attempts": 3}
-    config = Config(connect_timeout=5, read_timeout=30, retries=retries, max_pool_connections=UPLOADS_AT_ONCE)
+    config = Config(
+        connect_timeout=5,
+        read_timeout=30,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=UPLOADS_AT_ONCE,
+    )
     return boto3.client("s3", config=config)
 
 
@@ -391,7 +395,7 @@ def land(
     prefix: str = PREFIX,
     state: Path | None = None,
     progress: Progress = silent,
-    client: Any = None,  # noqa: ANN401 - boto3 makes its client classes at run time
+    client: Any = None,
 ) -> Landed:
     """Upload the cut partitions from `first` to `last`: the part, then its `_SUCCESS` marker, which is always last.
 
@@ -430,7 +434,7 @@ def land(
     return Landed(uploaded, unchanged, [day for day in wanted if day not in set(present)])
 
 
-def _etags(s3: Any, bucket: str, prefix: str) -> Mapping[str, str]:  # noqa: ANN401 - see `_s3`
+def _etags(s3: Any, bucket: str, prefix: str) -> Mapping[str, str]:
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
     return {entry["Key"]: entry["ETag"].strip('"') for page in pages for entry in page.get("Contents", [])}
 
@@ -494,7 +498,9 @@ def _bar() -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
     from rich.progress import Progress as Bar
 
-    with Bar(TextColumn("{task.description:18}"), BarColumn(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
+    with Bar(
+        TextColumn("{task.description:18}"), BarColumn(), MofNCompleteColumn(), console=Console(stderr=True)
+    ) as bar:
         tasks: dict[str, TaskID] = {}
 
         def show(what: str, done: int, total: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from retrain import s3
 from retrain.errors import LedgerConflictError, StoreError
 from retrain.manifest import Manifest, RawObject
+from retrain.receipt import Receipt
 from retrain.run_spec import RunSpec
 
 if TYPE_CHECKING:
@@ -50,6 +51,17 @@ class Ledger:
                 f"{url} has digest {manifest.digest}, the run was resolved with {spec.manifest_digest}."
             )
         return manifest
+
+    def put_receipt(self, spec: RunSpec, receipt: Receipt) -> None:
+        """Keep the receipt under its run key. A later push of the same run finds it and leaves it."""
+        s3.create(self.client, f"{self.folder(spec)}/receipt.json", receipt.to_json().encode())
+
+    def receipt(self, spec: RunSpec) -> Receipt:
+        """The receipt that `push` kept."""
+        body = s3.get(self.client, f"{self.folder(spec)}/receipt.json")
+        if body is None:
+            raise StoreError(f"{self.folder(spec)}/receipt.json is gone. Clear push.")
+        return Receipt.from_json(body)
 
     def commit(self, spec: RunSpec, files: dict[str, str], record: dict[str, Any]) -> bool:
         """Write the entry's files, then its record; False when the same run had been committed already.

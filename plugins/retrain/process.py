@@ -91,8 +91,9 @@ def end_tree(child: subprocess.Popen[str]) -> None:
     except psutil.NoSuchProcess:
         descendants = []
     for send in ("terminate", "kill"):
-        for process in [child, *descendants]:
-            _signal(process, send)
+        _signal(child, send)
+        for descendant in descendants:
+            _signal(descendant, send)
         # The child is waited for by subprocess alone: psutil would reap it, and its return code would read 0.
         try:
             child.wait(_GRACE_SECONDS)

@@ -41,6 +41,21 @@ class Receipt:
         }
         return json.dumps(document, sort_keys=True, indent=1) + "\n"
 
+    @classmethod
+    def from_json(cls, text: bytes) -> Receipt:
+        document = json.loads(text)
+        return cls(document["remote"], tuple(Proof(**entry) for entry in document["objects"]))
+
+    def require(self, objects: Sequence[CachedObject]) -> None:
+        """UnprovenPushError unless each of `objects` is proven here: the receipt must be of this very outcome."""
+        proven = {proof.key for proof in self.proofs}
+        lacking = [item for item in objects if item.key not in proven]
+        if lacking:
+            raise UnprovenPushError(
+                f"{lacking[0].path} (stage {lacking[0].stage}, {lacking[0].key}) is not in the receipt on {self.remote}, "
+                f"nor are {len(lacking) - 1} others: what was pushed is not what is here. Clear push."
+            )
+
 
 def prove(remote: str, objects: Sequence[CachedObject], stored: Mapping[str, tuple[int, str]]) -> Receipt:
     """Compare what must be there with what the remote lists.

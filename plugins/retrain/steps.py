@@ -112,19 +112,31 @@ def _dvc(deployment: Deployment, place: workspace.Workspace, built: environment.
         "RAW_CACHE_DIR": str(home / "raw" / deployment.pipeline),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2"),
     }
-    return dvc.Dvc.of(place.checkout, built, own, home / "cache" / deployment.pipeline, extra)
+    return dvc.Dvc.of(place.checkout, built, own, _cache(deployment), extra)
 
 
-def push(deployment: Deployment, reproduced: dict[str, Any]) -> dict[str, Any]:
-    """`dvc push`, then the proof that every object reachable from dvc.lock is on the remote."""
-    place, aws = workspace.Workspace(Path(reproduced["workspace"])), Aws(deployment.aws_conn_id)
+def push(deployment: Deployment, run: dict[str, Any], reproduced: dict[str, Any]) -> dict[str, Any]:
+    """`dvc push`, then the proof that every object reachable from dvc.lock is on the remote: the receipt, kept in the ledger."""
+    spec, place, aws = (
+        RunSpec.from_dict(run),
+        workspace.Workspace(Path(reproduced["workspace"])),
+        Aws(deployment.aws_conn_id),
+    )
     program = _dvc(deployment, place, _environment(deployment, place), aws)
     program.push()
-    objects = dvc.reachable(dvc.Lock.read(place.checkout), dvc.Declared.read(place.checkout), program.cache)
-    proven = receipt.prove(deployment.store, objects, s3.list_sizes(aws.client(), deployment.store))
-    place.receipt.write_text(proven.to_json(), encoding="utf-8")
+    client = aws.client()
+    proven = receipt.prove(deployment.store, _reachable(deployment, place), s3.list_sizes(client, deployment.store))
+    Ledger(client, deployment.ledger).put_receipt(spec, proven)
     log.info("%d objects, %d bytes proven on %s", len(proven.proofs), proven.size, deployment.store)
     return {"objects": len(proven.proofs), "bytes": proven.size}
+
+
+def _reachable(deployment: Deployment, place: workspace.Workspace) -> list[dvc.CachedObject]:
+    return dvc.reachable(dvc.Lock.read(place.checkout), dvc.Declared.read(place.checkout), _cache(deployment))
+
+
+def _cache(deployment: Deployment) -> Path:
+    return workspace.home() / "cache" / deployment.pipeline
 
 
 def _environment(deployment: Deployment, place: workspace.Workspace) -> environment.Environment:
@@ -138,6 +150,9 @@ def record_run(
     spec, place = RunSpec.from_dict(run), workspace.Workspace(Path(reproduced["workspace"]))
     checkout = place.checkout
     lock, declared = dvc.Lock.read(checkout), dvc.Declared.read(checkout)
+    ledger = Ledger(Aws(deployment.aws_conn_id).client(), deployment.ledger)
+    proven = ledger.receipt(spec)
+    proven.require(_reachable(deployment, place))
     metrics = dvc.metrics(declared, lock, checkout)
     models = dvc.matching(declared.models, lock, checkout)
     recorded = _tracking(deployment).record(
@@ -147,31 +162,29 @@ def record_run(
         params=lock.params,
         metrics=metrics,
         dataset=(f"{spec.pipeline}/dt={spec.partition}", spec.manifest_digest, deployment.raw.url),
-        artifacts=lambda: _artifacts(deployment, place, declared, lock),
+        artifacts=lambda: _artifacts(deployment, place, declared, lock, proven),
         model=(deployment.tracking.model, checkout / models[0]) if deployment.tracking.model and models else None,
     )
-    files = {
-        "dvc.lock": lock.text,
-        "run.yaml": spec.run_yaml(),
-        "receipt.json": place.receipt.read_text(encoding="utf-8"),
-    }
+    files = {"dvc.lock": lock.text, "run.yaml": spec.run_yaml()}
     record = {
         "metrics": metrics,
         "mlflow": asdict(recorded),
         "receipt": pushed,
         "environment": reproduced["environment"],
     }
-    new = Ledger(Aws(deployment.aws_conn_id).client(), deployment.ledger).commit(spec, files, record)
+    new = ledger.commit(spec, files, record)
     log.info("run %s is %s", spec.run_key, "committed" if new else "already committed, with the same bytes")
     return {**asdict(recorded), "url": mlflow_run_url(recorded), "metrics": metrics}
 
 
 def _artifacts(
-    deployment: Deployment, place: workspace.Workspace, declared: dvc.Declared, lock: dvc.Lock
+    deployment: Deployment, place: workspace.Workspace, declared: dvc.Declared, lock: dvc.Lock, proven: receipt.Receipt
 ) -> Iterator[tuple[Path, str | None]]:
     for name in ("dvc.lock", "run.yaml", "manifest.json"):
         yield place.checkout / name, "run"
-    yield place.receipt, "run"
+    written = place.path / "receipt.json"
+    written.write_text(proven.to_json(), encoding="utf-8")
+    yield written, "run"
     reports = [
         *dvc.matching(declared.metrics, lock, place.checkout),
         *dvc.matching(declared.plots, lock, place.checkout),
@@ -235,7 +248,8 @@ def promote(
         spec.partition, champion, tracking.newest_partition(model), backfill=run["mode"] == BACKFILL
     )
     if not decision.promote:
-        raise AirflowSkipException(decision.reason)
+        log.info("%s", decision.reason)
+        return {"promoted": False, "version": recorded["model_version"], "reason": decision.reason}
 
     place = workspace.Workspace(Path(reproduced["workspace"]))
     measured = _json(place.checkout / gate.metrics)

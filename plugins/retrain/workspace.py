@@ -38,10 +38,6 @@ class Workspace:
     def checkout(self) -> Path:
         return self.path / "checkout"
 
-    @property
-    def receipt(self) -> Path:
-        return self.path / "receipt.json"
-
     def scratch(self, name: str) -> Path:
         """A new folder beside the checkout."""
         folder = self.path / name

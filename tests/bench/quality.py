@@ -22,15 +22,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-import pyarrow.parquet as pq
+import pyarrow.parquet as pq  # noqa: E402
 
-from pipeline import stage
-from pipeline.duration_model import encode, predict_minutes
-from pipeline.evaluate import evaluate
-from pipeline.featurize import featurize, pair_medians
-from pipeline.prepare import prepare
-from pipeline.train import fit
-from pipeline.window import days_before, part_path, read_days
+from pipeline import stage  # noqa: E402
+from pipeline.duration_model import encode, predict_minutes  # noqa: E402
+from pipeline.evaluate import evaluate  # noqa: E402
+from pipeline.featurize import featurize, pair_medians  # noqa: E402
+from pipeline.prepare import prepare  # noqa: E402
+from pipeline.train import fit  # noqa: E402
+from pipeline.window import days_before, part_path, read_days  # noqa: E402
 
 MAX_MAE = 4.15
 MIN_R2 = 0.68
@@ -94,7 +94,9 @@ def main() -> int:
     options = parser.parse_args()
     days = [options.first + timedelta(days=n) for n in range(0, (options.last - options.first).days + 1, options.every)]
     if not days or not part_path(options.raw, days[-1]).is_file():
-        sys.stderr.write(f"There are no trips on {options.last} in {options.raw}; run infra/local/trips.py cut first.\n")
+        sys.stderr.write(
+            f"There are no trips on {options.last} in {options.raw}; run infra/local/trips.py cut first.\n"
+        )
         return 1
     with tempfile.TemporaryDirectory() as folder:
         trips = Path(folder) / "trips"
@@ -106,8 +108,8 @@ def main() -> int:
         with ProcessPoolExecutor(options.processes) as pool:
             for day in pool.map(measure, usable, [trips] * len(usable)):
                 results.append(day)
-                sys.stderr.write(f"\r{len(results)} of {len(usable)} days ({day['partition']})")
-        sys.stderr.write("\n")
+                if len(results) % 10 == 0 or len(results) == len(usable):
+                    sys.stderr.write(f"{len(results)} of {len(usable)} days\n")
     summary = summarise(results)
     missed = shortfalls(summary)
     content = {**summary, "missed": missed, "by_day": results}

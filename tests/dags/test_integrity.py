@@ -19,7 +19,16 @@ ADDRESSES = {
     "RETRAIN_LEDGER_BUCKET": "ledger-bucket",
     "RETRAIN_SLACK_CHANNEL": "#alerts",
 }
-TASKS = ["wait_for_partition", "resolve_run", "reproduce", "push", "record_run", "check_drift", "promote", "remove_workspace"]
+TASKS = [
+    "wait_for_partition",
+    "resolve_run",
+    "reproduce",
+    "push",
+    "record_run",
+    "check_drift",
+    "promote",
+    "remove_workspace",
+]
 
 
 def load_dags(folder: Path) -> Any:
@@ -39,7 +48,9 @@ def dags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_dag_loads_with_the_tasks_that_the_readme_names(dags: Path) -> None:
     bag = load_dags(dags)
     assert bag.import_errors == {}
-    assert {name: [t.task_id for t in dag.topological_sort()] for name, dag in bag.dags.items()} == {"trip_duration": TASKS}
+    assert {name: [t.task_id for t in dag.topological_sort()] for name, dag in bag.dags.items()} == {
+        "trip_duration": TASKS
+    }
 
 
 def test_every_task_has_an_owner_documentation_a_failure_notice_and_no_shell(dags: Path) -> None:
@@ -96,7 +107,9 @@ def test_a_parameter_that_does_not_fit_its_pattern_is_refused(dags: Path, field:
 
 def test_a_broken_file_fails_its_own_dag_and_no_other(dags: Path) -> None:
     good = yaml.safe_load((dags / "pipelines" / "trip_duration.yaml").read_text())
-    (dags / "pipelines" / "second.yaml").write_text(yaml.safe_dump({**good, "raw": {**good["raw"], "window_days": "many"}}))
+    (dags / "pipelines" / "second.yaml").write_text(
+        yaml.safe_dump({**good, "raw": {**good["raw"], "window_days": "many"}})
+    )
     bag = load_dags(dags)
     assert bag.import_errors == {}
     assert [t.task_id for t in bag.dags["trip_duration"].topological_sort()] == TASKS
@@ -121,5 +134,12 @@ def test_reading_the_dags_imports_nothing_heavy_and_starts_nothing() -> None:
     )
     import os
 
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **ADDRESSES}, check=True, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **ADDRESSES},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.stdout.strip() == ""

@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SLACK_TOKEN = "xoxb-test-token"
 
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
     """Poll until the condition holds; fail with `what` after the deadline."""
@@ -30,17 +32,28 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) 
         time.sleep(0.05)
 
 
+def fetch(
+    url: str, *, token: str = "", data: bytes | None = None, method: str | None = None, host: str = ""
+) -> tuple[str, bytes]:
+    """Ask a server on the loopback; give the address that answered and the content. Raises HTTPError and URLError."""
+    headers = {"Content-Type": "application/json"}
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
+    headers |= {"Host": host} if host else {}
+    request = urllib.request.Request(url, data=data, headers=headers, method=method)  # noqa: S310 - our own servers
+    with _OPENER.open(request, timeout=10) as response:
+        return response.url, response.read()
+
+
 def answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
-            return response.status == 200
+        fetch(url)
     except OSError:
         return False
+    return True
 
 
 def read(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as response:
-        return response.read().decode()
+    return fetch(url)[1].decode()
 
 
 def free_ports(count: int) -> list[int]:

@@ -57,7 +57,8 @@ def test_objects_versions_and_versioning_survive_a_restart(stack, restart, how):
     assert not apply_buckets(stack), "no bucket was lost"
 
 
-def test_an_entry_is_created_once_and_a_stranger_is_refused(stack, restart):
+@pytest.mark.usefixtures("restart")
+def test_an_entry_is_created_once_and_a_stranger_is_refused(stack):
     apply_buckets(stack)
     client = s3_client(stack)
     client.put_object(Bucket=LEDGER_BUCKET, Key="entry", Body=b"1", IfNoneMatch="*")

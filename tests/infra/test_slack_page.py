@@ -41,6 +41,7 @@ def test_text_is_rendered_as_slack_renders_it(text, shown):
 
 def test_a_notification_shows_the_text_without_its_markup():
     assert to_plain(":warning: *2 features* drifted, <https://a.b|run> `x` &lt;1") == "⚠️ 2 features drifted, run x <1"
+    assert to_plain("<!here> <b> is no markup") == "@here <b> is no markup"
 
 
 @pytest.mark.parametrize(

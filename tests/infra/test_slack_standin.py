@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import urllib.error
-import urllib.request
 
 import pytest
-from loopback import SLACK_TOKEN, SlackServer, free_ports, read, start_slack, wait_until
+from loopback import SLACK_TOKEN, SlackServer, fetch, free_ports, read, start_slack, wait_until
 from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler, ServerErrorRetryHandler
 
@@ -31,30 +30,15 @@ def refused(call) -> tuple[str, list[str]]:
 
 
 def set_fault(slack: SlackServer, **fault: object) -> None:
-    request = urllib.request.Request(
-        f"{slack.url}/control/faults",
-        data=json.dumps(fault).encode(),
-        headers={"Authorization": f"Bearer {SLACK_TOKEN}", "Content-Type": "application/json"},
-        method="POST",
-    )
-    with urllib.request.urlopen(request, timeout=10) as response:
-        assert response.status == 200
+    fetch(f"{slack.url}/control/faults", token=SLACK_TOKEN, data=json.dumps(fault).encode())
 
 
 def clear_faults(slack: SlackServer) -> None:
-    request = urllib.request.Request(
-        f"{slack.url}/control/faults", headers={"Authorization": f"Bearer {SLACK_TOKEN}"}, method="DELETE"
-    )
-    with urllib.request.urlopen(request, timeout=10) as response:
-        assert response.status == 200
+    fetch(f"{slack.url}/control/faults", token=SLACK_TOKEN, method="DELETE")
 
 
 def request_log(slack: SlackServer) -> list[dict[str, object]]:
-    request = urllib.request.Request(
-        f"{slack.url}/control/requests", headers={"Authorization": f"Bearer {SLACK_TOKEN}"}
-    )
-    with urllib.request.urlopen(request, timeout=10) as response:
-        return json.load(response)
+    return json.loads(fetch(f"{slack.url}/control/requests", token=SLACK_TOKEN)[1])
 
 
 def test_a_message_can_be_posted_read_changed_and_deleted(slack):
@@ -116,8 +100,7 @@ def test_a_picture_uploaded_to_a_thread_is_shown_there(slack, tmp_path):
 
     file = answer["file"]
     assert f'<img src="/files/{file["id"]}/drift.png"' in slack.page()
-    with urllib.request.urlopen(file["url_private"], timeout=10) as response:
-        assert response.read() == PNG
+    assert fetch(file["url_private"])[1] == PNG
     reply = client.conversations_replies(channel=root["channel"], ts=root["ts"])["messages"][1]
     assert (reply["text"], reply["files"][0]["title"]) == ("see", "Drift")
 
@@ -126,9 +109,9 @@ def test_a_permalink_leads_to_the_message_on_the_page(slack):
     client = slack.client()
     posted = client.chat_postMessage(channel="#retrain-digest", text="find me")
     link = client.chat_getPermalink(channel=posted["channel"], message_ts=posted["ts"])["permalink"]
-    with urllib.request.urlopen(link, timeout=10) as response:
-        assert f'id="p{posted["ts"].replace(".", "")}"' in response.read().decode()
-        assert response.url.startswith(f"{slack.url}/?channel=")
+    address, content = fetch(link)
+    assert f'id="p{posted["ts"].replace(".", "")}"' in content.decode()
+    assert address.startswith(f"{slack.url}/?channel=")
 
 
 def test_channels_are_listed_and_an_unknown_one_is_refused(slack):
@@ -251,14 +234,13 @@ def test_a_call_can_be_made_to_hang_and_is_let_go(slack):
 def test_the_log_of_requests_and_the_switch_for_faults_need_the_token(slack):
     for path, data in (("requests", None), ("faults", b"{}")):
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(f"{slack.url}/control/{path}", data=data, timeout=10)
+            fetch(f"{slack.url}/control/{path}", data=data)
     assert SLACK_TOKEN not in json.dumps(request_log(slack))
 
 
 def test_a_foreign_host_name_gets_no_answer(slack):
-    request = urllib.request.Request(f"{slack.url}/messages.json", headers={"Host": "attacker.example"})
     with pytest.raises(urllib.error.HTTPError, match="400"):
-        urllib.request.urlopen(request, timeout=10)
+        fetch(f"{slack.url}/messages.json", host="attacker.example")
 
 
 def test_messages_survive_a_restart(tmp_path):

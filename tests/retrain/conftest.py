@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from retrain.deployment import Deployment, load
 
 PIPELINES = Path(__file__).resolve().parents[2] / "dags" / "pipelines"

@@ -20,7 +20,15 @@ def test_a_column_named_like_a_ping_pings_nobody() -> None:
 
 
 def test_a_failure_says_whose_it_is_what_stands_and_what_to_do() -> None:
-    message = alerts.task_failed("trip_duration", "2020-03-05", "push", 3, Cause.INFRA, "S3 answered 503", [alerts.Link("Task log", "http://x/y")])
+    message = alerts.task_failed(
+        "trip_duration",
+        "2020-03-05",
+        "push",
+        3,
+        Cause.INFRA,
+        "S3 answered 503",
+        [alerts.Link("Task log", "http://x/y")],
+    )
     text = json.dumps(message.blocks)
     for part in ("INFRA", "S3 answered 503", "What is live stays live", "clear push", "<http://x/y|Task log>"):
         assert part in text

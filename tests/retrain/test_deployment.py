@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import ADDRESSES, PIPELINES
+
 from retrain.deployment import Deployment, load
 from retrain.errors import ConfigurationError
 
@@ -28,7 +29,11 @@ def test_the_pipeline_is_named_by_its_file(deployment: Deployment) -> None:
         pytest.param({"store": "/tmp/store"}, "store", id="a store that is not S3"),
         pytest.param({"slack": {}}, "slack.channel", id="a missing key"),
         pytest.param({"schema_version": 2}, "schema_version", id="a newer schema"),
-        pytest.param({"repository": {"url": "x", "environment": "../up"}}, "repository.environment", id="a way out of the checkout"),
+        pytest.param(
+            {"repository": {"url": "x", "environment": "../up"}},
+            "repository.environment",
+            id="a way out of the checkout",
+        ),
         pytest.param({"owner": None}, "owner", id="nobody owns it"),
         pytest.param({"ledger": "s3://${NO_SUCH_VARIABLE}/ledger"}, "ledger", id="an address that is not set"),
     ],

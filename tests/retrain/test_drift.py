@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+
 from retrain import drift
 from retrain.deployment import Drift
 from retrain.errors import ReportError
@@ -9,8 +10,16 @@ POLICY = Drift(report="reports/drift.json", alert_on=("speed", "duration", "dist
 
 
 def document(**values: float | None) -> dict[str, Any]:
-    features = [{"name": name, "kind": "target", "measure": "psi", "value": value, "limit": 0.2} for name, value in values.items()]
-    return {"schema_version": 1, "partition": "2020-03-17", "rows": {"current": 112, "reference": 1300}, "features": features}
+    features = [
+        {"name": name, "kind": "target", "measure": "psi", "value": value, "limit": 0.2}
+        for name, value in values.items()
+    ]
+    return {
+        "schema_version": 1,
+        "partition": "2020-03-17",
+        "rows": {"current": 112, "reference": 1300},
+        "features": features,
+    }
 
 
 def judged(**values: float | None) -> drift.Verdict:

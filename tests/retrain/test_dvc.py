@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from retrain import dvc
 from retrain.errors import (
     DataRefusedError,
@@ -77,19 +78,40 @@ def finished(output: str, *, code: int = 255, timed_out: bool = False) -> Finish
 
 
 def failed(stage: str, code: int, before: str = "") -> Finished:
-    return finished(f"Running stage '{stage}':\n> python x.py\n{before}\nERROR: failed to reproduce '{stage}': failed to run: python x.py, exited with {code}")
+    return finished(
+        f"Running stage '{stage}':\n> python x.py\n{before}\nERROR: failed to reproduce '{stage}': failed to run: python x.py, exited with {code}"
+    )
 
 
 @pytest.mark.parametrize(
     ("done", "kind", "said"),
     [
-        pytest.param(failed("prepare", 65, "raw.parquet: column fare is text"), DataRefusedError, "prepare.*column fare is text", id="exit 65"),
+        pytest.param(
+            failed("prepare", 65, "raw.parquet: column fare is text"),
+            DataRefusedError,
+            "prepare.*column fare is text",
+            id="exit 65",
+        ),
         pytest.param(failed("train", -9), StageKilledError, "train.*signal 9.*memory", id="the kernel's kill"),
         pytest.param(failed("train", 137), StageKilledError, "signal 9", id="a kill behind a shell"),
-        pytest.param(failed("train", 1, "OSError: [Errno 28] No space left on device"), DiskFullError, "train", id="a full disk"),
-        pytest.param(failed("train", 1, "ModuleNotFoundError: No module named 'x'"), StageCodeError, "No module named 'x'", id="a failing import"),
-        pytest.param(failed("train", 1, "ValueError: the world is odd"), StageFailedError, "train.*the world is odd", id="no evidence, no guess"),
-        pytest.param(finished("Running stage 'train':", code=-15, timed_out=True), StageTimeoutError, "train", id="too slow"),
+        pytest.param(
+            failed("train", 1, "OSError: [Errno 28] No space left on device"), DiskFullError, "train", id="a full disk"
+        ),
+        pytest.param(
+            failed("train", 1, "ModuleNotFoundError: No module named 'x'"),
+            StageCodeError,
+            "No module named 'x'",
+            id="a failing import",
+        ),
+        pytest.param(
+            failed("train", 1, "ValueError: the world is odd"),
+            StageFailedError,
+            "train.*the world is odd",
+            id="no evidence, no guess",
+        ),
+        pytest.param(
+            finished("Running stage 'train':", code=-15, timed_out=True), StageTimeoutError, "train", id="too slow"
+        ),
         pytest.param(finished("ERROR: 'dvc.yaml' is invalid"), StageFailedError, "255", id="a broken dvc.yaml"),
     ],
 )
@@ -131,7 +153,14 @@ def test_every_object_of_a_directory_is_reachable_and_uncached_outputs_are_not(c
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(listing))
     objects = dvc.reachable(dvc.Lock.read(checkout), dvc.Declared.read(checkout), tmp_path / "cache")
-    assert {o.path for o in objects} == {"data/clean", "data/clean/a", "data/clean/b/c", "reports/quality.json", "models/small", "plots/small.csv"}
+    assert {o.path for o in objects} == {
+        "data/clean",
+        "data/clean/a",
+        "data/clean/b/c",
+        "reports/quality.json",
+        "models/small",
+        "plots/small.csv",
+    }
 
 
 def test_a_directory_whose_listing_is_lost_fails_by_name(checkout: Path, tmp_path: Path) -> None:

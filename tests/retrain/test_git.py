@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Origin
+
 from retrain import git
 from retrain.errors import NotAPipelineError, OriginError, UnknownTagError
 from retrain.release import Release

@@ -1,4 +1,5 @@
 import pytest
+
 from retrain.errors import NoRawDataError
 from retrain.manifest import Manifest, RawObject, of_listing
 from retrain.run_spec import RunSpec

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 
 import pytest
+
 from retrain import partition
 from retrain.errors import PartitionError
 

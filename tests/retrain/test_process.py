@@ -4,6 +4,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from retrain import process
 
 
@@ -17,7 +18,9 @@ def test_output_and_exit_code_are_kept(tmp_path: Path) -> None:
 
 
 def test_an_argument_never_meets_a_shell(tmp_path: Path) -> None:
-    process.run(["echo", "x; touch owned", "$(touch owned)"], cwd=tmp_path, env=dict(os.environ), timeout=20, quiet=True)
+    process.run(
+        ["echo", "x; touch owned", "$(touch owned)"], cwd=tmp_path, env=dict(os.environ), timeout=20, quiet=True
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -34,6 +37,10 @@ def test_a_timeout_ends_grandchildren_too(tmp_path: Path) -> None:
 
 def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_GRACE_SECONDS", 1)
-    done = run("import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)", tmp_path, timeout=2)
+    done = run(
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)",
+        tmp_path,
+        timeout=2,
+    )
     assert done.timed_out
     assert done.returncode == -9

@@ -1,4 +1,5 @@
 import pytest
+
 from retrain.promotion import Champion, judge, may_compete
 
 BASELINES = {"pair_median": 4.7, "global_median": 6.5}
@@ -22,7 +23,9 @@ def test_the_first_model_is_promoted_when_it_beats_the_baselines() -> None:
         pytest.param(float("nan"), 4.2, "pair_median", id="not a number"),
     ],
 )
-def test_a_model_that_is_not_better_stays_challenger_and_the_reason_has_both_numbers(challenger: float, champion: float, said: str) -> None:
+def test_a_model_that_is_not_better_stays_challenger_and_the_reason_has_both_numbers(
+    challenger: float, champion: float, said: str
+) -> None:
     decision = judge("mae", challenger, champion, BASELINES)
     assert not decision.promote
     assert said in decision.reason

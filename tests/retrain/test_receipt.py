@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from retrain.dvc import CachedObject
 from retrain.errors import UnprovenPushError
 from retrain.receipt import prove

@@ -1,4 +1,5 @@
 import pytest
+
 from retrain.errors import MovedTagError, NoEarlierReleaseError, NoPinError, TagGrammarError
 from retrain.release import Pin, Release, check_tag, confirm
 
@@ -11,7 +12,9 @@ def test_a_release_is_a_version_tag(tag: str) -> None:
     assert check_tag(tag) == tag
 
 
-@pytest.mark.parametrize("tag", ["1.2.3", "v1.2", "v01.2.3", "v1.2.3-rc1", "v1.2.3\n", "--upload-pack=x", "main", "", "v1.2.3;x"])
+@pytest.mark.parametrize(
+    "tag", ["1.2.3", "v1.2", "v01.2.3", "v1.2.3-rc1", "v1.2.3\n", "--upload-pack=x", "main", "", "v1.2.3;x"]
+)
 def test_anything_else_is_no_release(tag: str) -> None:
     with pytest.raises(TagGrammarError):
         check_tag(tag)

@@ -93,7 +93,7 @@ def to_plain(text: str) -> str:
     """Give the text as a notification shows it: without markup, links by their labels."""
     text = _PREFORMATTED.sub(r"\1", text)
     text = _CODE.sub(r"\1", text)
-    text = _CONTROL.sub(lambda match: _control_label(match[1])[1], text)
+    text = _CONTROL.sub(lambda match: _control_plain(match[1]), text)
     for pattern, _ in _STYLES:
         text = pattern.sub(r"\1", text)
     return _EMOJI.sub(lambda match: EMOJI.get(match[1], match[0]), _decoded(text))
@@ -132,6 +132,11 @@ def _control_label(content: str) -> tuple[str, str]:
     if target.startswith("#"):
         return "mention", f"#{label or target[1:]}"
     return "link", _decoded(label or target.removeprefix("mailto:"))
+
+
+def _control_plain(content: str) -> str:
+    kind, label = _control_label(content)
+    return f"<{content}>" if kind == "link" and not content.startswith(_LINK_SCHEMES) else label
 
 
 def _control_html(content: str) -> str:
