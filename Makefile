@@ -22,7 +22,7 @@ PIPELINE_ENV := pipeline/.venv/.installed
 SERVERS_ENV := $(STATE)/envs/servers/.installed
 STACK := $(SERVERS)/bin/python infra/local/stack.py
 
-.PHONY: help demo test test-units test-pipeline test-infra test-e2e lint format up down status release rollback pin inputs quality screenshots
+.PHONY: help demo test test-units test-contract test-pipeline test-infra test-e2e lint format up down status release rollback pin inputs quality screenshots
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -53,10 +53,13 @@ inputs: $(PIPELINE_ENV) $(SERVERS_ENV) ## Research: write a partition's inputs h
 	@: "$${PARTITION:?Which day? make inputs PARTITION=2020-03-05}"
 	$(SERVERS)/bin/python infra/local/trips.py inputs --partition "$$PARTITION"
 
-test: lint test-units test-pipeline test-infra test-e2e ## Lint, then every test
+test: lint test-units test-contract test-pipeline test-infra test-e2e ## Lint, then every test
 
 test-units: $(AIRFLOW_ENV)
 	@.venv/bin/pytest tests/retrain tests/dags
+
+test-contract: $(AIRFLOW_ENV) $(SERVERS_ENV)
+	@.venv/bin/pytest tests/contract
 
 test-pipeline: $(PIPELINE_ENV) $(SERVERS_ENV)
 	@pipeline/.venv/bin/pytest tests/pipeline
@@ -69,6 +72,9 @@ test-e2e: $(AIRFLOW_ENV) $(SERVERS_ENV)
 
 quality: $(PIPELINE_ENV) $(SERVERS_ENV) ## Measure the model over the second half of 2019, and fail below its targets
 	@pipeline/.venv/bin/python tests/bench/quality.py
+
+screenshots: $(SERVERS_ENV) ## Take the README's pictures from a stack on which the demo has run
+	@$(SERVERS)/bin/python infra/local/pictures.py
 
 lint: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Check style, format and types; mends nothing
 	@.venv/bin/ruff check .

@@ -18,7 +18,7 @@ class InputsError(StageError):
 
 
 class StorageError(StageError):
-    """Raw data could not be read from where it lies: infrastructure, not data, so worth another try."""
+    """Raw data could not be read, or results not be written: infrastructure, not data, so worth another try."""
 
     exit_code = os.EX_TEMPFAIL
 

@@ -51,13 +51,16 @@ def error_by_hour(rows: pd.DataFrame, predicted: Floats) -> pd.DataFrame:
     """Return mean absolute error in minutes and trips for each hour of the day that has trips."""
     error = (rows[TRUTH] - predicted).abs()
     by_hour = error.groupby(rows["pickup_datetime"].dt.hour.rename("hour")).agg(mae_min="mean", trips="size")
-    return by_hour.round(4).reset_index()
+    table: pd.DataFrame = by_hour.round(4).reset_index()
+    return table
 
 
 def actual_and_predicted(rows: pd.DataFrame, predicted: Floats, limit: int) -> pd.DataFrame:
     """Return actual and predicted minutes of at most `limit` rows, evenly spaced over the day."""
     both = pd.DataFrame({"actual_min": rows[TRUTH], "predicted_min": predicted}).round(3)
-    return both.iloc[np.unique(np.linspace(0, len(both) - 1, min(limit, len(both))).round().astype(int))]
+    spaced = np.unique(np.linspace(0, len(both) - 1, min(limit, len(both))).round().astype(int))
+    table: pd.DataFrame = both.iloc[spaced]
+    return table
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-not-found, unused-ignore]
 
 from pipeline import stage
 from pipeline.duration_model import FEATURES, INPUTS, SIZE, SLOTS, History, averages, encode, slot_index, zone_index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from pipeline.errors import InputsError, StageError
+from pipeline.errors import InputsError, StageError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +42,14 @@ def run(stage: Callable[[], None]) -> int:
     except StageError as e:
         sys.stderr.write(f"{e}\n")
         return e.exit_code
+    except OSError as e:
+        if e.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        where = e.filename or Path.cwd()
+        sys.stderr.write(
+            f"The disk is full: {where} could not be written ({e.strerror}); free it, then clear the task.\n"
+        )
+        return StorageError.exit_code
     return 0
 
 

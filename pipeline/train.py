@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-not-found, unused-ignore]
 
 from pipeline import duration_model, stage
 from pipeline.duration_model import FEATURES, INPUTS, REGRESSOR, expected_log_minutes

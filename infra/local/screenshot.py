@@ -18,6 +18,7 @@ from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.chrome.webdriver import WebDriver
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -35,8 +36,12 @@ class ScreenshotError(Exception):
     """There is no picture; the message says why."""
 
 
-def take_screenshot(url: str, out: Path, *, width: int, height: int, wait_for: str, seconds: float) -> None:
+def take_screenshot(
+    url: str, out: Path, *, width: int, height: int, wait_for: str, seconds: float, drag: int = 0
+) -> None:
     """Save the page at `url` as a PNG of `width` x `height` pixels, once it holds the text `wait_for` and has settled.
+
+    `drag` moves the divider between the page's two panels, such as Airflow's grid and details, by that many pixels.
 
     Raises ScreenshotError if there is no browser, or the text does not appear within `seconds`.
     """
@@ -47,6 +52,12 @@ def take_screenshot(url: str, out: Path, *, width: int, height: int, wait_for: s
             if wait_for:
                 waiting.until(lambda page: wait_for in page.find_element(By.TAG_NAME, "body").text)
             waiting.until(lambda page: page.execute_script(_SETTLED))
+            if drag:
+                divider = browser.find_element(
+                    By.CSS_SELECTOR, "[role=separator][aria-orientation=vertical], [role=separator]"
+                )
+                ActionChains(browser).drag_and_drop_by_offset(divider, drag, 0).perform()
+                waiting.until(lambda page: page.execute_script(_SETTLED))
             # Two frames later, what the last data changed has been painted.
             browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
         except TimeoutException as error:
@@ -100,6 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--width", type=int, default=1400)
     parser.add_argument("--height", type=int, default=900)
     parser.add_argument("--wait-for", default="", metavar="TEXT", help="take it when the page shows this text")
+    parser.add_argument("--drag", type=int, default=0, metavar="PIXELS", help="first move the divider of its panels")
     parser.add_argument("--seconds", type=float, default=60, help="how long to wait for that")
     chosen = parser.parse_args(arguments)
     try:
@@ -110,6 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             height=chosen.height,
             wait_for=chosen.wait_for,
             seconds=chosen.seconds,
+            drag=chosen.drag,
         )
     except ScreenshotError as error:
         print(error, file=sys.stderr)

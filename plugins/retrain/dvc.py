@@ -91,10 +91,10 @@ class Dvc:
     def of(cls, checkout: Path, release: Environment, deployment: Path, cache: Path, extra: Mapping[str, str]) -> Dvc:
         """`deployment` is the bin folder of the deployment's own DVC; `extra` the credentials and settings of the stages."""
         program = (release.bin if release.has_dvc_on_s3 else deployment) / "dvc"
-        hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
-        own = {k: v for k, v in os.environ.items() if k not in hidden and not k.startswith(("AIRFLOW", "_AIRFLOW"))}
         path = os.pathsep.join([str(release.bin), os.environ.get("PATH", os.defpath)])
-        return cls(checkout, program, {**own, **extra, "PATH": path, "DVC_NO_ANALYTICS": "1"}, cache)
+        # A stage that imports code out of an output, such as a model, must not leave byte code in it.
+        settings = {"PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        return cls(checkout, program, process.environment(**extra, **settings), cache)
 
     def configure(self, remote: str, endpoint: str | None) -> None:
         """Point this workspace, and only it, at the shared cache and at our remote, whatever the release's configuration says."""

@@ -144,10 +144,8 @@ def _hash(files: list[Path]) -> str:
 
 
 def _uv(arguments: list[str | Path], project: Path, extra: dict[str, str]) -> None:
-    environment = {
-        k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
-    }
-    environment |= {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", **extra}
+    settings = {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", **extra}
+    environment = process.environment(**settings)
     done = process.run([uv(), *arguments], cwd=project, env=environment, timeout=_BUILD_TIMEOUT)
     if done.returncode == 0:
         return

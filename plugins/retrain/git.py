@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from retrain import process
@@ -22,7 +21,7 @@ _SETTINGS = ("-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*", "-c", "
 
 
 def _git(*arguments: str | Path, cwd: Path) -> process.Finished:
-    environment = {**os.environ, **_ENVIRONMENT}
+    environment = process.environment(**_ENVIRONMENT)
     return process.run(["git", *_SETTINGS, *arguments], cwd=cwd, env=environment, timeout=_TIMEOUT, quiet=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import threading
 import time
@@ -32,6 +33,19 @@ class Finished:
     @property
     def lines(self) -> list[str]:
         return [line for line in self.output.splitlines() if line.strip()]
+
+
+_PYTHONS = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """What a child inherits: the environment without Airflow's settings, connections and keys, and without our own Python."""
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in _PYTHONS and not k.startswith(("AIRFLOW", "_AIRFLOW", "MLFLOW_"))
+    }
+    return {**kept, **changes}
 
 
 def run(

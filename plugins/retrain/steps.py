@@ -300,9 +300,8 @@ def _score(
         raise ScoreError("There is no promotion section to score by.")
     program, *arguments = gate.score
     out = place.path / f"{name}.json"
-    env = {**os.environ, "PATH": os.pathsep.join([str(built.bin), os.environ.get("PATH", os.defpath)])}
-    for hidden in ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME"):
-        env.pop(hidden, None)
+    path = os.pathsep.join([str(built.bin), os.environ.get("PATH", os.defpath)])
+    env = process.environment(PATH=path, PYTHONDONTWRITEBYTECODE="1")
     done = process.run(
         [built.bin / program, *arguments, model, place.checkout / gate.rows, out],
         cwd=place.checkout,

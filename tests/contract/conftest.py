@@ -1,0 +1,112 @@
+"""Our modules against real servers. Airflow itself is not started: connections come from its environment variables."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from foreign_pipeline import Origin, isolated_git
+from live_servers import ROOT, free_ports, running
+from settings import Ports, Secrets, Stack, airflow_variables
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+from retrain.connections import Aws
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """A stack of its own: another state folder, other ports and secrets. Its servers start when a test asks for them."""
+    return Stack(ROOT, tmp_path_factory.mktemp("stack"), Ports(*free_ports(4)), Secrets.generate())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def airflow_connections(stack: Stack) -> Iterator[None]:
+    """What Airflow's components get, as far as connections, folders and addresses go."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith(("AWS_ACCESS", "AWS_SECRET", "AWS_PROFILE", "MLFLOW_"))]:
+            patch.delenv(name)
+        for name, value in airflow_variables(stack).items():
+            if name.startswith(("AIRFLOW_CONN_", "RETRAIN_")):
+                patch.setenv(name, value)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        patch.setenv("DO_NOT_TRACK", "1")
+        patch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        patch.setenv("no_proxy", "127.0.0.1,localhost")
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
+@pytest.fixture(scope="session")
+def s3_server(stack: Stack) -> Iterator[Stack]:
+    from buckets import apply_buckets
+
+    with running(stack, "s3"):
+        apply_buckets(stack)
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def s3(s3_server: Stack) -> S3Client:
+    """The client that the tasks use, from Airflow's connection."""
+    return Aws("aws_default").client()
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(s3_server: Stack) -> Iterator[Stack]:
+    with running(s3_server, "mlflow"):
+        yield s3_server
+
+
+@pytest.fixture(scope="session")
+def slack_server(stack: Stack) -> Iterator[Stack]:
+    with running(stack, "slack"):
+        yield stack
+
+
+@pytest.fixture
+def bucket(s3: S3Client, request: pytest.FixtureRequest) -> Callable[..., str]:
+    """Makes buckets of the test's own."""
+    made = 0
+
+    def make(*, versioned: bool = False) -> str:
+        nonlocal made
+        made += 1
+        name = f"{abs(hash(request.node.nodeid)):x}-{made}"
+        s3.create_bucket(Bucket=name)
+        if versioned:
+            s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        return name
+
+    return make
+
+
+@pytest.fixture
+def connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Defines an Airflow connection by its environment variable; gives its id."""
+
+    def define(conn_id: str, **fields: Any) -> str:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
+        return conn_id
+
+    return define
+
+
+@pytest.fixture(scope="session")
+def home(stack: Stack) -> Path:
+    """RETRAIN_HOME of the session: release environments and caches are made once."""
+    folder = stack.state / "retrain"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Origin:
+    isolated_git(tmp_path / "engineer", monkeypatch)
+    return Origin.create(tmp_path)

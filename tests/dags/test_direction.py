@@ -1,0 +1,74 @@
+"""Who may import whom: the two environments never meet, and one module talks to each outside party."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "plugins" / "retrain"
+PURE = ("alerts", "drift", "errors", "manifest", "partition", "promotion", "receipt", "release", "run_spec")
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def tops(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports(path)}
+
+
+@pytest.mark.parametrize(
+    "path", [*(ROOT / "dags").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")], ids=lambda p: p.name
+)
+def test_airflows_side_imports_nothing_of_the_pipelines(path: Path) -> None:
+    assert not tops(path) & {"pipeline", "pandas", "sklearn", "dvc", "numpy"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "pipeline").glob("*.py")), ids=lambda p: p.name)
+def test_the_pipeline_imports_nothing_of_airflows(path: Path) -> None:
+    assert not tops(path) & {"airflow", "retrain", "dags", "slack_sdk"}
+
+
+@pytest.mark.parametrize(
+    ("module", "library"),
+    [("slack", "slack_sdk"), ("tracking", "mlflow"), ("process", "subprocess"), ("airflow_api", "httpx")],
+)
+def test_one_module_talks_to_each_outside_party(module: str, library: str) -> None:
+    talkers = {path.stem for path in PACKAGE.glob("*.py") if library in tops(path)}
+    assert talkers == {module}
+
+
+def test_git_and_dvc_are_each_run_by_one_module() -> None:
+    for program, module in (("git", "git"), ("dvc", "dvc")):
+        talkers = {
+            path.stem
+            for path in PACKAGE.glob("*.py")
+            if f'run(["{program}"' in path.read_text() or f'/ "{program}"' in path.read_text()
+        }
+        assert talkers - {"environment", "workspace", "steps"} <= {module}, program
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_what_decides_does_no_io(module: str) -> None:
+    found = imports(PACKAGE / f"{module}.py")
+    assert not {name.split(".")[0] for name in found} & {
+        "airflow",
+        "boto3",
+        "botocore",
+        "os",
+        "pathlib",
+        "subprocess",
+        "httpx",
+        "mlflow",
+    }
+    ours = {name.split(".")[1] for name in found if name.startswith("retrain.")}
+    assert ours <= {*PURE, "dvc", "deployment"}
