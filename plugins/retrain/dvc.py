@@ -27,9 +27,11 @@ from retrain.errors import (
     StageFailedError,
     StageKilledError,
     StageTimeoutError,
+    StageUnavailableError,
 )
 
-EX_DATAERR = 65
+# A stage's own words, as sysexits(3) has them: its data is bad, something is away for now, its inputs are not what it reads.
+EX_DATAERR, EX_TEMPFAIL, EX_CONFIG = 65, 75, 78
 EX_DVC = 255  # DVC's own, for whatever went wrong
 _SHELL_SIGNAL = 128
 _REMOTE = "retrain"
@@ -152,6 +154,10 @@ def why_failed(done: process.Finished) -> RetrainError:
         )
     if code == EX_DATAERR:
         return DataRefusedError(f"Stage {stage} refused its data: {evidence}")
+    if code == EX_TEMPFAIL:
+        return StageUnavailableError(f"Stage {stage} could not reach what it needs: {evidence}")
+    if code == EX_CONFIG:
+        return StageCodeError(f"Stage {stage} cannot read its inputs: {evidence}")
     if "No space left on device" in done.output:
         return DiskFullError(f"Stage {stage}: no space left on device. Free some space, then clear reproduce.")
     number = _signal_of(code if code is not None else done.returncode)

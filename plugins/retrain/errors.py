@@ -114,6 +114,12 @@ class StageKilledError(RetrainError):
     cause = Cause.INFRA
 
 
+class StageUnavailableError(RetrainError):
+    """A stage could not reach S3 or write to its disk (exit 75)."""
+
+    cause = Cause.INFRA
+
+
 class StageTimeoutError(RetrainError):
     """`dvc repro` took longer than the pipeline's limit."""
 

@@ -15,6 +15,7 @@ from retrain.errors import (
     StageFailedError,
     StageKilledError,
     StageTimeoutError,
+    StageUnavailableError,
 )
 from retrain.process import Finished
 
@@ -92,6 +93,8 @@ def failed(stage: str, code: int, before: str = "") -> Finished:
             "prepare.*column fare is text",
             id="exit 65",
         ),
+        pytest.param(failed("ingest", 75, "S3 is down"), StageUnavailableError, "ingest.*S3 is down", id="exit 75"),
+        pytest.param(failed("ingest", 78, "no run.yaml"), StageCodeError, "ingest.*run.yaml", id="exit 78"),
         pytest.param(failed("train", -9), StageKilledError, "train.*signal 9.*memory", id="the kernel's kill"),
         pytest.param(failed("train", 137), StageKilledError, "signal 9", id="a kill behind a shell"),
         pytest.param(
