@@ -74,7 +74,7 @@ def pipeline_dag(deployment: Deployment) -> DAG:
             "owner": deployment.owner,
             "retries": 2,
             "retry_delay": timedelta(minutes=1),
-            "retry_exponential_backoff": True,
+            "retry_exponential_backoff": 2,  # a multiplier: True would be 1, which is none
             "retry_policy": ExceptionRetryPolicy([RetryRule(FinalError, RetryAction.FAIL)]),
             "on_failure_callback": FailureNotice(deployment),
         },

@@ -39,6 +39,10 @@ class AirflowClient:
         found: dict[str, Any] | None = self._request("GET", f"/dags/{dag_id}", absent_ok=True)
         return found
 
+    def documentation(self, dag_id: str) -> str:
+        """What the UI shows as the DAG's documentation."""
+        return str(self._request("GET", f"/dags/{dag_id}/details")["doc_md"])
+
     def unpause(self, dag_id: str) -> None:
         self._request("PATCH", f"/dags/{dag_id}", body={"is_paused": False})
 

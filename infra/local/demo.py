@@ -294,7 +294,7 @@ def report(stack: Stack, airflow: AirflowClient, release: str, console: Console,
     for message in messages:
         console.print(f"  {message['text']}", highlight=False, markup=False)
     console.print(
-        f"\n  Airflow  {stack.airflow_url}/dags/{PIPELINE}\n  MLflow   {stack.mlflow_url}\n  Slack    {stack.slack_url}",
+        f"\n  Airflow  {stack.airflow_url}/dags/{PIPELINE}\n  MLflow   {stack.mlflow_url}/#/experiments?workflowType=machine_learning\n  Slack    {stack.slack_url}",
         highlight=False,
     )
     console.print(

@@ -6,9 +6,10 @@ import configparser
 import json
 import os
 import re
+import shutil
 import signal
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,19 @@ from retrain.errors import (
     StageUnavailableError,
 )
 
-# A stage's own words, as sysexits(3) has them: its data is bad, something is away for now, its inputs are not what it reads.
-EX_DATAERR, EX_TEMPFAIL, EX_CONFIG = 65, 75, 78
+# A stage's own words for how it ended, after sysexits(3).
+_OWN_WORDS: dict[int | None, tuple[type[RetrainError], str]] = {
+    65: (DataRefusedError, "refused its data"),
+    75: (StageUnavailableError, "could not reach what it needs"),
+    78: (StageCodeError, "cannot read its inputs"),
+}
 EX_DVC = 255  # DVC's own, for whatever went wrong
 _SHELL_SIGNAL = 128
 _REMOTE = "retrain"
 _PUSH_TIMEOUT = 3600.0
-_FAILED = re.compile(r"(?:ERROR: )?failed to reproduce '(?P<stage>[^']+)'.*exited with (?P<code>-?\d+)")
+_LAST_LINES = 6
+_FAILED = re.compile(r"(?:ERROR: )?failed to reproduce '(?P<stage>[^']+)': (?P<why>.*)")
+_EXITED = re.compile(r"exited with (-?\d+)$")
 _RUNNING = re.compile(r"Running stage '([^']+)'")
 _FROM_CACHE = re.compile(r"Stage '([^']+)' (?:is cached|didn't change)")
 _CODE_EVIDENCE = re.compile(
@@ -94,8 +101,16 @@ class Dvc:
         """`deployment` is the bin folder of the deployment's own DVC; `extra` the credentials and settings of the stages."""
         program = (release.bin if release.has_dvc_on_s3 else deployment) / "dvc"
         path = os.pathsep.join([str(release.bin), os.environ.get("PATH", os.defpath)])
-        # A stage that imports code out of an output, such as a model, must not leave byte code in it.
-        settings = {"PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        settings = {
+            "PATH": path,
+            "DVC_NO_ANALYTICS": "1",
+            # A stage that imports code out of an output, such as a model, must not leave byte code in it.
+            "PYTHONDONTWRITEBYTECODE": "1",
+            # Else what a stage has printed comes out after its last words on stderr, which are the reason it gives.
+            "PYTHONUNBUFFERED": "1",
+            # DVC runs stages in the user's login shell, and a service account's may be nologin.
+            "SHELL": shutil.which("bash") or "/bin/sh",
+        }
         return cls(checkout, program, process.environment(**extra, **settings), cache)
 
     def configure(self, remote: str, endpoint: str | None) -> None:
@@ -115,12 +130,22 @@ class Dvc:
         with target.open("w", encoding="utf-8") as file:
             config.write(file)
 
-    def _run(self, *arguments: str, timeout: float) -> process.Finished:
-        return process.run([self.program, *arguments], cwd=self.checkout, env=self.environment, timeout=timeout)
+    def _run(self, *arguments: str, timeout: float, each_line: Callable[[str], None] | None = None) -> process.Finished:
+        return process.run(
+            [self.program, *arguments], cwd=self.checkout, env=self.environment, timeout=timeout, each_line=each_line
+        )
 
     def repro(self, timeout: float) -> Reproduced:
         """`dvc repro`; one of the stage errors, with stage and evidence, when it is not green."""
-        done = self._run("repro", timeout=timeout)
+        progress: list[str] = []
+
+        def keep(line: str) -> None:
+            if _RUNNING.match(line) or _FROM_CACHE.match(line):
+                progress.append(line)
+
+        done = self._run("repro", timeout=timeout, each_line=keep)
+        # A talkative stage pushes the names of the stages before it out of the end that is kept.
+        done = replace(done, output="\n".join([*progress, done.output]))
         if done.returncode != 0 or done.timed_out:
             raise why_failed(done)
         executed = tuple(dict.fromkeys(_RUNNING.findall(done.output)))
@@ -131,7 +156,7 @@ class Dvc:
         """`dvc push`. Exit 0 is no proof: see `retrain.receipt`."""
         done = self._run("push", "--remote", _REMOTE, "--jobs", "4", timeout=_PUSH_TIMEOUT)
         if done.returncode != 0 or done.timed_out:
-            why = "it took over an hour" if done.timed_out else (done.lines[-1] if done.lines else "no output")
+            why = "it took over an hour" if done.timed_out else _complaint(done)
             raise PushError(
                 f"dvc push failed: {why}. Nothing is lost, the outputs are in the cache. Clear push when S3 answers."
             )
@@ -140,24 +165,22 @@ class Dvc:
 def why_failed(done: process.Finished) -> RetrainError:
     """The failure of a `dvc repro`, named from its evidence: exit code, signal, error lines; else StageFailedError."""
     match = _FAILED.search(done.output)
-    stage = match["stage"] if match else "?"
-    code = int(match["code"]) if match else None
+    running = _RUNNING.findall(done.output)
+    stage = match["stage"] if match else (running[-1] if running else "?")
+    exited = _EXITED.search(match["why"]) if match else None
+    code = int(exited.group(1)) if exited else None
     before = [
         line.strip() for line in done.output[: match.start() if match else None].splitlines() if line.strip(" \x1b[0m")
     ]
     evidence = next((line for line in reversed(before) if not line.startswith("ERROR: ")), "no output")
     if done.timed_out:
-        running = _RUNNING.findall(done.output)
         return StageTimeoutError(
-            f"dvc repro was ended after {done.seconds / 60:.0f} minutes, in stage {running[-1] if running else '?'}. "
+            f"dvc repro was ended after {done.seconds / 60:.0f} minutes, in stage {stage}. "
             "Raise limits.reproduce_minutes, or find what is slow; finished stages come back from the cache."
         )
-    if code == EX_DATAERR:
-        return DataRefusedError(f"Stage {stage} refused its data: {evidence}")
-    if code == EX_TEMPFAIL:
-        return StageUnavailableError(f"Stage {stage} could not reach what it needs: {evidence}")
-    if code == EX_CONFIG:
-        return StageCodeError(f"Stage {stage} cannot read its inputs: {evidence}")
+    if code in _OWN_WORDS:
+        kind, words = _OWN_WORDS[code]
+        return kind(f"Stage {stage} {words}: {evidence}")
     if "No space left on device" in done.output:
         return DiskFullError(f"Stage {stage}: no space left on device. Free some space, then clear reproduce.")
     number = _signal_of(code if code is not None else done.returncode)
@@ -169,9 +192,18 @@ def why_failed(done: process.Finished) -> RetrainError:
     found = _CODE_EVIDENCE.findall(done.output) and _CODE_EVIDENCE.search(done.output)
     if found:
         return StageCodeError(f"Stage {stage} failed: {found.group(0)}. It needs a new release, or make rollback.")
-    return StageFailedError(
-        f"Stage {stage} failed with exit {code if code is not None else done.returncode}: {evidence}"
-    )
+    if match is None:
+        told = f"dvc repro failed with exit {done.returncode}: {_complaint(done)}"
+    else:
+        told = f"Stage {stage} failed" + (f": {match['why']}" if code is None else f" with exit {code}: {evidence}")
+    return StageFailedError(told)
+
+
+def _complaint(done: process.Finished) -> str:
+    """What DVC itself says is wrong: its last error line, else the end of its output."""
+    errors = [line for line in done.lines if line.startswith("ERROR: ")]
+    end = " ".join(line.strip() for line in done.lines[-_LAST_LINES:])
+    return errors[-1].removeprefix("ERROR: ") if errors else end or "no output"
 
 
 def _signal_of(returncode: int) -> int | None:
@@ -183,7 +215,7 @@ def _signal_of(returncode: int) -> int | None:
 
 @dataclass(frozen=True)
 class Lock:
-    """A dvc.lock: `text` as written, its outputs, and the parameters of all stages by `file:name`."""
+    """A dvc.lock: `text` as written, its outputs, and the single parameters of all stages by `file:section.name`."""
 
     text: str
     outputs: tuple[Output, ...]
@@ -198,17 +230,40 @@ class Lock:
             raise LockError(
                 f"dvc.lock cannot be read after dvc repro ({error}). Clear reproduce; if it comes back, see dvc.yaml."
             ) from error
+        folders = _working_folders(checkout)
+
+        def at_top(stage: str, path: str) -> str:
+            # dvc.lock's paths are relative to the stage's wdir, which it does not name.
+            return os.path.normpath(f"{folders.get(stage.partition('@')[0], '.')}/{path}")
+
         outputs = tuple(
-            Output(stage, out["path"], out["md5"], int(out.get("size", 0)))
+            Output(stage, at_top(stage, out["path"]), out["md5"], int(out.get("size", 0)))
             for stage, entry in stages.items()
             for out in entry.get("outs", ())
         )
         params: dict[str, Any] = {}
-        for entry in stages.values():
+        for stage, entry in stages.items():
             for file, values in entry.get("params", {}).items():
-                for name, value in values.items():
-                    params[name if file == "params.yaml" else f"{file}:{name}"] = value
+                prefix = "" if at_top(stage, file) == "params.yaml" else f"{at_top(stage, file)}:"
+                params.update({f"{prefix}{name}": value for name, value in _leaves(values)})
         return cls(text, outputs, params)
+
+
+def _working_folders(checkout: Path) -> dict[str, str]:
+    """Each stage's wdir by its name in dvc.yaml; a templated one is left out, its paths stay as dvc.lock has them."""
+    document = yaml.safe_load((checkout / "dvc.yaml").read_text(encoding="utf-8")) or {}
+    stages = (document.get("stages") or {}).items()
+    folders = {name: str(entry.get("do", entry).get("wdir", ".")) for name, entry in stages}
+    return {name: folder for name, folder in folders.items() if "${" not in folder}
+
+
+def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """A stage that names a whole section has it nested in dvc.lock: its single values, as `section.name`."""
+    for key, inner in value.items():
+        if isinstance(inner, dict) and inner:
+            yield from _leaves(inner, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", inner
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrain import process
-from retrain.errors import ConfigurationError, EnvironmentBuildError, EnvironmentLockError
+from retrain.errors import ConfigurationError, DiskFullError, EnvironmentBuildError, EnvironmentLockError
 from retrain.locks import locked
 
 _BUILD_TIMEOUT = 1800.0
@@ -63,6 +63,7 @@ def build(project: Path, environments: Path) -> Environment:
     Raises:
         EnvironmentLockError: the folder describes no environment, or its lock does not fit.
         EnvironmentBuildError: a package could not be had.
+        DiskFullError: the environment does not fit on the disk.
     """
     lock, pyproject, requirements = project / "uv.lock", project / "pyproject.toml", project / "requirements.txt"
     source = next((path for path in (lock, requirements, pyproject) if path.is_file()), None)
@@ -150,7 +151,12 @@ def _uv(arguments: list[str | Path], project: Path, extra: dict[str, str]) -> No
     if done.returncode == 0:
         return
     output, last = done.output.lower(), " ".join(done.lines[-4:])
-    if any(word in output for word in _NETWORK) or done.timed_out:
+    if "no space left on device" in output:
+        raise DiskFullError(
+            f"The release's environment was not installed: {last} Free some space, then clear the task."
+        )
+    # A negative code is a signal's, so it says nothing about the lock.
+    if any(word in output for word in _NETWORK) or done.timed_out or done.returncode < 0:
         raise EnvironmentBuildError(
             f"The release's environment was not installed: {last} Check the package index, then clear the task."
         )

@@ -91,7 +91,11 @@ def _has(repository: Path, commit: str) -> bool:
 
 
 def checkout(repository: Path, commit: str, to: Path) -> None:
-    """A detached checkout of its own at `to`, which must not exist; it borrows the mirror's objects."""
+    """A detached checkout of its own at `to`, which must not exist; it borrows the mirror's objects.
+
+    Raises:
+        OriginError: Git failed, or left a file out because the mirror has lost its content.
+    """
     _read(
         "clone",
         "--quiet",
@@ -104,3 +108,10 @@ def checkout(repository: Path, commit: str, to: Path) -> None:
         origin=str(repository),
     )
     _read("checkout", "--quiet", "--detach", commit, cwd=to, origin=str(repository))
+    # Git leaves out a file whose content it cannot read, and exits 0.
+    absent = _read("ls-files", "--deleted", cwd=to, origin=str(repository)).splitlines()
+    if absent:
+        raise OriginError(
+            f"The mirror {repository} has lost the content of {absent[0]} ({len(absent)} files in all). "
+            "Remove that folder, then clear the task: it is fetched again."
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,10 @@ class Ledger:
         kept = s3.get(self.client, url)
         if kept != body:
             raise LedgerConflictError(
-                f"{url} holds other bytes than this run would write ({len(kept or b'')} against {len(body)}). "
+                f"{url} holds other bytes (SHA-256 {_sha256(kept or b'')}) than this run would write ({_sha256(body)}). "
                 "The same key must give the same bytes: a stage is not deterministic. The kept entry stands."
             )
+
+
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

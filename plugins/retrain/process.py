@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,8 +55,11 @@ def run(
     env: Mapping[str, str],
     timeout: float,
     quiet: bool = False,
+    each_line: Callable[[str], None] | None = None,
 ) -> Finished:
     """Run to the end or to `timeout` seconds, whichever is first; never raises for a non-zero exit.
+
+    `each_line` sees every line of the output, of which `Finished` keeps the end alone.
 
     The child stays in the task's process group, so that Airflow's own end of a task reaches it too. On a timeout, and when
     this process is interrupted, the whole tree gets SIGTERM, then SIGKILL.
@@ -81,6 +84,8 @@ def run(
             return
         for line in child.stdout:
             lines.append(line.rstrip("\n"))
+            if each_line is not None:
+                each_line(line.rstrip("\n"))
             if not quiet:
                 log.info("%s", line.rstrip())
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _ABSENT = ("404", "NoSuchKey", "NotFound")
-_EXISTS = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
+_EXISTS = ("PreconditionFailed", "412")
 
 
 def split(url: str) -> tuple[str, str]:
@@ -63,7 +63,8 @@ def list_versions(client: S3Client, url: str, first: str, last: str) -> list[Raw
                 version_id = None if named in (None, "null") else named
                 found.append(RawObject(key, version["ETag"].strip('"'), version["Size"], version_id))
         if page.get("IsTruncated"):
-            marker = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page.get("NextVersionIdMarker", "")}
+            following = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page.get("NextVersionIdMarker")}
+            marker = {name: value for name, value in following.items() if value}  # S3 refuses an empty marker
     return found
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from retrain.alerts import Message
 from retrain.connections import SlackAccess
 from retrain.errors import SlackError
 
 _TIMEOUT_SECONDS = 15
 _RETRIES = 3
+_HEADER_VALUE = re.compile(r"[!-~]*")
 
 
 def post(access: SlackAccess, channel: str, message: Message) -> str:
@@ -24,6 +27,12 @@ def post(access: SlackAccess, channel: str, message: Message) -> str:
         ServerErrorRetryHandler,
     )
 
+    # Python's http.client, and slack_sdk's log with it, would quote such a token whole.
+    if not _HEADER_VALUE.fullmatch(access.token.strip()):
+        raise SlackError(
+            "The token of the Slack connection holds a blank or a character that no token has. Nothing was sent. "
+            "Set the connection's password again, then clear the task."
+        )
     client = WebClient(
         token=access.token,
         timeout=_TIMEOUT_SECONDS,

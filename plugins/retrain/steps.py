@@ -204,8 +204,9 @@ def _tracking(deployment: Deployment) -> Tracking:
 
 
 def mlflow_run_url(recorded: Recorded) -> str:
-    """Where a person reads this run."""
-    return f"{os.environ.get('RETRAIN_MLFLOW_URL', '').rstrip('/')}/#/experiments/{recorded.experiment_id}/runs/{recorded.run_id}"
+    """Where a person reads this run. MLflow 3 shows language models' pages unless told otherwise."""
+    server = os.environ.get("RETRAIN_MLFLOW_URL", "").rstrip("/")
+    return f"{server}/#/experiments/{recorded.experiment_id}/runs/{recorded.run_id}?workflowType=machine_learning"
 
 
 def check_drift(

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 _RUN_KEY = "run_key"
 _PARAM_LIMIT = 6000  # characters, MLflow's
+_NAME_LIMIT = 250  # characters, MLflow's
 _BATCH = 100
+# Without it the UI opens an experiment as one of language models and hides metrics behind a switch.
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 _DIGEST_LIMIT = 36  # characters, MLflow's; the whole digest is a tag
 
 
@@ -41,6 +46,12 @@ def _naming(action: str, uri: str) -> Iterator[None]:
         raise TrackingError(
             f"MLflow at {uri} did not {action}: {reason}. Nothing is lost; clear the task when it answers."
         ) from error
+
+
+def _allowed(name: str) -> str:
+    """A parameter's or metric's name as MLflow takes it: `precision@5` becomes `precision_5`, and no `..` leads out."""
+    plain = re.sub(r"[^/\w.\- :]", "_", name)
+    return posixpath.normpath(f"/{plain}").lstrip("/")[:_NAME_LIMIT]
 
 
 @dataclass(frozen=True)
@@ -110,7 +121,7 @@ class Tracking:
     @staticmethod
     def _experiment(client: MlflowClient, name: str) -> str:
         found = client.get_experiment_by_name(name)
-        return str(found.experiment_id if found else client.create_experiment(name))
+        return str(found.experiment_id if found else client.create_experiment(name, tags=_EXPERIMENT_TAGS))
 
     @staticmethod
     def _find(client: MlflowClient, experiment: str, run_key: str) -> Run | None:
@@ -126,8 +137,10 @@ class Tracking:
         from mlflow.entities import Metric, Param
 
         now = run.info.start_time
-        new_params = [Param(k, str(v)[:_PARAM_LIMIT]) for k, v in params.items() if k not in run.data.params]
-        new_metrics = [Metric(k, v, now, 0) for k, v in metrics.items() if k not in run.data.metrics]
+        texts = {_allowed(k): str(v)[:_PARAM_LIMIT] for k, v in params.items()}
+        numbers = {_allowed(k): v for k, v in metrics.items()}
+        new_params = [Param(k, v) for k, v in texts.items() if k not in run.data.params]
+        new_metrics = [Metric(k, v, now, 0) for k, v in numbers.items() if k not in run.data.metrics]
         for start in range(0, max(len(new_params), len(new_metrics)), _BATCH):
             client.log_batch(
                 run.info.run_id,

@@ -51,14 +51,19 @@ def create(origin: str, spec: RunSpec, manifest: Manifest, *, dag_run: str, min_
     Raises:
         DiskFullError: less than `min_free_mb` is free; checked before anything is written.
     """
+    home().mkdir(parents=True, exist_ok=True)
+    require_space(home(), min_free_mb)
     folder = of_run(spec.pipeline, dag_run)
     folder.mkdir(parents=True, exist_ok=True)
-    require_space(folder, min_free_mb)
     repository = git.mirror(origin, Release(spec.release, spec.commit), home() / "git" / f"{spec.pipeline}.git")
     workspace = Workspace(Path(tempfile.mkdtemp(prefix=f"{spec.run_key[:12]}-", dir=folder)))
-    git.checkout(repository, spec.commit, workspace.checkout)
-    (workspace.checkout / "run.yaml").write_text(spec.run_yaml(), encoding="utf-8")
-    (workspace.checkout / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+    try:
+        git.checkout(repository, spec.commit, workspace.checkout)
+        (workspace.checkout / "run.yaml").write_text(spec.run_yaml(), encoding="utf-8")
+        (workspace.checkout / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+    except BaseException:
+        discard(workspace)
+        raise
     return workspace
 
 
@@ -87,9 +92,17 @@ def remove(pipeline: str, dag_run: str) -> list[str]:
     folder = of_run(pipeline, dag_run)
     gone = [folder] if folder.exists() else []
     for other in folder.parent.iterdir() if folder.parent.is_dir() else ():
-        if other != folder and time.time() - other.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
+        if other != folder and _age(other) > _ABANDONED_AFTER_SECONDS:
             log.warning("removing %s, abandoned a week ago", other)
             gone.append(other)
     for path in gone:
         shutil.rmtree(path)
     return [path.name for path in gone]
+
+
+def _age(path: Path) -> float:
+    """Seconds since the last change; 0 for what another run has removed since it was listed."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

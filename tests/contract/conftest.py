@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from foreign_pipeline import Origin, isolated_git
 from live_servers import ROOT, free_ports, running
 from settings import Ports, Secrets, Stack, airflow_variables
 
@@ -53,7 +53,7 @@ def s3_server(stack: Stack) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def s3(s3_server: Stack) -> S3Client:
+def s3(s3_server: Stack) -> S3Client:  # noqa: ARG001 - it has to be up
     """The client that the tasks use, from Airflow's connection."""
     return Aws("aws_default").client()
 
@@ -99,14 +99,9 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def home(stack: Stack) -> Path:
-    """RETRAIN_HOME of the session: release environments and caches are made once."""
-    folder = stack.state / "retrain"
+def environments(stack: Stack) -> Iterator[Path]:
+    """Release environments of the session: each is built once."""
+    folder = stack.state / "environments"
     folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Origin:
-    isolated_git(tmp_path / "engineer", monkeypatch)
-    return Origin.create(tmp_path)
+    yield folder
+    shutil.rmtree(folder)

@@ -6,73 +6,27 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import date, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
-from threading import Event
 from typing import Any
 
+import psutil
 import pytest
+import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "infra" / "local"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "infra" / "local"))
 
-import trips  # noqa: E402
-from airflow_client import AirflowClient  # noqa: E402
-from settings import Stack, load_stack, read_stack_file  # noqa: E402
+import trips
+from airflow_client import AirflowClient
+from foreign_repository import ForeignOrigin, make_origin
+from running_stack import DAY, DAY_BEFORE, PIPELINE, ROOT, SHARED, Killed, Live, wait_until
+from settings import load_stack, read_stack_file
 
-PIPELINE = "trip_duration"
-DAY = date(2019, 9, 10)
 PORTS = ("RETRAIN_AIRFLOW_PORT", "RETRAIN_MLFLOW_PORT", "RETRAIN_S3_PORT", "RETRAIN_SLACK_PORT")
-
-
-def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """The condition's first true value; fails with `what` after `seconds`."""
-    pause, deadline = Event(), time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        pause.wait(0.5)
-    pytest.fail(f"{what} after {seconds} s")
-
-
-@dataclass(frozen=True)
-class Live:
-    """A stack that is up."""
-
-    stack: Stack
-    airflow: AirflowClient
-    variables: dict[str, str]
-
-    def retrain(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A command of the release pin, as `make release` runs it."""
-        environment = {**os.environ, **self.variables, "PYTHONPATH": str(ROOT / "plugins")}
-        command = [str(ROOT / ".venv" / "bin" / "python"), "-m", "retrain", *arguments]
-        return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
-        )
-
-    def git(self, *arguments: str) -> str:
-        command = ["git", f"--git-dir={self.stack.origin}", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    def ended(self, dag: str, run_id: str, seconds: float = 420) -> dict[str, Any]:
-        """The run, once it has ended."""
-
-        def look() -> dict[str, Any] | None:
-            run = next(r for r in self.airflow.runs(dag) if r["dag_run_id"] == run_id)
-            return run if run["state"] in ("success", "failed") else None
-
-        return dict(wait_until(look, seconds, f"{run_id} has not ended"))
-
-    def messages(self) -> list[dict[str, Any]]:
-        """What Slack has received."""
-        import requests
-
-        page = requests.get(f"{self.stack.slack_url}/messages.json", timeout=10).json()
-        return [message for channel in page["channels"] for message in channel["messages"]]
+BUILD = (
+    "import pathlib, sys; from retrain.environment import build; print(build(*map(pathlib.Path, sys.argv[1:])).path)"
+)
 
 
 def _free_ports(count: int) -> list[int]:
@@ -84,26 +38,76 @@ def _free_ports(count: int) -> list[int]:
 
 
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def foreign_origin(tmp_path_factory: pytest.TempPathFactory) -> ForeignOrigin:
+    return make_origin(tmp_path_factory.mktemp("foreign"))
+
+
+@pytest.fixture(scope="session")
+def pipelines(tmp_path_factory: pytest.TempPathFactory, foreign_origin: ForeignOrigin) -> Path:
+    """A folder of pipeline files: ours as it is but for how often it looks for its data, another team's, and a broken one."""
+    folder = tmp_path_factory.mktemp("pipelines")
+
+    def write(name: str, document: dict[str, Any]) -> None:
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(document))
+
+    ours = yaml.safe_load((ROOT / "dags" / "pipelines" / f"{PIPELINE}.yaml").read_text())
+    write(PIPELINE, {**ours, "raw": {**ours["raw"], "poke_seconds": 2}})
+    foreign = {
+        "schema_version": 1,
+        "description": "How much did visitors send?",
+        "owner": "another-team",
+        "schedule": {"cron": "30 5 * * *", "start_date": "2018-01-01"},
+        "repository": {"url": str(foreign_origin.path)},
+        "raw": {"url": "s3://${RETRAIN_RAW_BUCKET}/raw/foreign", "window_days": 3, "poke_seconds": 2},
+        "store": "s3://${RETRAIN_STORE_BUCKET}/foreign",
+        "ledger": "s3://${RETRAIN_LEDGER_BUCKET}/ledger",
+        "tracking": {"experiment": "foreign"},
+        "slack": {"channel": "${RETRAIN_SLACK_CHANNEL}"},
+    }
+    write("foreign", foreign)
+    write("broken", {**foreign, "raw": {**foreign["raw"], "window_dayz": 3}})
+    return folder
+
+
+def _share_environments(state: Path) -> None:
+    """Build the two big environments where every session finds them, and link them into this stack.
+
+    A smaller one, or one that a release brings with another lock, is built by the stack's own tasks.
+    """
+    shared, own = SHARED / "retrain" / "environments", state / "retrain" / "environments"
+    own.mkdir(parents=True)
+    variables = {"RETRAIN_UV": str(SHARED / "tools" / "bin" / "uv"), "PYTHONPATH": str(ROOT / "plugins")}
+    for project in (ROOT / "pipeline", ROOT / "infra" / "dvc"):
+        command = [str(ROOT / ".venv" / "bin" / "python"), "-c", BUILD, str(project), str(shared)]
+        built = subprocess.run(
+            command, env={**os.environ, **variables}, capture_output=True, text=True, check=False, timeout=600
+        )
+        assert built.returncode == 0, built.stderr
+        path = Path(built.stdout.strip())
+        (own / path.name).symlink_to(path)
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path, foreign_origin: ForeignOrigin) -> Iterator[Live]:
     """The stack, with a year of trips landed up to and without DAY, and HEAD released as v1.0.0."""
     state = tmp_path_factory.mktemp("state")
-    environment = {**os.environ, "RETRAIN_STATE": str(state)}
+    environment = {**os.environ, "RETRAIN_STATE": str(state), "RETRAIN_PIPELINES": str(pipelines)}
     environment |= {name: str(port) for name, port in zip(PORTS, _free_ports(len(PORTS)), strict=True)}
     command = [sys.executable, str(ROOT / "infra" / "local" / "stack.py")]
-    # The download and the release environments are the same for every stack: shared, not made again.
-    shared = ROOT / ".local"
-    trips.fetch(shared)
-    trips.cut(state=shared)
+    trips.fetch(SHARED)
+    trips.cut(state=SHARED)
+    _share_environments(state)
     up = subprocess.run([*command, "up"], env=environment, capture_output=True, text=True, check=False, timeout=300)
     try:
         assert up.returncode == 0, up.stdout + up.stderr
         stack = load_stack(ROOT, environment)
         variables = read_stack_file(stack.env_file)
         os.environ.update({name: value for name, value in variables.items() if name.startswith("AWS_")})
-        trips.land(DAY - timedelta(days=365), DAY - timedelta(days=1), state=shared)
-        running = Live(stack, AirflowClient(stack.airflow_url), variables)
+        trips.land(DAY - timedelta(days=365), DAY - timedelta(days=1), state=SHARED)
+        running = Live(stack, AirflowClient(stack.airflow_url), variables, foreign_origin)
         running.git("tag", "v1.0.0", "refs/heads/main")
-        wait_until(lambda: running.airflow.dag(PIPELINE), 90, "Airflow has not read the DAG")
+        for pipeline in (PIPELINE, "foreign", "broken"):
+            wait_until(lambda dag=pipeline: running.airflow.dag(dag), 90, f"Airflow has not read {pipeline}")
         released = running.retrain("release", "v1.0.0")
         assert released.returncode == 0, released.stderr
         running.airflow.unpause(PIPELINE)
@@ -113,3 +117,30 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             [*command, "down"], env=environment, capture_output=True, text=True, check=False, timeout=120
         )
         assert down.returncode == 0, down.stdout + down.stderr
+
+
+@pytest.fixture(scope="session")
+def killed(live: Live) -> Killed:
+    """A backfill of the day before DAY, whose training is killed. Airflow tries again after one to two minutes."""
+    day = DAY_BEFORE.isoformat()
+    live.airflow.backfill(PIPELINE, day, day, at_once=1, reprocess="none")
+    run_id = wait_until(
+        lambda: next((r["dag_run_id"] for r in live.airflow.runs(PIPELINE) if r["run_type"] == "backfill"), None),
+        60,
+        "no backfill run",
+    )
+    workspaces = live.stack.state / "retrain" / "workspaces" / PIPELINE
+    victims = wait_until(lambda: _training_below(workspaces), 420, "no training to kill", every=0.1)
+    for process in victims:
+        process.kill()
+    return Killed(run_id, Path(victims[0].info["cwd"]))
+
+
+def _training_below(folder: Path) -> list[psutil.Process]:
+    """The stage `train`, when it runs somewhere below this folder."""
+    return [
+        process
+        for process in psutil.process_iter(["cwd", "cmdline"])
+        if Path(process.info["cwd"] or "/").is_relative_to(folder)
+        and (process.info["cmdline"] or [])[-2:] == ["-m", "pipeline.train"]
+    ]

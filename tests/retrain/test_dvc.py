@@ -144,6 +144,35 @@ def test_parameters_are_read_as_the_stages_used_them(checkout: Path) -> None:
     assert dvc.Lock.read(checkout).params == {"prepare.min_rows": 20, "run.yaml:partition": "2020-03-05"}
 
 
+def test_a_section_that_a_stage_names_whole_is_its_single_parameters(checkout: Path) -> None:
+    lock = (checkout / "dvc.lock").read_text()
+    (checkout / "dvc.lock").write_text(
+        lock.replace("{prepare.min_rows: 20}", "{prepare: {min_rows: 20, by: {day: 1}}}")
+    )
+    assert dvc.Lock.read(checkout).params == {
+        "prepare.min_rows": 20,
+        "prepare.by.day": 1,
+        "run.yaml:partition": "2020-03-05",
+    }
+
+
+def test_a_stage_with_a_working_folder_of_its_own_has_its_paths_below_it(tmp_path: Path) -> None:
+    """In dvc.lock they are relative to the folder, which is named in dvc.yaml alone."""
+    (tmp_path / "dvc.yaml").write_text(
+        "stages: {sum: {wdir: analysis, cmd: x, outs: [sums], metrics: [m.json: {cache: false}]}}"
+    )
+    (tmp_path / "dvc.lock").write_text(
+        "stages: {sum: {params: {../params.yaml: {base: 2}},"
+        f" outs: [{{path: sums, md5: '{'1' * 32}'}}, {{path: m.json, md5: '{'2' * 32}'}}]}}}}"
+    )
+    (tmp_path / "analysis").mkdir()
+    (tmp_path / "analysis" / "m.json").write_text('{"days": 7}')
+    lock, declared = dvc.Lock.read(tmp_path), dvc.Declared.read(tmp_path)
+    assert dvc.metrics(declared, lock, tmp_path) == {"days": 7.0}
+    assert lock.params == {"base": 2}
+    assert [o.path for o in dvc.reachable(lock, declared, tmp_path / "cache")] == ["analysis/sums"]
+
+
 def test_a_declared_file_that_is_gone_is_an_error_and_not_a_missing_metric(checkout: Path) -> None:
     (checkout / "reports" / "quality.json").unlink()
     with pytest.raises(ReportError, match=r"reports/quality\.json"):

@@ -1,0 +1,186 @@
+"""What we rely on S3 for: exact listings, create-only writes, and failures that say where."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import boto3
+import pytest
+from live_servers import free_ports
+from settings import REGION
+
+from retrain import connections
+from retrain import s3 as store
+from retrain.connections import Aws
+from retrain.errors import StoreError
+
+FIRST, LAST = "dt=2020-03-01", "dt=2020-03-05"
+WRITERS = 16
+PAGE = 1000  # objects or versions in one answer of S3
+
+
+def put(s3, bucket, key, body=b"x"):
+    return s3.put_object(Bucket=bucket, Key=f"raw/{key}", Body=body).get("VersionId")
+
+
+def test_a_day_that_was_landed_again_is_listed_once_with_its_newest_version(s3, bucket):
+    raw = bucket(versioned=True)
+    put(s3, raw, "dt=2020-03-05/part-0.parquet", b"first")
+    newest = put(s3, raw, "dt=2020-03-05/part-0.parquet", b"corrected")
+    (found,) = store.list_versions(s3, f"s3://{raw}/raw", FIRST, LAST)
+    assert (found.key, found.size, found.version_id) == ("dt=2020-03-05/part-0.parquet", 9, newest)
+
+
+def test_what_was_deleted_is_not_listed_although_its_versions_are_still_there(s3, bucket):
+    raw = bucket(versioned=True)
+    for key in ("dt=2020-03-04/part-0.parquet", "dt=2020-03-05/part-0.parquet"):
+        put(s3, raw, key)
+    s3.delete_object(Bucket=raw, Key="raw/dt=2020-03-04/part-0.parquet")
+    assert [o.key for o in store.list_versions(s3, f"s3://{raw}/raw", FIRST, LAST)] == ["dt=2020-03-05/part-0.parquet"]
+
+
+def test_a_listed_version_can_be_read_after_the_day_was_landed_again(s3, bucket):
+    raw = bucket(versioned=True)
+    put(s3, raw, "dt=2020-03-05/part-0.parquet", b"first")
+    (found,) = store.list_versions(s3, f"s3://{raw}/raw", FIRST, LAST)
+    put(s3, raw, "dt=2020-03-05/part-0.parquet", b"corrected")
+    answer = s3.get_object(Bucket=raw, Key=f"raw/{found.key}", VersionId=found.version_id)
+    assert answer["Body"].read() == b"first"
+
+
+def test_an_unversioned_bucket_gives_objects_without_a_version(s3, bucket):
+    raw = bucket()
+    put(s3, raw, "dt=2020-03-05/part-0.parquet", b"abc")
+    (found,) = store.list_versions(s3, f"s3://{raw}/raw", FIRST, LAST)
+    assert (found.etag, found.size, found.version_id) == ("900150983cd24fb0d6963f7d28e17f72", 3, None)
+
+
+def test_nothing_outside_the_window_is_listed_and_its_two_ends_are(s3, bucket):
+    raw = bucket(versioned=True)
+    for day in ("2020-02-29", "2020-03-01", "2020-03-05", "2020-03-06"):
+        put(s3, raw, f"dt={day}/part-0.parquet")
+        put(s3, raw, f"dt={day}/_SUCCESS")
+    for neighbour in ("raw-other/dt=2020-03-03/part-0.parquet", "rax/dt=2020-03-03/part-0.parquet"):
+        s3.put_object(Bucket=raw, Key=neighbour, Body=b"x")
+    listed = {o.key for o in store.list_versions(s3, f"s3://{raw}/raw", FIRST, LAST)}
+    assert listed == {
+        f"dt={day}/{name}" for day in ("2020-03-01", "2020-03-05") for name in ("part-0.parquet", "_SUCCESS")
+    }
+
+
+def test_a_window_larger_than_one_answer_of_s3_is_listed_whole(s3, bucket):
+    raw, days = bucket(versioned=True), [f"dt={number:04d}" for number in range(260)]
+    # Four versions a day: the answers end in the middle of a day.
+    keys = [f"{day}/part-0.parquet" for _ in range(4) for day in days]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda key: put(s3, raw, key), keys))
+    assert len(keys) > PAGE
+    listed = store.list_versions(s3, f"s3://{raw}/raw", days[0], days[-1])
+    assert [o.key for o in listed] == [f"{day}/part-0.parquet" for day in days]
+
+
+def test_a_remote_larger_than_one_answer_of_s3_is_listed_whole(s3, bucket):
+    remote = bucket()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: put(s3, remote, f"{number:04d}", b"abc"), range(PAGE + 20)))
+    listed = store.list_sizes(s3, f"s3://{remote}/raw")
+    assert len(listed) == PAGE + 20
+    assert set(listed.values()) == {(3, "900150983cd24fb0d6963f7d28e17f72")}
+
+
+def test_of_sixteen_writers_at_once_exactly_one_creates_and_its_bytes_stay(s3, bucket):
+    url, start = f"s3://{bucket()}/entry", Barrier(WRITERS)
+
+    def create(number: int) -> bool:
+        start.wait(30)
+        return store.create(s3, url, f"writer {number}".encode())
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        created = list(pool.map(create, range(WRITERS)))
+    assert created.count(True) == 1
+    assert store.get(s3, url) == f"writer {created.index(True)}".encode()
+
+
+def test_what_is_not_there_is_none_and_no_failure(s3, bucket):
+    assert store.get(s3, f"s3://{bucket()}/nothing") is None
+
+
+@pytest.fixture
+def stranger(s3_server):
+    """A client of an account that may do nothing."""
+    secrets = s3_server.secrets
+    admin = boto3.client(
+        "iam",
+        endpoint_url=s3_server.s3_url,
+        region_name=REGION,
+        aws_access_key_id=secrets.s3_access_key,
+        aws_secret_access_key=secrets.s3_secret_key,
+    )
+    admin.create_user(UserName="stranger")
+    key = admin.create_access_key(UserName="stranger")["AccessKey"]
+    yield boto3.client(
+        "s3",
+        endpoint_url=s3_server.s3_url,
+        region_name=REGION,
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
+    admin.delete_access_key(UserName="stranger", AccessKeyId=key["AccessKeyId"])
+    admin.delete_user(UserName="stranger")
+
+
+ACTIONS = [
+    pytest.param(lambda c, url: store.list_versions(c, url, FIRST, LAST), "ListObjectVersions", id="listing raw data"),
+    pytest.param(store.list_sizes, "ListObjectsV2", id="listing a remote"),
+    pytest.param(store.get, "GetObject", id="reading"),
+    pytest.param(lambda c, url: store.create(c, url, b"x"), "PutObject", id="creating"),
+]
+
+
+@pytest.mark.parametrize(("act", "action"), ACTIONS)
+def test_a_missing_permission_is_named_with_the_action_and_the_place(stranger, bucket, act, action):
+    url = f"s3://{bucket()}/some/place"
+    with pytest.raises(StoreError, match=rf"AccessDenied to {action} on {url}\. Give the role this permission"):
+        act(stranger, url)
+
+
+@pytest.mark.parametrize(("act", "action"), ACTIONS)
+def test_a_missing_bucket_is_named_with_the_action_and_never_taken_for_an_empty_one(s3, act, action):
+    with pytest.raises(StoreError, match=rf"NoSuchBucket to {action} on s3://no-such-bucket/x\. Create the bucket"):
+        act(s3, "s3://no-such-bucket/x")
+
+
+@pytest.mark.parametrize(("act", "action"), ACTIONS)
+def test_a_server_that_is_down_is_named_with_the_action_and_its_address(connection, monkeypatch, act, action):
+    monkeypatch.setattr(
+        connections, "_AWS", connections._AWS.merge(type(connections._AWS)(retries={"max_attempts": 0}))
+    )
+    address = f"http://127.0.0.1:{free_ports(1)[0]}"
+    down = connection(
+        "down",
+        conn_type="aws",
+        login="key",
+        password="secret-key",
+        extra={"endpoint_url": address, "region_name": REGION},
+    )
+    with pytest.raises(
+        StoreError, match=rf"did not answer {action} on s3://bucket/x .*{address}.*Clear the task"
+    ) as caught:
+        act(Aws(down).client(), "s3://bucket/x")
+    assert "secret-key" not in str(caught.value)
+
+
+def test_a_child_process_gets_the_connection_in_the_names_that_aws_clients_read(stack):
+    assert Aws("aws_default").environment() == {
+        "AWS_ACCESS_KEY_ID": stack.secrets.s3_access_key,
+        "AWS_SECRET_ACCESS_KEY": stack.secrets.s3_secret_key,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL": stack.s3_url,
+    }
+
+
+def test_an_account_on_aws_itself_has_no_endpoint(connection):
+    plain = connection("plain", conn_type="aws", login="key", password="secret-key", extra={"region_name": "eu-west-1"})
+    assert Aws(plain).endpoint is None
+    assert "AWS_ENDPOINT_URL" not in Aws(plain).environment()

@@ -1,0 +1,484 @@
+"""Git, workspaces, DVC, the remote and the receipt together, on a small pipeline of somebody else's.
+
+Each failure is brought about for real: the remote's objects are cut, lost and spoilt, stages refuse, crash, hang and are killed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+import pytest
+from foreign_pipeline import DVC_CONFIG, DVC_YAML, FIT, REPORT, Origin, isolated_git
+from live_servers import ROOT
+from settings import STORE_BUCKET
+
+from retrain import dvc, environment, git, process, receipt, steps, workspace
+from retrain import s3 as store
+from retrain.connections import Aws
+from retrain.deployment import load
+from retrain.errors import (
+    DataRefusedError,
+    DiskFullError,
+    EnvironmentLockError,
+    OriginError,
+    PushError,
+    StageCodeError,
+    StageFailedError,
+    StageKilledError,
+    StageTimeoutError,
+    UnprovenPushError,
+)
+from retrain.ledger import Ledger
+from retrain.manifest import Manifest, RawObject
+from retrain.release import Release
+from retrain.run_spec import RunSpec
+
+PIPELINE, DAY = "foreign", "2020-03-05"
+MANIFEST = Manifest(PIPELINE, DAY, "s3://raw/foreign", (RawObject("dt=2020-03-05/a.txt", "e" * 32, 1, None),))
+STAGES = ("split", "fit", "report")
+REPRO_SECONDS = 120
+
+
+@pytest.fixture(scope="session")
+def deployment_dvc(environments):
+    """The deployment's own DVC, as `steps` builds it."""
+    return environment.build(ROOT / "infra" / "dvc", environments).bin
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt's workspace and the DVC in it."""
+
+    place: workspace.Workspace
+    program: dvc.Dvc
+    remote: str
+
+    @property
+    def checkout(self):
+        return self.place.checkout
+
+    def repro(self, timeout=REPRO_SECONDS):
+        return self.program.repro(timeout)
+
+    def objects(self):
+        return dvc.reachable(dvc.Lock.read(self.checkout), dvc.Declared.read(self.checkout), self.program.cache)
+
+    def prove(self, s3):
+        return receipt.prove(self.remote, self.objects(), store.list_sizes(s3, self.remote))
+
+    def cached(self, path):
+        """The file in the shared cache that holds an output's content."""
+        return self.program.cache / self.named(path).key
+
+    def named(self, path):
+        return next(item for item in self.objects() if item.path == path)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The foreign pipeline, released and run."""
+
+    origin: Origin
+    remote: str
+    environments: Path
+    deployment_dvc: Path
+
+    @classmethod
+    def start(cls, folder, name, deployment_dvc, patch):
+        """An origin, a RETRAIN_HOME and a place on the remote of its own; the built environments are shared."""
+        isolated_git(folder / "engineer", patch)
+        environments = deployment_dvc.parent.parent
+        (folder / "home").mkdir()
+        (folder / "home" / "environments").symlink_to(environments)
+        patch.setenv("RETRAIN_HOME", str(folder / "home"))
+        # As in a service: Python decides for itself when it writes what a stage prints.
+        patch.delenv("PYTHONUNBUFFERED", raising=False)
+        remote = f"s3://{STORE_BUCKET}/{re.sub(r'[^A-Za-z0-9]+', '-', name)}"
+        return cls(Origin.create(folder), remote, environments, deployment_dvc)
+
+    def attempt(self, tag="v1.0.0", files=None):
+        """A new workspace of a release; the release is made when `files` are given or the tag is new."""
+        if tag not in self.origin.git("tag").split():
+            self.origin.release(tag, files)
+        spec = self.spec(tag)
+        place = workspace.create(str(self.origin.path), spec, MANIFEST, dag_run="manual", min_free_mb=1)
+        aws = Aws("aws_default")
+        built = environment.build(place.checkout, self.environments)
+        cache = workspace.home() / "cache" / PIPELINE
+        program = dvc.Dvc.of(place.checkout, built, self.deployment_dvc, cache, aws.environment())
+        program.configure(self.remote, aws.endpoint)
+        return Attempt(place, program, self.remote)
+
+    def spec(self, tag):
+        return RunSpec(PIPELINE, DAY, tag, self.origin.git("rev-parse", f"{tag}^{{commit}}"), MANIFEST.digest)
+
+
+@pytest.fixture
+def pipeline(s3_server, deployment_dvc, tmp_path, monkeypatch, request):  # noqa: ARG001 - S3 has to be up
+    return Pipeline.start(tmp_path, request.node.name, deployment_dvc, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def published(s3_server, deployment_dvc, tmp_path_factory):  # noqa: ARG001 - S3 has to be up
+    """An attempt that was reproduced and pushed. Read it only."""
+    with pytest.MonkeyPatch.context() as patch:
+        attempt = Pipeline.start(tmp_path_factory.mktemp("published"), "published", deployment_dvc, patch).attempt()
+        attempt.repro()
+        attempt.program.push()
+    return attempt
+
+
+@pytest.fixture
+def pushed(published, s3, request):
+    """The same with a copy of the remote, which a test may spoil."""
+    bucket, prefix = store.split(published.remote)
+    copy = f"copy-{re.sub(r'[^A-Za-z0-9]+', '-', request.node.name)}"
+    for key in store.list_sizes(s3, published.remote):
+        s3.copy_object(Bucket=bucket, Key=f"{copy}/{key}", CopySource={"Bucket": bucket, "Key": f"{prefix}/{key}"})
+    return replace(published, remote=f"s3://{bucket}/{copy}")
+
+
+def test_a_second_workspace_has_every_stage_from_the_cache_and_the_same_bytes(pipeline):
+    first, second = pipeline.attempt(), pipeline.attempt()
+    assert first.repro().executed == STAGES
+    done = second.repro()
+    assert (done.executed, done.cached) == ((), STAGES)
+    for name in ("dvc.lock", "model.json", "data/parts/odd/odd.txt", "reports/metrics.json"):
+        assert (second.checkout / name).read_bytes() == (first.checkout / name).read_bytes()
+
+
+def test_a_workspace_writes_on_copies_and_never_into_the_shared_cache(pipeline):
+    attempt = pipeline.attempt()
+    attempt.repro()
+    cached = attempt.cached("model.json")
+    before = cached.read_bytes()
+    with (attempt.checkout / "model.json").open("a") as model:
+        model.write("appended")
+    assert cached.read_bytes() == before
+
+
+def test_two_workspaces_at_once_share_a_cache_and_both_end_green(pipeline):
+    attempts = [pipeline.attempt(), pipeline.attempt()]
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(Attempt.repro, attempts))
+    assert [{*one.executed, *one.cached} for one in done] == [set(STAGES)] * 2
+    first, second = (dvc.Lock.read(attempt.checkout).text for attempt in attempts)
+    assert first == second
+
+
+def test_every_stage_is_reported_although_one_of_them_prints_without_end(pipeline):
+    chatter = "\nfor n in range(2000): print('step', n)\n"
+    assert pipeline.attempt(files={"fit.py": FIT + chatter}).repro().executed == STAGES
+
+
+def test_what_was_pushed_is_proven_object_by_object(pushed, s3):
+    proven = pushed.prove(s3)
+    assert {p.key for p in proven.proofs} == {o.key for o in pushed.objects()}
+    assert {o.path for o in pushed.objects()} >= {"data/parts", "data/parts/even.txt", "data/parts/odd/odd.txt"}
+    assert proven.size == sum((pushed.program.cache / p.key).stat().st_size for p in proven.proofs)
+    proven.require(pushed.objects())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "path", "stage", "said"),
+    [
+        pytest.param(
+            lambda s3, at: s3.put_object(**at, Body=b"0"), "data/parts/even.txt", "split", "1 bytes", id="a cut object"
+        ),
+        pytest.param(
+            lambda s3, at: s3.delete_object(**at),
+            "data/parts/odd/odd.txt",
+            "split",
+            "is missing",
+            id="a file of a folder whose listing is still there",
+        ),
+        pytest.param(
+            lambda s3, at: s3.delete_object(**at), "data/parts", "split", "is missing", id="a folder's listing"
+        ),
+        pytest.param(
+            lambda s3, at: s3.put_object(**at, Body=s3.get_object(**at)["Body"].read().replace(b"2", b"3")),
+            "model.json",
+            "fit",
+            "not its content",
+            id="a flipped byte at the same size",
+        ),
+    ],
+)
+def test_a_remote_that_was_spoilt_after_the_push_is_not_proven(pushed, s3, spoil, path, stage, said):
+    key = pushed.named(path).key
+    bucket, prefix = store.split(pushed.remote)
+    spoil(s3, {"Bucket": bucket, "Key": f"{prefix}/{key}"})
+    with pytest.raises(UnprovenPushError) as caught:
+        pushed.prove(s3)
+    assert re.search(rf"{re.escape(path)} \(stage {stage}, {key}\) .*{said}", str(caught.value))
+    assert str(caught.value).startswith("1 of ")
+
+
+def test_a_spoilt_cache_that_dvc_pushes_under_the_good_name_is_not_proven(pipeline, s3):
+    attempt = pipeline.attempt()
+    attempt.repro()
+    cached = attempt.cached("model.json")
+    cached.chmod(0o644)
+    cached.write_bytes(cached.read_bytes().replace(b"2", b"3"))
+    cached.chmod(0o444)  # as DVC keeps it, and then takes it on trust
+    attempt.program.push()  # green, and wrong
+    with pytest.raises(UnprovenPushError, match=r"model\.json \(stage fit, files/md5/.*not its content"):
+        attempt.prove(s3)
+
+
+def test_an_object_that_is_neither_here_nor_there_is_not_proven(pipeline, s3):
+    attempt = pipeline.attempt()
+    attempt.repro()
+    attempt.cached("data/parts/odd/odd.txt").unlink()
+    (attempt.checkout / "data/parts/odd/odd.txt").unlink()
+    attempt.program.push()  # green, and wrong
+    with pytest.raises(UnprovenPushError, match=r"data/parts/odd/odd\.txt \(stage split, .*is missing"):
+        attempt.prove(s3)
+
+
+def test_a_push_that_s3_refuses_says_why_in_s3_s_words(pipeline):
+    attempt = replace(pipeline, remote="s3://no-such-bucket/dvc").attempt()
+    attempt.repro()
+    with pytest.raises(PushError, match=r"NoSuchBucket|bucket does not exist"):
+        attempt.program.push()
+
+
+def test_a_receipt_of_another_outcome_is_not_taken_for_this_one(pipeline, pushed, s3):
+    other = pipeline.attempt("v1.1.0", {"fit.py": FIT.replace("sum(numbers)", "1 + sum(numbers)")})
+    other.repro()
+    with pytest.raises(UnprovenPushError, match=r"model\.json \(stage fit"):
+        pushed.prove(s3).require(other.objects())
+
+
+def test_what_dvc_keeps_nowhere_needs_no_proof_in_a_folder_of_its_own_too(pipeline, s3):
+    """`cache: false`, at the top and under a `wdir`, from which dvc.lock's paths start."""
+    scratch = "\npathlib.Path('scratch.txt').write_text('not kept ' + pathlib.Path.cwd().name)\n"
+    at_top = DVC_YAML + "    outs:\n      - scratch.txt: {cache: false}\n"
+    below = """
+  below:
+    wdir: sub
+    cmd: python report.py
+    deps: [report.py, ../model.json]
+    metrics: [reports/metrics.json]
+    outs:
+      - notes.txt: {cache: false}
+"""
+    sub = REPORT.replace('"model.json"', '"../model.json"') + scratch.replace("scratch", "notes")
+    attempt = pipeline.attempt(files={"dvc.yaml": at_top + below, "report.py": REPORT + scratch, "sub/report.py": sub})
+    attempt.repro()
+    attempt.program.push()
+    assert attempt.prove(s3).proofs
+    assert not [item.path for item in attempt.objects() if item.path.endswith(("scratch.txt", "notes.txt"))]
+    lock, declared = dvc.Lock.read(attempt.checkout), dvc.Declared.read(attempt.checkout)
+    assert {str(p) for p in dvc.matching(declared.metrics, lock, attempt.checkout)} == {
+        "reports/metrics.json",
+        "sub/reports/metrics.json",
+    }
+
+
+def test_a_stage_that_refuses_its_data_is_quoted_with_its_own_sentence(pipeline):
+    """Its last line on stderr, whatever it has printed before."""
+    sentence = "dt=2020-03-05/part-0.parquet: column fare holds text; land the day again."
+    refusing = f"import sys\nprint('reading 312 rows')\nprint({sentence!r}, file=sys.stderr)\nsys.exit(65)\n"
+    with pytest.raises(DataRefusedError) as caught:
+        pipeline.attempt(files={"fit.py": refusing}).repro()
+    assert str(caught.value) == f"Stage fit refused its data: {sentence}"
+
+
+def test_a_stage_that_is_killed_is_infrastructure_with_its_name(pipeline):
+    with pytest.raises(
+        StageKilledError, match=r"Stage fit was ended by signal 9 \(often the kernel's, out of memory\)"
+    ):
+        pipeline.attempt(files={"fit.py": "import os\nos.kill(os.getpid(), 9)\n"}).repro()
+
+
+def test_dvc_itself_killed_names_the_stage_that_was_running(pipeline):
+    with pytest.raises(StageKilledError, match="Stage fit was ended by signal 9"):
+        pipeline.attempt(files={"fit.py": "import os\nos.kill(os.getppid(), 9)\n"}).repro()
+
+
+def test_an_import_that_fails_asks_for_a_new_release(pipeline):
+    with pytest.raises(
+        StageCodeError, match=r"Stage fit failed: ModuleNotFoundError: No module named 'nowhere'\..*release"
+    ):
+        pipeline.attempt(files={"fit.py": "import nowhere\n"}).repro()
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        pytest.param(
+            {"fit.py": "raise ValueError('odd')\n"}, r"Stage fit failed with exit 1: ValueError: odd", id="raises"
+        ),
+        pytest.param({"fit.py": ""}, r"Stage fit failed: output 'model\.json' does not exist", id="writes nothing"),
+        pytest.param(
+            {"dvc.yaml": DVC_YAML.replace("model.json]\n    metrics", "lost.json]\n    metrics")},
+            r"Stage report failed: .*lost\.json",
+            id="needs what nobody makes",
+        ),
+        pytest.param(
+            {"dvc.yaml": DVC_YAML.replace("outs: [model", "outz: [model")},
+            r"dvc repro failed with exit 255: .*dvc\.yaml.*stages -> fit -> outz",
+            id="dvc.yaml is invalid",
+        ),
+    ],
+)
+def test_any_other_failure_is_told_with_its_evidence_and_without_a_guess(pipeline, files, said):
+    with pytest.raises(StageFailedError, match=said):
+        pipeline.attempt(files=files).repro()
+
+
+def test_a_stage_that_hangs_is_ended_with_its_children_even_when_they_ignore_sigterm(pipeline, monkeypatch):
+    monkeypatch.setattr(process, "_GRACE_SECONDS", 1)
+    stubborn = """
+import os, signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+open("pids", "w").write(f"{os.getpid()} {child.pid}")
+signal.pause()
+"""
+    attempt = pipeline.attempt(files={"fit.py": stubborn})
+    with pytest.raises(StageTimeoutError, match=r"in stage fit\. Raise limits\.reproduce_minutes"):
+        attempt.repro(timeout=8)
+    pids = [int(pid) for pid in (attempt.checkout / "pids").read_text().split()]
+    assert len(pids) == 2
+    assert not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+
+
+def test_stages_run_for_a_service_account_that_may_not_log_in(pipeline, monkeypatch):
+    monkeypatch.setenv("SHELL", "/usr/sbin/nologin")
+    assert pipeline.attempt().repro().executed == STAGES
+
+
+def test_a_stage_sees_the_release_s_python_and_the_credentials_and_nothing_of_airflow(pipeline, stack, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "secret")
+    dump = "\nimport os, sys\npathlib.Path('model.json').write_text(json.dumps([sys.prefix, dict(os.environ)]))\n"
+    attempt = pipeline.attempt(files={"fit.py": FIT + dump, "report.py": REPORT.replace('())["mean"]', "())[0]")})
+    attempt.repro()
+    prefix, seen = json.loads((attempt.checkout / "model.json").read_text())
+    assert prefix.startswith(str(pipeline.environments))
+    assert prefix != sys.prefix
+    assert (seen["AWS_ENDPOINT_URL"], seen["AWS_ACCESS_KEY_ID"]) == (stack.s3_url, stack.secrets.s3_access_key)
+    assert not [name for name in seen if name.startswith("AIRFLOW")]
+
+
+def test_a_release_that_names_another_remote_and_cache_uses_ours_and_keeps_its_file(published, s3):
+    assert published.prove(s3).proofs
+    assert (published.checkout / ".dvc" / "config").read_text() == DVC_CONFIG
+    assert not list(published.place.path.parent.rglob("elsewhere-cache"))
+
+
+def test_no_credential_is_written_into_a_workspace(published):
+    secret = Aws("aws_default").environment()["AWS_SECRET_ACCESS_KEY"].encode()
+    written = [path for path in published.place.path.rglob("*") if path.is_file()]
+    assert published.checkout / ".dvc" / "config.local" in written
+    assert not [path for path in written if secret in path.read_bytes()]
+
+
+def test_a_run_writes_nothing_to_the_origin(pipeline, s3):
+    pipeline.origin.release("v1.0.0")
+    before = pipeline.origin.refs()
+    attempt = pipeline.attempt()
+    attempt.repro()
+    attempt.program.push()
+    attempt.prove(s3)
+    assert pipeline.origin.refs() == before
+    assert pipeline.origin.git("ls-remote", "origin").count("\n") == before.count("\n") - 1
+
+
+DEPLOYMENT = """
+schema_version: 1
+description: Somebody else's pipeline.
+owner: them
+schedule: {{cron: "0 6 * * *", start_date: 2020-01-01}}
+repository: {{url: {origin}, environment: .}}
+raw: {{url: "s3://raw/foreign", window_days: 1}}
+store: {remote}
+ledger: s3://${{RETRAIN_LEDGER_BUCKET}}/ledger
+limits: {{min_free_disk_mb: {min_free_disk_mb}}}
+tracking: {{experiment: foreign}}
+slack: {{channel: "#alerts"}}
+"""
+
+
+@pytest.fixture
+def reproduce(pipeline, s3, tmp_path):
+    """The task `reproduce`, on a release with `files` changed."""
+
+    def run(files, min_free_disk_mb=1):
+        pipeline.origin.release("v1.0.0", files)
+        file = tmp_path / f"{PIPELINE}.yaml"
+        file.write_text(
+            DEPLOYMENT.format(origin=pipeline.origin.path, remote=pipeline.remote, min_free_disk_mb=min_free_disk_mb)
+        )
+        deployment, spec = load(file), pipeline.spec("v1.0.0")
+        Ledger(s3, deployment.ledger).put_manifest(spec, MANIFEST)
+        return steps.reproduce(deployment, {**spec.to_dict(), "dag_run": "manual", "mode": "manual"})
+
+    return run
+
+
+def attempts():
+    return list((workspace.home() / "workspaces").glob("*/*/*"))
+
+
+def test_an_attempt_that_succeeds_leaves_its_workspace_to_the_tasks_after_it(reproduce):
+    done = reproduce({})
+    assert [str(path) for path in attempts()] == [done["workspace"]]
+    assert done["executed"] == list(STAGES)
+
+
+@pytest.mark.parametrize(
+    ("files", "error"),
+    [
+        pytest.param({"fit.py": "import sys\nsys.exit(65)\n"}, DataRefusedError, id="a stage refuses"),
+        pytest.param({"uv.lock": "version = 1\n"}, EnvironmentLockError, id="the environment cannot be built"),
+    ],
+)
+def test_an_attempt_that_fails_leaves_no_workspace(reproduce, files, error):
+    with pytest.raises(error):
+        reproduce(files)
+    assert attempts() == []
+
+
+def test_a_checkout_that_fails_leaves_no_workspace(pipeline):
+    commit = pipeline.origin.release("v1.0.0")
+    mirror = workspace.home() / "git" / f"{PIPELINE}.git"
+    git.mirror(str(pipeline.origin.path), Release("v1.0.0", commit), mirror)
+    blob = pipeline.origin.git("rev-parse", f"{commit}:fit.py")
+    (mirror / "objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(OriginError, match=r"lost the content of fit\.py .*Remove that folder"):
+        pipeline.attempt()
+    assert attempts() == []
+
+
+def test_a_full_disk_is_refused_before_anything_is_written(reproduce, tmp_path):
+    before = sorted(workspace.home().iterdir())
+    with pytest.raises(DiskFullError, match=rf"{tmp_path}.*MB free.*Nothing was written"):
+        reproduce({}, min_free_disk_mb=10**9)
+    assert sorted(workspace.home().iterdir()) == before
+
+
+def test_ending_a_run_removes_all_its_attempts_and_no_other_run_s(pipeline):
+    pipeline.attempt()
+    pipeline.attempt()
+    other = workspace.create(
+        str(pipeline.origin.path), pipeline.spec("v1.0.0"), MANIFEST, dag_run="another run", min_free_mb=1
+    )
+    assert len(attempts()) == 3
+    workspace.remove(PIPELINE, "manual")
+    assert attempts() == [other.path]
+
+
+def test_runs_that_end_together_do_not_stumble_over_each_other(pipeline):
+    """What one of them lists, another may have removed before it looks: an entry that leads nowhere."""
+    attempt = pipeline.attempt()
+    (attempt.place.path.parent.parent / "gone").symlink_to("nowhere")
+    workspace.remove(PIPELINE, "manual")
+    assert attempts() == []
