@@ -79,6 +79,11 @@ class CachedObject:
     path: str
 
     @property
+    def checksum(self) -> str:
+        """The MD5 of its content, 32 hex digits."""
+        return self.md5.removesuffix(".dir")
+
+    @property
     def key(self) -> str:
         """Where DVC keeps it, below a cache or a remote."""
         return f"files/md5/{self.md5[:2]}/{self.md5[2:]}"

@@ -146,6 +146,24 @@ class UnprovenPushError(RetrainError):
     cause = Cause.INFRA
 
 
+class LostObjectError(RetrainError):
+    """An object is neither in the cache nor on the remote."""
+
+    cause = Cause.INFRA
+
+
+class CorruptCacheError(RetrainError):
+    """An object in the cache is not what its name says."""
+
+    cause = Cause.INFRA
+
+
+class RecordVersionError(FinalError):
+    """A document of the ledger has a schema that this deployment does not read."""
+
+    cause = Cause.RELEASE
+
+
 class LockError(RetrainError):
     """dvc.lock is missing or cannot be read after a green `dvc repro`."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from retrain import s3
 from retrain.errors import LedgerConflictError, StoreError
 from retrain.manifest import Manifest, RawObject
+from retrain.partition import window
 from retrain.receipt import Receipt
 from retrain.run_spec import RunSpec
 
@@ -53,25 +54,44 @@ class Ledger:
             )
         return manifest
 
-    def put_receipt(self, spec: RunSpec, receipt: Receipt) -> None:
-        """Keep the receipt under its run key. A later push of the same run finds it and leaves it."""
-        s3.create(self.client, f"{self.folder(spec)}/receipt.json", receipt.to_json().encode())
+    def put_receipt(self, spec: RunSpec, receipt: Receipt) -> str:
+        """Keep a push's receipt under its run key, named by its content; returns the name. `commit` makes one the run's own."""
+        text = receipt.to_json().encode()
+        name = f"receipts/{_sha256(text)[:16]}.json"
+        self._create(f"{self.folder(spec)}/{name}", text)
+        return name
 
-    def receipt(self, spec: RunSpec) -> Receipt:
-        """The receipt that `push` kept."""
-        body = s3.get(self.client, f"{self.folder(spec)}/receipt.json")
+    def receipt(self, spec: RunSpec, name: str) -> Receipt:
+        """A receipt that `push` kept."""
+        url = f"{self.folder(spec)}/{name}"
+        body = s3.get(self.client, url)
         if body is None:
-            raise StoreError(f"{self.folder(spec)}/receipt.json is gone. Clear push.")
-        return Receipt.from_json(body)
+            raise StoreError(f"{url} is gone. Clear push.")
+        return Receipt.from_json(body, url)
 
-    def commit(self, spec: RunSpec, files: dict[str, str], record: dict[str, Any]) -> bool:
+    def earlier_receipt(self, pipeline: str, partition: str, days: int = 14) -> Receipt | None:
+        """The newest committed receipt of the partition or of one of the `days` before it; None when there is none."""
+        for day in reversed(window(partition, days + 1)):
+            folder = f"{self.url}/{pipeline}/dt={day}"
+            keys = s3.list_keys(self.client, folder)
+            committed = [key.removesuffix(f"/{RECORD}") for key in keys if key.endswith(f"/{RECORD}")]
+            for run_key in sorted(committed, key=lambda key: keys[f"{key}/{RECORD}"], reverse=True):
+                body = s3.get(self.client, f"{folder}/{run_key}/receipt.json")
+                if body is not None:
+                    return Receipt.from_json(body, f"{folder}/{run_key}/receipt.json")
+        return None
+
+    def commit(self, spec: RunSpec, files: dict[str, str], receipt: Receipt, record: dict[str, Any]) -> bool:
         """Write the entry's files, then its record; False when the same run had been committed already.
+
+        The first receipt of an entry stands: a later one may prove the same objects in another way.
 
         Raises:
             LedgerConflictError: the key is committed with another dvc.lock. Both hashes are named.
         """
         for name, text in files.items():
             self._create(f"{self.folder(spec)}/{name}", text.encode())
+        s3.create(self.client, f"{self.folder(spec)}/receipt.json", receipt.to_json().encode())
         document = {"schema_version": SCHEMA_VERSION, **spec.to_dict(), **record}
         url = f"{self.folder(spec)}/{RECORD}"
         return s3.create(self.client, url, (json.dumps(document, sort_keys=True, indent=1) + "\n").encode())

@@ -1,25 +1,88 @@
-"""The receipt: proof that what dvc.lock names is on the remote. `dvc push` alone proves nothing."""
+"""The receipt: proof, object by object, that what dvc.lock names is on the remote. Pure: what is seen there comes in as values."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 
 from retrain.dvc import CachedObject
-from retrain.errors import UnprovenPushError
+from retrain.errors import RecordVersionError, UnprovenPushError
 
 SCHEMA_VERSION = 1
 _NAMED = 5
 
 
+class ProvenBy(StrEnum):
+    """How an object's content was proven.
+
+    ETAG: the store's MD5 is the name. PARTS: the ETag of a multipart upload, computed again from the local object. CHECKSUM: another
+    checksum that the store keeps, computed again from the local object. READ: every byte was read. EARLIER: proven by an earlier
+    receipt, and still the same ETag and size.
+    """
+
+    ETAG = "etag"
+    PARTS = "parts"
+    CHECKSUM = "checksum"
+    READ = "read"
+    EARLIER = "earlier"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one look at the remote tells of an object: size in bytes and ETag.
+
+    `details` is None after a listing. After a look at the object itself it says what else the store knows.
+    """
+
+    size: int
+    etag: str
+    details: Details | None = None
+
+
+@dataclass(frozen=True)
+class Details:
+    """`encryption` as S3 names it; an ETag under `aws:kms` is no MD5. `checksums` of the full object, by algorithm, in base64."""
+
+    encryption: str | None
+    checksums: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class Proof:
-    """One object on the remote: size in bytes, and how its content was proven (`etag`: the store's MD5 is the name)."""
+    """One object on the remote, as it was when it was proven."""
 
     key: str
     size: int
+    etag: str
     proven_by: str
+
+
+class Look(StrEnum):
+    """What a look at an object says."""
+
+    PROVEN = "proven"
+    MISSING = "missing"
+    WRONG = "wrong"
+    UNDECIDED = "undecided"  # the ETag alone cannot tell: look deeper
+
+
+def look(item: CachedObject, seen: Seen | None, earlier: Proof | None) -> tuple[Look, ProvenBy | None]:
+    """What one cheap look says about an object, given what an earlier receipt proved of it."""
+    if seen is None:
+        return Look.MISSING, None
+    if earlier is not None and (seen.etag, seen.size) == (earlier.etag, earlier.size):
+        return Look.PROVEN, ProvenBy.EARLIER
+    if seen.etag == item.checksum:
+        return Look.PROVEN, ProvenBy.ETAG
+    # A listing does not say whether the ETag is an MD5 at all; only an unencrypted single-part object's is.
+    if seen.details is None or "-" in seen.etag or seen.details.encryption in _NOT_MD5:
+        return Look.UNDECIDED, None
+    return Look.WRONG, None
+
+
+_NOT_MD5 = ("aws:kms", "aws:kms:dsse")
 
 
 @dataclass(frozen=True)
@@ -31,7 +94,12 @@ class Receipt:
 
     @property
     def size(self) -> int:
+        """Bytes of all objects together."""
         return sum(proof.size for proof in self.proofs)
+
+    @property
+    def by_key(self) -> dict[str, Proof]:
+        return {proof.key: proof for proof in self.proofs}
 
     def to_json(self) -> str:
         document = {
@@ -42,46 +110,31 @@ class Receipt:
         return json.dumps(document, sort_keys=True, indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, text: bytes) -> Receipt:
+    def from_json(cls, text: bytes, url: str) -> Receipt:
         document = json.loads(text)
+        if document.get("schema_version") != SCHEMA_VERSION:
+            raise RecordVersionError(
+                f"{url} has schema_version {document.get('schema_version')!r}, this deployment reads {SCHEMA_VERSION}. Use the deployment that wrote it."
+            )
         return cls(document["remote"], tuple(Proof(**entry) for entry in document["objects"]))
 
     def require(self, objects: Sequence[CachedObject]) -> None:
         """UnprovenPushError unless each of `objects` is proven here: the receipt must be of this very outcome."""
-        proven = {proof.key for proof in self.proofs}
+        proven = self.by_key
         lacking = [item for item in objects if item.key not in proven]
         if lacking:
             raise UnprovenPushError(
-                f"{lacking[0].path} (stage {lacking[0].stage}, {lacking[0].key}) is not in the receipt on {self.remote}, "
-                f"nor are {len(lacking) - 1} others: what was pushed is not what is here. Clear push."
+                f"{name(lacking[0])} is not in the receipt on {self.remote}, nor are {len(lacking) - 1} others: "
+                "what was pushed is not what is here. Clear push."
             )
 
 
-def prove(remote: str, objects: Sequence[CachedObject], stored: Mapping[str, tuple[int, str]]) -> Receipt:
-    """Compare what must be there with what the remote lists.
+def name(item: CachedObject) -> str:
+    """An object as people know it: its path and stage, then its key."""
+    return f"{item.path} (stage {item.stage}, {item.key})"
 
-    Args:
-        objects: everything reachable from dvc.lock.
-        stored: the remote's listing, key -> (size in bytes, ETag).
 
-    Raises:
-        UnprovenPushError: an object is missing, or its ETag is not the MD5 that DVC named it by. An object stored in
-            several parts has another kind of ETag; it is not taken for proven.
-    """
-    wrong: list[str] = []
-    proofs: list[Proof] = []
-    for item in objects:
-        size, etag = stored.get(item.key, (-1, ""))
-        if size < 0:
-            wrong.append(f"{item.path} (stage {item.stage}, {item.key}) is missing")
-        elif etag != item.md5.removesuffix(".dir"):
-            wrong.append(f"{item.path} (stage {item.stage}, {item.key}) has ETag {etag}, {size} bytes: not its content")
-        else:
-            proofs.append(Proof(item.key, size, "etag"))
-    if wrong:
-        more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
-        raise UnprovenPushError(
-            f"{len(wrong)} of {len(objects)} objects are not proven on {remote}: {'; '.join(wrong[:_NAMED])}{more}. "
-            "The run is not recorded. Clear push; a wrong object on the remote must be removed first."
-        )
-    return Receipt(remote, tuple(proofs))
+def names(items: Sequence[CachedObject]) -> str:
+    """The first few by name, the others by count."""
+    more = f" and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
+    return "; ".join(name(item) for item in items[:_NAMED]) + more

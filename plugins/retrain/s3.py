@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ def split(url: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _naming(action: str, url: str) -> Iterator[None]:
+def naming(action: str, url: str) -> Iterator[None]:
     """Turn botocore's errors into one that names the action, the place and the next step."""
     try:
         yield
@@ -51,7 +52,7 @@ def list_versions(client: S3Client, url: str, first: str, last: str) -> list[Raw
     found: list[RawObject] = []
     marker: dict[str, str] = {"KeyMarker": f"{prefix}{first}"}
     while marker:
-        with _naming("ListObjectVersions", url):
+        with naming("ListObjectVersions", url):
             page = client.list_object_versions(Bucket=bucket, Prefix=prefix, **marker)  # type: ignore[arg-type]
         marker = {}
         for version in page.get("Versions", ()):
@@ -68,25 +69,30 @@ def list_versions(client: S3Client, url: str, first: str, last: str) -> list[Raw
     return found
 
 
-def list_sizes(client: S3Client, url: str) -> dict[str, tuple[int, str]]:
-    """Every object below `url`: key relative to it -> (size in bytes, ETag)."""
+def list_keys(client: S3Client, url: str) -> dict[str, datetime]:
+    """Every object below `url`: key relative to it -> when it was written."""
     bucket, prefix = split(f"{url}/")
-    with _naming("ListObjectsV2", url):
+    with naming("ListObjectsV2", url):
         return {
-            entry["Key"].removeprefix(prefix): (entry["Size"], entry["ETag"].strip('"'))
+            entry["Key"].removeprefix(prefix): entry["LastModified"]
             for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
             for entry in page.get("Contents", ())
         }
 
 
+def is_absent(error: ClientError) -> bool:
+    """Whether S3 said that there is no such object."""
+    return error.response.get("Error", {}).get("Code") in _ABSENT
+
+
 def get(client: S3Client, url: str) -> bytes | None:
     """The object's bytes, or None when there is none."""
     bucket, key = split(url)
-    with _naming("GetObject", url):
+    with naming("GetObject", url):
         try:
             return client.get_object(Bucket=bucket, Key=key)["Body"].read()
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in _ABSENT:
+            if is_absent(error):
                 return None
             raise
 
@@ -94,7 +100,7 @@ def get(client: S3Client, url: str) -> bytes | None:
 def create(client: S3Client, url: str, body: bytes) -> bool:
     """Write an object that does not exist yet; False, and nothing written, when it does."""
     bucket, key = split(url)
-    with _naming("PutObject", url):
+    with naming("PutObject", url):
         try:
             client.put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*")
         except ClientError as error:

@@ -23,6 +23,7 @@ from retrain import (
     partition,
     process,
     promotion,
+    proving,
     receipt,
     release,
     s3,
@@ -33,6 +34,7 @@ from retrain.connections import Aws, connect_mlflow, slack_access
 from retrain.deployment import Deployment
 from retrain.errors import ReportError, ScoreError
 from retrain.ledger import Ledger
+from retrain.remote import Remote
 from retrain.run_spec import RunSpec
 from retrain.tracking import Recorded, Tracking
 
@@ -123,12 +125,37 @@ def push(deployment: Deployment, run: dict[str, Any], reproduced: dict[str, Any]
         Aws(deployment.aws_conn_id),
     )
     program = _dvc(deployment, place, _environment(deployment, place), aws)
-    program.push()
     client = aws.client()
-    proven = receipt.prove(deployment.store, _reachable(deployment, place), s3.list_sizes(client, deployment.store))
-    Ledger(client, deployment.ledger).put_receipt(spec, proven)
-    log.info("%d objects, %d bytes proven on %s", len(proven.proofs), proven.size, deployment.store)
-    return {"objects": len(proven.proofs), "bytes": proven.size}
+    ledger = Ledger(client, deployment.ledger)
+    earlier = ledger.earlier_receipt(spec.pipeline, spec.partition)
+    proven = proving.push_and_prove(
+        program.push,
+        Remote(client, deployment.store),
+        _reachable(deployment, place),
+        program.cache,
+        earlier.by_key if earlier and earlier.remote == deployment.store else {},
+    )
+    name = ledger.put_receipt(spec, proven.receipt)
+    objects, size = len(proven.receipt.proofs), proven.receipt.size
+    log.info(
+        "%d objects, %d bytes proven on %s: %d sent, %d healed, %d requests, %.1f s",
+        objects,
+        size,
+        deployment.store,
+        proven.sent,
+        proven.healed,
+        proven.requests,
+        proven.seconds,
+    )
+    return {
+        "receipt": name,
+        "objects": objects,
+        "bytes": size,
+        "sent": proven.sent,
+        "healed": proven.healed,
+        "requests": proven.requests,
+        "seconds": proven.seconds,
+    }
 
 
 def _reachable(deployment: Deployment, place: workspace.Workspace) -> list[dvc.CachedObject]:
@@ -151,7 +178,7 @@ def record_run(
     checkout = place.checkout
     lock, declared = dvc.Lock.read(checkout), dvc.Declared.read(checkout)
     ledger = Ledger(Aws(deployment.aws_conn_id).client(), deployment.ledger)
-    proven = ledger.receipt(spec)
+    proven = ledger.receipt(spec, pushed["receipt"])
     proven.require(_reachable(deployment, place))
     metrics = dvc.metrics(declared, lock, checkout)
     models = dvc.matching(declared.models, lock, checkout)
@@ -169,10 +196,11 @@ def record_run(
     record = {
         "metrics": metrics,
         "mlflow": asdict(recorded),
-        "receipt": pushed,
+        "objects": pushed["objects"],
+        "bytes": pushed["bytes"],
         "environment": reproduced["environment"],
     }
-    new = ledger.commit(spec, files, record)
+    new = ledger.commit(spec, files, proven, record)
     log.info("run %s is %s", spec.run_key, "committed" if new else "already committed, with the same bytes")
     return {**asdict(recorded), "url": mlflow_run_url(recorded), "metrics": metrics}
 

@@ -3,30 +3,59 @@ import json
 import pytest
 
 from retrain.dvc import CachedObject
-from retrain.errors import UnprovenPushError
-from retrain.receipt import prove
+from retrain.errors import RecordVersionError, UnprovenPushError
+from retrain.receipt import Details, Look, Proof, ProvenBy, Receipt, Seen, look
 
 FILE, FOLDER = CachedObject("a" * 32, "train", "model/MLmodel"), CachedObject("b" * 32 + ".dir", "train", "model")
-GOOD = {FILE.key: (7, "a" * 32), FOLDER.key: (9, "b" * 32)}
-
-
-def test_what_is_stored_under_its_own_checksum_is_proven() -> None:
-    receipt = prove("s3://store/dvc", [FILE, FOLDER], GOOD)
-    assert receipt.size == 16
-    assert {entry["key"] for entry in json.loads(receipt.to_json())["objects"]} == {FILE.key, FOLDER.key}
+PLAIN = Details(None, {})
 
 
 @pytest.mark.parametrize(
-    ("stored", "said"),
+    ("seen", "says"),
     [
-        pytest.param({FOLDER.key: GOOD[FOLDER.key]}, "missing", id="a nested object gone while its listing remains"),
-        pytest.param({**GOOD, FILE.key: (0, "d41d8cd98f00b204e9800998ecf8427e")}, "not its content", id="truncated"),
-        pytest.param({**GOOD, FILE.key: (7, "c" * 32)}, "not its content", id="another content of the same size"),
-        pytest.param({**GOOD, FILE.key: (7, "a" * 32 + "-2")}, "not its content", id="stored in parts, so not proven"),
+        pytest.param(Seen(7, "a" * 32), Look.PROVEN, id="stored under its own MD5"),
+        pytest.param(None, Look.MISSING, id="not there"),
+        pytest.param(Seen(0, "d41d8cd98f00b204e9800998ecf8427e", PLAIN), Look.WRONG, id="truncated"),
+        pytest.param(Seen(7, "c" * 32, PLAIN), Look.WRONG, id="another content of the same size"),
+        pytest.param(Seen(7, "c" * 32), Look.UNDECIDED, id="a listing does not say whether the ETag is an MD5"),
+        pytest.param(Seen(7, "c" * 32 + "-2", PLAIN), Look.UNDECIDED, id="uploaded in parts"),
+        pytest.param(Seen(7, "c" * 32, Details("aws:kms", {})), Look.UNDECIDED, id="encrypted with a key of KMS"),
+        pytest.param(Seen(7, "a" * 32, Details("AES256", {})), Look.PROVEN, id="encrypted by S3 itself"),
     ],
 )
-def test_what_is_not_proven_fails_with_path_stage_and_object(stored: dict[str, tuple[int, str]], said: str) -> None:
-    with pytest.raises(UnprovenPushError) as failure:
-        prove("s3://store/dvc", [FILE, FOLDER], stored)
-    for part in ("model/MLmodel", "train", FILE.key, said):
-        assert part in str(failure.value)
+def test_what_one_look_says_of_an_object(seen: Seen | None, says: Look) -> None:
+    assert look(FILE, seen, None)[0] is says
+
+
+def test_what_an_earlier_receipt_proved_and_still_looks_the_same_is_not_looked_into_again() -> None:
+    earlier = Proof(FILE.key, 7, "c" * 32 + "-2", "read")
+    assert look(FILE, Seen(7, "c" * 32 + "-2"), earlier) == (Look.PROVEN, ProvenBy.EARLIER)
+    assert look(FILE, Seen(8, "c" * 32 + "-2"), earlier)[0] is Look.UNDECIDED
+
+
+def test_an_object_that_changed_since_its_earlier_proof_is_wrong_and_not_proven() -> None:
+    earlier = Proof(FILE.key, 7, "a" * 32, "etag")
+    assert look(FILE, Seen(7, "c" * 32, PLAIN), earlier)[0] is Look.WRONG
+
+
+def test_a_listing_of_a_folder_is_known_by_the_md5_before_its_ending() -> None:
+    assert look(FOLDER, Seen(9, "b" * 32), None)[0] is Look.PROVEN
+
+
+RECEIPT = Receipt("s3://store/dvc", (Proof(FILE.key, 7, "a" * 32, "etag"),))
+
+
+def test_a_receipt_survives_the_ledger() -> None:
+    assert Receipt.from_json(RECEIPT.to_json().encode(), "s3://ledger/receipt.json") == RECEIPT
+
+
+def test_a_receipt_of_a_newer_schema_is_refused_by_its_address() -> None:
+    newer = json.dumps({**json.loads(RECEIPT.to_json()), "schema_version": 2}).encode()
+    with pytest.raises(RecordVersionError, match=r"s3://ledger/receipt\.json.*schema_version 2"):
+        Receipt.from_json(newer, "s3://ledger/receipt.json")
+
+
+def test_a_receipt_of_something_else_does_not_serve() -> None:
+    RECEIPT.require([FILE])
+    with pytest.raises(UnprovenPushError, match=f"model.*{FOLDER.key}"):
+        RECEIPT.require([FILE, FOLDER])
