@@ -1,38 +1,105 @@
-"""The commands of the release pin: `python -m retrain release|rollback|pin`."""
+"""The commands: the release pin, and everything that the ledger can tell or bring back. `python -m retrain --help`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from retrain import git
+from retrain import (
+    explain,
+    git,
+    history,
+    manifest,
+    partition,
+    prune,
+    replay,
+    restore,
+    run_record,
+    s3,
+    verify,
+    workspace,
+)
 from retrain.airflow_api import AirflowApi
+from retrain.connections import Aws
+from retrain.deployment import Deployment, load
 from retrain.errors import NoPinError, RetrainError
+from retrain.ledger import Ledger
+from retrain.receipt import name
 from retrain.release import Pin, Release, check_tag, variable
+from retrain.remote import Remote
+
+ROOT = Path(__file__).resolve().parents[2]
+# What a command says: a document for --json, and lines for people. The last: whether all is well.
+Answer = tuple[Any, list[str], bool]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns 0, or 1 after one sentence on stderr."""
+    """Returns 0; 1 when what was asked for is not well, or after one sentence on stderr."""
     options = _parser().parse_args(arguments)
-    api = AirflowApi(options.airflow.rstrip("/"))
     try:
-        if options.command == "release":
-            pin = deploy(api, options.pipeline, options.repository, options.tag)
-        elif options.command == "rollback":
-            pin = _required(api, options.pipeline).rolled_back()
-            api.set_pin(options.pipeline, pin)
-        else:
-            pin = _required(api, options.pipeline)
+        document, lines, well = options.command(options)
     except RetrainError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    print(f"{options.pipeline} is on {pin.live.tag} ({pin.live.commit})")
-    if pin.previous:
-        print(f"before: {', '.join(release.tag for release in pin.previous)}")
-    return 0
+    print(json.dumps(document, indent=1, sort_keys=True) if options.json else "\n".join(lines))
+    return 0 if well else 1
+
+
+class _Place:
+    """Where a pipeline's things are, each connected to when it is first needed."""
+
+    def __init__(self, pipeline: str) -> None:
+        folder = Path(os.environ.get("RETRAIN_PIPELINES") or ROOT / "dags" / "pipelines")
+        self.deployment: Deployment = load(folder / f"{pipeline}.yaml")
+        self.aws = Aws(self.deployment.aws_conn_id)
+        client = self.aws.client()
+        self.ledger = Ledger(client, self.deployment.ledger)
+        self.remote = Remote(client, self.deployment.store)
+
+    def record(self, options: argparse.Namespace, day: str | None = None) -> run_record.RunRecord:
+        wanted = partition.parse(day or options.partition).isoformat()
+        records = self.ledger.records(self.deployment.pipeline, wanted)
+        return run_record.choose(records, wanted, None if day else options.run_key)
+
+    def manifest(self, record: run_record.RunRecord) -> manifest.Manifest:
+        return self.ledger.manifest(record.spec)
+
+    def mirror(self, record: run_record.RunRecord) -> Path:
+        at = workspace.home() / "git" / f"{record.pipeline}.git"
+        return git.mirror(self.deployment.repository.url, Release(record.release, record.commit), at)
+
+
+def release(options: argparse.Namespace) -> Answer:
+    """Make a tag live."""
+    api = AirflowApi(options.airflow.rstrip("/"))
+    return _pinned(options, deploy(api, options.pipeline, options.repository, options.tag))
+
+
+def rollback(options: argparse.Namespace) -> Answer:
+    """Go back to the release before."""
+    api = AirflowApi(options.airflow.rstrip("/"))
+    before = _required(api, options.pipeline).rolled_back()
+    api.set_pin(options.pipeline, before)
+    return _pinned(options, before)
+
+
+def pin(options: argparse.Namespace) -> Answer:
+    """Say which release is live."""
+    return _pinned(options, _required(AirflowApi(options.airflow.rstrip("/")), options.pipeline))
+
+
+def _pinned(options: argparse.Namespace, now: Pin) -> Answer:
+    lines = [f"{options.pipeline} is on {now.live.tag} ({now.live.commit})"]
+    if now.previous:
+        lines.append(f"before: {', '.join(release.tag for release in now.previous)}")
+    return asdict(now), lines, True
 
 
 def deploy(api: AirflowApi, pipeline: str, repository: str, tag: str) -> Pin:
@@ -43,38 +110,228 @@ def deploy(api: AirflowApi, pipeline: str, repository: str, tag: str) -> Pin:
     """
     check_tag(tag)
     with tempfile.TemporaryDirectory() as scratch:
-        release = Release(tag, git.commit_of_tag(repository, tag, cwd=Path(scratch)))
-        git.mirror(repository, release, Path(scratch) / "mirror.git")
+        chosen = Release(tag, git.commit_of_tag(repository, tag, cwd=Path(scratch)))
+        git.mirror(repository, chosen, Path(scratch) / "mirror.git")
     before = api.pin(pipeline)
-    pin = before.moved_to(release) if before else Pin(release)
-    if pin != before:
-        api.set_pin(pipeline, pin)
-    return pin
+    now = before.moved_to(chosen) if before else Pin(chosen)
+    if now != before:
+        api.set_pin(pipeline, now)
+    return now
 
 
 def _required(api: AirflowApi, pipeline: str) -> Pin:
-    pin = api.pin(pipeline)
-    if pin is None:
+    found = api.pin(pipeline)
+    if found is None:
         raise NoPinError(
             f"No release is pinned: the Airflow Variable {variable(pipeline)} is not set. Run: make release TAG=vX.Y.Z"
         )
-    return pin
+    return found
+
+
+def show_history(options: argparse.Namespace) -> Answer:
+    """List the recorded runs: day, release, status, metrics; with --stale, which of them the raw data has left behind."""
+    place = _Place(options.pipeline)
+    raw = place.deployment.raw
+    rows: list[dict[str, Any]] = []
+    text = [
+        f"{'day':10}  {'release':9}  {'run key':12}  {'recorded (UTC)':19}  {'mode':8}  {'rows':>6}  {'MAE':>6}  status"
+    ]
+    for line in history.lines(place.ledger.records(options.pipeline)):
+        record, note = line.record, line.status
+        stale: list[str] = []
+        if options.stale and line.status == "live":
+            days = partition.window(record.partition, raw.window_days)
+            listing = s3.list_versions(place.remote.client, raw.url, f"dt={days[0]}", f"dt={days[-1]}")
+            now = manifest.of_listing(record.pipeline, record.partition, raw.url, days, listing, raw.marker)
+            stale = history.stale_days(place.manifest(record), {item.key: item for item in now.objects})
+        if line.superseded_by:
+            note = f"superseded by {line.superseded_by[:12]}"
+        if stale:
+            note = f"stale: {', '.join(stale[:3])}{' …' if len(stale) > 3 else ''} changed; a backfill reruns it"  # noqa: PLR2004
+        if options.stale and not stale:
+            continue
+        rows.append({**asdict(record), "status": line.status, "superseded_by": line.superseded_by, "stale": stale})
+        mae, count = record.metrics.get("model.mae"), record.metrics.get("rows")
+        text.append(
+            f"{record.partition}  {record.release:9}  {record.run_key[:12]}  {record.recorded_at[:19]}  {record.mode:8}  "
+            f"{'-' if count is None else int(count):>6}  {'-' if mae is None else format(mae, '.3f'):>6}  {note}"
+        )
+    return rows, text, True
+
+
+def restore_run(options: argparse.Namespace) -> Answer:
+    """Bring a day back: code, data, model, reports and environment, verified."""
+    place = _Place(options.pipeline)
+    record = place.record(options)
+    to = Path(options.dest).absolute()
+    restored = restore.restore(
+        record,
+        place.ledger,
+        place.remote,
+        place.deployment.repository.url,
+        to,
+        project=place.deployment.repository.environment,
+        mirror=workspace.home() / "git" / f"{record.pipeline}.git",
+        environments=None if options.no_environment else workspace.home() / "environments",
+        progress=_bar("files"),
+    )
+    lines = [
+        f"{record.partition} of {record.release} ({record.commit[:12]}) is in {to}: {restored.files} files, {restored.bytes:,} bytes, each verified.",
+        f"Its environment: source {to}/.venv/bin/activate"
+        if restored.environment
+        else "Without its environment, as asked.",
+    ]
+    return (
+        {**asdict(restored), "path": str(to), "environment": str(restored.environment), "run_key": record.run_key},
+        lines,
+        True,
+    )
+
+
+def verify_runs(options: argparse.Namespace) -> Answer:
+    """Check recorded runs against the bucket: every object there, and with its content."""
+    place = _Place(options.pipeline)
+    records = place.ledger.records(options.pipeline) if options.all else [place.record(options)]
+    found = verify.verify(records, place.ledger, place.remote)
+    lines = [f"{found.runs} runs, {found.proven} objects proven with {found.requests} requests."]
+    lines += [f"missing: {name(item)}" for item in found.missing] + [f"wrong: {name(item)}" for item in found.wrong]
+    return {**asdict(found), "sound": found.sound}, lines, found.sound
+
+
+def replay_run(options: argparse.Namespace) -> Answer:
+    """Compute a day again from the raw bytes, without any cache, and compare every output with the record."""
+    place = _Place(options.pipeline)
+    record = place.record(options)
+    deployment = place.deployment
+    done = replay.replay(
+        record,
+        place.ledger,
+        deployment.repository.url,
+        place.aws,
+        project=deployment.repository.environment,
+        deployment_dvc=ROOT / "infra" / "dvc",
+        timeout=deployment.limits.reproduce_minutes * 60,
+    )
+    lines = [
+        f"{'same' if c.same else 'OTHER':6} {c.path:28} {c.recorded or '-':36} {c.recomputed or '-'}"
+        for c in done.outputs
+    ]
+    verdict = "Every output is the same" if done.same else "Not every output is the same"
+    return (
+        {**asdict(done), "same": done.same},
+        [*lines, f"{verdict}, after {done.seconds:.0f} s without a cache."],
+        done.same,
+    )
+
+
+def explain_runs(options: argparse.Namespace) -> Answer:
+    """Say why two days differ: code, environment, parameters, data."""
+    place = _Place(options.pipeline)
+    one, two = place.record(options), place.record(options, options.other)
+    place.mirror(one)
+    code = git.changed_files(place.mirror(two), one.commit, two.commit) if one.commit != two.commit else []
+    found = explain.explain(
+        (one, two),
+        (place.manifest(one), place.manifest(two)),
+        (place.ledger.lock(one).params, place.ledger.lock(two).params),
+        (place.ledger.file(one, "environment.lock").decode(), place.ledger.file(two, "environment.lock").decode()),
+        tuple(code),
+    )
+    lines = [
+        f"{one.partition} {one.release} ({one.run_key[:12]}) against {two.partition} {two.release} ({two.run_key[:12]})"
+    ]
+    for kind, entries in (
+        ("code", code),
+        *((k, getattr(found, k)) for k in ("environment", "params", "data", "outputs", "metrics")),
+    ):
+        lines.append(f"{kind}: {len(entries)} differ" if entries else f"{kind}: the same")
+        shown = [e if isinstance(e, str) else f"{e.name}: {e.before} -> {e.after}" for e in entries]
+        lines += [f"  {line}" for line in shown[: options.most]]
+        lines += [f"  and {len(shown) - options.most} more"] if len(shown) > options.most else []
+    return asdict(found), lines, True
+
+
+def prune_store(options: argparse.Namespace) -> Answer:
+    """Remove what no kept ledger entry reaches; says what it would do unless --really."""
+    place = _Place(options.pipeline)
+    chosen = prune.plan(place.ledger, place.remote, options.pipeline, options.keep_days)
+    size = f"{len(chosen.remove)} objects, {chosen.bytes:,} bytes"
+    lines = [f"{len(chosen.kept)} runs are kept, {len(chosen.dropped)} older ones lose their objects: {size}."]
+    if options.really:
+        lines.append(f"{prune.carry_out(chosen, place.remote)} objects were removed.")
+    else:
+        lines.append("Nothing was removed. Add REALLY=1 to do it.")
+    document = {
+        "objects": len(chosen.remove),
+        "bytes": chosen.bytes,
+        "kept": len(chosen.kept),
+        "dropped": len(chosen.dropped),
+        "removed": options.really,
+    }
+    return document, lines, True
+
+
+def _bar(what: str) -> Callable[[int, int], None]:
+    """A progress bar on stderr, for people; nothing when nobody watches."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    if not sys.stderr.isatty():
+        return lambda _done, _total: None
+    progress = Progress(console=Console(stderr=True))
+    progress.start()
+    task = progress.add_task(what)
+
+    def show(done: int, total: int) -> None:
+        progress.update(task, completed=done, total=total)
+        if done == total:
+            progress.stop()
+
+    return show
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="retrain", description="Which release of a pipeline is live.")
+    parser = argparse.ArgumentParser(prog="retrain", description=__doc__)
     parser.add_argument("--pipeline", default="trip_duration", help="the pipeline (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="answer with JSON")
     parser.add_argument(
         "--airflow", default=os.environ.get("RETRAIN_AIRFLOW_URL", "http://127.0.0.1:8080"), help="Airflow's address"
     )
     parser.add_argument(
         "--repository", default=os.environ.get("RETRAIN_REPOSITORY", "."), help="the Git origin that holds the tags"
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    release = commands.add_parser("release", help="make a tag live")
-    release.add_argument("tag", help="vX.Y.Z")
-    commands.add_parser("rollback", help="go back to the release before")
-    commands.add_parser("pin", help="say what is live")
+    commands = parser.add_subparsers(required=True)
+
+    def command(
+        word: str, what: Callable[[argparse.Namespace], Answer], *, day: bool = False
+    ) -> argparse.ArgumentParser:
+        sub = commands.add_parser(word, help=what.__doc__, description=what.__doc__)
+        sub.set_defaults(command=what)
+        if day:
+            sub.add_argument("partition", nargs="?" if word == "verify" else None, help="YYYY-MM-DD")
+            sub.add_argument(
+                "--run-key",
+                help="the beginning of a run key, when a day has several (default: the newest, not superseded)",
+            )
+        return sub
+
+    command("release", release).add_argument("tag", help="vX.Y.Z")
+    command("rollback", rollback)
+    command("pin", pin)
+    command("history", show_history).add_argument(
+        "--stale", action="store_true", help="only days whose raw data has changed since"
+    )
+    restoring = command("restore", restore_run, day=True)
+    restoring.add_argument("dest", help="an empty folder, or one that is not there yet")
+    restoring.add_argument("--no-environment", action="store_true", help="leave the environment out")
+    command("verify", verify_runs, day=True).add_argument("--all", action="store_true", help="every recorded run")
+    command("replay", replay_run, day=True)
+    explaining = command("explain", explain_runs, day=True)
+    explaining.add_argument("other", help="the day to compare with, YYYY-MM-DD")
+    explaining.add_argument("--most", type=int, default=12, help="names shown of each kind (default: %(default)s)")
+    pruning = command("prune", prune_store)
+    pruning.add_argument("--keep-days", type=int, required=True, help="days, counted back from the newest recorded one")
+    pruning.add_argument("--really", action="store_true", help="do it")
     return parser
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,16 +61,6 @@ class Reproduced:
 
 
 @dataclass(frozen=True)
-class Output:
-    """One output of dvc.lock. `md5` ends in `.dir` for a directory; `size` in bytes."""
-
-    stage: str
-    path: str
-    md5: str
-    size: int
-
-
-@dataclass(frozen=True)
 class CachedObject:
     """One content-addressed object, and the first output and file that need it."""
 
@@ -87,6 +77,21 @@ class CachedObject:
     def key(self) -> str:
         """Where DVC keeps it, below a cache or a remote."""
         return f"files/md5/{self.md5[:2]}/{self.md5[2:]}"
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of dvc.lock. `md5` ends in `.dir` for a directory; `size` in bytes."""
+
+    stage: str
+    path: str
+    md5: str
+    size: int
+
+    @property
+    def item(self) -> CachedObject:
+        """The object that it is, or the listing of its folder."""
+        return CachedObject(self.md5, self.stage, self.path)
 
 
 @dataclass(frozen=True)
@@ -225,6 +230,10 @@ class Lock:
     text: str
     outputs: tuple[Output, ...]
     params: dict[str, Any]
+
+    def outputs_in(self, keys: Container[str]) -> list[Output]:
+        """The outputs whose object is among these keys of a receipt: those that DVC stores."""
+        return [output for output in self.outputs if output.item.key in keys]
 
     @classmethod
     def read(cls, checkout: Path) -> Lock:
@@ -384,7 +393,7 @@ def reachable(lock: Lock, declared: Declared, cache: Path) -> list[CachedObject]
     for output in lock.outputs:
         if any(pattern.fullmatch(output.path) for pattern in declared.uncached):
             continue
-        own = CachedObject(output.md5, output.stage, output.path)
+        own = output.item
         objects.setdefault(own.md5, own)
         if output.md5.endswith(".dir"):
             for member in _listing(cache / own.key, output):

@@ -204,3 +204,39 @@ class AirflowApiError(RetrainError):
     """Airflow's REST API refused or did not answer."""
 
     cause = Cause.INFRA
+
+
+class RecordError(FinalError):
+    """A run record breaks its schema."""
+
+    cause = Cause.CODE
+
+
+class UnknownEntryError(RetrainError):
+    """The ledger has no such entry."""
+
+
+class SeveralEntriesError(RetrainError):
+    """The beginning of a run key fits several entries."""
+
+
+class RestoreTargetError(RetrainError):
+    """The target of a restore is not empty."""
+
+
+class GoneError(RetrainError):
+    """Objects that an entry needs are not on the remote any more."""
+
+    cause = Cause.INFRA
+
+
+class TamperedError(RetrainError):
+    """An object's content is not what the record says."""
+
+    cause = Cause.INFRA
+
+
+class LedgerUnreadableError(RetrainError):
+    """The ledger cannot be read whole, so what may be removed cannot be told."""
+
+    cause = Cause.INFRA

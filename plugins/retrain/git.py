@@ -90,8 +90,10 @@ def _has(repository: Path, commit: str) -> bool:
     return _git("cat-file", "-e", f"{commit}^{{commit}}", cwd=repository).returncode == 0
 
 
-def checkout(repository: Path, commit: str, to: Path) -> None:
-    """A detached checkout of its own at `to`, which must not exist; it borrows the mirror's objects.
+def checkout(repository: Path, commit: str, to: Path, *, standalone: bool = False) -> None:
+    """A detached checkout of its own at `to`, which must not exist or be empty.
+
+    It borrows the mirror's objects, which is quick; `standalone` copies them, for a checkout that outlives the mirror.
 
     Raises:
         OriginError: Git failed, or left a file out because the mirror has lost its content.
@@ -99,7 +101,7 @@ def checkout(repository: Path, commit: str, to: Path) -> None:
     _read(
         "clone",
         "--quiet",
-        "--shared",
+        "--no-hardlinks" if standalone else "--shared",
         "--no-checkout",
         "--no-tags",
         repository,
@@ -115,3 +117,10 @@ def checkout(repository: Path, commit: str, to: Path) -> None:
             f"The mirror {repository} has lost the content of {absent[0]} ({len(absent)} files in all). "
             "Remove that folder, then clear the task: it is fetched again."
         )
+
+
+def changed_files(repository: Path, before: str, after: str) -> list[str]:
+    """The files that differ between two commits, each with Git's letter for how (A, M, D)."""
+    return _read(
+        "diff", "--name-status", "--no-renames", before, after, cwd=repository, origin=str(repository)
+    ).splitlines()

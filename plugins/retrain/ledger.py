@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrain import s3
+from retrain.dvc import Lock
 from retrain.errors import LedgerConflictError, StoreError
 from retrain.manifest import Manifest, RawObject
 from retrain.partition import window
 from retrain.receipt import Receipt
+from retrain.run_record import RunRecord
 from retrain.run_spec import RunSpec
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-SCHEMA_VERSION = 1
 RECORD = "run.json"
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -73,28 +78,77 @@ class Ledger:
         """The newest committed receipt of the partition or of one of the `days` before it; None when there is none."""
         for day in reversed(window(partition, days + 1)):
             folder = f"{self.url}/{pipeline}/dt={day}"
-            keys = s3.list_keys(self.client, folder)
+            keys = s3.list_objects(self.client, folder)
             committed = [key.removesuffix(f"/{RECORD}") for key in keys if key.endswith(f"/{RECORD}")]
-            for run_key in sorted(committed, key=lambda key: keys[f"{key}/{RECORD}"], reverse=True):
+            for run_key in sorted(committed, key=lambda key: keys[f"{key}/{RECORD}"][1], reverse=True):
                 body = s3.get(self.client, f"{folder}/{run_key}/receipt.json")
                 if body is not None:
                     return Receipt.from_json(body, f"{folder}/{run_key}/receipt.json")
         return None
 
-    def commit(self, spec: RunSpec, files: dict[str, str], receipt: Receipt, record: dict[str, Any]) -> bool:
+    def commit(self, record: RunRecord, files: dict[str, str], receipt: Receipt) -> bool:
         """Write the entry's files, then its record; False when the same run had been committed already.
 
         The first receipt of an entry stands: a later one may prove the same objects in another way.
 
         Raises:
-            LedgerConflictError: the key is committed with another dvc.lock. Both hashes are named.
+            LedgerConflictError: the key is committed with other outputs. Both sides are named.
         """
+        folder = self.folder(record.spec)
         for name, text in files.items():
-            self._create(f"{self.folder(spec)}/{name}", text.encode())
-        s3.create(self.client, f"{self.folder(spec)}/receipt.json", receipt.to_json().encode())
-        document = {"schema_version": SCHEMA_VERSION, **spec.to_dict(), **record}
-        url = f"{self.folder(spec)}/{RECORD}"
-        return s3.create(self.client, url, (json.dumps(document, sort_keys=True, indent=1) + "\n").encode())
+            self._create(f"{folder}/{name}", text.encode())
+        s3.create(self.client, f"{folder}/receipt.json", receipt.to_json().encode())
+        if s3.create(self.client, f"{folder}/{RECORD}", record.to_json().encode()):
+            return True
+        kept = self._record(f"{folder}/{RECORD}")
+        other = [
+            path for path in {*kept.outputs, *record.outputs} if kept.outputs.get(path) != record.outputs.get(path)
+        ]
+        if other:
+            path = min(other)
+            raise LedgerConflictError(
+                f"{folder} is committed with other outputs, {path} among {len(other)}: recorded {kept.outputs.get(path)}, "
+                f"now {record.outputs.get(path)}. The same key must give the same bytes: a stage is not deterministic. The kept entry stands."
+            )
+        return False
+
+    def records(self, pipeline: str, partition: str | None = None) -> list[RunRecord]:
+        """Every committed run of a pipeline, or of one partition of it."""
+        folder = f"{self.url}/{pipeline}" + (f"/dt={partition}" if partition else "")
+        keys = [key for key in s3.list_objects(self.client, folder) if key.endswith(f"/{RECORD}")]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(lambda key: self._record(f"{folder}/{key}"), keys))
+
+    def pipelines(self) -> list[str]:
+        """Every pipeline that has something in this ledger."""
+        return s3.list_folders(self.client, self.url)
+
+    def file(self, record: RunRecord, name: str) -> bytes:
+        """One document of a committed entry."""
+        url = f"{self.folder(record.spec)}/{name}"
+        body = s3.get(self.client, url)
+        if body is None:
+            raise StoreError(
+                f"{url} is gone, though its run is recorded. If the bucket keeps versions, bring it back there."
+            )
+        return body
+
+    def lock(self, record: RunRecord) -> Lock:
+        """The dvc.lock of a committed entry."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("dvc.yaml", "dvc.lock"):
+                (Path(folder) / name).write_bytes(self.file(record, name))
+            return Lock.read(Path(folder))
+
+    def committed_receipt(self, record: RunRecord) -> Receipt:
+        """The receipt of a committed entry."""
+        return Receipt.from_json(self.file(record, "receipt.json"), f"{self.folder(record.spec)}/receipt.json")
+
+    def _record(self, url: str) -> RunRecord:
+        body = s3.get(self.client, url)
+        if body is None:
+            raise StoreError(f"{url} was listed and is gone. Try again.")
+        return RunRecord.from_json(body, url)
 
     def event(self, pipeline: str, kind: str, name: str, body: dict[str, Any]) -> bool:
         """Note that something happened once, such as a promotion or a message; False when it is noted already."""

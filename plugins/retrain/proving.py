@@ -45,18 +45,18 @@ def push_and_prove(
     """
     started = time.monotonic()
     proofs: dict[str, Proof] = {}
-    missing, wrong = _prove(remote, objects, remote.look(o.key for o in objects), cache, earlier, proofs)
+    missing, wrong = examine(remote, objects, remote.look(o.key for o in objects), cache, earlier, proofs)
     _check_local([*missing, *wrong], cache)
     push()
     if missing:
-        still, bad = _prove(remote, missing, remote.look(o.key for o in missing), cache, {}, proofs)
+        still, bad = examine(remote, missing, remote.look(o.key for o in missing), cache, {}, proofs)
         wrong = [*wrong, *still, *bad]
     for item in wrong:
         log.warning("healing %s: the remote does not hold its content", item.key)
         remote.upload(item.key, cache / item.key)
     if wrong:
         after = {o.key: seen for o in wrong if (seen := remote.details(o.key)) is not None}
-        unhealed = [item for group in _prove(remote, wrong, after, cache, {}, proofs) for item in group]
+        unhealed = [item for group in examine(remote, wrong, after, cache, {}, proofs) for item in group]
         if unhealed:
             raise UnprovenPushError(
                 f"{len(unhealed)} of {len(objects)} objects are not proven on {remote.url}, after an upload of their own: {names(unhealed)}. "
@@ -66,15 +66,18 @@ def push_and_prove(
     return Proven(receipt, len(missing), len(wrong), remote.requests, round(time.monotonic() - started, 2))
 
 
-def _prove(
+def examine(
     remote: Remote,
     objects: Sequence[CachedObject],
     seen: Mapping[str, Seen],
-    cache: Path,
+    cache: Path | None,
     earlier: Mapping[str, Proof],
     proofs: dict[str, Proof],
 ) -> tuple[list[CachedObject], list[CachedObject]]:
-    """Add a proof for each object that has one; returns the missing and the wrong ones."""
+    """Add a proof for each object that has one to `proofs`; returns the missing and the wrong ones.
+
+    Without a `cache` to compare with, what the ETag does not prove is read.
+    """
     missing: list[CachedObject] = []
     wrong: list[CachedObject] = []
     for item in objects:
@@ -84,7 +87,7 @@ def _prove(
             found = remote.details(item.key)
             what, how = look(item, found, earlier.get(item.key))
         if what is Look.UNDECIDED and found is not None:
-            how = _look_deeper(remote, item, found, cache / item.key)
+            how = _look_deeper(remote, item, found, cache / item.key if cache else None)
             what = Look.PROVEN if how else Look.WRONG
         if what is Look.PROVEN and how and found:
             proofs[item.key] = Proof(item.key, found.size, found.etag, how.value)
@@ -95,9 +98,9 @@ def _prove(
     return missing, wrong
 
 
-def _look_deeper(remote: Remote, item: CachedObject, seen: Seen, local: Path) -> ProvenBy | None:
+def _look_deeper(remote: Remote, item: CachedObject, seen: Seen, local: Path | None) -> ProvenBy | None:
     """The cheapest proof of an object whose ETag is no MD5: by what the store keeps, against a good local copy; else by reading it."""
-    if local.is_file() and md5_of(local) == item.checksum:
+    if local is not None and local.is_file() and md5_of(local) == item.checksum:
         kept = seen.details.checksums if seen.details else {}
         if kept:
             own = checksums_of(local)

@@ -134,7 +134,7 @@ def name(item: CachedObject) -> str:
     return f"{item.path} (stage {item.stage}, {item.key})"
 
 
-def names(items: Sequence[CachedObject]) -> str:
-    """The first few by name, the others by count."""
-    more = f" and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
-    return "; ".join(name(item) for item in items[:_NAMED]) + more
+def names(items: Sequence[CachedObject], most: int | None = _NAMED) -> str:
+    """The first `most` by name, the others by count; None names all."""
+    more = f" and {len(items) - most} more" if most is not None and len(items) > most else ""
+    return "; ".join(name(item) for item in items[:most]) + more

@@ -69,15 +69,26 @@ def list_versions(client: S3Client, url: str, first: str, last: str) -> list[Raw
     return found
 
 
-def list_keys(client: S3Client, url: str) -> dict[str, datetime]:
-    """Every object below `url`: key relative to it -> when it was written."""
+def list_objects(client: S3Client, url: str) -> dict[str, tuple[int, datetime]]:
+    """Every object below `url`: key relative to it -> (size in bytes, when it was written)."""
     bucket, prefix = split(f"{url}/")
     with naming("ListObjectsV2", url):
         return {
-            entry["Key"].removeprefix(prefix): entry["LastModified"]
+            entry["Key"].removeprefix(prefix): (entry["Size"], entry["LastModified"])
             for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
             for entry in page.get("Contents", ())
         }
+
+
+def list_folders(client: S3Client, url: str) -> list[str]:
+    """The names of the folders right below `url`."""
+    bucket, prefix = split(f"{url}/")
+    with naming("ListObjectsV2", url):
+        return [
+            common["Prefix"].removeprefix(prefix).rstrip("/")
+            for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+            for common in page.get("CommonPrefixes", ())
+        ]
 
 
 def is_absent(error: ClientError) -> bool:

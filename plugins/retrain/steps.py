@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from retrain.deployment import Deployment
 from retrain.errors import ReportError, ScoreError
 from retrain.ledger import Ledger
 from retrain.remote import Remote
+from retrain.run_record import RunRecord, live
 from retrain.run_spec import RunSpec
 from retrain.tracking import Recorded, Tracking
 
@@ -192,17 +194,37 @@ def record_run(
         artifacts=lambda: _artifacts(deployment, place, declared, lock, proven),
         model=(deployment.tracking.model, checkout / models[0]) if deployment.tracking.model and models else None,
     )
-    files = {"dvc.lock": lock.text, "run.yaml": spec.run_yaml()}
-    record = {
-        "metrics": metrics,
-        "mlflow": asdict(recorded),
-        "objects": pushed["objects"],
-        "bytes": pushed["bytes"],
-        "environment": reproduced["environment"],
+    files = {
+        "dvc.lock": lock.text,
+        "dvc.yaml": (checkout / "dvc.yaml").read_text("utf-8"),
+        "run.yaml": spec.run_yaml(),
+        "environment.lock": _environment(deployment, place).lock.read_text("utf-8"),
     }
-    new = ledger.commit(spec, files, proven, record)
+    record = RunRecord(
+        **spec.to_dict(),
+        recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        dag_run=run["dag_run"],
+        mode=run["mode"],
+        environment=reproduced["environment"],
+        raw_versioned=all(item.version_id is not None for item in ledger.manifest(spec).objects),
+        outputs={output.path: output.md5 for output in lock.outputs},
+        metrics=metrics,
+        mlflow=asdict(recorded),
+        objects=pushed["objects"],
+        size=pushed["bytes"],
+        supersedes=_superseded(ledger, spec),
+    )
+    new = ledger.commit(record, files, proven)
     log.info("run %s is %s", spec.run_key, "committed" if new else "already committed, with the same bytes")
     return {**asdict(recorded), "url": mlflow_run_url(recorded), "metrics": metrics}
+
+
+def _superseded(ledger: Ledger, spec: RunSpec) -> str | None:
+    """The entry of the same partition that a new one takes the place of."""
+    before = [
+        record for record in live(ledger.records(spec.pipeline, spec.partition)) if record.run_key != spec.run_key
+    ]
+    return before[-1].run_key if before else None
 
 
 def _artifacts(

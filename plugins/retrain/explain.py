@@ -1,0 +1,71 @@
+"""Why two recorded days differ: code, environment, parameters, data, and what came of it. Pure; the documents come in."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from retrain.manifest import Manifest
+from retrain.run_record import RunRecord
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that is not the same: its name, and its value on either side (None: not there)."""
+
+    name: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is different from one run to the other, by kind; an empty list says that this kind explains nothing."""
+
+    code: tuple[str, ...]
+    environment: tuple[Change, ...]
+    params: tuple[Change, ...]
+    data: tuple[Change, ...]
+    outputs: tuple[Change, ...]
+    metrics: tuple[Change, ...]
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """What two mappings do not share, by name."""
+    names = sorted({*before, *after})
+    return tuple(Change(n, before.get(n), after.get(n)) for n in names if before.get(n) != after.get(n))
+
+
+def packages(lock: str) -> dict[str, str]:
+    """Package versions of a uv.lock, or of a frozen requirements file."""
+    if "[[package]]" in lock:
+        found: dict[str, str] = {}
+        for package in tomllib.loads(lock).get("package", []):
+            known = found.get(package["name"])
+            version = str(package.get("version", ""))
+            found[package["name"]] = f"{known}, {version}" if known else version
+        return found
+    pairs = (
+        line.split(";")[0].split("\\")[0].strip().partition("==")
+        for line in lock.splitlines()
+        if "==" in line and not line.lstrip().startswith("#")
+    )
+    return {name: version for name, _, version in pairs}
+
+
+def explain(
+    runs: tuple[RunRecord, RunRecord],
+    manifests: tuple[Manifest, Manifest],
+    params: tuple[Mapping[str, Any], Mapping[str, Any]],
+    locks: tuple[str, str],
+    code: tuple[str, ...],
+) -> Explanation:
+    """Compare two runs. `code` are the files that Git says changed from the first commit to the second."""
+    one, two = runs
+    data = changes(*({o.key: f"{o.etag} ({o.size} bytes)" for o in m.objects} for m in manifests))
+    environment = () if one.environment == two.environment else changes(*(packages(lock) for lock in locks))
+    return Explanation(
+        code, environment, changes(*params), data, changes(one.outputs, two.outputs), changes(one.metrics, two.metrics)
+    )

@@ -1,0 +1,133 @@
+"""Any recorded day again, byte for byte, from nothing but the bucket and the Git origin."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrain import environment, git
+from retrain.dvc import CachedObject, Output
+from retrain.errors import DiskFullError, GoneError, RestoreTargetError, TamperedError
+from retrain.ledger import Ledger
+from retrain.receipt import names
+from retrain.release import Release
+from retrain.remote import Remote
+from retrain.run_record import RunRecord
+
+_AT_ONCE = 8
+_HEADROOM = 64 * 2**20  # bytes, for the checkout itself
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore wrote: files and bytes of outputs, each verified; where the environment is."""
+
+    path: Path
+    files: int
+    bytes: int
+    environment: Path | None
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of an output: where it goes, and the object that it comes from."""
+
+    path: str
+    item: CachedObject
+
+
+def restore(
+    record: RunRecord,
+    ledger: Ledger,
+    remote: Remote,
+    origin: str,
+    to: Path,
+    *,
+    project: str,
+    mirror: Path,
+    environments: Path | None,
+    progress: Progress = lambda _done, _total: None,
+) -> Restored:
+    """Put a recorded run into the empty folder `to`: code, run.yaml, manifest.json, dvc.lock, every output, its environment.
+
+    Args:
+        project: the folder of the release that describes its environment.
+        mirror: where the origin's mirror is, or goes.
+        environments: where environments are built; None leaves the environment out.
+        progress: told files done and files in all.
+
+    Raises:
+        RestoreTargetError: `to` is not empty. DiskFullError: it would not fit. Both before anything is written.
+        GoneError: objects are not on the remote; each is named by path. TamperedError: an object has another content.
+    """
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise RestoreTargetError(f"{to} is not an empty folder. Nothing was written. Name another DEST.")
+    existing = next(parent for parent in [to, *to.parents] if parent.exists())
+    free, needed = shutil.disk_usage(existing).free, record.size + _HEADROOM
+    if free < needed:
+        raise DiskFullError(
+            f"{existing} has {free:,} bytes free, {record.partition} needs {needed:,}. Nothing was written."
+        )
+    bare = git.mirror(origin, Release(record.release, record.commit), mirror)
+    git.checkout(bare, record.commit, to, standalone=True)
+    for name in ("run.yaml", "manifest.json", "dvc.lock"):
+        (to / name).write_bytes(ledger.file(record, name))
+    files, gone = list_files(remote, ledger.lock(record).outputs_in(ledger.committed_receipt(record).by_key))
+    seen = remote.look(file.item.key for file in files)
+    gone += [file.item for file in files if file.item.key not in seen]
+    if gone:
+        raise GoneError(
+            f"{len(gone)} objects are not on {remote.url} any more: {names(gone, most=None)}. A folder's listing stands for all its files. "
+            "If the bucket keeps versions, bring them back there; else recompute the day: make replay"
+        )
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        sizes: list[int] = []
+        for size in pool.map(lambda file: _fetch(remote, file, to), files):
+            sizes.append(size)
+            progress(len(sizes), len(files))
+    built = environment.build(to / project, environments) if environments else None
+    if built:
+        (to / ".venv").symlink_to(built.path)
+    return Restored(to, len(files), sum(sizes), built.path if built else None)
+
+
+def list_files(remote: Remote, outputs: Sequence[Output]) -> tuple[list[File], list[CachedObject]]:
+    """The files of these outputs, and the listings of folders that are gone.
+
+    Folders are expanded by their listings from the remote, which are verified: TamperedError otherwise.
+    """
+    folders = [output.item for output in outputs if output.md5.endswith(".dir")]
+    seen = remote.look(folder.key for folder in folders)
+    files = [File(output.path, output.item) for output in outputs if not output.md5.endswith(".dir")]
+    for folder in folders:
+        if folder.key in seen:
+            for entry in json.loads(_content(remote, folder)):
+                path = f"{folder.path}/{entry['relpath']}"
+                files.append(File(path, CachedObject(entry["md5"], folder.stage, path)))
+    return files, [folder for folder in folders if folder.key not in seen]
+
+
+def _content(remote: Remote, item: CachedObject) -> bytes:
+    content = remote.read(item.key)
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != item.checksum:
+        raise TamperedError(
+            f"{names([item])} on {remote.url} is not the content that was recorded. Do not use it; make replay recomputes it."
+        )
+    return content
+
+
+def _fetch(remote: Remote, file: File, to: Path) -> int:
+    content = _content(remote, file.item)
+    target = to / file.path
+    if not target.resolve().is_relative_to(to.resolve()):
+        raise TamperedError(f"{file.path} would be written outside {to}. Do not use this entry.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+    return len(content)
