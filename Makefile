@@ -21,8 +21,10 @@ AIRFLOW_ENV := .venv/.installed
 PIPELINE_ENV := pipeline/.venv/.installed
 SERVERS_ENV := $(STATE)/envs/servers/.installed
 STACK := $(SERVERS)/bin/python infra/local/stack.py
+RETRAIN = $(STACK) run env PYTHONPATH=plugins .venv/bin/python -m retrain $(if $(JSON),--json)
+BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo test test-units test-contract test-pipeline test-infra test-e2e lint format up down status release rollback pin inputs quality screenshots
+.PHONY: help demo test test-units test-contract test-pipeline test-infra test-e2e lint format up down status release rollback pin history restore verify replay explain prune inputs quality screenshots
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -41,13 +43,36 @@ status: $(SERVERS_ENV) ## Show processes, addresses, memory and health
 
 release: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Make a tag live: make release TAG=v1.2.0
 	@: "$${TAG:?Which tag? make release TAG=v1.2.0}"
-	$(STACK) run env PYTHONPATH=plugins .venv/bin/python -m retrain release "$$TAG"
+	$(RETRAIN) release "$$TAG"
 
 rollback: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Go back to the release before
-	@$(STACK) run env PYTHONPATH=plugins .venv/bin/python -m retrain rollback
+	@$(RETRAIN) rollback
 
 pin: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Say which release is live
-	@$(STACK) run env PYTHONPATH=plugins .venv/bin/python -m retrain pin
+	@$(RETRAIN) pin
+
+history: $(AIRFLOW_ENV) $(SERVERS_ENV) ## List the recorded days (STALE=1: those whose raw data has changed since)
+	@$(RETRAIN) history $(if $(STALE),--stale)
+
+restore: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Bring a day back, verified: make restore PARTITION=2020-03-10 DEST=/tmp/day
+	@: "$${PARTITION:?Which day? make restore PARTITION=2020-03-10 DEST=/tmp/day}" "$${DEST:?Where to? DEST=/tmp/day}"
+	$(RETRAIN) restore "$$PARTITION" "$$DEST" $(BY_KEY)
+
+verify: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Check a day against the bucket: make verify PARTITION=2020-03-10, or ALL=1
+	@$(if $(ALL),,: "$${PARTITION:?Which day? make verify PARTITION=2020-03-10, or ALL=1}")
+	$(RETRAIN) verify $(if $(ALL),--all,"$$PARTITION" $(BY_KEY))
+
+replay: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Compute a day again without any cache, and compare: make replay PARTITION=2020-03-10
+	@: "$${PARTITION:?Which day? make replay PARTITION=2020-03-10}"
+	$(RETRAIN) replay "$$PARTITION" $(BY_KEY)
+
+explain: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Say why two days differ: make explain PARTITION=2020-03-10 WITH=2020-03-17
+	@: "$${PARTITION:?Which days? make explain PARTITION=2020-03-10 WITH=2020-03-17}" "$${WITH:?With which day? WITH=2020-03-17}"
+	$(RETRAIN) explain "$$PARTITION" "$$WITH" $(BY_KEY)
+
+prune: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Say what no kept day needs: make prune KEEP_DAYS=400 (REALLY=1 removes it)
+	@: "$${KEEP_DAYS:?How many days stay? make prune KEEP_DAYS=400}"
+	$(RETRAIN) prune --keep-days "$$KEEP_DAYS" $(if $(REALLY),--really)
 
 inputs: $(PIPELINE_ENV) $(SERVERS_ENV) ## Research: write a partition's inputs here: make inputs PARTITION=2020-03-05
 	@: "$${PARTITION:?Which day? make inputs PARTITION=2020-03-05}"
