@@ -5,21 +5,22 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 
-STATE ?= .local
+TOOLS := .local
 UV_VERSION := 0.13.8
-UV := $(CURDIR)/$(STATE)/tools/bin/uv
-SERVERS := $(CURDIR)/$(STATE)/envs/servers
+UV := $(CURDIR)/$(TOOLS)/tools/bin/uv
+SERVERS := $(CURDIR)/$(TOOLS)/envs/servers
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { $$p -c 'import sys; print(sys.executable)'; break; }; done)
 
 # One lock an environment; nothing of the user's own Python gets in.
 export UV_PYTHON := $(PYTHON)
 export UV_PYTHON_DOWNLOADS := never
-export RETRAIN_STATE := $(CURDIR)/$(STATE)
+export RETRAIN_STATE ?= $(CURDIR)/.local
 unexport PYTHONPATH PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 
 AIRFLOW_ENV := .venv/.installed
 PIPELINE_ENV := pipeline/.venv/.installed
-SERVERS_ENV := $(STATE)/envs/servers/.installed
+SERVERS_ENV := $(TOOLS)/envs/servers/.installed
+MOTO_ENV := $(TOOLS)/envs/moto/.installed
 STACK := $(SERVERS)/bin/python infra/local/stack.py
 RETRAIN = $(STACK) run env PYTHONPATH=plugins .venv/bin/python -m retrain $(if $(JSON),--json)
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
@@ -83,7 +84,7 @@ test: lint test-units test-contract test-pipeline test-infra test-e2e ## Lint, t
 test-units: $(AIRFLOW_ENV)
 	@.venv/bin/pytest tests/retrain tests/dags
 
-test-contract: $(AIRFLOW_ENV) $(SERVERS_ENV)
+test-contract: $(AIRFLOW_ENV) $(SERVERS_ENV) $(MOTO_ENV)
 	@.venv/bin/pytest tests/contract
 
 test-pipeline: $(PIPELINE_ENV) $(SERVERS_ENV)
@@ -114,8 +115,8 @@ format: $(AIRFLOW_ENV) ## Format the code, mend what ruff can mend
 $(UV):
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found. Install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
 	command -v git >/dev/null || { echo "git is needed and was not found. Install it."; exit 1; }
-	"$(PYTHON)" -m venv "$(STATE)/tools"
-	"$(STATE)/tools/bin/python" -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)" || { rm -rf "$(STATE)/tools"; echo "uv $(UV_VERSION) could not be fetched from PyPI. The first start needs the network: check it, and any proxy, then run the same command again."; exit 1; }
+	"$(PYTHON)" -m venv "$(TOOLS)/tools"
+	"$(TOOLS)/tools/bin/python" -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)" || { rm -rf "$(TOOLS)/tools"; echo "uv $(UV_VERSION) could not be fetched from PyPI. The first start needs the network: check it, and any proxy, then run the same command again."; exit 1; }
 
 define install
 	@echo "installing $(1) from its lock"
@@ -131,3 +132,6 @@ $(PIPELINE_ENV): pipeline/pyproject.toml pipeline/uv.lock | $(UV)
 
 $(SERVERS_ENV): infra/local/pyproject.toml infra/local/uv.lock | $(UV)
 	$(call install,the local servers' environment,infra/local,UV_PROJECT_ENVIRONMENT="$(SERVERS)")
+
+$(MOTO_ENV): infra/moto/pyproject.toml infra/moto/uv.lock | $(UV)
+	$(call install,the second S3 server's environment,infra/moto,UV_PROJECT_ENVIRONMENT="$(CURDIR)/$(TOOLS)/envs/moto")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import configparser
+import hashlib
 import json
 import os
 import re
 import shutil
 import signal
+import time
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +20,7 @@ import yaml
 from retrain import process
 from retrain.environment import Environment
 from retrain.errors import (
+    CorruptCacheError,
     DataRefusedError,
     DiskFullError,
     LockError,
@@ -46,6 +49,8 @@ _FAILED = re.compile(r"(?:ERROR: )?failed to reproduce '(?P<stage>[^']+)': (?P<w
 _EXITED = re.compile(r"exited with (-?\d+)$")
 _RUNNING = re.compile(r"Running stage '([^']+)'")
 _FROM_CACHE = re.compile(r"Stage '([^']+)' (?:is cached|didn't change)")
+_REFUSED = re.compile(r"An error occurred \((?P<code>\w+)\) when calling the (?P<action>\w+) operation")
+_FORBIDDEN = ("AccessDenied", "403")
 _CODE_EVIDENCE = re.compile(
     r"^(ModuleNotFoundError|ImportError|SyntaxError|IndentationError|NameError|AttributeError)\b.*", re.MULTILINE
 )
@@ -166,10 +171,19 @@ class Dvc:
         """`dvc push`. Exit 0 is no proof: see `retrain.receipt`."""
         done = self._run("push", "--remote", _REMOTE, "--jobs", "4", timeout=_PUSH_TIMEOUT)
         if done.returncode != 0 or done.timed_out:
-            why = "it took over an hour" if done.timed_out else _complaint(done)
+            why, hint = "it took over an hour" if done.timed_out else _complaint(done), "Clear push when S3 answers."
+            refused = _REFUSED.search(done.output)
+            if refused:  # DVC's own last words are how many files failed
+                why = f"S3 answered {refused['code']} to {refused['action']}"
+                hint = "Give the role this permission, then clear push." if refused["code"] in _FORBIDDEN else hint
             raise PushError(
-                f"dvc push failed: {why}. Nothing is lost, the outputs are in the cache. Clear push when S3 answers."
+                f"dvc push to {self._remote_url()} failed: {why}. Nothing is lost, the outputs are in the cache. {hint}"
             )
+
+    def _remote_url(self) -> str:
+        config = configparser.ConfigParser(interpolation=None)
+        config.read(self.checkout / ".dvc" / "config.local", encoding="utf-8")
+        return config.get(f"'remote \"{_REMOTE}\"'", "url", fallback=_REMOTE)
 
 
 def why_failed(done: process.Finished) -> RetrainError:
@@ -388,6 +402,7 @@ def reachable(lock: Lock, declared: Declared, cache: Path) -> list[CachedObject]
 
     Raises:
         LockError: a directory's listing is not in the cache, so what it holds cannot be told.
+        CorruptCacheError: a directory's listing is not its name's content. It is put aside.
     """
     objects: dict[str, CachedObject] = {}
     for output in lock.outputs:
@@ -405,9 +420,22 @@ def reachable(lock: Lock, declared: Declared, cache: Path) -> list[CachedObject]
 
 def _listing(path: Path, output: Output) -> list[dict[str, str]]:
     try:
-        listing: list[dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise LockError(
             f"The listing {output.md5} of {output.path} (stage {output.stage}) is not in the cache ({error}). Clear reproduce."
         ) from error
+    # What a spoilt listing names is not what the folder holds; and DVC would take it on trust for ever.
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != output.item.checksum:
+        put_aside(path)
+        raise CorruptCacheError(
+            f"The listing of {output.path} (stage {output.stage}, {output.item.key}) in the cache is not what its name says. "
+            "It was put aside as *.corrupt-*, nothing was sent. Clear reproduce: the stage that made it runs again. Check the disk."
+        )
+    listing: list[dict[str, str]] = json.loads(content)
     return listing
+
+
+def put_aside(path: Path) -> None:
+    """Take a corrupt object out of the cache and keep its bytes beside it, for whoever looks into the disk."""
+    path.rename(path.with_suffix(f".corrupt-{time.time_ns()}"))

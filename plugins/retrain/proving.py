@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain.dvc import CachedObject
+from retrain.dvc import CachedObject, put_aside
 from retrain.errors import CorruptCacheError, LostObjectError, UnprovenPushError
 from retrain.receipt import Look, Proof, ProvenBy, Receipt, Seen, look, names
 from retrain.remote import Remote, checksums_of, md5_of, multipart_etag
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Proven:
-    """A receipt, and what it took: objects that were missing and sent, objects that were wrong and healed, requests, seconds."""
+    """A receipt, and what it took: objects that DVC sent, objects that were healed (wrong, or left out by DVC), requests, seconds."""
 
     receipt: Receipt
     sent: int
@@ -47,13 +47,15 @@ def push_and_prove(
     proofs: dict[str, Proof] = {}
     missing, wrong = examine(remote, objects, remote.look(o.key for o in objects), cache, earlier, proofs)
     _check_local([*missing, *wrong], cache)
+    # Before the push: DVC reads the remote's listings of folders, and ends over a spoilt one.
+    _heal(remote, wrong, cache)
     push()
+    sent = len(missing)
     if missing:
         still, bad = examine(remote, missing, remote.look(o.key for o in missing), cache, {}, proofs)
+        _heal(remote, [*still, *bad], cache)
         wrong = [*wrong, *still, *bad]
-    for item in wrong:
-        log.warning("healing %s: the remote does not hold its content", item.key)
-        remote.upload(item.key, cache / item.key)
+        sent -= len(still)
     if wrong:
         after = {o.key: seen for o in wrong if (seen := remote.details(o.key)) is not None}
         unhealed = [item for group in examine(remote, wrong, after, cache, {}, proofs) for item in group]
@@ -63,7 +65,13 @@ def push_and_prove(
                 "The run is not recorded. Something else writes to this prefix, or the store is broken: find it, then clear push."
             )
     receipt = Receipt(remote.url, tuple(proofs[key] for key in sorted(proofs)))
-    return Proven(receipt, len(missing), len(wrong), remote.requests, round(time.monotonic() - started, 2))
+    return Proven(receipt, sent, len(wrong), remote.requests, round(time.monotonic() - started, 2))
+
+
+def _heal(remote: Remote, items: Sequence[CachedObject], cache: Path) -> None:
+    for item in items:
+        log.warning("healing %s: the remote does not hold its content", item.key)
+        remote.upload(item.key, cache / item.key)
 
 
 def examine(
@@ -121,7 +129,7 @@ def _check_local(objects: Sequence[CachedObject], cache: Path) -> None:
         )
     corrupt = [item for item in objects if md5_of(cache / item.key) != item.checksum]
     for item in corrupt:
-        (cache / item.key).rename((cache / item.key).with_suffix(f".corrupt-{time.time_ns()}"))
+        put_aside(cache / item.key)
     if corrupt:
         raise CorruptCacheError(
             f"{len(corrupt)} objects in the cache are not what their names say: {names(corrupt)}. They were put aside as *.corrupt-*, "

@@ -75,8 +75,8 @@ class Remote:
                 if s3.is_absent(error):
                     return None
                 raise
-        # A composite checksum is one of the parts' checksums, not of the object's bytes.
-        whole = head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
+        # A composite checksum is one of the parts' checksums, not of the object's bytes; not every store says which it is.
+        whole = head.get("ChecksumType", "COMPOSITE" if "-" in head["ETag"] else "FULL_OBJECT") == "FULL_OBJECT"
         checksums = {kind: head[kind] for kind in _CHECKSUMS if whole and head.get(kind) and "-" not in head[kind]}
         return Seen(
             head["ContentLength"], head["ETag"].strip('"'), Details(head.get("ServerSideEncryption"), checksums)

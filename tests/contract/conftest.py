@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from live_servers import ROOT, free_ports, running
-from settings import Ports, Secrets, Stack, airflow_variables
+from live_servers import ROOT, Server, free_ports, moto, running
+from settings import LEDGER_BUCKET, STORE_BUCKET, Ports, Secrets, Stack, airflow_variables
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+from retrain import environment
 from retrain.connections import Aws
 
 
@@ -56,6 +57,25 @@ def s3_server(stack: Stack) -> Iterator[Stack]:
 def s3(s3_server: Stack) -> S3Client:  # noqa: ARG001 - it has to be up
     """The client that the tasks use, from Airflow's connection."""
     return Aws("aws_default").client()
+
+
+@pytest.fixture(scope="session", params=["ministack", "moto"])
+def either_server(request: pytest.FixtureRequest, stack: Stack) -> Iterator[Server]:
+    """Each S3 implementation in turn, for what has to hold on both."""
+    if request.param == "ministack":
+        up: Stack = request.getfixturevalue("s3_server")
+        yield Server(request.param, up.s3_url, up.secrets.s3_access_key, up.secrets.s3_secret_key)
+        return
+    with moto(stack.state / "moto.log") as server:
+        for name in (STORE_BUCKET, LEDGER_BUCKET):
+            server.client().create_bucket(Bucket=name)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def either_s3(either_server: Server) -> S3Client:
+    """Straight to the server, past any gate of a test."""
+    return either_server.client()
 
 
 @pytest.fixture(scope="session")
@@ -105,3 +125,9 @@ def environments(stack: Stack) -> Iterator[Path]:
     folder.mkdir()
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def deployment_dvc(environments: Path) -> Path:
+    """The deployment's own DVC, as `steps` builds it."""
+    return environment.build(ROOT / "infra" / "dvc", environments).bin

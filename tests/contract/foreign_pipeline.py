@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from settings import STORE_BUCKET
 
+from retrain import dvc, environment, proving, workspace
+from retrain.connections import Aws
+from retrain.manifest import Manifest, RawObject
+from retrain.remote import Remote
+from retrain.run_spec import RunSpec
+
+PIPELINE, DAY = "foreign", "2020-03-05"
+MANIFEST = Manifest(PIPELINE, DAY, "s3://raw/foreign", (RawObject("dt=2020-03-05/a.txt", "e" * 32, 1, None),))
+STAGES = ("split", "fit", "report")
+REPRO_SECONDS = 120
 DVC_YAML = """
 stages:
   split:
@@ -132,3 +145,94 @@ class Origin:
         """Every reference of the origin, with what it names."""
         done = subprocess.run(["git", "for-each-ref"], cwd=self.path, check=True, capture_output=True, text=True)
         return done.stdout
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt's workspace and the DVC in it."""
+
+    place: workspace.Workspace
+    program: dvc.Dvc
+    remote: str
+
+    @property
+    def checkout(self):
+        return self.place.checkout
+
+    def repro(self, timeout=REPRO_SECONDS):
+        return self.program.repro(timeout)
+
+    def objects(self):
+        return dvc.reachable(dvc.Lock.read(self.checkout), dvc.Declared.read(self.checkout), self.program.cache)
+
+    def prove(self, client=None, earlier=None):
+        """Push and prove, as the task `push` does it."""
+        remote = Remote(client or Aws("aws_default").client(), self.remote)
+        return proving.push_and_prove(self.program.push, remote, self.objects(), self.program.cache, earlier or {})
+
+    def copy(self, folder, remote):
+        """The same with a cache and a workspace of its own, for another place on the remote."""
+        place = workspace.Workspace(folder / "workspace")
+        shutil.copytree(self.place.path, place.path, symlinks=True, ignore=shutil.ignore_patterns("site-cache", "tmp"))
+        shutil.copytree(self.program.cache, folder / "cache")
+        aws = Aws("aws_default")
+        environment = {**self.program.environment, **aws.environment()}
+        program = replace(self.program, checkout=place.checkout, cache=folder / "cache", environment=environment)
+        program.configure(remote, aws.endpoint)
+        return Attempt(place, program, remote)
+
+    def cached(self, path):
+        """The file in the shared cache that holds an output's content."""
+        return self.program.cache / self.named(path).key
+
+    def named(self, path):
+        return next(item for item in self.objects() if item.path == path)
+
+    def spoil_cache(self, path, old, new):
+        """Other bytes under a good name, read-only as DVC keeps what it then takes on trust."""
+        file = self.cached(path)
+        before = file.read_bytes()
+        assert old in before
+        file.chmod(0o644)
+        file.write_bytes(before.replace(old, new))
+        file.chmod(0o444)
+        return file
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The foreign pipeline, released and run."""
+
+    origin: Origin
+    remote: str
+    environments: Path
+    deployment_dvc: Path
+
+    @classmethod
+    def start(cls, folder, name, deployment_dvc, patch):
+        """An origin, a RETRAIN_HOME and a place on the remote of its own; the built environments are shared."""
+        isolated_git(folder / "engineer", patch)
+        environments = deployment_dvc.parent.parent
+        (folder / "home").mkdir()
+        (folder / "home" / "environments").symlink_to(environments)
+        patch.setenv("RETRAIN_HOME", str(folder / "home"))
+        # As in a service: Python decides for itself when it writes what a stage prints.
+        patch.delenv("PYTHONUNBUFFERED", raising=False)
+        remote = f"s3://{STORE_BUCKET}/{re.sub(r'[^A-Za-z0-9]+', '-', name)}"
+        return cls(Origin.create(folder), remote, environments, deployment_dvc)
+
+    def attempt(self, tag="v1.0.0", files=None):
+        """A new workspace of a release; the release is made when `files` are given or the tag is new."""
+        if tag not in self.origin.git("tag").split():
+            self.origin.release(tag, files)
+        spec = self.spec(tag)
+        place = workspace.create(str(self.origin.path), spec, MANIFEST, dag_run="manual", min_free_mb=1)
+        aws = Aws("aws_default")
+        built = environment.build(place.checkout, self.environments)
+        cache = workspace.home() / "cache" / PIPELINE
+        program = dvc.Dvc.of(place.checkout, built, self.deployment_dvc, cache, aws.environment())
+        program.configure(self.remote, aws.endpoint)
+        return Attempt(place, program, self.remote)
+
+    def spec(self, tag):
+        return RunSpec(PIPELINE, DAY, tag, self.origin.git("rev-parse", f"{tag}^{{commit}}"), MANIFEST.digest)

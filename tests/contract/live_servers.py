@@ -11,10 +11,12 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+import boto3
 import psutil
 import pytest
 
@@ -23,7 +25,7 @@ sys.path.insert(0, str(ROOT / "infra" / "local"))
 
 from processes import end_processes  # noqa: E402
 from programs import plan_programs  # noqa: E402
-from settings import Stack  # noqa: E402
+from settings import REGION, Stack  # noqa: E402
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -82,6 +84,36 @@ def running(stack: Stack, name: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         left = end(process.pid)
         assert not left, f"{name} left {left}"
+
+
+@dataclass(frozen=True)
+class Server:
+    """An S3 server and an account that may do everything there."""
+
+    name: str
+    url: str
+    access_key: str
+    secret_key: str
+
+    def client(self, service: str = "s3", **account: str) -> Any:
+        keys = {"aws_access_key_id": self.access_key, "aws_secret_access_key": self.secret_key} | account
+        return boto3.client(service, endpoint_url=self.url, region_name=REGION, **keys)
+
+
+@contextmanager
+def moto(log: Path) -> Iterator[Server]:
+    """The other S3 implementation: moto's server, out of infra/moto. MOTO_SERVER names another program."""
+    program = os.environ.get("MOTO_SERVER") or ROOT / ".local" / "envs" / "moto" / "bin" / "moto_server"
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    with log.open("wb") as output:
+        process = subprocess.Popen([program, "-H", "127.0.0.1", "-p", str(port)], stdout=output, stderr=output)
+    try:
+        wait_until(lambda: answers(f"{url}/moto-api/") or process.poll() is not None, f"moto answers; see {log}")
+        assert process.poll() is None, log.read_text(errors="replace")[-2000:]
+        yield Server("moto", url, "test", "test-secret")
+    finally:
+        assert not end(process.pid)
 
 
 def end(pid: int) -> list[psutil.Process]:

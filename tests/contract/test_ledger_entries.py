@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier
 
 import pytest
 
 from retrain import s3 as store
-from retrain.errors import LedgerConflictError, StoreError
+from retrain.errors import LedgerConflictError, RecordError, RecordVersionError, StoreError
 from retrain.ledger import RECORD, Ledger
 from retrain.manifest import Manifest, RawObject
 from retrain.receipt import Proof, Receipt
+from retrain.run_record import RunRecord
 from retrain.run_spec import RunSpec
 
 OBJECTS = (
@@ -20,8 +24,29 @@ OBJECTS = (
 )
 MANIFEST = Manifest("taxi", "2020-03-05", "s3://raw/yellow", OBJECTS)
 SPEC = RunSpec("taxi", "2020-03-05", "v1.0.0", "c" * 40, MANIFEST.digest)
+RECORDED = RunRecord(
+    **SPEC.to_dict(),
+    recorded_at="2020-03-06T06:00:00+00:00",
+    dag_run="scheduled__2020-03-05",
+    mode="daily",
+    environment="d" * 64,
+    raw_versioned=True,
+    outputs={"model.json": "a" * 32, "data": "b" * 32 + ".dir"},
+    metrics={"mae": 4.1},
+    mlflow={"run_id": "r", "experiment_id": "1", "model_version": None},
+    objects=1,
+    size=7,
+    supersedes=None,
+)
 FILES = {"dvc.lock": "schema: '2.0'\n", "run.yaml": "partition: '2020-03-05'\n"}
-RECEIPT = Receipt("s3://store/dvc", (Proof("files/md5/ab/cdef", 7, "etag"),))
+ENTRY = {*FILES, "receipt.json", RECORD}
+RECEIPT = Receipt("s3://store/dvc", (Proof("files/md5/ab/cdef", 7, "abcdef", "etag"),))
+
+
+@pytest.fixture
+def s3(either_s3):
+    """The fixtures of this file speak to both servers."""
+    return either_s3
 
 
 @pytest.fixture
@@ -32,35 +57,35 @@ def ledger(s3, bucket):
 def kept(ledger):
     """Key below the run's folder -> bytes."""
     folder = ledger.folder(SPEC)
-    return {name: store.get(ledger.client, f"{folder}/{name}") for name in store.list_sizes(ledger.client, folder)}
+    return {name: store.get(ledger.client, f"{folder}/{name}") for name in store.list_objects(ledger.client, folder)}
 
 
 def test_a_run_is_committed_with_its_files_and_its_record(ledger):
-    assert ledger.commit(SPEC, FILES, {"metrics": {"mae": 4.1}}) is True
+    assert ledger.commit(RECORDED, FILES, RECEIPT) is True
     entry = kept(ledger)
-    assert {name: body.decode() for name, body in entry.items() if name != RECORD} == FILES
-    record = json.loads(entry[RECORD])
-    assert (record["run_key"], record["commit"], record["metrics"]) == (SPEC.run_key, SPEC.commit, {"mae": 4.1})
+    assert {name: body.decode() for name, body in entry.items() if name not in ("receipt.json", RECORD)} == FILES
+    assert Receipt.from_json(entry["receipt.json"], "it") == RECEIPT
+    assert RunRecord.from_json(entry[RECORD], "it") == RECORDED
 
 
 def test_committing_again_is_one_entry_and_says_that_it_was_committed_already(ledger):
-    ledger.commit(SPEC, FILES, {"metrics": {"mae": 4.1}})
+    ledger.commit(RECORDED, FILES, RECEIPT)
     before = kept(ledger)
-    assert ledger.commit(SPEC, FILES, {"metrics": {"mae": 4.1}}) is False
+    assert ledger.commit(RECORDED, FILES, RECEIPT) is False
     assert kept(ledger) == before
 
 
 def test_an_attempt_that_died_before_its_record_is_finished_by_the_next(ledger):
     store.create(ledger.client, f"{ledger.folder(SPEC)}/dvc.lock", FILES["dvc.lock"].encode())
-    assert ledger.commit(SPEC, FILES, {}) is True
-    assert set(kept(ledger)) == {*FILES, RECORD}
+    assert ledger.commit(RECORDED, FILES, RECEIPT) is True
+    assert set(kept(ledger)) == ENTRY
 
 
 def test_another_dvc_lock_under_the_same_key_is_a_conflict_that_names_it_and_both_hashes(ledger):
-    ledger.commit(SPEC, FILES, {})
+    ledger.commit(RECORDED, FILES, RECEIPT)
     other = {**FILES, "dvc.lock": "schema: '2.0'\nstages: {}\n"}
     with pytest.raises(LedgerConflictError) as caught:
-        ledger.commit(SPEC, other, {})
+        ledger.commit(RECORDED, other, RECEIPT)
     for part in (f"{ledger.folder(SPEC)}/dvc.lock", *(sha256(text) for text in (FILES["dvc.lock"], other["dvc.lock"]))):
         assert part in str(caught.value)
     assert kept(ledger)["dvc.lock"] == FILES["dvc.lock"].encode()
@@ -90,19 +115,137 @@ def test_a_lost_manifest_says_which_task_to_clear(ledger):
 
 
 def test_the_receipt_comes_back_as_it_was_kept(ledger):
-    ledger.put_receipt(SPEC, RECEIPT)
-    assert ledger.receipt(SPEC) == RECEIPT
+    name = ledger.put_receipt(SPEC, RECEIPT)
+    assert ledger.receipt(SPEC, name) == RECEIPT
 
 
-def test_a_push_that_is_cleared_leaves_the_receipt_as_it_was(ledger):
-    for _ in range(2):
-        ledger.put_receipt(SPEC, RECEIPT)
-    assert ledger.receipt(SPEC) == RECEIPT
+def test_a_push_that_is_cleared_keeps_each_receipt_under_a_name_of_its_own(ledger):
+    later = Receipt(RECEIPT.remote, (replace(RECEIPT.proofs[0], proven_by="earlier"),))
+    names = [ledger.put_receipt(SPEC, each) for each in (RECEIPT, RECEIPT, later)]
+    assert names[0] == names[1] != names[2]
+    assert [ledger.receipt(SPEC, name) for name in names] == [RECEIPT, RECEIPT, later]
 
 
 def test_a_lost_receipt_says_which_task_to_clear(ledger):
-    with pytest.raises(StoreError, match=rf"{ledger.folder(SPEC)}/receipt\.json is gone\. Clear push"):
-        ledger.receipt(SPEC)
+    with pytest.raises(StoreError, match=rf"{ledger.folder(SPEC)}/receipts/x\.json is gone\. Clear push"):
+        ledger.receipt(SPEC, "receipts/x.json")
+
+
+def test_a_receipt_of_another_schema_is_refused_with_its_version(ledger):
+    newer = RECEIPT.to_json().replace('"schema_version": 1', '"schema_version": 99')
+    store.create(ledger.client, f"{ledger.folder(SPEC)}/receipts/x.json", newer.encode())
+    with pytest.raises(RecordVersionError, match=r"receipts/x\.json has schema_version 99"):
+        ledger.receipt(SPEC, "receipts/x.json")
+
+
+def test_the_first_receipt_of_an_entry_stands(ledger):
+    later = Receipt(RECEIPT.remote, (replace(RECEIPT.proofs[0], proven_by="earlier"),))
+    assert ledger.commit(RECORDED, FILES, RECEIPT) is True
+    assert ledger.commit(RECORDED, FILES, later) is False
+    assert ledger.earlier_receipt(SPEC.pipeline, SPEC.partition) == RECEIPT
+
+
+def test_the_earlier_receipt_is_the_newest_committed_one_of_the_days_before(ledger):
+    days = {day: replace(SPEC, partition=day) for day in ("2020-02-20", "2020-03-03", "2020-03-04")}
+    assert ledger.earlier_receipt("taxi", "2020-03-05") is None
+    for number, spec in enumerate(days.values()):
+        ledger.commit(recorded(spec), FILES, Receipt(f"s3://store/{number}", RECEIPT.proofs))
+    ledger.put_receipt(SPEC, RECEIPT)  # kept by a push, never committed
+    found = {
+        day: ledger.earlier_receipt("taxi", day) for day in ("2020-02-19", "2020-03-02", "2020-03-05", "2020-04-01")
+    }
+    assert {day: receipt and receipt.remote for day, receipt in found.items()} == {
+        "2020-02-19": None,
+        "2020-03-02": "s3://store/0",
+        "2020-03-05": "s3://store/2",
+        "2020-04-01": None,
+    }
+
+
+def recorded(spec):
+    return replace(RECORDED, **spec.to_dict())
+
+
+def test_other_outputs_under_the_same_key_are_a_conflict_that_names_path_and_both_hashes(ledger):
+    ledger.commit(RECORDED, FILES, RECEIPT)
+    with pytest.raises(LedgerConflictError, match=rf"model\.json .*recorded {'a' * 32}, now {'c' * 32}"):
+        ledger.commit(replace(RECORDED, outputs={**RECORDED.outputs, "model.json": "c" * 32}), FILES, RECEIPT)
+    assert ledger.records("taxi") == [RECORDED]
+
+
+def test_records_come_back_as_they_were_committed_by_partition_or_all(ledger):
+    other = recorded(replace(SPEC, partition="2020-03-04"))
+    for record in (RECORDED, other):
+        ledger.commit(record, FILES, RECEIPT)
+    ledger.put_manifest(replace(SPEC, partition="2020-03-03"), MANIFEST)  # a run that was never committed
+    assert ledger.records("taxi", SPEC.partition) == [RECORDED]
+    assert sorted(ledger.records("taxi"), key=lambda record: record.partition) == [other, RECORDED]
+    assert ledger.pipelines() == ["taxi"]
+
+
+def test_a_record_that_breaks_its_schema_is_not_written(ledger):
+    with pytest.raises(RecordError, match=r"\$\.mode"):
+        ledger.commit(replace(RECORDED, mode="manual"), FILES, RECEIPT)
+    assert RECORD not in kept(ledger)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error", "said"),
+    [
+        pytest.param('"schema_version": 1', '"schema_version": 2', RecordVersionError, "schema_version 2", id="newer"),
+        pytest.param('"mode": "daily"', '"mode": "odd"', RecordError, r"\$\.mode", id="another value"),
+        pytest.param(
+            '"commit": "cc', '"commit": "cd', RecordError, "it was changed", id="another content than its key"
+        ),
+        pytest.param("{", "", RecordError, "is not JSON", id="no JSON"),
+    ],
+)
+def test_a_record_that_was_changed_is_refused_with_its_address(ledger, old, new, error, said):
+    text = RECORDED.to_json().replace(old, new, 1)
+    store.create(ledger.client, f"{ledger.folder(SPEC)}/{RECORD}", text.encode())
+    with pytest.raises(error, match=rf"{ledger.folder(SPEC)}/{RECORD}.*{said}"):
+        ledger.records("taxi")
+
+
+WRITERS = 16
+
+
+def test_of_sixteen_runs_that_commit_one_key_at_once_one_does_and_none_fails(ledger):
+    start = Barrier(WRITERS)
+
+    def commit(number):
+        receipt = Receipt(f"{RECEIPT.remote}/{number}", RECEIPT.proofs)
+        start.wait(30)
+        return ledger.commit(replace(RECORDED, dag_run=f"run {number}"), FILES, receipt)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        committed = list(pool.map(commit, range(WRITERS)))
+    assert sorted(committed) == [False] * (WRITERS - 1) + [True]
+    entry = kept(ledger)
+    assert set(entry) == ENTRY
+    assert json.loads(entry[RECORD])["dag_run"] == f"run {committed.index(True)}"
+
+
+def test_of_sixteen_runs_with_another_outcome_each_one_is_kept_and_the_others_fail_with_both_hashes(ledger):
+    start = Barrier(WRITERS)
+    locks = [f"schema: '2.0'\nstages: {{}}  # {number}\n" for number in range(WRITERS)]
+
+    def commit(number):
+        start.wait(30)
+        try:
+            return ledger.commit(RECORDED, {**FILES, "dvc.lock": locks[number]}, RECEIPT)
+        except LedgerConflictError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        outcomes = list(pool.map(commit, range(WRITERS)))
+    assert outcomes.count(True) == 1
+    winner = locks[outcomes.index(True)]
+    assert kept(ledger)["dvc.lock"] == winner.encode()
+    for lock, said in zip(locks, outcomes, strict=True):
+        if said is not True:
+            assert sha256(winner) in said
+            assert sha256(lock) in said
 
 
 def test_an_event_is_noted_once(ledger):

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -181,7 +182,10 @@ def test_a_declared_file_that_is_gone_is_an_error_and_not_a_missing_metric(check
 
 def test_every_object_of_a_directory_is_reachable_and_uncached_outputs_are_not(checkout: Path, tmp_path: Path) -> None:
     listing = [{"md5": "6" * 32, "relpath": "a"}, {"md5": "7" * 32, "relpath": "b/c"}]
-    path = tmp_path / "cache" / "files" / "md5" / "11" / f"{'1' * 30}.dir"
+    md5 = hashlib.md5(json.dumps(listing).encode(), usedforsecurity=False).hexdigest()
+    lock = checkout / "dvc.lock"
+    lock.write_text(lock.read_text().replace("1" * 32, md5))
+    path = tmp_path / "cache" / "files" / "md5" / md5[:2] / f"{md5[2:]}.dir"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(listing))
     objects = dvc.reachable(dvc.Lock.read(checkout), dvc.Declared.read(checkout), tmp_path / "cache")

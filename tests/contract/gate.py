@@ -1,0 +1,143 @@
+"""A reverse proxy of the tests' own in front of an S3 server: it notes what passes, and refuses or holds what it is told to."""
+
+from __future__ import annotations
+
+import http.client
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Lock, Thread
+from urllib.parse import unquote, urlsplit
+
+_BUSY = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+_HOP_BY_HOP = frozenset({"connection", "keep-alive", "expect", "transfer-encoding"})
+_HELD_SECONDS = 120
+FOR_EVER = 10**9
+
+
+class Gate:
+    """What the proxy saw and what it does; the server behind it gets each request as it came, signature included."""
+
+    def __init__(self, behind: str) -> None:
+        self.behind = urlsplit(behind).netloc
+        self.url = ""
+        self.passed: list[tuple[str, str]] = []  # method and path of what the server has answered
+        self._lock = Lock()
+        self._refusals: Counter[str] = Counter()
+        self._puts_left = FOR_EVER
+        self._released = Event()
+        self.holding = Event()
+        self.after_put: Callable[[str], object] = lambda path: path  # what somebody else does to it then
+
+    @property
+    def puts(self) -> list[str]:
+        """The keys that were written, in order; bucket in front."""
+        return [path for method, path in self.passed if method in ("PUT", "POST")]
+
+    def refuse(self, count: int, method: str = "*") -> None:
+        """Answer 503 to the next `count` requests of a method, or of any."""
+        self._refusals[method] = count
+
+    def hold_after(self, puts: int) -> None:
+        """Let that many PUTs pass and no more, until `release`; `holding` is set when the first of them is held."""
+        self._puts_left = puts
+
+    def release(self) -> None:
+        """Drop what is held, as its sender is gone, and let everything pass again."""
+        self._puts_left = FOR_EVER
+        self._released.set()
+
+    def admits(self, method: str) -> bool | None:
+        """Whether a request may pass; None when it was held and its connection is to be dropped."""
+        with self._lock:
+            for kind in (method, "*"):
+                if self._refusals[kind] > 0:
+                    self._refusals[kind] -= 1
+                    return False
+            if method != "PUT":
+                return True
+            self._puts_left -= 1
+            if self._puts_left >= 0:
+                return True
+        self.holding.set()
+        self._released.wait(_HELD_SECONDS)
+        return None
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    gate: Gate
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        admitted = self.gate.admits(self.command)
+        if admitted is None:
+            self.close_connection = True
+        elif admitted:
+            self._forward(body)
+        else:
+            self._send(503, [("Content-Type", "application/xml")], _BUSY)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 - http.server calls them so
+
+    def _forward(self, body: bytes) -> None:
+        connection = http.client.HTTPConnection(self.gate.behind, timeout=60)
+        try:
+            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                if name.lower() not in _HOP_BY_HOP:
+                    connection.putheader(name, value)
+            connection.endheaders(body)
+            answer = connection.getresponse()
+            content = answer.read()
+            path = unquote(urlsplit(self.path).path).lstrip("/")
+            self.gate.passed.append((self.command, path))
+            if self.command == "PUT":
+                self.gate.after_put(path)
+            self._send(answer.status, answer.getheaders(), content)
+        finally:
+            connection.close()
+
+    def _send(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+        self.send_response_only(status)
+        sized = self.command == "HEAD" and status < 300
+        for name, value in headers:
+            if name.lower() not in _HOP_BY_HOP and (sized or name.lower() != "content-length"):
+                self.send_header(name, value)
+        if not sized:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except ConnectionError:  # the client was killed
+            self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: a test reads `passed`."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+
+@contextmanager
+def gate_to(url: str) -> Iterator[Gate]:
+    """A gate on a free loopback port in front of the server at `url`."""
+    gate = Gate(url)
+    with _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"gate": gate})) as server:
+        gate.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield gate
+        finally:
+            gate.release()
+            server.shutdown()
+            thread.join(10)
