@@ -106,12 +106,26 @@ def plan_programs(stack: Stack, environ: Mapping[str, str]) -> tuple[Program, ..
             port=stack.ports.mlflow,
             health=f"{stack.mlflow_url}/health",
         ),
+        # What people ask and what tasks report are two processes: a click writes Airflow's audit log on its server's event
+        # loop, and on SQLite would wait there for a task's write that only this very loop can commit, until both give up.
         component(
             "api-server",
+            "--apps=core",
             address=stack.airflow_url,
             port_variable="RETRAIN_AIRFLOW_PORT",
             port=stack.ports.airflow,
             health=f"{stack.airflow_url}/api/v2/version",
+        ),
+        Program(
+            name="airflow-execution-api",
+            group="airflow",
+            argv=(airflow_bin, "api-server", "--apps=execution", f"--port={stack.ports.execution}"),
+            env=airflow,
+            cwd=stack.root,
+            address=stack.execution_url,
+            port_variable="RETRAIN_EXECUTION_PORT",
+            port=stack.ports.execution,
+            health=f"{stack.execution_url}/execution/health",
         ),
         # The log servers would listen on every interface. The api-server reads the same files from the disk.
         component("scheduler", "--skip-serve-logs"),

@@ -45,6 +45,7 @@ class Ports:
     mlflow: int = 5000
     s3: int = 9000
     slack: int = 8090
+    execution: int = 8081
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,6 +115,11 @@ class Stack:
     @property
     def airflow_url(self) -> str:
         return f"http://{LOOPBACK}:{self.ports.airflow}"
+
+    @property
+    def execution_url(self) -> str:
+        """Where Airflow's tasks report to."""
+        return f"http://{LOOPBACK}:{self.ports.execution}"
 
     @property
     def mlflow_url(self) -> str:
@@ -250,7 +256,7 @@ def _airflow_settings(stack: Stack) -> dict[str, str]:
             "executor": "LocalExecutor",
             "parallelism": 4,
             "fernet_key": stack.secrets.fernet_key,
-            "execution_api_server_url": f"{stack.airflow_url}/execution/",
+            "execution_api_server_url": f"{stack.execution_url}/execution/",
             # Whoever reaches the loopback is an admin; a deployment has an auth manager of its own.
             "simple_auth_manager_all_admins": True,
             "test_connection": "Disabled",
@@ -361,7 +367,8 @@ def load_stack(root: Path, environ: Mapping[str, str]) -> Stack:
     """Describe the stack of a checkout, generating its secrets on first use.
 
     The state folder is RETRAIN_STATE or `<root>/.local`. A port comes from its variable (RETRAIN_AIRFLOW_PORT,
-    RETRAIN_MLFLOW_PORT, RETRAIN_S3_PORT, RETRAIN_SLACK_PORT), else from the stack that is up, else is the default.
+    RETRAIN_MLFLOW_PORT, RETRAIN_S3_PORT, RETRAIN_SLACK_PORT, RETRAIN_EXECUTION_PORT), else from the stack that is up,
+    else is the default.
     RETRAIN_PIPELINES names a folder of pipeline files other than `dags/pipelines`.
     """
     state = Path(environ.get("RETRAIN_STATE") or root / ".local").expanduser().absolute()

@@ -23,7 +23,7 @@ from foreign_repository import ForeignOrigin, make_origin
 from running_stack import DAY, DAY_BEFORE, PIPELINE, ROOT, SHARED, Killed, Live, wait_until
 from settings import load_stack, read_stack_file
 
-PORTS = ("RETRAIN_AIRFLOW_PORT", "RETRAIN_MLFLOW_PORT", "RETRAIN_S3_PORT", "RETRAIN_SLACK_PORT")
+PORTS = [f"RETRAIN_{name}_PORT" for name in ("AIRFLOW", "MLFLOW", "S3", "SLACK", "EXECUTION")]
 BUILD = (
     "import pathlib, sys; from retrain.environment import build; print(build(*map(pathlib.Path, sys.argv[1:])).path)"
 )

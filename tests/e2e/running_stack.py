@@ -51,7 +51,7 @@ class Live:
         environment = {**os.environ, **self.variables, "PYTHONPATH": str(ROOT / "plugins")}
         command = [str(ROOT / ".venv" / "bin" / "python"), "-m", "retrain", *arguments]
         return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=600
         )
 
     def git(self, *arguments: str) -> str:

@@ -25,10 +25,12 @@ PROGRAMS = (
     "slack",
     "mlflow",
     "airflow-api-server",
+    "airflow-execution-api",
     "airflow-scheduler",
     "airflow-dag-processor",
     "airflow-triggerer",
 )
+SERVERS = ("AIRFLOW", "MLFLOW", "S3", "SLACK", "EXECUTION")
 
 
 @dataclass
@@ -54,7 +56,7 @@ class Command:
 
 
 def command(state: Path, root: Path = ROOT) -> Command:
-    ports = dict(zip(("AIRFLOW", "MLFLOW", "S3", "SLACK"), free_ports(4), strict=True))
+    ports = dict(zip(SERVERS, free_ports(len(SERVERS)), strict=True))
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "RETRAIN_"))}
     variables = {f"RETRAIN_{name}_PORT": str(port) for name, port in ports.items()}
     return Command(inherited | variables | {"RETRAIN_STATE": str(state)}, root)
@@ -123,7 +125,7 @@ def test_nothing_listens_beyond_the_loopback(running):
         for each in of_the_living(lambda process=process: process.net_connections(kind="inet"))
         if each.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)
     }
-    ports = {int(running.environ[f"RETRAIN_{name}_PORT"]) for name in ("AIRFLOW", "MLFLOW", "S3", "SLACK")}
+    ports = {int(running.environ[f"RETRAIN_{name}_PORT"]) for name in SERVERS}
     assert listening == {("127.0.0.1", port) for port in ports}
 
 

@@ -34,7 +34,8 @@ def mode(path: Path) -> int:
 
 def test_two_stacks_share_no_secret_and_no_address(tmp_path):
     first = load_stack(ROOT, {"RETRAIN_STATE": str(tmp_path / "a")})
-    ports = {f"RETRAIN_{name}_PORT": str(21000 + i) for i, name in enumerate(("AIRFLOW", "MLFLOW", "S3", "SLACK"))}
+    names = ("AIRFLOW", "MLFLOW", "S3", "SLACK", "EXECUTION")
+    ports = {f"RETRAIN_{name}_PORT": str(21000 + i) for i, name in enumerate(names)}
     second = load_stack(ROOT, {"RETRAIN_STATE": str(tmp_path / "b"), **ports})
     one, two = stack_file_variables(first), stack_file_variables(second)
     shared = {name for name in one if one[name] == two[name]}
