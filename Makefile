@@ -22,7 +22,7 @@ PIPELINE_ENV := pipeline/.venv/.installed
 SERVERS_ENV := $(TOOLS)/envs/servers/.installed
 MOTO_ENV := $(TOOLS)/envs/moto/.installed
 STACK := $(SERVERS)/bin/python infra/local/stack.py
-RETRAIN = $(STACK) run env PYTHONPATH=plugins .venv/bin/python -m retrain $(if $(JSON),--json)
+RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json)
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
 .PHONY: help demo test test-units test-contract test-pipeline test-infra test-e2e lint format up down status release rollback pin history restore verify replay explain prune inputs quality screenshots

@@ -7,7 +7,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,12 +45,27 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns 0; 1 when what was asked for is not well, or after one sentence on stderr."""
     options = _parser().parse_args(arguments)
     try:
-        document, lines, well = options.command(options)
+        with _talk_on_stderr():
+            document, lines, well = options.command(options)
     except RetrainError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     print(json.dumps(document, indent=1, sort_keys=True) if options.json else "\n".join(lines))
     return 0 if well else 1
+
+
+@contextmanager
+def _talk_on_stderr() -> Iterator[None]:
+    """Standard output is for the answer alone: what libraries and child processes say meanwhile goes to standard error."""
+    sys.stdout.flush()
+    answer = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(answer, 1)
+        os.close(answer)
 
 
 class _Place:

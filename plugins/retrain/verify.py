@@ -37,9 +37,12 @@ def verify(records: Iterable[RunRecord], ledger: Ledger, remote: Remote) -> Veri
     for record in records:
         count += 1
         receipt = ledger.committed_receipt(record).by_key
-        files, absent = list_files(remote, ledger.lock(record).outputs_in(receipt))
+        outputs = ledger.lock(record).outputs_in(receipt)
+        files, absent = list_files(remote, outputs)
         gone |= {item.key: item for item in absent}
-        items |= {file.item.key: file.item for file in files}
+        for item in [*(output.item for output in outputs), *(file.item for file in files)]:
+            items.setdefault(item.key, item)  # the same content may stand in several places: the first names it
     proofs: dict[str, Proof] = {}
+    items = {key: item for key, item in items.items() if key not in gone}
     missing, wrong = examine(remote, list(items.values()), remote.look(items), None, {}, proofs)
     return Verified(count, len(proofs), (*gone.values(), *missing), tuple(wrong), remote.requests)

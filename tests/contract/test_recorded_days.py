@@ -1,0 +1,193 @@
+"""A recorded run of another team's pipeline: restored, checked and pruned against real S3 servers, and what they say of what is gone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from foreign_pipeline import MANIFEST, PIPELINE, Attempt, Pipeline
+from settings import REGION
+
+from retrain import dvc, prune, restore, verify
+from retrain import s3 as store
+from retrain.errors import DiskFullError, GoneError, LedgerUnreadableError, RestoreTargetError, TamperedError
+from retrain.ledger import RECORD, Ledger
+from retrain.remote import Remote
+from retrain.run_record import RunRecord
+
+LATER = datetime.now(UTC) + prune.GRACE + timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run that was pushed, proven and recorded, and what it takes to have it again."""
+
+    pipeline: Pipeline
+    attempt: Attempt
+    ledger: Ledger
+    remote: Remote
+    record: RunRecord
+
+    def restore(self, to, **changes):
+        record = replace(self.record, **changes)
+        mirror = to.parent / "mirror.git"
+        return restore.restore(
+            record,
+            self.ledger,
+            self.remote,
+            str(self.pipeline.origin.path),
+            to,
+            project=".",
+            mirror=mirror,
+            environments=None,
+        )
+
+    def at(self, path):
+        """Where the remote has the object of an output."""
+        bucket, prefix = store.split(self.remote.url)
+        return {"Bucket": bucket, "Key": f"{prefix}/{self.attempt.named(path).key}"}
+
+
+def record_of(pipeline, attempt, ledger, tag="v1.0.0"):
+    """What the tasks `push` and `record_run` leave in the ledger."""
+    spec, proven = pipeline.spec(tag), attempt.prove(ledger.client).receipt
+    lock = dvc.Lock.read(attempt.checkout)
+    record = RunRecord(
+        **spec.to_dict(),
+        recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        dag_run="manual",
+        mode="daily",
+        environment="e" * 64,
+        raw_versioned=False,
+        outputs={output.path: output.md5 for output in lock.outputs},
+        metrics={},
+        mlflow={"run_id": "r", "experiment_id": "1", "model_version": None},
+        objects=len(proven.proofs),
+        size=proven.size,
+        supersedes=None,
+    )
+    files = {
+        "dvc.lock": lock.text,
+        "dvc.yaml": (attempt.checkout / "dvc.yaml").read_text(),
+        "run.yaml": spec.run_yaml(),
+    }
+    ledger.put_manifest(spec, MANIFEST)
+    assert ledger.commit(record, files, proven)
+    return record
+
+
+@pytest.fixture
+def recorded(either_server, either_s3, connection, deployment_dvc, tmp_path, monkeypatch, request):
+    connection(
+        "aws_default",
+        conn_type="aws",
+        login=either_server.access_key,
+        password=either_server.secret_key,
+        extra={"endpoint_url": either_server.url, "region_name": REGION},
+    )
+    pipeline = Pipeline.start(tmp_path, request.node.name, deployment_dvc, monkeypatch)
+    place = f"restored-{abs(hash(request.node.nodeid)):x}"
+    either_s3.create_bucket(Bucket=place)
+    ledger = Ledger(either_s3, f"s3://{place}/ledger")
+    attempt = pipeline.attempt()
+    attempt.repro()
+    record = record_of(pipeline, attempt, ledger)
+    return Recorded(pipeline, attempt, ledger, Remote(either_s3, pipeline.remote), record)
+
+
+def test_a_restored_day_has_code_inputs_and_outputs_and_needs_no_mirror(recorded, tmp_path):
+    restored = recorded.restore(tmp_path / "day")
+    for path in (
+        "split.py",
+        "run.yaml",
+        "manifest.json",
+        "dvc.lock",
+        "data/parts/even.txt",
+        "data/parts/odd/odd.txt",
+        "model.json",
+    ):
+        assert (restored.path / path).read_bytes() == (recorded.attempt.checkout / path).read_bytes(), path
+    assert restored.files == 4
+    assert not (restored.path / ".git" / "objects" / "info" / "alternates").exists()
+
+
+def test_after_a_garbage_collection_every_output_that_is_gone_is_named_and_nothing_else(recorded, tmp_path):
+    """What `dvc gc -c -A` does to a pinned deployment: no commit holds the day's dvc.lock, so all of it goes."""
+    other = recorded.pipeline.attempt("v2.0.0")
+    done = other.program._run("gc", "--all-commits", "--cloud", "--force", "--remote", "retrain", timeout=120)
+    assert done.returncode == 0, done.output
+    assert verify.verify([recorded.record], recorded.ledger, recorded.remote).missing
+    with pytest.raises(GoneError) as gone:
+        recorded.restore(tmp_path / "day")
+    for path in ("data/parts (stage split", "model.json (stage fit", "reports/metrics.json (stage report"):
+        assert path in str(gone.value)
+    assert str(gone.value).startswith("3 objects")
+
+
+def test_one_file_of_a_folder_that_is_gone_is_named_by_its_own_path(recorded, tmp_path):
+    recorded.remote.client.delete_object(**recorded.at("data/parts/odd/odd.txt"))
+    with pytest.raises(GoneError, match=r"^1 objects .*data/parts/odd/odd\.txt \(stage split"):
+        recorded.restore(tmp_path / "day")
+
+
+@pytest.mark.parametrize("path", ["model.json", "data/parts"])
+def test_a_tampered_object_is_not_restored(recorded, tmp_path, path):
+    where = recorded.at(path)
+    content = recorded.remote.client.get_object(**where)["Body"].read()
+    recorded.remote.client.put_object(
+        **where, Body=content.replace(b"2", b"3") if path == "model.json" else content[:-1] + b" ]"
+    )
+    with pytest.raises(TamperedError, match=path):
+        recorded.restore(tmp_path / "day")
+
+
+def test_what_is_wrong_or_missing_in_the_bucket_is_told_by_path(recorded):
+    sound = verify.verify([recorded.record], recorded.ledger, recorded.remote)
+    assert (sound.sound, sound.proven) == (True, recorded.record.objects)
+    recorded.remote.client.put_object(**recorded.at("model.json"), Body=b"{}")
+    recorded.remote.client.delete_object(**recorded.at("data/parts/even.txt"))
+    found = verify.verify([recorded.record], recorded.ledger, recorded.remote)
+    assert [item.path for item in found.wrong] == ["model.json"]
+    assert [item.path for item in found.missing] == ["data/parts/even.txt"]
+    assert not found.sound
+
+
+def test_a_folder_with_something_in_it_is_refused_and_left_alone(recorded, tmp_path):
+    (tmp_path / "day").mkdir()
+    (tmp_path / "day" / "mine").write_text("precious")
+    with pytest.raises(RestoreTargetError):
+        recorded.restore(tmp_path / "day")
+    assert [path.name for path in (tmp_path / "day").iterdir()] == ["mine"]
+
+
+def test_a_day_that_does_not_fit_is_refused_before_anything_is_written(recorded, tmp_path):
+    with pytest.raises(DiskFullError, match="Nothing was written"):
+        recorded.restore(tmp_path / "day", size=2**62)
+    assert not (tmp_path / "day").exists()
+
+
+def test_pruning_takes_only_what_no_kept_entry_reaches_and_nothing_young(recorded):
+    stray = f"{recorded.remote.url}/files/md5/ab/{'c' * 30}"
+    assert store.create(recorded.remote.client, stray, b"of a run that was never recorded")
+    assert prune.plan(recorded.ledger, recorded.remote, PIPELINE, 30).remove == {}
+    chosen = prune.plan(recorded.ledger, recorded.remote, PIPELINE, 30, now=LATER)
+    assert list(chosen.remove) == [f"files/md5/ab/{'c' * 30}"]
+    assert prune.carry_out(chosen, recorded.remote) == 1
+    assert store.get(recorded.remote.client, stray) is None
+    assert verify.verify([recorded.record], recorded.ledger, recorded.remote).sound
+
+
+def test_pruning_refuses_when_the_ledger_cannot_be_read_whole(recorded):
+    folder = f"{recorded.ledger.url}/{PIPELINE}/dt=2020-03-06/{'0' * 64}"
+    newer = json.dumps({**json.loads(recorded.record.to_json()), "schema_version": 2}).encode()
+    assert store.create(recorded.ledger.client, f"{folder}/{RECORD}", newer)
+    with pytest.raises(LedgerUnreadableError, match=r"schema_version 2.*Nothing was removed"):
+        prune.plan(recorded.ledger, recorded.remote, PIPELINE, 30, now=LATER)
+
+
+def test_pruning_an_empty_ledger_removes_nothing(recorded):
+    elsewhere = Ledger(recorded.ledger.client, f"{recorded.ledger.url}-elsewhere")
+    with pytest.raises(LedgerUnreadableError, match="check the address"):
+        prune.plan(elsewhere, recorded.remote, PIPELINE, 30, now=LATER)
