@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 import pytest
 from slack_sdk import WebClient
@@ -29,7 +30,7 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) 
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(f"not within {seconds} s: {what}")
-        time.sleep(0.05)
+        Event().wait(0.05)
 
 
 def fetch(

@@ -94,7 +94,7 @@ def test_what_would_lead_a_server_astray_is_not_inherited():
         "RETRAIN_REPOSITORY": "elsewhere",
         "VIRTUAL_ENV": "/elsewhere",
     }
-    needed = {"PATH": "/bin", "HOME": "/home/a", "UV_INDEX_URL": "https://index", "NO_PROXY": "corp"}
+    needed = {"PATH": "/bin", "HOME": "/nowhere", "UV_INDEX_URL": "https://index", "NO_PROXY": "corp"}
     kept = inherited_environment(astray | needed)
     assert not astray.keys() & kept.keys()
     assert kept["UV_INDEX_URL"] == "https://index"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -149,5 +150,5 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
         except (urllib.error.URLError, OSError):
             if server.poll() is not None:
                 break
-            time.sleep(0.1)
+            Event().wait(0.1)
     pytest.fail(f"The S3 server did not answer at {url}.")
