@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ def restore(
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise RestoreTargetError(f"{to} is not an empty folder. Nothing was written. Name another DEST.")
     existing = next(parent for parent in [to, *to.parents] if parent.exists())
-    free, needed = shutil.disk_usage(existing).free, record.size + _HEADROOM
+    free, needed = shutil.disk_usage(existing).free, 2 * record.size + _HEADROOM
     if free < needed:
         raise DiskFullError(
             f"{existing} has {free:,} bytes free, {record.partition} needs {needed:,}. Nothing was written."
@@ -79,7 +80,8 @@ def restore(
     git.checkout(bare, record.commit, to, standalone=True)
     for name in ("run.yaml", "manifest.json", "dvc.lock"):
         (to / name).write_bytes(ledger.file(record, name))
-    files, gone = list_files(remote, ledger.lock(record).outputs_in(ledger.committed_receipt(record).by_key))
+    outputs = ledger.lock(record).outputs_in(ledger.committed_receipt(record).by_key)
+    files, gone = list_files(remote, outputs)
     seen = remote.look(file.item.key for file in files)
     gone += [file.item for file in files if file.item.key not in seen]
     if gone:
@@ -87,6 +89,8 @@ def restore(
             f"{len(gone)} objects are not on {remote.url} any more: {names(gone, most=None)}. A folder's listing stands for all its files. "
             "If the bucket keeps versions, bring them back there; else recompute the day: make replay"
         )
+    for folder in [output.item for output in outputs if output.md5.endswith(".dir")]:
+        _keep(to, folder, _content(remote, folder))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         sizes: list[int] = []
         for size in pool.map(lambda file: _fetch(remote, file, to), files):
@@ -130,4 +134,15 @@ def _fetch(remote: Remote, file: File, to: Path) -> int:
         raise TamperedError(f"{file.path} would be written outside {to}. Do not use this entry.")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
+    _keep(to, file.item, content)
     return len(content)
+
+
+def _keep(to: Path, item: CachedObject, content: bytes) -> None:
+    """In the restored checkout's own DVC cache too, so that DVC finds the day complete and can go on from it."""
+    cached = to / ".dvc" / "cache" / item.key
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=cached.parent, delete=False) as file:
+        file.write(content)
+    Path(file.name).chmod(0o444)
+    Path(file.name).replace(cached)  # two files may have the same content, and are fetched at once
