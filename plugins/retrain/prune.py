@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from retrain import s3
-from retrain.errors import LedgerUnreadableError, RetrainError
+from retrain.errors import LedgerUnreadableError, RetrainError, StoreError
 from retrain.ledger import Ledger
 from retrain.remote import Remote
 from retrain.run_record import RunRecord
@@ -76,7 +76,8 @@ def carry_out(chosen: Plan, remote: Remote) -> int:
             answer = remote.client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})  # type: ignore[typeddict-item]
         refused = answer.get("Errors", [])
         if refused:
-            raise LedgerUnreadableError(
-                f"S3 refused to delete {refused[0].get('Key')}: {refused[0].get('Code')}. {start} objects were removed."
+            raise StoreError(
+                f"S3 refused to delete {refused[0].get('Key')}: {refused[0].get('Code')}, {len(refused)} of {len(batch)} in all; "
+                f"{start + len(batch) - len(refused)} objects were removed. Give the role s3:DeleteObject, then run it again."
             )
     return len(keys)

@@ -65,8 +65,9 @@ def restore(
         progress: told files done and files in all.
 
     Raises:
-        RestoreTargetError: `to` is not empty. DiskFullError: it would not fit. Both before anything is written.
-        GoneError: objects are not on the remote; each is named by path. TamperedError: an object has another content.
+        RestoreTargetError: `to` is not empty. DiskFullError: it would not fit. GoneError: objects are not on the remote; each is
+            named by path. All three before anything is written.
+        TamperedError: an object has another content.
     """
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise RestoreTargetError(f"{to} is not an empty folder. Nothing was written. Name another DEST.")
@@ -76,10 +77,6 @@ def restore(
         raise DiskFullError(
             f"{existing} has {free:,} bytes free, {record.partition} needs {needed:,}. Nothing was written."
         )
-    bare = git.mirror(origin, Release(record.release, record.commit), mirror)
-    git.checkout(bare, record.commit, to, standalone=True)
-    for name in ("run.yaml", "manifest.json", "dvc.lock"):
-        (to / name).write_bytes(ledger.file(record, name))
     outputs = ledger.lock(record).outputs_in(ledger.committed_receipt(record).by_key)
     files, gone = list_files(remote, outputs)
     seen = remote.look(file.item.key for file in files)
@@ -89,6 +86,10 @@ def restore(
             f"{len(gone)} objects are not on {remote.url} any more: {names(gone, most=None)}. A folder's listing stands for all its files. "
             "If the bucket keeps versions, bring them back there; else recompute the day: make replay"
         )
+    bare = git.mirror(origin, Release(record.release, record.commit), mirror)
+    git.checkout(bare, record.commit, to, standalone=True)
+    for name in ("run.yaml", "manifest.json", "dvc.lock"):
+        (to / name).write_bytes(ledger.file(record, name))
     for folder in [output.item for output in outputs if output.md5.endswith(".dir")]:
         _keep(to, folder, _content(remote, folder))
     with ThreadPoolExecutor(_AT_ONCE) as pool:

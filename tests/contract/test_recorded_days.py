@@ -124,6 +124,7 @@ def test_after_a_garbage_collection_every_output_that_is_gone_is_named_and_nothi
     for path in ("data/parts (stage split", "model.json (stage fit", "reports/metrics.json (stage report"):
         assert path in str(gone.value)
     assert str(gone.value).startswith("3 objects")
+    assert not (tmp_path / "day").exists()
 
 
 def test_one_file_of_a_folder_that_is_gone_is_named_by_its_own_path(recorded, tmp_path):
