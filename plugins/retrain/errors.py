@@ -200,6 +200,18 @@ class SlackError(RetrainError):
     cause = Cause.INFRA
 
 
+class SignalError(RetrainError):
+    """A file of the outbox is no signal."""
+
+    cause = Cause.CODE
+
+
+class OutboxError(RetrainError):
+    """A signal could not be kept."""
+
+    cause = Cause.INFRA
+
+
 class AirflowApiError(RetrainError):
     """Airflow's REST API refused or did not answer."""
 

@@ -1,0 +1,144 @@
+"""Signals, folded into incidents: one problem, one incident. Pure.
+
+An incident opens with the first trouble of its key and ends with the next good run: the same task, for the same partition or
+a newer one. A newer day's good run ends the problem, not the older day's lack: `missing` says which days still want a rerun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from retrain.alerts.signal import Key, Signal, Step
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What consumers are on and which day was the last good one, as far as it was known at `as_of` (UTC, ISO 8601)."""
+
+    as_of: str
+    champion: str | None = None  # model version
+    champion_partition: str | None = None
+    last_good: str | None = None  # newest recorded partition
+    last_good_at: str | None = None
+    release: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of an incident's thread. A `loud` one is shown in the channel too."""
+
+    id: str
+    at: str
+    step: Step
+    partition: str | None
+    facts: Mapping[str, Any]
+    pictures: tuple[tuple[str, str], ...] = ()
+    loud: bool = False
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One problem, from its first trouble to its end.
+
+    `partitions` says of each day that it touched whether the day is good again. `facts` are the newest trouble's.
+    """
+
+    key: Key
+    opened_at: str
+    task: str | None
+    facts: Mapping[str, Any]
+    partitions: Mapping[str, bool] = field(default_factory=dict)
+    entries: tuple[Entry, ...] = ()
+    resolved_at: str | None = None
+    situation: Situation | None = None
+
+    @property
+    def id(self) -> str:
+        """Unique: a problem that comes back after its end is another incident."""
+        return f"{self.key.pipeline}/{self.key.kind}/{self.key.subject or '-'}/{self.opened_at}"
+
+    @property
+    def open(self) -> bool:
+        return self.resolved_at is None
+
+    @property
+    def missing(self) -> list[str]:
+        """The days that the problem left without a good run."""
+        return sorted(day for day, good in self.partitions.items() if not good)
+
+    @property
+    def troubles(self) -> list[Entry]:
+        return [entry for entry in self.entries if entry.step is Step.TROUBLE]
+
+
+def apply(incidents: Iterable[Incident], signal: Signal, situation: Situation | None = None) -> list[Incident]:
+    """The incidents that a signal changed or opened; empty when it changes none. `incidents` are the open ones."""
+    if signal.step is Step.NOTE:
+        return []
+    if signal.step is Step.GOOD:
+        return [
+            after
+            for before in incidents
+            if before.open and _concerns(before, signal) and (after := _settle(before, signal)) is not before
+        ]
+    current = next((i for i in incidents if i.open and i.key == signal.key), None)
+    if current is None:
+        current = Incident(signal.key, signal.at, signal.task, {}, situation=situation)
+    elif any(entry.id == signal.id for entry in current.entries):
+        return []
+    if signal.step is Step.PROGRESS:
+        changed = replace(current, facts={**current.facts, **signal.facts})
+        return [] if changed == current else [changed]
+    return [
+        replace(
+            current,
+            facts={**signal.facts},
+            task=signal.task or current.task,
+            partitions={**current.partitions, **({signal.partition: False} if signal.partition else {})},
+            entries=(*current.entries, _entry(signal, loud=_worse(current, signal))),
+            situation=situation or current.situation,
+        )
+    ]
+
+
+def _concerns(incident: Incident, signal: Signal) -> bool:
+    if signal.kind is not None:
+        return incident.key == signal.key
+    return incident.key.pipeline == signal.pipeline and signal.task is not None and incident.task == signal.task
+
+
+def _settle(incident: Incident, signal: Signal) -> Incident:
+    """The incident after something went well. What was good before the trouble came says nothing about it."""
+    if incident.troubles and signal.at <= incident.troubles[-1].at and signal.partition not in incident.partitions:
+        return incident
+    if any(e.id == signal.id or (e.partition == signal.partition and e.at >= signal.at) for e in incident.entries):
+        return incident
+    days = dict(incident.partitions)
+    if signal.partition in days:
+        days[signal.partition] = True
+    newer = signal.partition is None or all(signal.partition >= day for day in days)
+    over = all(days.values()) or (newer and not signal.backfill)
+    if not over and days == incident.partitions:
+        return incident
+    return replace(
+        incident,
+        partitions=days,
+        entries=(*incident.entries, _entry(signal)),
+        facts={**incident.facts, **signal.facts},
+        resolved_at=signal.at if over else None,
+    )
+
+
+def _entry(signal: Signal, *, loud: bool = False) -> Entry:
+    return Entry(signal.id, signal.at, signal.step, signal.partition, signal.facts, signal.pictures, loud)
+
+
+_SEVERITIES = ("low", "medium", "high")
+
+
+def _worse(incident: Incident, signal: Signal) -> bool:
+    """Whether the severity has risen since the last trouble: only that is worth a second sound."""
+    before, now = incident.facts.get("severity"), signal.facts.get("severity")
+    return before in _SEVERITIES and now in _SEVERITIES and _SEVERITIES.index(now) > _SEVERITIES.index(before)
