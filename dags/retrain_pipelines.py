@@ -33,9 +33,9 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from retrain import partition, release, steps
+from retrain.alerts.callbacks import Failed, Succeeded
 from retrain.deployment import Deployment, load
 from retrain.errors import ConfigurationError, FinalError
-from retrain.notify import FailureNotice
 from retrain.sensors import PartitionSensor
 
 PIPELINES = Path(os.environ.get("RETRAIN_PIPELINES") or Path(__file__).parent / "pipelines")
@@ -76,7 +76,8 @@ def pipeline_dag(deployment: Deployment) -> DAG:
             "retry_delay": timedelta(minutes=1),
             "retry_exponential_backoff": 2,  # a multiplier: True would be 1, which is none
             "retry_policy": ExceptionRetryPolicy([RetryRule(FinalError, RetryAction.FAIL)]),
-            "on_failure_callback": FailureNotice(deployment),
+            "on_failure_callback": Failed(deployment.pipeline),
+            "on_success_callback": Succeeded(deployment.pipeline),
         },
     ) as dag:
         landed = PartitionSensor(
@@ -84,7 +85,7 @@ def pipeline_dag(deployment: Deployment) -> DAG:
             bucket_key=f"{deployment.raw.url}/dt={PARTITION}/{deployment.raw.marker}",
             aws_conn_id=deployment.aws_conn_id,
             poke_interval=deployment.raw.poke_seconds,
-            timeout=deployment.raw.late_after_hours * 3600,
+            timeout=deployment.raw.give_up_after_hours * 3600,
             deferrable=True,
             doc_md="Waits for the marker that a landing ends with. Late: ask the data's owner.",
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
@@ -55,7 +55,22 @@ class Raw(_Strict):
     window_days: PositiveInt
     marker: str = Field(default="_SUCCESS", pattern=r"^[A-Za-z0-9_.-]+$")
     poke_seconds: PositiveInt = 60
-    late_after_hours: float = Field(default=12, gt=0)
+    give_up_after_hours: float = Field(default=48, gt=0)
+
+
+class Expected(_Strict):
+    """By when, on the day after the partition, in the schedule's time zone. On days of `not_on`: on the next day that is none."""
+
+    landed: time
+    recorded: time
+    not_on: tuple[Literal["weekends", "holidays"], ...] = ()
+
+
+class Calendar(_Strict):
+    """Whose holidays count: a country and, if they differ, its subdivision, as the library `holidays` names them."""
+
+    country: str = Field(pattern=r"^[A-Z]{2}$")
+    subdivision: str | None = None
 
 
 class Limits(_Strict):
@@ -109,6 +124,8 @@ class Deployment(_Strict):
     schedule: Schedule
     repository: Repository
     raw: Raw
+    expected: Expected | None = None
+    calendar: Calendar | None = None
     store: S3Url
     ledger: S3Url
     limits: Limits = Limits()

@@ -44,6 +44,12 @@ class NoRawDataError(FinalError):
     cause = Cause.DATA
 
 
+class PartitionLateError(FinalError):
+    """The partition's marker did not come in time."""
+
+    cause = Cause.DATA
+
+
 class DataRefusedError(FinalError):
     """A stage refused its data (exit 65)."""
 

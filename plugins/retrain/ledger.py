@@ -119,6 +119,21 @@ class Ledger:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return list(pool.map(lambda key: self._record(f"{folder}/{key}"), keys))
 
+    def is_recorded(self, pipeline: str, partition: str) -> bool:
+        """Whether a run of the partition is committed."""
+        return any(
+            key.endswith(f"/{RECORD}") for key in s3.list_objects(self.client, f"{self.url}/{pipeline}/dt={partition}")
+        )
+
+    def newest_records(self, pipeline: str) -> list[RunRecord]:
+        """The committed runs of the newest partition that has any."""
+        days = [name for name in s3.list_folders(self.client, f"{self.url}/{pipeline}") if name.startswith("dt=")]
+        for day in sorted(days, reverse=True):
+            found = self.records(pipeline, day.removeprefix("dt="))
+            if found:
+                return found
+        return []
+
     def pipelines(self) -> list[str]:
         """Every pipeline that has something in this ledger."""
         return s3.list_folders(self.client, self.url)
@@ -160,6 +175,16 @@ class Ledger:
 
     def has_event(self, pipeline: str, kind: str, name: str) -> bool:
         return s3.get(self.client, self._event_url(pipeline, kind, name)) is not None
+
+    def newest_event(self, pipeline: str, kind: str) -> tuple[str, dict[str, Any]] | None:
+        """The event written last, with its name; None when there is none."""
+        folder = f"{self.url}/{pipeline}/{kind}"
+        keys = s3.list_objects(self.client, folder)
+        if not keys:
+            return None
+        newest = max(keys, key=lambda key: (keys[key][1], key))
+        body = s3.get(self.client, f"{folder}/{newest}")
+        return (newest.removesuffix(".json"), json.loads(body)) if body else None
 
     def _event_url(self, pipeline: str, kind: str, name: str) -> str:
         return f"{self.url}/{pipeline}/{kind}/{name}.json"

@@ -94,8 +94,8 @@ def apply(incidents: Iterable[Incident], signal: Signal, situation: Situation | 
     return [
         replace(
             current,
-            facts={**signal.facts},
-            task=signal.task or current.task,
+            facts=current.facts if signal.backfill else dict(signal.facts),
+            task=None if signal.backfill else signal.task or current.task,
             partitions={**current.partitions, **({signal.partition: False} if signal.partition else {})},
             entries=(*current.entries, _entry(signal, loud=_worse(current, signal))),
             situation=situation or current.situation,
@@ -106,7 +106,7 @@ def apply(incidents: Iterable[Incident], signal: Signal, situation: Situation | 
 def _concerns(incident: Incident, signal: Signal) -> bool:
     if signal.kind is not None:
         return incident.key == signal.key
-    return incident.key.pipeline == signal.pipeline and signal.task is not None and incident.task == signal.task
+    return incident.key.pipeline == signal.pipeline and incident.task is not None and incident.task == signal.task
 
 
 def _settle(incident: Incident, signal: Signal) -> Incident:

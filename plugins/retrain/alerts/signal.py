@@ -23,6 +23,11 @@ class Step(StrEnum):
     NOTE = "note"  # no incident: a line of the daily digest
 
 
+def end_of_task(pipeline: str, dag_run: str, task: str, tries: int, step: Step) -> str:
+    """The id of a task's end, whoever tells it: the task itself, or the watch that has found it in Airflow."""
+    return f"{pipeline}/{dag_run}/{task}/{tries}/{step}"
+
+
 @dataclass(frozen=True)
 class Key:
     """What makes two troubles the same problem: one message a key."""

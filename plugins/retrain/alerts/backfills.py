@@ -1,0 +1,51 @@
+"""A backfill is one message: what its runs meet goes into that message's thread. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from retrain.alerts.incident import Incident
+from retrain.alerts.kinds import Kind
+from retrain.alerts.signal import Signal, Step
+
+_HELD = timedelta(minutes=5)
+_RUNNING = ("queued", "running")
+
+
+def facts(backfill: Mapping[str, Any], runs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the message counts, from a backfill and its runs as Airflow's API describes them."""
+    states = Counter(run["state"] for run in runs)
+    state = "finished" if backfill["completed_at"] else "paused" if backfill["is_paused"] else "running"
+    return {
+        "id": backfill["id"],
+        "from": backfill["from_date"][:10],
+        "to": backfill["to_date"][:10],
+        "total": sum(states.values()),
+        "done": states["success"],
+        "failed": states["failed"],
+        "running": sum(states[name] for name in _RUNNING),
+        "state": state,
+        "release": (backfill["dag_run_conf"] or {}).get("release"),
+    }
+
+
+def into_thread(signal: Signal, incidents: Iterable[Incident], now: datetime) -> Signal | None:
+    """A backfill's trouble, as a line of that backfill's thread; None while the backfill is not known yet.
+
+    Good ends stay as they are: a backfill mends a day for which a daily run had failed. One that stays unknown, because Airflow
+    does not answer, gets a message of its own.
+    """
+    if not signal.backfill or signal.step is not Step.TROUBLE:
+        return signal
+    day = signal.partition or ""
+    known = [i for i in incidents if i.key.pipeline == signal.pipeline and i.key.kind is Kind.BACKFILL]
+    fitting = [i for i in known if str(i.facts.get("from", "")) <= day <= str(i.facts.get("to", ""))]
+    if not fitting and now - datetime.fromisoformat(signal.at) < _HELD:
+        return None
+    subject = max((i.key.subject for i in fitting), key=lambda text: (len(text), text), default="unknown")
+    told = {**signal.facts, "kind": signal.kind}
+    return replace(signal, kind=Kind.BACKFILL, subject=subject, facts=told)

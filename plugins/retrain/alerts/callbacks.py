@@ -1,0 +1,88 @@
+"""What Airflow calls when a task has failed for good, or has succeeded."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from retrain.alerts.diagnosis import diagnose
+from retrain.alerts.kinds import Kind
+from retrain.alerts.signal import Signal, Step, end_of_task
+from retrain.alerts.tell import tell
+from retrain.errors import PartitionError
+from retrain.partition import of_context
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """`on_failure_callback`: the signal of a task that will not be tried again. Retries and what only followed are not told."""
+
+    pipeline: str
+
+    def __call__(self, context: Context) -> None:
+        ti, error = context["ti"], context.get("exception")
+        found = diagnose(error, ti.task_id)
+        facts = {
+            "cause": found.cause,
+            "evidence": found.evidence,
+            "stage": found.stage,
+            "next": found.next,
+            "task": ti.task_id,
+            "tries": ti.try_number,
+            "dag_run": ti.run_id,
+            "log_url": str(ti.log_url),
+            "release": _release(context),
+        }
+        tell(_signal(self.pipeline, context, Step.TROUBLE, found.kind, facts))
+
+
+@dataclass(frozen=True)
+class Succeeded:
+    """`on_success_callback`: the signal that ends what had failed in this task."""
+
+    pipeline: str
+
+    def __call__(self, context: Context) -> None:
+        tell(_signal(self.pipeline, context, Step.GOOD, None, {"dag_run": context["ti"].run_id}))
+
+
+def _signal(pipeline: str, context: Context, step: Step, kind: Kind | None, facts: dict[str, Any]) -> Signal:
+    ti = context["ti"]
+    return Signal(
+        id=end_of_task(pipeline, ti.run_id, ti.task_id, ti.try_number, step),
+        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        step=step,
+        pipeline=pipeline,
+        kind=kind,
+        subject=ti.task_id if kind is Kind.TASK_FAILED else "",
+        partition=_partition(context),
+        task=ti.task_id,
+        backfill=context["dag_run"].run_type == "backfill",
+        facts=facts,
+    )
+
+
+def _partition(context: Context) -> str | None:
+    """The run's day; a run that has none fails for just that, and is told without it."""
+    try:
+        return of_context(context)
+    except PartitionError:
+        return None
+
+
+def _release(context: Context) -> str | None:
+    """The release of the run, once `resolve_run` has fixed it."""
+    try:
+        run = context["ti"].xcom_pull(task_ids="resolve_run")
+    except Exception as error:  # noqa: BLE001 - whatever keeps Airflow from answering, the failure itself is to be told
+        log.warning("the release of the failed run is not known: %s", error)
+        return None
+    return run.get("release") if isinstance(run, dict) else None
