@@ -72,8 +72,8 @@ def pipeline_dag(deployment: Deployment) -> DAG:
         tags=["retrain", *deployment.tags],
         default_args={
             "owner": deployment.owner,
-            "retries": 2,
-            "retry_delay": timedelta(minutes=1),
+            "retries": deployment.limits.retries,
+            "retry_delay": timedelta(seconds=deployment.limits.retry_seconds),
             "retry_exponential_backoff": 2,  # a multiplier: True would be 1, which is none
             "retry_policy": ExceptionRetryPolicy([RetryRule(FinalError, RetryAction.FAIL)]),
             "on_failure_callback": Failed(deployment.pipeline),

@@ -88,6 +88,10 @@ class AirflowClient:
         page = self._request("POST", f"/dags/{dag_id}/clearTaskInstances", body=body)
         return [entry["task_id"] for entry in page["task_instances"]]
 
+    def create_connection(self, connection: dict[str, str]) -> None:
+        """Add a connection, in the words of Airflow's API."""
+        self._request("POST", "/connections", body=connection)
+
     def set_state(self, dag_id: str, run_id: str, state: str) -> None:
         """Mark a run, for example as `failed`, which ends its tasks."""
         self._request("PATCH", f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}", body={"state": state})

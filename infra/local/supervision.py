@@ -154,9 +154,13 @@ class Supervisor:
         """Start a program without waiting for it; one that runs is left alone."""
         self._call("startProcess", f"{program.group}:{program.name}", False)
 
+    def stop(self, program: Program) -> None:
+        """Stop a program and wait for its end; it stays down until it is started."""
+        self._call("stopProcess", f"{program.group}:{program.name}", True)
+
     def restart(self, program: Program) -> None:
         """Stop a program, wait for its end, and start it again."""
-        self._call("stopProcess", f"{program.group}:{program.name}", True)
+        self.stop(program)
         self.start(program)
 
     def shut_down(self) -> None:

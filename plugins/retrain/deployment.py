@@ -74,10 +74,12 @@ class Calendar(_Strict):
 
 
 class Limits(_Strict):
-    """What a run may take."""
+    """What a run may take. A task is tried again `retries` times, the pause between two tries doubles."""
 
     reproduce_minutes: PositiveInt = 120
     min_free_disk_mb: PositiveInt = 1024
+    retries: int = Field(default=2, ge=0, le=10)
+    retry_seconds: PositiveInt = 60
 
 
 class Tracking(_Strict):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,23 +15,8 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "infra" / "local"))
 
 import trips
-from airflow_client import AirflowClient
 from foreign_repository import ForeignOrigin, make_origin
-from running_stack import DAY, DAY_BEFORE, PIPELINE, ROOT, SHARED, Killed, Live, wait_until
-from settings import load_stack, read_stack_file
-
-PORTS = [f"RETRAIN_{name}_PORT" for name in ("AIRFLOW", "MLFLOW", "S3", "SLACK", "EXECUTION")]
-BUILD = (
-    "import pathlib, sys; from retrain.environment import build; print(build(*map(pathlib.Path, sys.argv[1:])).path)"
-)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+from running_stack import DAY, DAY_BEFORE, PIPELINE, ROOT, SHARED, Killed, Live, stack_up, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -69,42 +51,11 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory, foreign_origin: ForeignO
     return folder
 
 
-def _share_environments(state: Path) -> None:
-    """Build the two big environments where every session finds them, and link them into this stack.
-
-    A smaller one, or one that a release brings with another lock, is built by the stack's own tasks.
-    """
-    shared, own = SHARED / "retrain" / "environments", state / "retrain" / "environments"
-    own.mkdir(parents=True)
-    variables = {"RETRAIN_UV": str(SHARED / "tools" / "bin" / "uv"), "PYTHONPATH": str(ROOT / "plugins")}
-    for project in (ROOT / "pipeline", ROOT / "infra" / "dvc"):
-        command = [str(ROOT / ".venv" / "bin" / "python"), "-c", BUILD, str(project), str(shared)]
-        built = subprocess.run(
-            command, env={**os.environ, **variables}, capture_output=True, text=True, check=False, timeout=600
-        )
-        assert built.returncode == 0, built.stderr
-        path = Path(built.stdout.strip())
-        (own / path.name).symlink_to(path)
-
-
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path, foreign_origin: ForeignOrigin) -> Iterator[Live]:
     """The stack, with a year of trips landed up to and without DAY, and HEAD released as v1.0.0."""
-    state = tmp_path_factory.mktemp("state")
-    environment = {**os.environ, "RETRAIN_STATE": str(state), "RETRAIN_PIPELINES": str(pipelines)}
-    environment |= {name: str(port) for name, port in zip(PORTS, _free_ports(len(PORTS)), strict=True)}
-    command = [sys.executable, str(ROOT / "infra" / "local" / "stack.py")]
-    trips.fetch(SHARED)
-    trips.cut(state=SHARED)
-    _share_environments(state)
-    up = subprocess.run([*command, "up"], env=environment, capture_output=True, text=True, check=False, timeout=300)
-    try:
-        assert up.returncode == 0, up.stdout + up.stderr
-        stack = load_stack(ROOT, environment)
-        variables = read_stack_file(stack.env_file)
-        os.environ.update({name: value for name, value in variables.items() if name.startswith("AWS_")})
+    with stack_up(tmp_path_factory.mktemp("state"), pipelines, foreign_origin) as running:
         trips.land(DAY - timedelta(days=365), DAY - timedelta(days=1), state=SHARED)
-        running = Live(stack, AirflowClient(stack.airflow_url), variables, foreign_origin)
         running.git("tag", "v1.0.0", "refs/heads/main")
         for pipeline in (PIPELINE, "foreign", "broken"):
             wait_until(lambda dag=pipeline: running.airflow.dag(dag), 90, f"Airflow has not read {pipeline}")
@@ -112,11 +63,6 @@ def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path, foreign_orig
         assert released.returncode == 0, released.stderr
         running.airflow.unpause(PIPELINE)
         yield running
-    finally:
-        down = subprocess.run(
-            [*command, "down"], env=environment, capture_output=True, text=True, check=False, timeout=120
-        )
-        assert down.returncode == 0, down.stdout + down.stderr
 
 
 @pytest.fixture(scope="session")

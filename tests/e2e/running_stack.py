@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
 from threading import Event
@@ -16,15 +19,20 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 import requests
+import trips
 from airflow_client import AirflowClient
 from foreign_repository import ForeignOrigin
-from settings import Stack
+from settings import Ports, Stack, load_stack, read_stack_file
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINE = "trip_duration"
 DAY, DAY_BEFORE = date(2019, 9, 10), date(2019, 9, 9)
 # The download and the big release environments are the same for every stack: shared, not made again.
 SHARED = ROOT / ".local"
+PORTS = [f"RETRAIN_{field.name.upper()}_PORT" for field in fields(Ports)]
+BUILD = (
+    "import pathlib, sys; from retrain.environment import build; print(build(*map(pathlib.Path, sys.argv[1:])).path)"
+)
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, what: str, every: float = 0.5) -> Any:
@@ -123,3 +131,52 @@ class Killed:
 
     run_id: str
     checkout: Path
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def share_environments(state: Path) -> None:
+    """Build the two big environments where every session finds them, and link them into this stack.
+
+    A smaller one, or one that a release brings with another lock, is built by the stack's own tasks.
+    """
+    shared, own = SHARED / "retrain" / "environments", state / "retrain" / "environments"
+    own.mkdir(parents=True)
+    variables = {"RETRAIN_UV": str(SHARED / "tools" / "bin" / "uv"), "PYTHONPATH": str(ROOT / "plugins")}
+    for project in (ROOT / "pipeline", ROOT / "infra" / "dvc"):
+        command = [str(ROOT / ".venv" / "bin" / "python"), "-c", BUILD, str(project), str(shared)]
+        built = subprocess.run(
+            command, env={**os.environ, **variables}, capture_output=True, text=True, check=False, timeout=600
+        )
+        assert built.returncode == 0, built.stderr
+        path = Path(built.stdout.strip())
+        (own / path.name).symlink_to(path)
+
+
+@contextmanager
+def stack_up(state: Path, pipelines: Path, foreign: ForeignOrigin) -> Iterator[Live]:
+    """A stack of the checkout on free ports, with these pipelines, until the end of the block; `foreign` is not asked here."""
+    environment = {**os.environ, "RETRAIN_STATE": str(state), "RETRAIN_PIPELINES": str(pipelines)}
+    environment |= {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
+    command = [sys.executable, str(ROOT / "infra" / "local" / "stack.py")]
+    trips.fetch(SHARED)
+    trips.cut(state=SHARED)
+    share_environments(state)
+    up = subprocess.run([*command, "up"], env=environment, capture_output=True, text=True, check=False, timeout=300)
+    try:
+        assert up.returncode == 0, up.stdout + up.stderr
+        stack = load_stack(ROOT, environment)
+        variables = read_stack_file(stack.env_file)
+        os.environ.update({name: value for name, value in variables.items() if name.startswith("AWS_")})
+        yield Live(stack, AirflowClient(stack.airflow_url), variables, foreign)
+    finally:
+        down = subprocess.run(
+            [*command, "down"], env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert down.returncode == 0, down.stdout + down.stderr

@@ -1,0 +1,97 @@
+"""A stack whose pipelines are ours with one fault each, so that each fault has a message of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "infra" / "local"))
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+
+import trips
+from foreign_repository import make_origin
+from injected import PIPELINES, RELEASES
+from running_stack import DAY, PIPELINE, SHARED, Live, stack_up, wait_until
+
+_IDENTITY = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+
+
+@pytest.fixture(scope="session")
+def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One pipeline file a fault: ours, tried once more after a second, with what makes the fault."""
+    folder = tmp_path_factory.mktemp("pipelines")
+    ours = yaml.safe_load((ROOT / "dags" / "pipelines" / f"{PIPELINE}.yaml").read_text())
+    plain: dict[str, Any] = {
+        **ours,
+        "expected": None,
+        "raw": {**ours["raw"], "poke_seconds": 2},
+        "limits": {**ours["limits"], "retries": 1, "retry_seconds": 1},
+    }
+    for name, changes in PIPELINES.items():
+        document = {
+            key: {**plain[key], **value} if isinstance(value, dict) else value for key, value in changes.items()
+        }
+        store = f"{ours['store']}/{name}"
+        tracking = {**ours["tracking"], "experiment": name, "model": name}
+        (folder / f"{name}.yaml").write_text(
+            yaml.safe_dump({**plain, "store": store, "tracking": tracking, **document})
+        )
+    return folder
+
+
+def _release(work: Path, tag: str, file: str, code: str) -> None:
+    """Tag a commit on top of what is released, in which `code` stands at the beginning of what the stage does."""
+
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-C", str(work), *_IDENTITY, *arguments], check=True, capture_output=True)
+
+    git("checkout", "--quiet", "--detach", "origin/main")
+    module = work / file
+    text = module.read_text()
+    at = text.index('"""\n', text.index("def main() -> None:")) + len('"""\n')
+    indented = "".join(f"    {line}\n" for line in code.strip().splitlines())
+    module.write_text(text[:at] + indented + text[at:])
+    git("commit", "--quiet", "--all", f"--message={tag}")
+    git("tag", tag)
+    git("push", "--quiet", "origin", tag)
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path) -> Iterator[Live]:
+    """The stack, a year of trips, and each release that has a fault in it."""
+    foreign = make_origin(tmp_path_factory.mktemp("foreign"))
+    with stack_up(tmp_path_factory.mktemp("state"), pipelines, foreign) as running:
+        trips.land(DAY - timedelta(days=366), DAY, state=SHARED)
+        running.git("tag", "v1.0.0", "refs/heads/main")
+        work = tmp_path_factory.mktemp("work") / "clone"
+        subprocess.run(["git", "clone", "--quiet", str(running.stack.origin), str(work)], check=True)
+        for tag, (file, code) in RELEASES.items():
+            _release(work, tag, file, code)
+        # Finished stages of one fault's day are finished for the others: only what has the fault is computed.
+        cache = running.stack.state / "retrain" / "cache"
+        (cache / "shared").mkdir(parents=True)
+        for name in PIPELINES:
+            if name != "corrupted_object":  # its cache is what breaks
+                (cache / name).symlink_to(cache / "shared")
+        for name in PIPELINES:
+            wait_until(lambda dag=name: running.airflow.dag(dag), 120, f"Airflow has not read {name}")
+            released = running.retrain("release", "v1.0.0", "--pipeline", name)
+            assert released.returncode == 0, released.stderr
+            running.airflow.unpause(name)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def warm(live: Live) -> Live:
+    """The stack after one good day, whose stages are in the shared cache."""
+    live.airflow.trigger("mlflow_down", "warm", {"partition": DAY.isoformat()})
+    assert live.ended("mlflow_down", "warm")["state"] == "success", live.states("mlflow_down", "warm")
+    return live
