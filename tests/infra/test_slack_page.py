@@ -24,7 +24,7 @@ def message(**parts: object) -> dict[str, object]:
         ("<https://a.b/c?d=1&amp;e=2|the run>", '<a href="https://a.b/c?d=1&amp;e=2" rel="noreferrer">the run</a>'),
         ("*<https://a.b|the run>*", '<b><a href="https://a.b" rel="noreferrer">the run</a></b>'),
         ("see https://a.b/c.", 'see <a href="https://a.b/c" rel="noreferrer">https://a.b/c</a>.'),
-        ("<!channel> <!here> <@U1>", " ".join(f'<span class="mention">@{x}</span>' for x in ("channel", "here", "U1"))),
+        ("<!channel> <!here> <@U1>", " ".join(f'<span class="mention ping">@{x}</span>' for x in ("channel", "here", "U1"))),
         ("1 &lt; 2 &amp;&amp; 3 &gt; 2", "1 &lt; 2 &amp;&amp; 3 &gt; 2"),
         ("&lt;b&gt; &quot;", "&lt;b&gt; &amp;quot;"),
         ("snake_case_name 2*3*4 a~b~c", "snake_case_name 2*3*4 a~b~c"),
