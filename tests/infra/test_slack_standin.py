@@ -60,7 +60,7 @@ def test_a_message_can_be_posted_read_changed_and_deleted(slack):
     (message,) = client.conversations_history(channel=channel)["messages"]
     assert (message["text"], message["blocks"], message["ts"]) == ("second", [section("*second*")], ts)
     assert "<b>second</b>" in slack.page()
-    assert "(edited)" in slack.page()
+    assert "edited 1 time" in slack.page()
 
     client.chat_delete(channel=channel, ts=ts)
     assert client.conversations_history(channel=channel)["messages"] == []

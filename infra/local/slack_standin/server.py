@@ -40,7 +40,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from slack_standin.faults import UPLOAD, Fault, FaultError, Faults
 from slack_standin.mrkdwn import pings, to_plain
-from slack_standin.page import CONTENT_SECURITY_POLICY, render_page
+from slack_standin.page import CONTENT_SECURITY_POLICY, render_page, render_thread
 from slack_standin.rules import SlackError
 from slack_standin.store import Store, is_reply
 from slack_standin.web_api import Answer, Arguments, WebApi
@@ -81,6 +81,7 @@ class Server:
         return Starlette(
             routes=[
                 Route("/", self.page),
+                Route("/thread", self.thread),
                 Route("/health", self.health),
                 Route("/revision", self.revision),
                 Route("/messages.json", self.messages),
@@ -217,9 +218,25 @@ class Server:
         chosen = next((row for row in channels if wanted in row[:2]), None)
         if chosen is None:
             return PlainTextResponse(f"There is no channel {wanted!r}.", status_code=404)
-        messages = self._store.messages(chosen[0])
+        messages, versions = self._store.messages(chosen[0]), self._store.versions(chosen[0])
         names = [row[1] for row in channels]
-        return HTMLResponse(render_page(chosen[1], names, messages, self._store.revision()), headers=_HEADERS)
+        page = render_page(chosen[1], names, messages, versions, self._store.revision())
+        return HTMLResponse(page, headers=_HEADERS)
+
+    async def thread(self, request: Request) -> Response:
+        """Show one message with its thread: `?ts=TIME`, or the newest whose metadata has `?NAME=VALUE` in its payload."""
+        for identifier, channel, *_ in self._store.channels():
+            messages = self._store.messages(identifier)
+            for found in reversed(messages):
+                payload = (found.get("metadata") or {}).get("event_payload", {})
+                known = {name: str(value) for name, value in payload.items()} | {"ts": found["ts"]}
+                if request.query_params and request.query_params.items() <= known.items():
+                    thread = [
+                        m for m in messages if found.get("thread_ts", found["ts"]) in (m["ts"], m.get("thread_ts"))
+                    ]
+                    page = render_thread(channel, thread[0], thread[1:], self._store.versions(identifier))
+                    return HTMLResponse(page, headers=_HEADERS)
+        return PlainTextResponse(f"There is no message with {request.url.query!r}.", status_code=404)
 
     async def archive(self, request: Request) -> Response:
         """Follow a permalink to its place on the page."""
