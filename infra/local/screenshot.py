@@ -39,6 +39,7 @@ return document.readyState === 'complete' && document.body.innerText.trim().leng
 """
 
 
+_BROKEN_IMAGES = "return [...document.images].filter(image => !image.naturalWidth).map(image => image.src)"
 _PHONE_WIDTH = 390
 _LARGEST_PICTURE = 150_000
 
@@ -99,6 +100,9 @@ def picture_message(slack_url: str, message: str, out: Path) -> None:
             waiting.until(_is_settled)
             if not browser.find_elements(By.TAG_NAME, "article"):
                 raise ScreenshotError(f"{url} shows no message: {browser.find_element(By.TAG_NAME, 'body').text}")
+            broken = browser.execute_script(_BROKEN_IMAGES)
+            if broken:
+                raise ScreenshotError(f"{url} shows no picture at {', '.join(broken)}")
             height = browser.execute_script("return document.documentElement.scrollHeight")
             clip = {"x": 0, "y": 0, "width": _PHONE_WIDTH, "height": height, "scale": 1}
             shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
