@@ -1,0 +1,158 @@
+"""The messages that people get, from an incident alone: an unchanged incident gives an unchanged message. Pure.
+
+Line 1 fits a lock screen, line 2 is the impact, then cause and evidence, values with their limits, the next action, links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from retrain.alerts import wording
+from retrain.alerts.clock import between, shown
+from retrain.alerts.details import Blocks, details
+from retrain.alerts.facts import Facts
+from retrain.alerts.incident import Entry, Incident
+from retrain.alerts.kinds import Kind
+from retrain.alerts.mrkdwn import block, code, context, cut, link, phrased, plain, section, within_limits
+from retrain.alerts.signal import Key, Step
+from retrain.alerts.wording import Trouble
+
+_NOTIFICATION = 600
+_DONE = "✅"
+
+
+@dataclass(frozen=True)
+class Message:
+    """`text` is what a lock screen shows; `blocks` is what the channel shows, in Slack's Block Kit."""
+
+    text: str
+    blocks: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a person opens things: base URLs."""
+
+    airflow: str
+    mlflow: str
+    runbooks: str
+
+
+def top(incident: Incident, addresses: Addresses) -> Message:
+    """The incident's one message in the channel, as it has to look now."""
+    trouble = _trouble(incident)
+    return _open(incident, trouble, addresses) if incident.open else _resolved(incident, trouble, addresses)
+
+
+def reply(incident: Incident, entry: Entry, addresses: Addresses) -> Message:
+    """A line of the incident's thread: what happened then, whole. It depends on the entry and the incident's key alone."""
+    key, facts = incident.key, Facts(entry.facts)
+    if entry.step is Step.GOOD:
+        subject = Trouble(key, facts, incident.task, entry.partition)
+        day = f" for {plain(entry.partition, 20)}" if entry.partition else ""
+        headline = f"{_DONE} {wording.end(subject)}{day} · {shown(entry.at)}"
+        run = f"\nRun {code(facts.text('dag_run'), 100)}" if facts.has("dag_run") else ""
+        return _message(headline, "", [*section(f"*{headline}*{run}"), *section(_links(key, facts, addresses))])
+    if key.kind is Kind.BACKFILL:
+        key = Key(key.pipeline, Kind.TASK_FAILED, facts.text("task", key.subject))
+    trouble = Trouble(key, facts, incident.task, entry.partition)
+    headline = f"{trouble.mark} {wording.headline(trouble)}"
+    return _message(
+        headline,
+        "",
+        [
+            *section(f"*{headline}*\n{shown(entry.at)}"),
+            *details(trouble, whole=True),
+            *_next(trouble),
+            *section(_links(key, facts, addresses)),
+        ],
+    )
+
+
+def _trouble(incident: Incident) -> Trouble:
+    """The newest trouble, with all that later signals added."""
+    troubles = incident.troubles
+    days = sorted(incident.partitions)
+    newest = days[-1] if days else next((entry.partition for entry in reversed(troubles) if entry.partition), None)
+    facts = dict(incident.facts)
+    if not incident.open and troubles and incident.key.kind is not Kind.BACKFILL:
+        facts |= troubles[-1].facts  # the log of what went wrong, not of the good run after it
+    return Trouble(incident.key, Facts(facts), incident.task, newest, len(days))
+
+
+def _open(incident: Incident, trouble: Trouble, addresses: Addresses) -> Message:
+    headline = f"{trouble.mark} {wording.headline(trouble)}"
+    impact = wording.impact(trouble)
+    standing = "" if incident.key.kind is Kind.BACKFILL else wording.standing(trouble, incident.situation)
+    blocks = [
+        *section(f"*{headline}*"),
+        *section("\n".join(part for part in (impact, standing) if part)),
+        *details(trouble, whole=False),
+        *_next(trouble),
+        *_missing(incident, trouble),
+        *section(_links(incident.key, trouble.facts, addresses)),
+        *context(_since(incident)),
+    ]
+    return _message(headline, f"{impact} {standing}".strip(), blocks)
+
+
+def _resolved(incident: Incident, trouble: Trouble, addresses: Addresses) -> Message:
+    over = incident.key.kind is Kind.BACKFILL
+    mark = "⚠️" if over and incident.missing else _DONE
+    headline = f"{mark} {wording.headline(trouble)}" if over else f"{_DONE} Resolved: {wording.headline(trouble)}"
+    lasted = between(incident.opened_at, incident.resolved_at)
+    last = incident.entries[-1] if incident.entries and incident.entries[-1].step is Step.GOOD else None
+    day = f" for {plain(last.partition, 20)}" if last and last.partition else ""
+    run = f", run {code(Facts(last.facts).text('dag_run'), 100)}" if last and last.facts.get("dag_run") else ""
+    summary = (
+        f"{wording.end(trouble)}{day}{run}. Lasted {lasted or 'a time not known'}: {shown(incident.opened_at)} to "
+        f"{shown(incident.resolved_at)}."
+    )
+    blocks = [
+        *section(f"*{headline}*"),
+        *section(summary),
+        *_missing(incident, trouble),
+        *details(trouble, whole=False),
+        *section(_links(incident.key, trouble.facts, addresses)),
+    ]
+    return _message(headline, summary, blocks)
+
+
+def _missing(incident: Incident, trouble: Trouble) -> Blocks:
+    """The days that are left without a model, and the command that runs them again."""
+    days = incident.missing
+    if not days or trouble.recorded or (incident.open and len(incident.partitions) <= 1):
+        return []
+    if incident.open:
+        return section(f"*Days without a model:* {wording.listed(days)}")
+    commands = "\n".join(wording.rerun(incident.key.pipeline, days))
+    return section(f"*Still without a model: {wording.listed(days)}.* This runs what is missing:\n{block(commands)}")
+
+
+def _next(trouble: Trouble) -> Blocks:
+    return section(f"*Next:* {phrased(trouble.facts.text('next') or wording.next_action(trouble))}")
+
+
+def _since(incident: Incident) -> str:
+    newest = incident.troubles[-1].at if incident.troubles else incident.opened_at
+    again = f" · newest {shown(newest)}" if newest != incident.opened_at else ""
+    return f"Open since {shown(incident.opened_at)}{again}"
+
+
+def _links(key: Key, facts: Facts, addresses: Addresses) -> str:
+    dag = f"{addresses.airflow.rstrip('/')}/dags/{quote(key.pipeline, safe='')}"
+    run = f"{dag}/runs/{quote(facts.text('dag_run'), safe='')}" if facts.has("dag_run") else dag
+    offered: Iterable[str] = (
+        link("Log", facts.text("log_url")),
+        link("Airflow run" if facts.has("dag_run") else "Airflow", run),
+        link("MLflow run", facts.text("mlflow_url")),
+        link("Runbook", f"{addresses.runbooks.rstrip('/')}/{key.kind}"),
+    )
+    return " · ".join(part for part in offered if part)
+
+
+def _message(headline: str, impact: str, blocks: Blocks) -> Message:
+    return Message(cut(f"{headline}\n{impact}".strip(), _NOTIFICATION), within_limits(blocks))
