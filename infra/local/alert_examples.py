@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from retrain.alerts import incident
@@ -78,14 +79,10 @@ def _example(kind: Kind, signals: Sequence[Signal]) -> Example:
 
 
 def _situation(signal: Signal) -> Situation:
-    return Situation(
-        as_of=signal.at,
-        champion="7",
-        champion_partition="2020-03-16",
-        last_good="2020-03-16",
-        last_good_at="2020-03-17T06:13:51+00:00",
-        release="v1.2.0",
-    )
+    """Each day of the example's week has been recorded and promoted, up to the day before the trouble."""
+    day = date.fromisoformat(signal.partition) - timedelta(days=1) if signal.partition else date(2020, 3, 16)
+    recorded = f"{day + timedelta(days=1)}T06:13:51+00:00"
+    return Situation(signal.at, str(day.day - 8), str(day), str(day), recorded, "v1.2.0")
 
 
 def _signal(step: Step, kind: Kind | None, at: str, subject: str = "", **more: Any) -> Signal:

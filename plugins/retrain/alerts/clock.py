@@ -22,6 +22,14 @@ def shown(at: object) -> str:
     return f"{read:%Y-%m-%d %H:%M} UTC" if read else plain(at, 40)
 
 
+def span(start: object, end: object) -> str:
+    """`2020-03-18 06:41 to 09:12 UTC`."""
+    first, last = moment(start), moment(end)
+    if first is None or last is None:
+        return f"{shown(start)} to {shown(end)}"
+    return f"{first:%Y-%m-%d %H:%M} to {last:{'%H:%M' if first.date() == last.date() else '%Y-%m-%d %H:%M'}} UTC"
+
+
 def between(start: object, end: object) -> str:
     """How long something took: `2 h 31 min`, `3 days 4 h`; empty when it cannot be told."""
     first, last = moment(start), moment(end)

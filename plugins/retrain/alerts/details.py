@@ -52,7 +52,7 @@ def _failure(trouble: Trouble, *, whole: bool) -> Blocks:
 def _late(trouble: Trouble) -> Blocks:
     facts = trouble.facts
     expected = shown(facts.text("expected_at")) if facts.has("expected_at") else UNKNOWN
-    marker = f"\nNot there yet: {code(facts.text('marker'))}" if facts.has("marker") else ""
+    marker = f"\nMarker: {code(facts.text('marker'))}" if facts.has("marker") else ""
     return section(f"{wording.cause(trouble)}\nExpected by {expected}.{marker}")
 
 
@@ -66,10 +66,10 @@ def _drift(facts: Facts, *, whole: bool) -> Blocks:
     lines += [f"• {plain(reason, 200)}" for reason in (reasons if whole else reasons[:_REASONS])[:10]]
     small = []
     if rows.all:
-        small.append(f"{rows.number('current')} trips that day, {rows.number('reference')} in its reference.")
+        small.append(f"{rows.number('current')} rows that day, {rows.number('reference')} in its reference.")
     if facts.has("confidence"):
         small.append(plain(facts.text("confidence"), 200))
-    more = [f"and {len(features) - most} more in the thread"] if len(features) > most and not whole else []
+    more = [f"More features in the thread: {len(features) - most}."] if len(features) > most and not whole else []
     return [
         *section("\n".join(lines)),
         *fields([_feature(f) for f in features[:most]]),
@@ -96,7 +96,7 @@ def _performance(trouble: Trouble) -> Blocks:
     facts = trouble.facts
     metric = plain(facts.text("metric", "error"), 20).upper()
     interval = facts.numbers("interval")
-    between = f", surely between {number(interval[0])} and {number(interval[1])}" if len(interval) == 2 else ""  # noqa: PLR2004
+    between = f"\ninterval {number(interval[0])} to {number(interval[1])}" if len(interval) == 2 else ""  # noqa: PLR2004
     shown_fields = [
         f"*{metric}*\n{facts.number('value')} (limit {facts.number('limit')}){between}",
         *_baselines(facts, digits=2),

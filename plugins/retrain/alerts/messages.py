@@ -6,22 +6,23 @@ Line 1 fits a lock screen, line 2 is the impact, then cause and evidence, values
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
 from retrain.alerts import wording
-from retrain.alerts.clock import between, shown
+from retrain.alerts.clock import between, shown, span
 from retrain.alerts.details import Blocks, details
 from retrain.alerts.facts import Facts
 from retrain.alerts.incident import Entry, Incident
 from retrain.alerts.kinds import Kind
-from retrain.alerts.mrkdwn import block, code, context, cut, link, phrased, plain, section, within_limits
+from retrain.alerts.mrkdwn import block, code, context, cut, link, phrased, section, within_limits
 from retrain.alerts.signal import Key, Step
 from retrain.alerts.wording import Trouble
 
 _NOTIFICATION = 600
 _DONE = "✅"
+_COUNTED = ("id", "from", "to", "total", "done", "running", "failed", "state", "release")
 
 
 @dataclass(frozen=True)
@@ -47,24 +48,29 @@ def top(incident: Incident, addresses: Addresses) -> Message:
     return _open(incident, trouble, addresses) if incident.open else _resolved(incident, trouble, addresses)
 
 
+def line(incident: Incident) -> str:
+    """The incident in one line of a list, markup included."""
+    trouble = _trouble(incident)
+    return f"{trouble.mark if incident.open else _DONE} {wording.headline(trouble)}"
+
+
 def reply(incident: Incident, entry: Entry, addresses: Addresses) -> Message:
     """A line of the incident's thread: what happened then, whole. It depends on the entry and the incident's key alone."""
     key, facts = incident.key, Facts(entry.facts)
     if entry.step is Step.GOOD:
-        subject = Trouble(key, facts, incident.task, entry.partition)
-        day = f" for {plain(entry.partition, 20)}" if entry.partition else ""
-        headline = f"{_DONE} {wording.end(subject)}{day} · {shown(entry.at)}"
-        run = f"\nRun {code(facts.text('dag_run'), 100)}" if facts.has("dag_run") else ""
-        return _message(headline, "", [*section(f"*{headline}*{run}"), *section(_links(key, facts, addresses))])
+        said = wording.end(Trouble(key, facts, incident.task, entry.partition))
+        run = f" · run {code(facts.text('dag_run'), 100)}" if facts.has("dag_run") else ""
+        line = [*section(f"{_DONE} *{said}*\n{shown(entry.at)}{run}"), *section(_links(key, facts, addresses))]
+        return _message(f"{_DONE} {said}", "", line)
     if key.kind is Kind.BACKFILL:
         key = Key(key.pipeline, Kind.TASK_FAILED, facts.text("task", key.subject))
     trouble = Trouble(key, facts, incident.task, entry.partition)
-    headline = f"{trouble.mark} {wording.headline(trouble)}"
+    headline = wording.headline(trouble)
     return _message(
-        headline,
+        f"{trouble.mark} {headline}",
         "",
         [
-            *section(f"*{headline}*\n{shown(entry.at)}"),
+            *section(f"{trouble.mark} *{headline}*\n{shown(entry.at)}"),
             *details(trouble, whole=True),
             *_next(trouble),
             *section(_links(key, facts, addresses)),
@@ -78,17 +84,18 @@ def _trouble(incident: Incident) -> Trouble:
     days = sorted(incident.partitions)
     newest = days[-1] if days else next((entry.partition for entry in reversed(troubles) if entry.partition), None)
     facts = dict(incident.facts)
-    if not incident.open and troubles and incident.key.kind is not Kind.BACKFILL:
+    if incident.key.kind is Kind.BACKFILL:
+        facts = {name: facts[name] for name in _COUNTED if name in facts}  # its failures' own facts are in the thread
+    elif not incident.open and troubles:
         facts |= troubles[-1].facts  # the log of what went wrong, not of the good run after it
     return Trouble(incident.key, Facts(facts), incident.task, newest, len(days))
 
 
 def _open(incident: Incident, trouble: Trouble, addresses: Addresses) -> Message:
-    headline = f"{trouble.mark} {wording.headline(trouble)}"
-    impact = wording.impact(trouble)
+    headline, impact = wording.headline(trouble), wording.impact(trouble)
     standing = "" if incident.key.kind is Kind.BACKFILL else wording.standing(trouble, incident.situation)
     blocks = [
-        *section(f"*{headline}*"),
+        *section(f"{trouble.mark} *{headline}*"),
         *section("\n".join(part for part in (impact, standing) if part)),
         *details(trouble, whole=False),
         *_next(trouble),
@@ -96,29 +103,27 @@ def _open(incident: Incident, trouble: Trouble, addresses: Addresses) -> Message
         *section(_links(incident.key, trouble.facts, addresses)),
         *context(_since(incident)),
     ]
-    return _message(headline, f"{impact} {standing}".strip(), blocks)
+    return _message(f"{trouble.mark} {headline}", f"{impact} {standing}".strip(), blocks)
 
 
 def _resolved(incident: Incident, trouble: Trouble, addresses: Addresses) -> Message:
-    over = incident.key.kind is Kind.BACKFILL
-    mark = "⚠️" if over and incident.missing else _DONE
-    headline = f"{mark} {wording.headline(trouble)}" if over else f"{_DONE} Resolved: {wording.headline(trouble)}"
-    lasted = between(incident.opened_at, incident.resolved_at)
-    last = incident.entries[-1] if incident.entries and incident.entries[-1].step is Step.GOOD else None
-    day = f" for {plain(last.partition, 20)}" if last and last.partition else ""
-    run = f", run {code(Facts(last.facts).text('dag_run'), 100)}" if last and last.facts.get("dag_run") else ""
-    summary = (
-        f"{wording.end(trouble)}{day}{run}. Lasted {lasted or 'a time not known'}: {shown(incident.opened_at)} to "
-        f"{shown(incident.resolved_at)}."
-    )
+    """Short: what was found is in the thread."""
+    counted = incident.key.kind is Kind.BACKFILL
+    mark = "⚠️" if counted and incident.missing else _DONE
+    headline = wording.headline(trouble) if counted else f"Resolved: {wording.headline(replace(trouble, days=1))}"
+    last = incident.entries[-1] if incident.entries else None
+    ended = wording.end(replace(trouble, partition=last.partition if last else None))
+    run = f" (run {code(Facts(last.facts).text('dag_run'), 100)})" if last and last.facts.get("dag_run") else ""
+    lasted = between(incident.opened_at, incident.resolved_at) or "a time not known"
+    summary = f"{ended}{run}. Lasted {lasted}, {span(incident.opened_at, incident.resolved_at)}."
     blocks = [
-        *section(f"*{headline}*"),
+        *section(f"{mark} *{headline}*"),
         *section(summary),
         *_missing(incident, trouble),
-        *details(trouble, whole=False),
+        *details(trouble, whole=False)[:1],
         *section(_links(incident.key, trouble.facts, addresses)),
     ]
-    return _message(headline, summary, blocks)
+    return _message(f"{mark} {headline}", f"{ended}. Lasted {lasted}.", blocks)
 
 
 def _missing(incident: Incident, trouble: Trouble) -> Blocks:
@@ -138,8 +143,12 @@ def _next(trouble: Trouble) -> Blocks:
 
 def _since(incident: Incident) -> str:
     newest = incident.troubles[-1].at if incident.troubles else incident.opened_at
-    again = f" · newest {shown(newest)}" if newest != incident.opened_at else ""
-    return f"Open since {shown(incident.opened_at)}{again}"
+    told = [f"Open since {shown(incident.opened_at)}"]
+    if shown(newest) != shown(incident.opened_at):
+        told.append(f"newest {shown(newest)}")
+    if incident.situation and shown(incident.situation.as_of) != shown(newest):
+        told.append(f"consumers as of {shown(incident.situation.as_of)}")
+    return " · ".join(told)
 
 
 def _links(key: Key, facts: Facts, addresses: Addresses) -> str:

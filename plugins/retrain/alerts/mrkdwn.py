@@ -77,6 +77,20 @@ def section(text: str) -> list[dict[str, Any]]:
     return [{"type": "section", "text": _mrkdwn(text, _TEXT)}] if text.strip() else []
 
 
+def bullets(title: str, lines: Sequence[str], most: int = 20) -> list[dict[str, Any]]:
+    """A titled list, its lines whole; says how many did not fit."""
+    shown: list[str] = []
+    length = _length(title) + 40
+    for line in lines[:most]:
+        length += _length(line) + 3
+        if length > _TEXT:
+            break
+        shown.append(f"• {line}")
+    if len(shown) < len(lines):
+        shown.append(f"and {len(lines) - len(shown)} more")
+    return section("\n".join([f"*{title}*", *shown])) if lines else []
+
+
 def fields(texts: Sequence[str]) -> list[dict[str, Any]]:
     """Blocks of fields, ten a block."""
     shown = [text for text in texts if text.strip()]

@@ -45,12 +45,12 @@ _CAUSE_OF_KIND = {
     Kind.RELEASE_REFUSED: Cause.RELEASE,
 }
 _ENDS = {
-    Kind.DATA_LATE: "The data landed",
-    Kind.DRIFT_DETECTED: "Within its limits again",
-    Kind.PERFORMANCE_DROPPED: "Within its limit again",
-    Kind.PROMOTION_REFUSED: "A model was promoted",
-    Kind.PIPELINE_SILENT: "A run was recorded again",
-    Kind.BACKFILL: "Finished",
+    Kind.DATA_LATE: "The data of {day} landed",
+    Kind.DRIFT_DETECTED: "{day} is within its limits",
+    Kind.PERFORMANCE_DROPPED: "The error of {day} is within its limit",
+    Kind.PROMOTION_REFUSED: "The model of {day} was promoted",
+    Kind.PIPELINE_SILENT: "{day} was recorded",
+    Kind.BACKFILL: "The backfill has finished",
 }
 _FAILURES = frozenset({Kind.DATA_REJECTED, Kind.TASK_FAILED, Kind.PUSH_UNPROVEN, Kind.RELEASE_REFUSED})
 
@@ -114,8 +114,13 @@ def _what(trouble: Trouble) -> str:
 
 
 def _drifted(_trouble: Trouble, facts: Facts, day: str) -> str:
-    count = len(facts.parts("features"))
+    count = sum(1 for feature in facts.parts("features") if _over_its_limit(feature))
     return f"{count} feature{'s' * (count != 1)} drifted on {day}" if count else f"Drift on {day}"
+
+
+def _over_its_limit(feature: Facts) -> bool:
+    value, limit = feature.all.get("value"), feature.all.get("limit")
+    return not isinstance(value, int | float) or not isinstance(limit, int | float) or value > limit
 
 
 def _worse(_trouble: Trouble, facts: Facts, day: str) -> str:
@@ -194,15 +199,14 @@ def standing(trouble: Trouble, situation: Situation | None) -> str:
     lost = [] if trouble.kind in _RECORDED else ["Nothing recorded is lost."]
     at = f", recorded {shown(situation.last_good_at)}" if moment(situation.last_good_at) else ""
     good = f"{plain(situation.last_good, 20)}{at}" if situation.last_good else "not known"
-    as_of = f" (As of {shown(situation.as_of)}.)" if moment(situation.as_of) else ""
-    return " ".join([on, *lost, f"Last good run: {good}.{as_of}"])
+    return " ".join([on, *lost, f"Last good run: {good}."])
 
 
 def end(trouble: Trouble) -> str:
     """What ended it, without the full stop."""
     if trouble.kind in _ENDS:
-        return _ENDS[trouble.kind]
-    return f"{code(trouble.task_id, 40)} is good again" if trouble.task_id else "Good again"
+        return _ENDS[trouble.kind].format(day=trouble.day)
+    return f"{code(trouble.task_id, 40) if trouble.task_id else 'The task'} succeeded for {trouble.day}"
 
 
 def next_action(trouble: Trouble) -> str:
@@ -210,7 +214,8 @@ def next_action(trouble: Trouble) -> str:
     task = f"`{trouble.task_id}`" if trouble.task_id else "the failed task"
     if trouble.kind is Kind.DATA_LATE and trouble.failed:
         return "Ask the data's owner for the day. When it has landed, clear `wait_for_partition`."
-    return _NEXT.get(trouble.kind, _NEXT_BY_CAUSE[trouble.cause]).format(task=task, day=trouble.day)
+    champion = plain(trouble.facts.part("champion").text("partition", "the champion's day"), 20)
+    return _NEXT.get(trouble.kind, _NEXT_BY_CAUSE[trouble.cause]).format(task=task, day=trouble.day, champion=champion)
 
 
 _NEXT = {
@@ -224,7 +229,9 @@ _NEXT = {
         "A new release in the days before: `make rollback`. "
         "None: `make explain PARTITION={day} WITH=<a good day>` says what else differs."
     ),
-    Kind.PROMOTION_REFUSED: "Once: nothing. For days on end: compare the two models as the runbook says.",
+    Kind.PROMOTION_REFUSED: (
+        "Once: nothing. For days on end: `make explain PARTITION={day} WITH={champion}` says what differs."
+    ),
     Kind.PIPELINE_SILENT: (
         "Open Airflow. It does not answer or is not healthy: start it again (`make up`). "
         "It is well: look for the day's run in the grid."
