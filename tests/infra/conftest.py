@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from loopback import ROOT, SlackServer, free_ports, start_slack
-
-sys.path.insert(0, str(ROOT / "infra" / "local"))
-
+from loopback import ROOT, SlackServer, free_ports
 from settings import Ports, Secrets, Stack
 
 
@@ -20,9 +16,14 @@ def stack(tmp_path: Path) -> Stack:
     return Stack(ROOT, tmp_path / "state", Ports(*free_ports(5)), Secrets.generate())
 
 
+@pytest.fixture(scope="session")
+def slack_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackServer]:
+    with SlackServer(tmp_path_factory.mktemp("slack")) as server:
+        yield server
+
+
 @pytest.fixture
-def slack(tmp_path: Path) -> Iterator[SlackServer]:
-    server = start_slack(tmp_path / "slack", free_ports(1)[0])
-    yield server
-    server.process.terminate()
-    server.process.wait(timeout=20)
+def slack(slack_process: SlackServer) -> SlackServer:
+    """Give a stand-in without messages or faults."""
+    slack_process.control("reset", {})
+    return slack_process

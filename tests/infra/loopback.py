@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
@@ -18,6 +15,9 @@ import pytest
 from slack_sdk import WebClient
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "infra" / "local"))
+
+from slack_standin.running import Standin  # noqa: E402
 
 SLACK_TOKEN = "xoxb-test-token"
 
@@ -66,33 +66,14 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-@dataclass
-class SlackServer:
-    """A running Slack stand-in."""
+class SlackServer(Standin):
+    """A Slack stand-in of two channels, with Slack's own client."""
 
-    url: str
-    process: subprocess.Popen[bytes]
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, channels=("retrain-alerts", "retrain-digest"), token=SLACK_TOKEN)
 
     def client(self, token: str = SLACK_TOKEN, **options: object) -> WebClient:
-        return WebClient(token=token, base_url=f"{self.url}/api/", timeout=20, **options)
+        return WebClient(token=token, base_url=f"{self.url}/api/", **{"timeout": 20} | options)
 
     def page(self) -> str:
         return read(f"{self.url}/")
-
-
-def start_slack(state: Path, port: int) -> SlackServer:
-    """Start the stand-in on a state folder and wait until it answers."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "slack_standin.server"],
-        cwd=ROOT / "infra" / "local",
-        env={
-            "PATH": os.environ["PATH"],
-            "SLACK_STANDIN_STATE": str(state),
-            "SLACK_STANDIN_PORT": str(port),
-            "SLACK_STANDIN_TOKEN": SLACK_TOKEN,
-            "SLACK_STANDIN_CHANNELS": "retrain-alerts,retrain-digest",
-        },
-    )
-    server = SlackServer(f"http://127.0.0.1:{port}", process)
-    wait_until(lambda: answers(f"{server.url}/health") or process.poll() is not None, "the Slack stand-in answers")
-    return server

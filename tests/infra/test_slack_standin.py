@@ -7,14 +7,16 @@ import threading
 import urllib.error
 
 import pytest
-from loopback import SLACK_TOKEN, SlackServer, fetch, free_ports, read, start_slack, wait_until
-from slack_sdk.errors import SlackApiError
+from loopback import SLACK_TOKEN, SlackServer, fetch, read, wait_until
+from slack_sdk.errors import SlackApiError, SlackRequestError
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler, ServerErrorRetryHandler
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360f8cf500f000304"
     "01805a2b6d0d0000000049454e44ae426082"
 )
+
+METADATA = {"event_type": "incident", "event_payload": {"key": "trips/data_late"}}
 
 
 def section(text: str) -> dict[str, object]:
@@ -30,15 +32,23 @@ def refused(call) -> tuple[str, list[str]]:
 
 
 def set_fault(slack: SlackServer, **fault: object) -> None:
-    fetch(f"{slack.url}/control/faults", token=SLACK_TOKEN, data=json.dumps(fault).encode())
+    slack.control("faults", fault)
 
 
-def clear_faults(slack: SlackServer) -> None:
-    fetch(f"{slack.url}/control/faults", token=SLACK_TOKEN, method="DELETE")
+def post(slack: SlackServer, text: str = "root", **parts: object) -> tuple[str, str]:
+    """Post to #retrain-alerts; give the channel's id and the message's time."""
+    posted = slack.client().chat_postMessage(channel="#retrain-alerts", text=text, **parts)
+    return posted["channel"], posted["ts"]
 
 
-def request_log(slack: SlackServer) -> list[dict[str, object]]:
-    return json.loads(fetch(f"{slack.url}/control/requests", token=SLACK_TOKEN)[1])
+def texts(slack: SlackServer) -> list[str]:
+    """Give what stands in #retrain-alerts, newest first."""
+    channel = slack.client().conversations_list()["channels"][0]["id"]
+    return [message["text"] for message in slack.client().conversations_history(channel=channel)["messages"]]
+
+
+def answers_given(slack: SlackServer, method: str = "chat.postMessage") -> list[str]:
+    return [call["answer"] for call in slack.control("requests") if call["method"] == method]
 
 
 def test_a_message_can_be_posted_read_changed_and_deleted(slack):
@@ -50,7 +60,7 @@ def test_a_message_can_be_posted_read_changed_and_deleted(slack):
     (message,) = client.conversations_history(channel=channel)["messages"]
     assert (message["text"], message["blocks"], message["ts"]) == ("second", [section("*second*")], ts)
     assert "<b>second</b>" in slack.page()
-    assert "(edited)" in slack.page()
+    assert "edited 1 time" in slack.page()
 
     client.chat_delete(channel=channel, ts=ts)
     assert client.conversations_history(channel=channel)["messages"] == []
@@ -172,6 +182,15 @@ def test_a_wrong_token_is_refused(slack, token, error):
             "/attachments/0/blocks/0/text/text",
             id="empty text in an attachment",
         ),
+        pytest.param(
+            {"blocks": [section("x" * 2_900)] * 5}, "msg_blocks_too_long", "", id="blocks over 13,000 characters"
+        ),
+        pytest.param(
+            {"blocks": [{"type": "section", "fields": [{"type": "mrkdwn", "text": "x" * 2_001}]}]},
+            "invalid_blocks",
+            "must be less than 2001 characters",
+            id="field over 2,000 characters",
+        ),
         pytest.param({"text": "x", "metadata": {"event_type": "y"}}, "invalid_metadata_format", "", id="metadata"),
     ],
 )
@@ -184,7 +203,8 @@ def test_what_slack_refuses_is_refused_by_the_same_name(slack, message, error, d
 
 
 def test_the_longest_allowed_message_is_taken(slack):
-    blocks = [{"type": "header", "text": {"type": "plain_text", "text": "x" * 150}}] + [section("y" * 3_000)] * 49
+    header = {"type": "header", "text": {"type": "plain_text", "text": "x" * 150}}
+    blocks = [header, *[section("y" * 3_000)] * 3, *[{"type": "divider"}] * 46]
     assert slack.client().chat_postMessage(channel="#retrain-alerts", text="z" * 40_000, blocks=blocks)["ok"]
 
 
@@ -193,8 +213,7 @@ def test_a_client_that_retries_gets_through_a_rate_limit(slack):
     patient = slack.client(retry_handlers=[RateLimitErrorRetryHandler(max_retry_count=2)])
     assert patient.chat_postMessage(channel="#retrain-alerts", text="at last")["ok"]
 
-    calls = [call["answer"] for call in request_log(slack) if call["method"] == "chat.postMessage"]
-    assert calls == ["fault: 429", "fault: 429", "ok"]
+    assert answers_given(slack) == ["fault: 429", "fault: 429", "ok"]
 
 
 def test_a_client_without_retries_sees_the_rate_limit_and_the_wait(slack):
@@ -211,50 +230,239 @@ def test_a_server_error_passes_with_a_retry(slack):
     assert client.chat_postMessage(channel="#retrain-alerts", text="x")["ok"]
 
 
-def test_a_call_can_be_made_to_hang_and_is_let_go(slack):
-    set_fault(slack, kind="hang")
-    outcome: list[object] = []
+@pytest.mark.parametrize(("fault", "status"), [({"kind": "500"}, 500), ({"kind": "503"}, 503)])
+def test_a_server_error_has_slack_s_status(slack, fault, status):
+    set_fault(slack, **fault)
+    with pytest.raises(SlackApiError) as caught:
+        slack.client().chat_postMessage(channel="#retrain-alerts", text="x")
+    assert caught.value.response.status_code == status
+    assert texts(slack) == []
+
+
+@pytest.mark.parametrize(("accept", "stored"), [(False, []), (True, ["x"])])
+@pytest.mark.parametrize("kind", ["close", "hang", "500"])
+def test_a_call_without_an_answer_is_carried_out_only_when_accepted(slack, kind, accept, stored):
+    set_fault(slack, kind=kind, accept=accept, method="chat.postMessage", seconds=0.1)
+    with pytest.raises((SlackApiError, ConnectionError)):
+        slack.client(retry_handlers=[]).chat_postMessage(channel="#retrain-alerts", text="x")
+    assert texts(slack) == stored
+    assert answers_given(slack) == [f"fault: {kind}{', accepted' if accept else ''}"]
+
+
+def test_slack_s_client_repeats_by_default_what_was_accepted_and_doubles_the_message(slack):
+    set_fault(slack, kind="close", accept=True, method="chat.postMessage")
+    slack.client().chat_postMessage(channel="#retrain-alerts", text="x")
+    assert texts(slack) == ["x", "x"]
+
+
+def test_a_call_hangs_until_its_client_gives_up(slack):
+    set_fault(slack, kind="hang", method="auth.test")
+    with pytest.raises(TimeoutError):
+        slack.client(timeout=1).auth_test()
+    assert slack.client().auth_test()["ok"]
+
+
+def test_calls_hang_until_the_faults_are_cleared_and_others_are_served_meanwhile(slack):
+    set_fault(slack, kind="hang", method="chat.postMessage")
+    outcome: list[BaseException] = []
 
     def call() -> None:
         try:
-            slack.client().chat_postMessage(channel="#retrain-alerts", text="x")
-        except SlackApiError as error:
-            outcome.append(error.response.status_code)
+            slack.client(retry_handlers=[]).chat_postMessage(channel="#retrain-alerts", text="x")
+        except OSError as error:
+            outcome.append(error)
 
     caller = threading.Thread(target=call)
     caller.start()
-    wait_until(lambda: any(call["answer"] == "fault: hang" for call in request_log(slack)), "the call hangs")
+    wait_until(lambda: answers_given(slack) == ["fault: hang"], "the call hangs")
     assert not outcome
-    assert slack.client().auth_test()["ok"], "others are served meanwhile"
-    clear_faults(slack)
+    assert slack.client().auth_test()["ok"]
+    slack.control("faults", method="DELETE")
     caller.join(timeout=20)
-    assert outcome == [500]
+    assert isinstance(outcome[0], ConnectionError)
 
 
-def test_the_log_of_requests_and_the_switch_for_faults_need_the_token(slack):
-    for path, data in (("requests", None), ("faults", b"{}")):
+def test_a_fault_without_a_count_lasts_until_it_is_cleared(slack):
+    set_fault(slack, kind="error", error="token_expired", count=None)
+    client = slack.client()
+    for call in (client.auth_test, client.conversations_list, client.auth_test):
+        assert refused(call)[0] == "token_expired"
+    assert slack.control("faults")["faults"][0]["error"] == "token_expired"
+    slack.control("faults", method="DELETE")
+    assert client.auth_test()["ok"]
+
+
+def test_a_fault_can_lose_a_file_s_content_or_only_the_answer_to_it(slack):
+    upload = {"channel": post(slack)[0], "content": PNG, "filename": "drift.png"}
+    set_fault(slack, kind="503", method="upload")
+    with pytest.raises((SlackRequestError, OSError)):
+        slack.client().files_upload_v2(**upload)
+    set_fault(slack, kind="503", method="upload", accept=True)
+    with pytest.raises((SlackRequestError, OSError)):
+        slack.client().files_upload_v2(**upload)
+    assert [file["state"] for file in slack.control("messages")["files"]] == ["awaiting content", "uploaded"]
+
+
+@pytest.mark.parametrize("fault", [{"kind": "flood"}, {"kind": "error"}, {"kind": "500", "wait": 3}, [], {}], ids=str)
+def test_a_fault_that_there_is_not_is_refused(slack, fault):
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        slack.control("faults", fault)
+
+
+def test_stopped_it_refuses_connections_and_started_again_it_knows_all(tmp_path):
+    with SlackServer(tmp_path) as slack:
+        channel, ts = post(slack, "kept")
+        slack.stop()
+        with pytest.raises(OSError, match="refused"):
+            slack.client().auth_test()
+        slack.start()
+        assert texts(slack) == ["kept"]
+        later = slack.client().chat_postMessage(channel=channel, text="new")
+        assert float(later["ts"]) > float(ts)
+
+
+@pytest.mark.parametrize(
+    ("state", "posting", "updating", "reading"),
+    [
+        ("is_archived", "is_archived", "is_inactive", None),
+        ("not_in_channel", "not_in_channel", "not_in_channel", "not_in_channel"),
+    ],
+)
+def test_a_closed_channel_is_refused_by_each_method_in_slack_s_words(slack, state, posting, updating, reading):
+    channel, ts = post(slack)
+    slack.control("channels", {"name": "retrain-alerts", "state": state})
+    client = slack.client()
+    assert refused(lambda: client.chat_postMessage(channel="#retrain-alerts", text="x"))[0] == posting
+    assert refused(lambda: client.files_upload_v2(channel=channel, content="x", filename="x.txt"))[0] == posting
+    assert refused(lambda: client.chat_update(channel=channel, ts=ts, text="x"))[0] == updating
+    if reading:
+        assert refused(lambda: client.conversations_history(channel=channel))[0] == reading
+    else:
+        assert client.conversations_history(channel=channel)["messages"]
+    shown = client.conversations_info(channel=channel)["channel"]
+    assert (shown["is_archived"], shown["is_member"]) == (state == "is_archived", False)
+    slack.control("channels", {"name": "retrain-alerts", "state": ""})
+    assert client.chat_update(channel=channel, ts=ts, text="x")["ok"]
+
+
+@pytest.mark.filterwarnings("ignore:The top-level `text` argument is missing")
+def test_an_update_keeps_metadata_and_attachments_and_a_text_alone_replaces_the_blocks(slack):
+    metadata = {"event_type": "incident", "event_payload": {"key": "trips/data_late"}}
+    channel, ts = post(slack, blocks=[section("*old*")], attachments=[{"text": "kept"}], metadata=metadata)
+    client = slack.client()
+
+    def now() -> dict[str, object]:
+        return client.conversations_history(channel=channel, include_all_metadata=True)["messages"][0]
+
+    client.chat_update(channel=channel, ts=ts, blocks=[section("*new*")])
+    assert (now()["text"], now()["blocks"], now()["metadata"]) == ("root", [section("*new*")], metadata)
+    client.chat_update(channel=channel, ts=ts, text="plain")
+    assert "blocks" not in now()
+    assert now()["attachments"] == [{"text": "kept"}]
+    client.chat_update(channel=channel, ts=ts, text="plain", metadata={}, attachments=[])
+    assert not {"metadata", "attachments"} & now().keys()
+
+
+def test_an_update_needs_the_channel_s_id_a_message_that_is_there_and_a_shorter_text(slack):
+    client = slack.client()
+    channel, ts = post(slack)
+    for wanted, error in (
+        ({"channel": "#retrain-alerts", "ts": ts, "text": "x"}, "channel_not_found"),
+        ({"channel": channel, "ts": "1.000001", "text": "x"}, "message_not_found"),
+        ({"channel": channel, "ts": ts, "text": "x" * 4_001}, "msg_too_long"),
+        ({"channel": channel, "ts": ts, "text": "&" * 801}, "msg_too_long"),
+    ):
+        assert refused(lambda wanted=wanted: client.chat_update(**wanted))[0] == error
+
+
+def test_history_and_threads_are_cut_by_time(slack):
+    client = slack.client()
+    channel, root = post(slack)
+    replies = [
+        client.chat_postMessage(channel=channel, text=f"reply {n}", thread_ts=root, metadata=METADATA)["ts"]
+        for n in range(3)
+    ]
+    _, last = post(slack, "last")
+
+    def thread(**window: object) -> list[str]:
+        answer = client.conversations_replies(channel=channel, ts=root, **window)
+        return [message["ts"] for message in answer["messages"]]
+
+    assert thread(oldest=replies[0]) == [root, *replies[1:]], "the root is always there"
+    assert thread(oldest=replies[0], latest=replies[1], inclusive=True) == [root, *replies[:2]]
+    assert thread(limit=2) == [root, replies[0]]
+    pages = client.conversations_replies(channel=channel, ts=root, limit=3, include_all_metadata=True)
+    assert [message.get("metadata") for page in pages for message in page["messages"]] == [None] + [METADATA] * 3
+    newer = client.conversations_history(channel=channel, oldest=root, inclusive=False)["messages"]
+    assert [message["ts"] for message in newer] == [last]
+    for wrong in ("oldest", "latest"):
+        assert refused(lambda wrong=wrong: thread(**{wrong: "yesterday"}))[0] == f"invalid_ts_{wrong}"
+
+
+def test_a_block_shows_an_uploaded_picture_and_no_other_file(slack):
+    client = slack.client()
+    channel, ts = post(slack)
+    picture = client.files_upload_v2(content=PNG, filename="drift.png", title="Drift")["file"]
+    text = client.files_upload_v2(content="x", filename="drift.txt")["file"]
+
+    def image(**parts: object) -> list[dict[str, object]]:
+        return [{"type": "image", "alt_text": "drift", **parts}]
+
+    for file in ({"id": picture["id"]}, {"url": picture["url_private"]}):
+        client.chat_update(channel=channel, ts=ts, text="x", blocks=image(slack_file=file))
+    assert fetch(f"{slack.url}/files/{picture['id']}/picture")[1] == PNG
+    for parts, problem in (
+        ({"slack_file": {"id": text["id"]}}, "invalid slack file [json-pointer:/blocks/0/slack_file]"),
+        ({"slack_file": {"id": "F0000000000"}}, "invalid slack file"),
+        ({"slack_file": {"id": "drift.png"}}, "input must match regex pattern: ^F[A-Z0-9]{8,}$"),
+        ({"slack_file": {"id": picture["id"], "url": picture["url_private"]}}, "either an id or a url"),
+        ({"slack_file": {"id": picture["id"]}, "alt_text": ""}, "/blocks/0/alt_text"),
+        ({"image_url": "http://127.0.0.1:5000/drift.png"}, "downloading image failed"),
+    ):
+        code, details = refused(
+            lambda parts=parts: client.chat_update(channel=channel, ts=ts, blocks=image(**parts), text="x")
+        )
+        assert code == "invalid_blocks"
+        assert problem in details[0]
+
+
+def test_everything_said_and_changed_can_be_read_back(slack):
+    slack.control("clock", {"at": 1_584_425_760})
+    channel, ts = post(slack, "late &lt;!channel&gt;", metadata=METADATA)
+    slack.control("clock", {"at": 1_584_427_200})
+    slack.client().chat_update(channel=channel, ts=ts, text="resolved <!here>")
+    slack.client().files_upload_v2(channel=channel, content=PNG, filename="drift.png", thread_ts=ts)
+
+    dump = slack.control("messages")
+    (shown,) = dump["channels"][0]["messages"]
+    assert [(version["at"], version["text"]) for version in shown["versions"]] == [
+        ("1584425760.000000", "late &lt;!channel&gt;"),
+        ("1584427200.000000", "resolved <!here>"),
+    ]
+    assert (shown["ts"], shown["metadata"], shown["pings"]) == ("1584425760.000000", METADATA, ["@here"])
+    assert shown["replies"][0]["files"][0]["id"] == dump["files"][0]["id"]
+    assert [channel["name"] for channel in dump["channels"]] == ["retrain-alerts", "retrain-digest"]
+
+    slack.control("reset", {})
+    dump = slack.control("messages")
+    assert (dump["files"], [channel["messages"] for channel in dump["channels"]]) == ([], [[], []])
+
+
+def test_the_controls_need_the_token(slack):
+    slack.client().auth_test()
+    for path, data in (
+        ("requests", None),
+        ("messages", None),
+        ("faults", b"{}"),
+        ("channels", b"{}"),
+        ("clock", b"{}"),
+        ("reset", b"{}"),
+    ):
         with pytest.raises(urllib.error.HTTPError, match="403"):
             fetch(f"{slack.url}/control/{path}", data=data)
-    assert SLACK_TOKEN not in json.dumps(request_log(slack))
+    assert SLACK_TOKEN not in json.dumps(slack.control("requests"))
 
 
 def test_a_foreign_host_name_gets_no_answer(slack):
     with pytest.raises(urllib.error.HTTPError, match="400"):
         fetch(f"{slack.url}/messages.json", host="attacker.example")
-
-
-def test_messages_survive_a_restart(tmp_path):
-    port = free_ports(1)[0]
-    first = start_slack(tmp_path, port)
-    posted = first.client().chat_postMessage(channel="#retrain-alerts", text="kept")
-    first.process.kill()
-    first.process.wait(timeout=20)
-    second = start_slack(tmp_path, port)
-    try:
-        (message,) = second.client().conversations_history(channel=posted["channel"])["messages"]
-        assert message["text"] == "kept"
-        later = second.client().chat_postMessage(channel="#retrain-alerts", text="new")
-        assert float(later["ts"]) > float(posted["ts"])
-    finally:
-        second.process.terminate()
-        second.process.wait(timeout=20)

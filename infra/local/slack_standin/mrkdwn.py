@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 _PREFORMATTED = re.compile(r"```\n?(.+?)\n?```", re.DOTALL)
 _CODE = re.compile(r"`([^`\n]+)`")
 _CONTROL = re.compile(r"<([^<>\n]+)>")
+_PING = re.compile(r"!(?:channel|here|everyone|subteam\^)|@[UW]")
 _BARE_LINK = re.compile(r"https?://[^\s<>|*`\ue000\ue001]*[^\s<>|*`.,;:!?)'\"\ue000\ue001]")
 _EMOJI = re.compile(r":([a-z0-9_+-]+):")
 _SHELVED = re.compile("\ue000(\\d+)\ue001")
@@ -104,6 +106,22 @@ def plain_to_html(text: str) -> str:
     return _EMOJI.sub(lambda match: EMOJI.get(match[1], match[0]), html.escape(text)).replace("\n", "<br>")
 
 
+def pings(message: Mapping[str, Any]) -> list[str]:
+    """List whom a message calls: @channel, @here, people and groups, in its text, its blocks and its attachments."""
+    return [ping for part in ("text", "blocks", "attachments") for ping in _pings(message.get(part))]
+
+
+def _pings(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [_control_label(match[1])[1] for match in _CONTROL.finditer(value) if _PING.match(match[1])]
+    if isinstance(value, list):
+        return [ping for item in value for ping in _pings(item)]
+    if not isinstance(value, Mapping) or value.get("type") == "plain_text":
+        return []
+    called = value.get("range") or value.get("user_id") or value.get("usergroup_id")
+    return [f"@{called}"] if called else [ping for item in value.values() for ping in _pings(item)]
+
+
 def _decoded(text: str) -> str:
     # Slack knows these three escapes and no other.
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
@@ -142,7 +160,8 @@ def _control_plain(content: str) -> str:
 def _control_html(content: str) -> str:
     kind, label = _control_label(content)
     if kind == "mention":
-        return f'<span class="mention">{html.escape(label)}</span>'
+        ping = " ping" if _PING.match(content) else ""
+        return f'<span class="mention{ping}">{html.escape(label)}</span>'
     if kind == "date":
         return html.escape(label)
     target = _decoded(content.partition("|")[0])

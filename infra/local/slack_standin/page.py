@@ -22,7 +22,13 @@ _NOTIFICATIONS_SHOWN = 4
 _LINK_SCHEMES = ("http://", "https://", "mailto:")
 
 
-def render_page(channel: str, channels: Sequence[str], messages: Sequence[Message], revision: int) -> str:
+# By message time, what each message said: as posted, then after each update.
+Versions = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def render_page(
+    channel: str, channels: Sequence[str], messages: Sequence[Message], versions: Versions, revision: int
+) -> str:
     """Render a channel. `messages` holds replies too, oldest first; `revision` tells the page when to reload."""
     roots = [message for message in messages if not is_reply(message)]
     menu = "".join(
@@ -30,14 +36,8 @@ def render_page(channel: str, channels: Sequence[str], messages: Sequence[Messag
         f'<span class="hash">#</span>{html.escape(name)}</a>'
         for name in channels
     )
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>#{html.escape(channel)} - Retrain (local) - Slack stand-in</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="/page.css">
+    head = _head(f"#{html.escape(channel)} - Retrain (local) - Slack stand-in")
+    return f"""{head}
 <script src="/page.js" defer></script>
 </head>
 <body data-revision="{revision}">
@@ -45,62 +45,119 @@ def render_page(channel: str, channels: Sequence[str], messages: Sequence[Messag
 <p class="about">A stand-in for Slack. It shows what the channel's readers would see.</p></nav>
 <main>
 <header><h1># {html.escape(channel)}</h1><span>{_count(len(roots), "message")}</span></header>
-<div class="stream">{_stream(roots, messages) or '<p class="empty">No message yet.</p>'}</div>
+<div class="stream">{_stream(messages, versions) or '<p class="empty">No message yet.</p>'}</div>
 </main>
-<aside><h2>On a locked phone</h2>{_lock_screen(channel, messages)}</aside>
+<aside><h2>On a locked phone</h2>{_lock_screen(channel, messages, versions)}</aside>
 </body>
 </html>
 """
 
 
-def _stream(roots: Sequence[Message], messages: Sequence[Message]) -> str:
+def render_thread(channel: str, root: Message, replies: Sequence[Message], versions: Versions) -> str:
+    """Render one message of a channel with its thread, and above it what a locked phone showed of it."""
+    return f"""{_head(f"Thread in #{html.escape(channel)}")}
+</head>
+<body class="single">
+<div class="locked">{_notification(channel, root, versions)}</div>
+<header><h1>Thread</h1><span># {html.escape(channel)}</span></header>
+{render_message(root, replies, versions, day="")}
+</body>
+</html>
+"""
+
+
+def _head(title: str) -> str:
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/page.css">"""
+
+
+def _stream(messages: Sequence[Message], versions: Versions) -> str:
     rendered: list[str] = []
     day = ""
-    for message in roots:
+    for message in filter(_in_channel, messages):
         posted = _local_time(message["ts"])
         if posted.strftime("%Y-%m-%d") != day:
             day = posted.strftime("%Y-%m-%d")
             label = f"{posted:%A}, {posted:%B} {posted.day}"
             rendered.append(f'<div class="day"><time datetime="{day}">{label}</time></div>')
-        replies = [m for m in messages if is_reply(m) and m["thread_ts"] == message["ts"]]
-        rendered.append(render_message(message, replies))
+        if is_reply(message):
+            root = next((m for m in messages if m["ts"] == message["thread_ts"]), message)
+            start = html.escape(to_plain(str(root.get("text") or ""))[:80])
+            link = f'replied to a thread: <a href="#{_anchor(root)}">{start}</a>'
+            rendered.append(render_message(message, (), versions, origin=link))
+        else:
+            replies = [m for m in messages if is_reply(m) and m["thread_ts"] == message["ts"]]
+            rendered.append(render_message(message, replies, versions))
     return "".join(rendered)
 
 
-def render_message(message: Message, replies: Sequence[Message] = ()) -> str:
-    """Render a message with the replies of its thread under it."""
+def render_message(
+    message: Message,
+    replies: Sequence[Message] = (),
+    versions: Versions | None = None,
+    *,
+    day: str | None = None,
+    origin: str = "",
+) -> str:
+    """Render a message with the replies of its thread under it.
+
+    Times of another `day` than this one (YYYY-MM-DD; its own if None) carry their date. `origin` (HTML) marks a copy of a
+    reply in the channel.
+    """
     name = str(message.get("bot_profile", {}).get("name") or "App")
     posted = _local_time(message["ts"])
+    day = f"{posted:%Y-%m-%d}" if day is None else day
     icon = EMOJI.get(str(message.get("icons", {}).get("emoji", "")).strip(":"))
     avatar = html.escape(icon or name[:1].upper())
     parts = [
         _body(message),
         "".join(_attachment(attachment) for attachment in message.get("attachments") or []),
+        _updates(message, versions or {}, day),
         "".join(_file(file) for file in message.get("files") or []),
         _reactions(message),
     ]
     thread = ""
     if replies:
-        inner = "".join(render_message(reply) for reply in replies)
+        inner = "".join(render_message(reply, (), versions, day=day) for reply in replies)
         count = _count(len(replies), "reply", "replies")
         thread = f'<section class="thread"><div class="count">{count}</div>{inner}</section>'
-    broadcast = '<div class="broadcast">also sent to the channel</div>' if message.get("subtype") else ""
+    broadcast = "also sent to the channel" if is_reply(message) and _in_channel(message) else ""
+    place = f'<div class="origin">{origin or broadcast}</div>' if origin or broadcast else ""
+    anchor = "" if origin else f' id="{_anchor(message)}"'
     return (
-        f'<article id="p{message["ts"].replace(".", "")}"><div class="avatar{" icon" if icon else ""}">{avatar}</div>'
+        f'<article{anchor}><div class="avatar{" icon" if icon else ""}">{avatar}</div>'
         f'<div class="content"><div class="byline"><b>{html.escape(name)}</b><span class="app">APP</span>'
-        f'<time datetime="{posted.isoformat()}" title="{posted:%Y-%m-%d %H:%M:%S}">{_clock(posted)}</time></div>'
-        f"{broadcast}{''.join(parts)}{thread}</div></article>"
+        f'<time datetime="{posted.isoformat()}" title="{posted:%Y-%m-%d %H:%M:%S}">{_clock(posted, day)}</time></div>'
+        f"{place}{''.join(parts)}{thread}</div></article>"
     )
 
 
 def _body(message: Message) -> str:
-    edited = ' <span class="edited">(edited)</span>' if message.get("edited") else ""
     # A message with blocks shows its text in notifications alone.
     if message.get("blocks"):
-        return render_blocks(message["blocks"]) + edited
+        return render_blocks(message["blocks"])
     if message.get("text"):
+        # Slack marks an edited text, and not edited blocks.
+        edited = ' <span class="edited">(edited)</span>' if message.get("edited") else ""
         return f'<div class="text">{to_html(message["text"])}{edited}</div>'
     return ""
+
+
+def _updates(message: Message, versions: Versions, day: str) -> str:
+    """Say how often and when a message was updated: Slack doesn't, who judges the messages wants to know."""
+    times = [_local_time(version["at"]) for version in versions.get(message["ts"], ())[1:]]
+    if not times:
+        return ""
+    return (
+        f'<div class="note" title="{", ".join(f"{at:%Y-%m-%d %H:%M:%S}" for at in times)}">'
+        f"edited {_count(len(times), 'time')}, last {_clock(times[-1], day)}</div>"
+    )
 
 
 def render_blocks(blocks: Sequence[Mapping[str, Any]]) -> str:
@@ -182,10 +239,11 @@ def _rich_piece(piece: Mapping[str, Any]) -> str:
             rendered = f'<a href="{html.escape(url)}" rel="noreferrer">{label}</a>' if safe else label
         case "emoji":
             rendered = EMOJI.get(str(piece.get("name")), f":{html.escape(str(piece.get('name')))}:")
-        case "broadcast" | "user" | "channel" as kind:
-            rendered = (
-                f'<span class="mention">@{html.escape(str(piece.get("range") or piece.get(f"{kind}_id")))}</span>'
-            )
+        case "channel":
+            rendered = f'<span class="mention">#{html.escape(str(piece.get("channel_id")))}</span>'
+        case "broadcast" | "user" | "usergroup" as kind:
+            called = html.escape(str(piece.get("range") or piece.get(f"{kind}_id")))
+            rendered = f'<span class="mention ping">@{called}</span>'
         case _:
             rendered = html.escape(str(piece.get("text", ""))).replace("\n", "<br>")
     for name, tag in (("bold", "b"), ("italic", "i"), ("strike", "s"), ("code", "code")):
@@ -240,19 +298,32 @@ def _reactions(message: Message) -> str:
     return f'<div class="reactions">{rendered}</div>' if rendered else ""
 
 
-def _lock_screen(channel: str, messages: Sequence[Message]) -> str:
-    shown = []
-    for message in reversed(messages[-_NOTIFICATIONS_SHOWN:]):
-        name = str(message.get("bot_profile", {}).get("name") or "App")
-        text = to_plain(str(message.get("text") or "")) or _without_text(message)
-        shown.append(
-            f'<div class="notification"><div class="from"><span class="logo">#</span>SLACK'
-            f"<time>{_clock(_local_time(message['ts']))}</time></div><b>#{html.escape(channel)}</b>"
-            f"<p>{html.escape(name)}: {html.escape(text)}</p></div>"
-        )
-    newest = _local_time(messages[-1]["ts"]) if messages else datetime.now().astimezone()
+def _lock_screen(channel: str, messages: Sequence[Message], versions: Versions) -> str:
+    # A reply within a thread and an update ring no phone.
+    ringing = [message for message in messages if _in_channel(message)]
+    shown = [_notification(channel, message, versions) for message in reversed(ringing[-_NOTIFICATIONS_SHOWN:])]
+    newest = _local_time(ringing[-1]["ts"]) if ringing else datetime.now().astimezone()
     clock = f'<div class="clock">{newest:%H:%M}</div><div class="date">{newest:%A}, {newest:%B} {newest.day}</div>'
     return f'<div class="phone">{clock}{"".join(shown)}</div>'
+
+
+def _notification(channel: str, message: Message, versions: Versions) -> str:
+    name = str(message.get("bot_profile", {}).get("name") or "App")
+    as_posted = next(iter(versions.get(message["ts"], ())), message)
+    text = to_plain(str(as_posted.get("text") or "")) or _without_text(message)
+    return (
+        f'<div class="notification"><div class="from"><span class="logo">#</span>SLACK'
+        f"<time>{_clock(_local_time(message['ts']))}</time></div><b>#{html.escape(channel)}</b>"
+        f"<p>{html.escape(name)}: {html.escape(text)}</p></div>"
+    )
+
+
+def _in_channel(message: Message) -> bool:
+    return not is_reply(message) or message.get("subtype") == "thread_broadcast"
+
+
+def _anchor(message: Message) -> str:
+    return f"p{message['ts'].replace('.', '')}"
 
 
 def _without_text(message: Message) -> str:
@@ -263,8 +334,9 @@ def _local_time(ts: str) -> datetime:
     return datetime.fromtimestamp(float(ts)).astimezone()
 
 
-def _clock(moment: datetime) -> str:
-    return f"{moment.hour % 12 or 12}:{moment:%M} {moment:%p}"
+def _clock(moment: datetime, day: str | None = None) -> str:
+    date = f"{moment:%b} {moment.day}, " if day not in (None, f"{moment:%Y-%m-%d}") else ""
+    return f"{date}{moment.hour % 12 or 12}:{moment:%M} {moment:%p}"
 
 
 def _count(number: int, one: str, many: str = "") -> str:

@@ -5,11 +5,18 @@ Limits: https://docs.slack.dev/reference/block-kit/blocks and https://docs.slack
 
 from __future__ import annotations
 
+import ipaddress
+import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 _LONGEST_TEXT = 40_000
+_LONGEST_UPDATED_TEXT = 4_000  # bytes, with each & escaped
+# Slack documents no limit of all blocks together; it refuses from some 13,100 characters on (slackapi/bolt-js#2509).
+_LONGEST_BLOCKS = 13_000
 _MOST_BLOCKS = 50
 _MOST_ATTACHMENTS = 100
 _LONGEST_TEXT_OBJECT = 3_000
@@ -22,6 +29,9 @@ _LONGEST_BLOCK_ID = 255
 _MOST_FIELDS = 10
 _MOST_CONTEXT_ELEMENTS = 10
 _MOST_ACTIONS = 25
+_FILE_ID = re.compile(r"F[A-Z0-9]{8,}")
+
+IsPicture = Callable[[Mapping[str, Any]], bool]
 
 
 class SlackError(Exception):
@@ -37,10 +47,11 @@ class SlackError(Exception):
 class _Faults:
     """Collects what is wrong with a list of blocks, each with a pointer to the place."""
 
+    is_picture: IsPicture
     found: list[str] = field(default_factory=list)
 
     def add(self, problem: str, pointer: str) -> None:
-        self.found.append(f"[ERROR] {problem} [json-pointer:{pointer}]")
+        self.found.append(f"{problem} [json-pointer:{pointer}]")
 
     def length(self, value: object, longest: int, pointer: str) -> None:
         if not isinstance(value, str) or not value:
@@ -65,16 +76,19 @@ class _Faults:
         return value
 
 
-def check_message(text: str, blocks: Any, attachments: Any, metadata: Any) -> None:
-    """Raise SlackError if Slack would not take a message with these parts."""
+def check_message(text: str, blocks: Any, attachments: Any, metadata: Any, is_picture: IsPicture) -> None:
+    """Raise SlackError if Slack would not take a message with these parts.
+
+    `is_picture` tells whether a block's `slack_file` names a picture that is there.
+    """
     if not (text or blocks or attachments):
         raise SlackError("no_text")
     if len(text) > _LONGEST_TEXT:
         raise SlackError("msg_too_long")
     if blocks is not None:
-        check_blocks(blocks)
+        check_blocks(blocks, is_picture)
     if attachments is not None:
-        _check_attachments(attachments)
+        _check_attachments(attachments, is_picture)
     if metadata is not None and not (
         isinstance(metadata, Mapping)
         and isinstance(metadata.get("event_type"), str)
@@ -83,7 +97,14 @@ def check_message(text: str, blocks: Any, attachments: Any, metadata: Any) -> No
         raise SlackError("invalid_metadata_format")
 
 
-def _check_attachments(attachments: Any) -> None:
+def check_updated_text(text: str) -> None:
+    """Raise SlackError if chat.update would not take a text that chat.postMessage takes."""
+    escaped = re.sub("&(?!amp;|lt;|gt;)", "&amp;", text)
+    if len(escaped.encode()) > _LONGEST_UPDATED_TEXT:
+        raise SlackError("msg_too_long")
+
+
+def _check_attachments(attachments: Any, is_picture: IsPicture) -> None:
     if not isinstance(attachments, list) or not all(isinstance(item, Mapping) for item in attachments):
         raise SlackError("invalid_attachments")
     if len(attachments) > _MOST_ATTACHMENTS:
@@ -93,14 +114,14 @@ def _check_attachments(attachments: Any) -> None:
         if not isinstance(fields, list) or not all(isinstance(item, Mapping) for item in fields):
             raise SlackError("invalid_attachments")
         if attachment.get("blocks"):
-            check_blocks(attachment["blocks"], f"/attachments/{position}/blocks")
+            check_blocks(attachment["blocks"], is_picture, f"/attachments/{position}/blocks")
 
 
-def check_blocks(blocks: Any, pointer: str = "/blocks") -> None:
+def check_blocks(blocks: Any, is_picture: IsPicture, pointer: str = "/blocks") -> None:
     """Raise SlackError("invalid_blocks") naming each block that breaks a limit."""
     if not isinstance(blocks, list):
         raise SlackError("invalid_blocks_format")
-    faults = _Faults()
+    faults = _Faults(is_picture)
     if len(blocks) > _MOST_BLOCKS:
         faults.add(f"no more than {_MOST_BLOCKS} items allowed", pointer)
     for position, block in enumerate(blocks):
@@ -113,6 +134,8 @@ def check_blocks(blocks: Any, pointer: str = "/blocks") -> None:
         faults.add("block_id must be unique", pointer)
     if faults.found:
         raise SlackError("invalid_blocks", faults.found)
+    if len(json.dumps(blocks, ensure_ascii=False, separators=(",", ":"))) > _LONGEST_BLOCKS:
+        raise SlackError("msg_blocks_too_long")
 
 
 def _check_block(block: Mapping[str, Any], pointer: str, faults: _Faults) -> None:
@@ -191,11 +214,29 @@ def _check_element(element: Any, pointer: str, faults: _Faults) -> None:
 
 def _check_image(image: Mapping[str, Any], pointer: str, faults: _Faults) -> None:
     faults.length(image.get("alt_text"), _LONGEST_ALT_TEXT, f"{pointer}/alt_text")
-    if "slack_file" in image:
-        if not isinstance(image["slack_file"], Mapping) or not ({"id", "url"} & set(image["slack_file"])):
-            faults.add("must provide an id or a url", f"{pointer}/slack_file")
-    else:
+    if "slack_file" not in image:
         faults.length(image.get("image_url"), _LONGEST_URL, f"{pointer}/image_url")
+        if not _is_public(str(image.get("image_url") or "")):
+            faults.add("downloading image failed", f"{pointer}/image_url")
+        return
+    file, pointer = image["slack_file"], f"{pointer}/slack_file"
+    if not isinstance(file, Mapping) or ("id" in file) == ("url" in file):
+        faults.add("must provide either an id or a url", pointer)
+    elif "id" in file and not _FILE_ID.fullmatch(str(file["id"])):
+        faults.add(f"input must match regex pattern: ^{_FILE_ID.pattern}$", f"{pointer}/id")
+    elif not faults.is_picture(file):
+        faults.add("invalid slack file", pointer)
+
+
+def _is_public(url: str) -> bool:
+    """Tell whether Slack's own servers could fetch it: they see nobody's loopback and no private network."""
+    if not url.startswith(("http://", "https://")):
+        return False
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host
 
 
 _CHECKS: Mapping[str, Callable[[Mapping[str, Any], str, _Faults], None]] = {

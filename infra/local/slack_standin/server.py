@@ -1,9 +1,20 @@
-"""The stand-in's server: Slack's Web API under /api/, the readers' page at /, and a switch for faults under /control/.
+"""The stand-in's server: Slack's Web API under /api/, the readers' page at /, and what only a stand-in has under /control/.
 
     python -m slack_standin.server
 
 Reads SLACK_STANDIN_STATE (folder), SLACK_STANDIN_PORT, SLACK_STANDIN_TOKEN and SLACK_STANDIN_CHANNELS (comma-separated names).
 Refuses what Slack refuses, with Slack's error names; it has no rate limit of its own. Stricter than Slack in one place: a reply needs a root that exists.
+
+Under /control/, with the token as bearer and JSON as body:
+
+| Call | Does |
+| --- | --- |
+| `GET messages` | all channels, oldest message first: replies under their roots, `versions` (as posted, after each update), `pings`; and files |
+| `GET requests` | the calls so far: time, method, arguments, answer |
+| `POST faults`, `GET faults`, `DELETE faults` | add one (its parts: `faults.Fault`), list those that wait, end all |
+| `POST channels` | `{"name": "x", "state": "is_archived"}`, or `not_in_channel`, or `""`; a new name makes a channel |
+| `POST clock` | `{"at": 1584425760}` posts from then on, `{"at": null}` from now on |
+| `POST reset` | as on the first day: no message, file, request, fault; the configured channels, the true time |
 """
 
 from __future__ import annotations
@@ -13,8 +24,10 @@ import hmac
 import json
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -23,26 +36,35 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from slack_standin.mrkdwn import to_plain
-from slack_standin.page import CONTENT_SECURITY_POLICY, render_page
+from slack_standin.faults import UPLOAD, Fault, FaultError, Faults
+from slack_standin.mrkdwn import pings, to_plain
+from slack_standin.page import CONTENT_SECURITY_POLICY, render_page, render_thread
 from slack_standin.rules import SlackError
 from slack_standin.store import Store, is_reply
 from slack_standin.web_api import Answer, Arguments, WebApi
 
 _HERE = Path(__file__).parent
-_LONGEST_HANG = 300
 _HEADERS = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "X-Content-Type-Options": "nosniff"}
 
 
-@dataclass
-class Fault:
-    """What the next `count` calls of the API (or of one method) get instead of an answer."""
+Endpoint = Callable[["Server", Request], Awaitable[Response]]
 
-    kind: str
-    count: int
-    method: str = ""
-    retry_after: int = 1
+
+def _with_token(endpoint: Endpoint) -> Endpoint:
+    """Keep pages of other sites away from the controls: a browser lets them post here, but not with the token."""
+
+    @wraps(endpoint)
+    async def guarded(server: Server, request: Request) -> Response:
+        if not hmac.compare_digest(_bearer(request).encode(), server.token.encode()):
+            return PlainTextResponse("needs the bearer token", status_code=403)
+        try:
+            return await endpoint(server, request)
+        except (FaultError, ValueError, KeyError, TypeError) as error:
+            return PlainTextResponse(f"{type(error).__name__}: {error}", status_code=400)
+
+    return guarded
 
 
 class Server:
@@ -50,16 +72,16 @@ class Server:
 
     def __init__(self, store: Store, token: str, base_url: str) -> None:
         self._store = store
-        self._token = token
+        self.token = token
         self._api = WebApi(store, base_url)
-        self._faults: list[Fault] = []
-        self._released = asyncio.Event()
+        self._faults = Faults()
 
     def application(self) -> Starlette:
         """Give the ASGI application."""
         return Starlette(
             routes=[
                 Route("/", self.page),
+                Route("/thread", self.thread),
                 Route("/health", self.health),
                 Route("/revision", self.revision),
                 Route("/messages.json", self.messages),
@@ -68,9 +90,12 @@ class Server:
                 Route("/archives/{channel}/{anchor}", self.archive),
                 Route("/files/{file_id}/{name}", self.file),
                 Route("/upload/v1/{file_id}/{ticket}", self.upload, methods=["POST"]),
-                Route("/control/faults", self.set_fault, methods=["POST"]),
-                Route("/control/faults", self.clear_faults, methods=["DELETE"]),
+                Route("/control/faults", self.faults, methods=["GET", "POST", "DELETE"]),
+                Route("/control/channels", self.set_channel, methods=["POST"]),
+                Route("/control/clock", self.set_clock, methods=["POST"]),
+                Route("/control/messages", self.everything),
                 Route("/control/requests", self.request_log),
+                Route("/control/reset", self.reset, methods=["POST"]),
                 Route("/api/{method:path}", self.call, methods=["GET", "POST"]),
             ],
             # A page of another site that resolves its name to the loopback gets no answer.
@@ -86,18 +111,21 @@ class Server:
             self._store.log_request(method, str(error), "invalid_json")
             return JSONResponse({"ok": False, "error": "invalid_json"})
         token = arguments.pop("token", None)
-        fault = self._next_fault(method)
-        if fault is not None:
-            self._store.log_request(method, arguments, f"fault: {fault.kind}")
-            return await self._faulty(fault)
-        answer = self._answer(method, arguments, _bearer(request) or str(token or ""))
-        self._store.log_request(method, arguments, "ok" if answer["ok"] else answer["error"])
-        return JSONResponse(answer)
+        token = _bearer(request) or str(token or "")
+        fault = self._faults.take(method)
+        if fault is None:
+            answer = self._answer(method, arguments, token)
+            self._store.log_request(method, arguments, "ok" if answer["ok"] else answer["error"])
+            return JSONResponse(answer)
+        if fault.accept:
+            self._answer(method, arguments, token)
+        self._store.log_request(method, arguments, f"fault: {fault.kind}{', accepted' if fault.accept else ''}")
+        return await self._faults.answer(fault, request)
 
     def _answer(self, method: str, arguments: Arguments, token: str) -> Answer:
         if not token:
             return {"ok": False, "error": "not_authed"}
-        if not hmac.compare_digest(token.encode(), self._token.encode()):
+        if not hmac.compare_digest(token.encode(), self.token.encode()):
             return {"ok": False, "error": "invalid_auth"}
         handler = self._api.methods.get(method)
         if handler is None:
@@ -105,65 +133,58 @@ class Server:
         try:
             return {"ok": True} | handler(arguments)
         except SlackError as error:
-            details = {"response_metadata": {"messages": error.messages}} if error.messages else {}
-            return {"ok": False, "error": error.code} | details
+            if not error.messages:
+                return {"ok": False, "error": error.code}
+            details = {"messages": [f"[ERROR] {message}" for message in error.messages]}
+            return {"ok": False, "error": error.code, "errors": error.messages, "response_metadata": details}
 
-    def _next_fault(self, method: str) -> Fault | None:
-        for fault in self._faults:
-            if fault.method in ("", method):
-                fault.count -= 1
-                if fault.count <= 0:
-                    self._faults.remove(fault)
-                return fault
-        return None
+    @_with_token
+    async def faults(self, request: Request) -> Response:
+        """Add a fault, or end all, or leave them; list those that wait."""
+        if request.method == "POST":
+            self._faults.add(Fault.read(await request.json()))
+        elif request.method == "DELETE":
+            self._faults.clear()
+        return JSONResponse({"ok": True, "faults": self._faults.waiting()})
 
-    async def _faulty(self, fault: Fault) -> Response:
-        if fault.kind == "429":
-            body = {"ok": False, "error": "ratelimited"}
-            return JSONResponse(body, status_code=429, headers={"Retry-After": str(fault.retry_after)})
-        if fault.kind == "hang":
-            try:
-                await asyncio.wait_for(self._released.wait(), _LONGEST_HANG)
-            except TimeoutError:
-                return PlainTextResponse("hung", status_code=504)
-        return PlainTextResponse("Internal Server Error", status_code=500)
-
-    async def set_fault(self, request: Request) -> Response:
-        """Make the next calls fail: {"kind": "429" | "500" | "hang", "count": 1, "method": "", "retry_after": 1}."""
-        if not self._authorized(request):
-            return PlainTextResponse("needs the bearer token", status_code=403)
+    @_with_token
+    async def set_channel(self, request: Request) -> Response:
+        """Archive a channel, remove the bot from it, put both right again; make it if it is new."""
         wanted = await request.json()
-        fault = Fault(
-            str(wanted.get("kind")),
-            int(wanted.get("count", 1)),
-            str(wanted.get("method", "")),
-            int(wanted.get("retry_after", 1)),
-        )
-        if fault.kind not in ("429", "500", "hang"):
-            return PlainTextResponse(f"kind {fault.kind!r} is none of 429, 500, hang", status_code=400)
-        self._released.clear()
-        self._faults.append(fault)
+        return JSONResponse({"ok": True, "channel": self._store.set_channel(wanted["name"], wanted.get("state", ""))})
+
+    @_with_token
+    async def set_clock(self, request: Request) -> Response:
+        """Stop the clock for what is posted from now on, or let it go again."""
+        at = (await request.json())["at"]
+        self._store.clock = None if at is None else float(at)
         return JSONResponse({"ok": True})
 
-    async def clear_faults(self, request: Request) -> Response:
-        """End all faults; calls that hang answer 500."""
-        if not self._authorized(request):
-            return PlainTextResponse("needs the bearer token", status_code=403)
+    @_with_token
+    async def reset(self, _: Request) -> Response:
+        """Begin anew."""
         self._faults.clear()
-        self._released.set()
+        self._store.reset()
         return JSONResponse({"ok": True})
 
-    async def request_log(self, request: Request) -> Response:
+    @_with_token
+    async def request_log(self, _: Request) -> Response:
         """Give the recorded calls: time, method, arguments, answer."""
-        if not self._authorized(request):
-            return PlainTextResponse("needs the bearer token", status_code=403)
         return JSONResponse(self._store.requests())
+
+    @_with_token
+    async def everything(self, _: Request) -> Response:
+        """Give all that the workspace holds."""
+        return JSONResponse({"channels": self._channels(), "files": self._store.files()})
 
     async def upload(self, request: Request) -> Response:
         """Take the content of a file, raw or as a form, at the address that files.getUploadURLExternal gave."""
         file = self._store.file(request.path_params["file_id"])
         if file is None or not hmac.compare_digest(file["ticket"], request.path_params["ticket"]):
             return PlainTextResponse("no such upload", status_code=404)
+        fault = self._faults.take(UPLOAD)
+        if fault is not None and not fault.accept:
+            return await self._faults.answer(fault, request)
         if request.headers.get("content-type", "").startswith("multipart/form-data"):
             form = await request.form()
             parts = [value for value in form.values() if not isinstance(value, str)]
@@ -174,7 +195,7 @@ class Server:
             return PlainTextResponse(f"expected {file['size']} bytes, got {len(content)}", status_code=400)
         (self._store.files_folder / file["id"]).write_bytes(content)
         self._store.save_file(file | {"state": "uploaded"})
-        return PlainTextResponse(f"OK - {len(content)}")
+        return await self._faults.answer(fault, request) if fault else PlainTextResponse(f"OK - {len(content)}")
 
     async def file(self, request: Request) -> Response:
         """Give an uploaded file: pictures to look at, everything else as a download."""
@@ -197,9 +218,25 @@ class Server:
         chosen = next((row for row in channels if wanted in row[:2]), None)
         if chosen is None:
             return PlainTextResponse(f"There is no channel {wanted!r}.", status_code=404)
-        messages = self._store.messages(chosen[0])
-        names = [name for _, name, _ in channels]
-        return HTMLResponse(render_page(chosen[1], names, messages, self._store.revision()), headers=_HEADERS)
+        messages, versions = self._store.messages(chosen[0]), self._store.versions(chosen[0])
+        names = [row[1] for row in channels]
+        page = render_page(chosen[1], names, messages, versions, self._store.revision())
+        return HTMLResponse(page, headers=_HEADERS)
+
+    async def thread(self, request: Request) -> Response:
+        """Show one message with its thread: `?ts=TIME`, or the newest whose metadata has `?NAME=VALUE` in its payload."""
+        for identifier, channel, *_ in self._store.channels():
+            messages = self._store.messages(identifier)
+            for found in reversed(messages):
+                payload = (found.get("metadata") or {}).get("event_payload", {})
+                known = {name: str(value) for name, value in payload.items()} | {"ts": found["ts"]}
+                if request.query_params and request.query_params.items() <= known.items():
+                    thread = [
+                        m for m in messages if found.get("thread_ts", found["ts"]) in (m["ts"], m.get("thread_ts"))
+                    ]
+                    page = render_thread(channel, thread[0], thread[1:], self._store.versions(identifier))
+                    return HTMLResponse(page, headers=_HEADERS)
+        return PlainTextResponse(f"There is no message with {request.url.query!r}.", status_code=404)
 
     async def archive(self, request: Request) -> Response:
         """Follow a permalink to its place on the page."""
@@ -210,20 +247,28 @@ class Server:
 
     async def messages(self, _: Request) -> Response:
         """Give all channels with their messages, oldest first, replies under their roots: for tools and tests."""
+        return JSONResponse({"channels": self._channels()})
+
+    def _channels(self) -> list[dict[str, Any]]:
         channels = []
-        for identifier, name, _created in self._store.channels():
-            messages = self._store.messages(identifier)
-            roots = [
+        for identifier, name, _created, state in self._store.channels():
+            messages, versions = self._store.messages(identifier), self._store.versions(identifier)
+            shown = [
                 message
                 | {
                     "notification": to_plain(message.get("text", "")),
-                    "replies": [m for m in messages if is_reply(m) and m["thread_ts"] == message["ts"]],
+                    "pings": pings(message),
+                    "versions": versions.get(message["ts"], []),
                 }
                 for message in messages
+            ]
+            roots = [
+                message | {"replies": [m for m in shown if is_reply(m) and m["thread_ts"] == message["ts"]]}
+                for message in shown
                 if not is_reply(message)
             ]
-            channels.append({"id": identifier, "name": name, "messages": roots})
-        return JSONResponse({"channels": channels})
+            channels.append({"id": identifier, "name": name, "state": state, "messages": roots})
+        return channels
 
     async def revision(self, _: Request) -> Response:
         """Give a number that changes when the page does."""
@@ -235,9 +280,6 @@ class Server:
     async def asset(self, request: Request) -> Response:
         """Give the page's style sheet and script."""
         return FileResponse(_HERE / Path(request.url.path).name, headers=_HEADERS)
-
-    def _authorized(self, request: Request) -> bool:
-        return hmac.compare_digest(_bearer(request).encode(), self._token.encode())
 
 
 async def _arguments(request: Request) -> Arguments:
@@ -275,9 +317,22 @@ def main() -> int:
         print(f"The Slack stand-in needs its four SLACK_STANDIN_ variables: {error}", file=sys.stderr)
         return 2
     server = Server(Store(folder, channels), token, f"http://127.0.0.1:{port}")
-    # A client that hangs on purpose must not hold up the stop.
-    uvicorn.run(server.application(), host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=3)
+    uvicorn.run(
+        server.application(),
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        http=_connection,
+        timeout_graceful_shutdown=1,  # a call that hangs on purpose must not hold up the stop
+    )
     return 0
+
+
+def _connection(**parts: Any) -> asyncio.Protocol:
+    """Make uvicorn's protocol of one connection, and put it within the reach of the faults that end connections."""
+    protocol: asyncio.Protocol = H11Protocol(**parts | {"app_state": (state := dict(parts["app_state"]))})
+    state["connection"] = protocol
+    return protocol
 
 
 if __name__ == "__main__":

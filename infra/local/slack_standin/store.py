@@ -15,13 +15,21 @@ create table if not exists channels (id text primary key, name text not null uni
 create table if not exists messages (
     channel text not null, ts text not null, thread_ts text, body text not null, primary key (channel, ts)
 );
+create table if not exists states (channel text primary key, state text not null);
+create table if not exists versions (channel text not null, ts text not null, at text not null, body text not null);
 create table if not exists files (id text primary key, body text not null);
 create table if not exists requests (number integer primary key, at real not null, method text not null, body text not null,
     answer text not null);
 create table if not exists revision (number integer not null);
 insert into revision select 0 where not exists (select 1 from revision);
 """
+_FORGET = """
+delete from messages; delete from versions; delete from files; delete from requests; delete from states; delete from channels;
+"""
 _REQUESTS_KEPT = 5_000
+_SAID = ("text", "blocks", "attachments", "metadata")
+# Slack's names of what is wrong with a channel that is there.
+CHANNEL_STATES = ("", "is_archived", "not_in_channel")
 
 Message = dict[str, Any]
 
@@ -35,19 +43,46 @@ class Store:
         self._connection = sqlite3.connect(folder / "slack.db", isolation_level=None)
         self._connection.execute("pragma journal_mode=wal")
         self._connection.executescript(_SCHEMA)
+        self.clock: float | None = None  # seconds since 1970; None is the true time
+        self._configured = channels
         for name in channels:
-            self._connection.execute(
-                "insert or ignore into channels values (?, ?, ?)", (channel_id(name), name, int(time.time()))
-            )
+            self._add_channel(name)
 
-    def channels(self) -> list[tuple[str, str, int]]:
-        """List (id, name, time of creation) of the channels, by name."""
-        return self._connection.execute("select id, name, created from channels order by name").fetchall()
+    def reset(self) -> None:
+        """Forget all but the configured channels."""
+        self._connection.executescript(_FORGET)
+        for file in self.files_folder.iterdir():
+            file.unlink()
+        self.clock = None
+        for name in self._configured:
+            self._add_channel(name)
+        self._changed()
+
+    def channels(self) -> list[tuple[str, str, int, str]]:
+        """List (id, name, time of creation, state) of the channels, by name."""
+        return self._connection.execute(
+            "select id, name, created, coalesce(state, '') from channels left join states on id = channel order by name"
+        ).fetchall()
+
+    def set_channel(self, name: str, state: str) -> str:
+        """Put a channel into a state, one of CHANNEL_STATES; make it if it is new. Gives its id. Raises ValueError."""
+        if state not in CHANNEL_STATES:
+            raise ValueError(f"state {state!r} is none of {CHANNEL_STATES}")
+        self._add_channel(name)
+        self._connection.execute("insert or replace into states values (?, ?)", (channel_id(name), state))
+        self._changed()
+        return channel_id(name)
+
+    def _add_channel(self, name: str) -> None:
+        self._connection.execute(
+            "insert or ignore into channels values (?, ?, ?)", (channel_id(name), name, int(time.time()))
+        )
 
     def next_ts(self) -> str:
         """Give a new message time: seconds with six decimals, later than any before it."""
-        newest = self._connection.execute("select max(ts) from messages").fetchone()[0]
-        now = time.time_ns() // 1000
+        newest = self._connection.execute("select max(ts) from (select ts from messages union select at from versions)")
+        newest = newest.fetchone()[0]
+        now = int((time.time() if self.clock is None else self.clock) * 1_000_000)
         if newest:
             seconds, _, fraction = newest.partition(".")
             now = max(now, int(seconds) * 1_000_000 + int(fraction) + 1)
@@ -67,6 +102,23 @@ class Store:
             "select body from messages where channel = ? and ts = ?", (channel, ts)
         ).fetchone()
         return json.loads(row[0]) if row else None
+
+    def save_version(self, channel: str, message: Message) -> None:
+        """Add a message or replace the one of the same time, and keep for good what it says now."""
+        at = message.get("edited", message)["ts"]
+        self._connection.execute(
+            "insert into versions values (?, ?, ?, ?)", (channel, message["ts"], at, json.dumps(message))
+        )
+        self.save_message(channel, message)
+
+    def versions(self, channel: str) -> dict[str, list[Message]]:
+        """Give, by message time, what a message said and since when (`at`): as posted, then after each update."""
+        versions: dict[str, list[Message]] = {}
+        rows = self._connection.execute("select ts, at, body from versions where channel = ? order by at", (channel,))
+        for ts, at, body in rows:
+            said = {name: value for name, value in json.loads(body).items() if name in _SAID}
+            versions.setdefault(ts, []).append({"at": at} | said)
+        return versions
 
     def delete_message(self, channel: str, ts: str) -> None:
         """Remove a message; its replies stay, as in Slack."""
@@ -89,13 +141,20 @@ class Store:
 
     def save_file(self, file: dict[str, Any]) -> None:
         """Add what is known of a file, or replace it."""
-        self._connection.execute("insert or replace into files values (?, ?)", (file["id"], json.dumps(file)))
+        self._connection.execute(
+            "insert into files values (?, ?) on conflict (id) do update set body = excluded.body",
+            (file["id"], json.dumps(file)),
+        )
         self._changed()
 
     def file(self, file_id: str) -> dict[str, Any] | None:
         """Give what is known of a file; its content is in `files_folder` under its id."""
         row = self._connection.execute("select body from files where id = ?", (file_id,)).fetchone()
         return json.loads(row[0]) if row else None
+
+    def files(self) -> list[dict[str, Any]]:
+        """List what is known of all files, oldest first."""
+        return [json.loads(body) for (body,) in self._connection.execute("select body from files order by rowid")]
 
     def log_request(self, method: str, body: object, answer: str) -> None:
         """Record a call of the API; the token is no part of `body`."""

@@ -5,13 +5,15 @@ Reference: https://docs.slack.dev/reference/methods
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from slack_standin.rules import SlackError, check_message
+from slack_standin.rules import SlackError, check_message, check_updated_text
 from slack_standin.store import Message, Store, is_reply
 
 Arguments = dict[str, Any]
@@ -28,7 +30,10 @@ _PICTURES = {
     ".gif": "image/gif",
     ".webp": "image/webp",
 }
+_PARTS = ("text", "blocks", "attachments", "metadata")
+_PICTURES_IN_BLOCKS = ("image/png", "image/jpeg", "image/gif")
 _LARGEST_PAGE = 1000
+_TS = re.compile(r"\d+(\.\d+)?")
 
 
 class WebApi:
@@ -59,7 +64,7 @@ class WebApi:
         channel = self._channel(arguments, by_name=True)
         text = str(arguments.get("text") or "")
         blocks, attachments, metadata = (arguments.get(name) for name in ("blocks", "attachments", "metadata"))
-        check_message(text, blocks, attachments, metadata)
+        check_message(text, blocks, attachments, metadata, self._is_picture)
         message = self._message(text, arguments)
         message |= {
             name: value
@@ -67,23 +72,29 @@ class WebApi:
             if value
         }
         self._thread(channel, message, arguments)
-        self._store.save_message(channel, message)
+        self._store.save_version(channel, message)
         return {"channel": channel, "ts": message["ts"], "message": message}
 
     def update(self, arguments: Arguments) -> Answer:
-        """chat.update. Parts that are not given stay as they were; an empty list removes them."""
-        channel = self._channel(arguments)
+        """chat.update. Parts that are not given stay, save that a text without blocks takes the place of the blocks.
+
+        An empty list, or an empty metadata object, removes that part.
+        """
+        channel = self._channel(arguments, archived="is_inactive")
         message = self._existing(channel, arguments.get("ts"))
-        changed = message | {
-            name: arguments[name]
-            for name in ("text", "blocks", "attachments", "metadata")
-            if arguments.get(name) is not None
-        }
-        check_message(
-            changed.get("text", ""), changed.get("blocks"), changed.get("attachments"), changed.get("metadata")
-        )
-        changed["edited"] = {"user": _BOT["user_id"], "ts": self._store.next_ts()}
-        self._store.save_message(channel, changed)
+        given = {name: arguments[name] for name in _PARTS if arguments.get(name) is not None}
+        changed = message | given
+        if "text" in given and "blocks" not in given:
+            changed.pop("blocks", None)
+        if changed.get("metadata") == {}:
+            changed["metadata"] = None
+        text, blocks, attachments, metadata = (changed.get(name) for name in _PARTS)
+        check_message(str(text or ""), blocks, attachments, metadata, self._is_picture)
+        check_updated_text(str(given.get("text") or ""))
+        changed = {name: value for name, value in changed.items() if value or name not in _PARTS[1:]}
+        if given.keys() & {"text", "blocks", "attachments"}:
+            changed["edited"] = {"user": _BOT["user_id"], "ts": self._store.next_ts()}
+        self._store.save_version(channel, changed)
         return {"channel": channel, "ts": changed["ts"], "text": changed.get("text", ""), "message": changed}
 
     def delete(self, arguments: Arguments) -> Answer:
@@ -95,7 +106,7 @@ class WebApi:
 
     def permalink(self, arguments: Arguments) -> Answer:
         """chat.getPermalink."""
-        channel = self._channel(arguments)
+        channel = self._channel(arguments, archived="", absent="")
         message = self._existing(channel, arguments.get("message_ts"))
         link = f"{self._base_url}/archives/{channel}/p{message['ts'].replace('.', '')}"
         return {"channel": channel, "permalink": link}
@@ -107,12 +118,12 @@ class WebApi:
 
     def channel_info(self, arguments: Arguments) -> Answer:
         """conversations.info."""
-        channel = self._channel(arguments)
+        channel = self._channel(arguments, archived="", absent="")
         return {"channel": next(_channel_object(*row) for row in self._store.channels() if row[0] == channel)}
 
     def history(self, arguments: Arguments) -> Answer:
         """conversations.history: the channel's own messages, newest first."""
-        channel = self._channel(arguments)
+        channel = self._channel(arguments, archived="")
         messages = [
             message
             for message in reversed(self._store.messages(channel))
@@ -122,7 +133,7 @@ class WebApi:
 
     def replies(self, arguments: Arguments) -> Answer:
         """conversations.replies: a thread's root and its replies, oldest first."""
-        channel = self._channel(arguments)
+        channel = self._channel(arguments, archived="")
         root = str(arguments.get("ts") or "")
         thread = [m for m in self._store.messages(channel) if root in (m["ts"], m.get("thread_ts"))]
         if not thread:
@@ -149,7 +160,7 @@ class WebApi:
         name = Path(str(arguments.get("filename") or "")).name
         length = str(arguments.get("length") or "")
         if not name or not length.isdecimal() or int(length) == 0:
-            raise SlackError("invalid_arguments", ["[ERROR] filename and a length above 0 are required"])
+            raise SlackError("invalid_arguments", ["filename and a length above 0 are required"])
         file_id, ticket = f"F{secrets.token_hex(5).upper()}", secrets.token_urlsafe(24)
         file = {
             "id": file_id,
@@ -169,7 +180,7 @@ class WebApi:
         """files.completeUploadExternal: shares uploaded files, in a channel or a thread if one is named."""
         wanted = arguments.get("files")
         if not isinstance(wanted, list) or not wanted or not all(isinstance(item, dict) for item in wanted):
-            raise SlackError("invalid_arguments", ["[ERROR] files must be a list with at least 1 item"])
+            raise SlackError("invalid_arguments", ["files must be a list with at least 1 item"])
         files: list[Answer] = []
         for item in wanted:
             file = self._store.file(str(item.get("id")))
@@ -185,7 +196,7 @@ class WebApi:
         if channel:
             message = self._message(str(arguments.get("initial_comment") or ""), {}) | {"files": public, "upload": True}
             self._thread(channel, message, arguments)
-            self._store.save_message(channel, message)
+            self._store.save_version(channel, message)
         return {"files": public}
 
     def file_info(self, arguments: Arguments) -> Answer:
@@ -225,12 +236,32 @@ class WebApi:
         if _truth(arguments.get("reply_broadcast")):
             message["subtype"] = "thread_broadcast"
 
-    def _channel(self, arguments: Arguments, *, by_name: bool = False) -> str:
+    def _channel(
+        self,
+        arguments: Arguments,
+        *,
+        by_name: bool = False,
+        archived: str = "is_archived",
+        absent: str = "not_in_channel",
+    ) -> str:
+        """Find the channel that a call names; `archived` and `absent` are what the method answers to such a channel."""
         wanted = str(arguments.get("channel") or "")
-        for identifier, name, _ in self._store.channels():
+        for identifier, name, _, state in self._store.channels():
             if wanted == identifier or (by_name and wanted.removeprefix("#") == name):
+                refusal = {"is_archived": archived, "not_in_channel": absent}.get(state)
+                if refusal:
+                    raise SlackError(refusal)
                 return identifier
         raise SlackError("channel_not_found")
+
+    def _is_picture(self, wanted: Mapping[str, Any]) -> bool:
+        """Tell whether the `slack_file` of a block names a picture that was uploaded to the end."""
+        file_id = str(wanted.get("id") or "")
+        if not file_id:
+            prefix, _, rest = str(wanted.get("url")).partition("/files/")
+            file_id = rest.partition("/")[0] if prefix == self._base_url else ""
+        file = self._store.file(file_id)
+        return file is not None and file["state"] == "complete" and file["mimetype"] in _PICTURES_IN_BLOCKS
 
     def _existing(self, channel: str, ts: object) -> Message:
         message = self._store.message(channel, str(ts or ""))
@@ -243,7 +274,7 @@ def _truth(value: object) -> bool:
     return value is True or str(value).lower() in ("1", "true")
 
 
-def _channel_object(identifier: str, name: str, created: int) -> Answer:
+def _channel_object(identifier: str, name: str, created: int, state: str) -> Answer:
     return {
         "id": identifier,
         "name": name,
@@ -251,9 +282,9 @@ def _channel_object(identifier: str, name: str, created: int) -> Answer:
         "created": created,
         "creator": _BOT["user_id"],
         "is_channel": True,
-        "is_archived": False,
+        "is_archived": state == "is_archived",
         "is_private": False,
-        "is_member": True,
+        "is_member": not state,
         "topic": {"value": ""},
         "purpose": {"value": ""},
     }
@@ -264,11 +295,18 @@ def _public_file(file: Answer) -> Answer:
 
 
 def _within(message: Message, arguments: Arguments) -> bool:
-    oldest, newest = str(arguments.get("oldest") or "0"), str(arguments.get("latest") or "")
-    ts = message["ts"]
+    oldest, newest = _moment(arguments, "oldest"), _moment(arguments, "latest")
+    ts = Decimal(message["ts"])
     if _truth(arguments.get("inclusive")):
-        return ts >= oldest and (not newest or ts <= newest)
-    return ts > oldest and (not newest or ts < newest)
+        return (oldest is None or ts >= oldest) and (newest is None or ts <= newest)
+    return (oldest is None or ts > oldest) and (newest is None or ts < newest)
+
+
+def _moment(arguments: Arguments, name: str) -> Decimal | None:
+    given = str(arguments.get(name) or "")
+    if given and not _TS.fullmatch(given):
+        raise SlackError(f"invalid_ts_{name}")
+    return Decimal(given) if given else None
 
 
 def _with_metadata(messages: list[Message], arguments: Arguments) -> list[Message]:

@@ -1,0 +1,62 @@
+"""No secret leaves with an alert: known values, and what looks like one. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+REDACTED = "[redacted]"
+# A shorter value is no secret, and would black out half of every sentence.
+_SHORTEST_SECRET = 6
+
+# Repetitions are bounded: a long text of dots must not take minutes.
+_NAMES = (
+    r"(?:[a-z0-9]{1,40}[_.-]){0,6}"
+    r"(?:password|passwd|pwd|passphrase|secret|token|api[_-]?key|access[_-]?key(?:[_-]?id)?|secret[_-]?key|private[_-]?key|credentials?)"
+)
+_VALUE = r"""(?!\[redacted)(?:"[^"\n]*"|'[^'\n]*'|[^\s,;&"'<>)\]}]+)"""
+_SIGNING = r"x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)|awsaccesskeyid|signature|sig"
+_LOOKS = {
+    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)": REDACTED,
+    r"""(\b(?:proxy-)?authorization["']?\s*[:=]\s*["']?)[^\n"']+""": rf"\1{REDACTED}",
+    r"\b(bearer|basic)\s+[a-z0-9._~+/=-]{16,}": rf"\1 {REDACTED}",
+    # scheme://user:password@host; the user stays, it says which account was refused. A port is no password.
+    r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@]{0,100}):(?!\d{1,5}(?:[/?#\s]|$))[^\s@]{1,300}@": rf"\1:{REDACTED}@",
+    rf"""([?&](?:{_SIGNING})=)[^\s&#"'<>]+""": rf"\1{REDACTED}",
+    r"\b(?:xox[a-z]|xapp)-[a-z0-9-]+": REDACTED,
+    r"https://hooks\.slack\.com/\S+": REDACTED,
+    r"\b(?:gh[pousr]_[a-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,})": REDACTED,
+    r"\beyj[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?": REDACTED,
+    # password=..., "aws_secret_access_key": "...", --token ...
+    rf"(\b{_NAMES}[\"']?\s*[:=]\s*){_VALUE}": rf"\1{REDACTED}",
+    rf"(--{_NAMES}\s+){_VALUE}": rf"\1{REDACTED}",
+    # Key ids are written in capitals, and only so: a word is none.
+    r"(?-i:\b(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA|ANVA|ASCA)[A-Z0-9]{12,}\b)": REDACTED,
+}
+_PATTERNS = [(re.compile(look, re.IGNORECASE | re.DOTALL), replacement) for look, replacement in _LOOKS.items()]
+_SECRET_NAME = re.compile(_NAMES, re.IGNORECASE)
+
+
+def redact(text: str, secrets: Collection[str] = ()) -> str:
+    """`text` without the values in `secrets`, and without what has the form of a credential."""
+    for secret in sorted({s for s in secrets if len(s) >= _SHORTEST_SECRET}, key=len, reverse=True):
+        text = text.replace(secret, REDACTED)
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def redact_facts(facts: Mapping[str, Any], secrets: Collection[str] = ()) -> dict[str, Any]:
+    """Facts with every string redacted, however deep; a value whose name says that it is a secret goes whole."""
+    return {redact(str(name), secrets): _redacted(value, secrets, str(name)) for name, value in facts.items()}
+
+
+def _redacted(value: Any, secrets: Collection[str], name: str = "") -> Any:
+    if isinstance(value, Mapping):
+        return redact_facts(value, secrets)
+    if isinstance(value, list | tuple):
+        return [_redacted(item, secrets, name) for item in value]
+    if not isinstance(value, str):
+        return value
+    return REDACTED if value and _SECRET_NAME.fullmatch(name) else redact(value, secrets)

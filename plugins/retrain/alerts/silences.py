@@ -1,0 +1,93 @@
+"""Silences: what shall not alert for a while, kept in the repository, with a reason, an issue and an end. Pure.
+
+`dags/silences.yaml` is a list. An entry that breaks the rules silences nothing and is told in the digest; the tests refuse it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Annotated, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from retrain.alerts.incident import Incident
+from retrain.alerts.kinds import QUIET, Kind
+
+LONGEST = timedelta(days=92)
+
+
+class Silence(BaseModel):
+    """Incidents of `kind`, and of exactly `subject` where it is given, make no message from `since` to `expires`, both included."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    pipeline: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    # YAML has no enumerations.
+    kind: Annotated[Kind, Field(strict=False)]
+    subject: str | None = None
+    reason: str = Field(min_length=1)
+    issue: str = Field(pattern=r"^https://[^\s<>|]+$")
+    since: date
+    expires: date
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if self.kind in QUIET:
+            raise ValueError(f"{self.kind} makes no message of its own, so there is nothing to silence")
+        if not timedelta() <= self.expires - self.since <= LONGEST:
+            raise ValueError(
+                f"expires must be within {LONGEST.days} days after since ({self.since}): say then again why it is silent"
+            )
+        return self
+
+    def covers(self, incident: Incident) -> bool:
+        """Whether the incident is one of these, whatever the day."""
+        key = incident.key
+        same = (key.pipeline, key.kind) == (self.pipeline, self.kind)
+        return same and self.subject in (None, key.subject)
+
+    def in_force(self, today: date) -> bool:
+        return self.since <= today <= self.expires
+
+    def expired(self, today: date) -> bool:
+        return today > self.expires
+
+
+@dataclass(frozen=True)
+class Silences:
+    """The file as it was read. `invalid` says in sentences which entries silence nothing, and why."""
+
+    entries: tuple[Silence, ...] = ()
+    invalid: tuple[str, ...] = ()
+
+
+def read(text: str, file: str = "silences.yaml") -> Silences:
+    """Read the file's text. Nothing in it is an error here: the watch has to go on."""
+    try:
+        document = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        return Silences(invalid=(f"{file} is not YAML: {' '.join(str(error).split())}",))
+    if document is None:
+        return Silences()
+    if not isinstance(document, list):
+        return Silences(invalid=(f"{file} holds {type(document).__name__}, not a list.",))
+    entries: list[Silence] = []
+    invalid: list[str] = []
+    for position, entry in enumerate(document, 1):
+        try:
+            entries.append(Silence.model_validate(entry))
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, e['loc'])) or 'entry'}: {e['msg']}" for e in error.errors(include_url=False)
+            )
+            invalid.append(f"{file}, entry {position}: {problems}")
+    return Silences(tuple(entries), tuple(invalid))
+
+
+def silenced(silences: Iterable[Silence], incident: Incident, today: date) -> Silence | None:
+    """The silence that covers an incident today; the one that lasts longest of several."""
+    covering = [silence for silence in silences if silence.in_force(today) and silence.covers(incident)]
+    return max(covering, key=lambda silence: silence.expires, default=None)

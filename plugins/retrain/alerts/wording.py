@@ -1,0 +1,279 @@
+"""What each kind of trouble is called, what it means for those who use the model, and what to do about it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from retrain.alerts.clock import moment, shown
+from retrain.alerts.facts import UNKNOWN, Facts
+from retrain.alerts.incident import Situation
+from retrain.alerts.kinds import Kind
+from retrain.alerts.mrkdwn import code, plain
+from retrain.alerts.signal import Key
+from retrain.errors import Cause
+
+# These tasks come after the day's model is stored and recorded.
+AFTER_RECORD = {
+    "check_drift": "only its drift was not checked",
+    "promote": "only whether it becomes the champion was not decided",
+    "remove_workspace": "only its workspace still takes disk space",
+}
+# For these kinds the day was recorded: there is nothing to run again.
+_RECORDED = frozenset({Kind.DRIFT_DETECTED, Kind.PERFORMANCE_DROPPED, Kind.PROMOTION_REFUSED})
+_MOST_DAYS = 6
+
+_MARKS = {
+    Kind.DATA_LATE: "🟠",
+    Kind.PROMOTION_REFUSED: "🟡",
+    Kind.BACKFILL: "🔄",
+    Kind.PROMOTED: "🏆",
+    Kind.RELEASED: "🚀",
+}
+_SEVERITY_MARKS = {"low": "🟡", "medium": "🟠", "high": "🔴"}
+_CAUSES = {
+    Cause.DATA: "the data, not the code",
+    Cause.CODE: "the release's code",
+    Cause.INFRA: "a server, the network, a disk or memory",
+    Cause.RELEASE: "the tag or its environment",
+    Cause.UNKNOWN: "the evidence does not say whose it is",
+}
+_CAUSE_OF_KIND = {
+    Kind.DATA_LATE: Cause.DATA,
+    Kind.DATA_REJECTED: Cause.DATA,
+    Kind.RELEASE_REFUSED: Cause.RELEASE,
+}
+_ENDS = {
+    Kind.DATA_LATE: "The data of {day} landed",
+    Kind.DRIFT_DETECTED: "{day} is within its limits",
+    Kind.PERFORMANCE_DROPPED: "The error of {day} is within its limit",
+    Kind.PROMOTION_REFUSED: "The model of {day} was promoted",
+    Kind.PIPELINE_SILENT: "{day} was recorded",
+    Kind.BACKFILL: "The backfill has finished",
+}
+_FAILURES = frozenset({Kind.DATA_REJECTED, Kind.TASK_FAILED, Kind.PUSH_UNPROVEN, Kind.RELEASE_REFUSED})
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What a message is about. `days` counts the partitions that it touches."""
+
+    key: Key
+    facts: Facts
+    task: str | None
+    partition: str | None
+    days: int = 1
+
+    @property
+    def kind(self) -> Kind:
+        return self.key.kind
+
+    @property
+    def failed(self) -> bool:
+        """Whether a task failed, so that cause, evidence and tries are to be shown."""
+        gave_up = self.kind is Kind.DATA_LATE and self.facts.has("dag_run")
+        return self.kind in _FAILURES or gave_up
+
+    @property
+    def day(self) -> str:
+        return plain(self.partition, 20) if self.partition else "a day not named"
+
+    @property
+    def task_id(self) -> str:
+        return self.facts.text("task", self.task or "")
+
+    @property
+    def cause(self) -> Cause:
+        try:
+            return Cause(self.facts.text("cause").upper())
+        except ValueError:
+            return _CAUSE_OF_KIND.get(self.kind, Cause.UNKNOWN)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the day's run is in the ledger all the same."""
+        return self.kind in _RECORDED or self.task_id in AFTER_RECORD
+
+    @property
+    def mark(self) -> str:
+        severity = _SEVERITY_MARKS.get(self.facts.text("severity").lower())
+        if self.kind is Kind.BACKFILL and self.facts.text("state") == "paused":
+            return "⏸️"
+        return severity or _MARKS.get(self.kind, "🔴")
+
+
+def headline(trouble: Trouble) -> str:
+    """Line 1: what, which day, which pipeline. About 60 characters, so that a lock screen shows it whole."""
+    days = f" ({trouble.days} days)" if trouble.days > 1 and trouble.kind is not Kind.BACKFILL else ""
+    return f"{_what(trouble)}{days} · {plain(trouble.key.pipeline, 24)}"
+
+
+def _what(trouble: Trouble) -> str:
+    return _WHAT[trouble.kind](trouble, trouble.facts, trouble.day)
+
+
+def _drifted(_trouble: Trouble, facts: Facts, day: str) -> str:
+    count = sum(1 for feature in facts.parts("features") if _over_its_limit(feature))
+    return f"{count} feature{'s' * (count != 1)} drifted on {day}" if count else f"Drift on {day}"
+
+
+def _over_its_limit(feature: Facts) -> bool:
+    value, limit = feature.all.get("value"), feature.all.get("limit")
+    return not isinstance(value, int | float) or not isinstance(limit, int | float) or value > limit
+
+
+def _worse(_trouble: Trouble, facts: Facts, day: str) -> str:
+    metric = plain(facts.text("metric", "error"), 12).upper()
+    return f"{metric} {facts.number('value')} on {day}, limit {facts.number('limit')}"
+
+
+def _counted(_trouble: Trouble, facts: Facts, _day: str) -> str:
+    failed = facts.number("failed")
+    told = f", {failed} failed" if failed not in ("0", UNKNOWN) else ""
+    return f"Backfill {_period(facts)}: {facts.number('done')} of {facts.number('total')}{told}"
+
+
+_WHAT: Mapping[Kind, Callable[[Trouble, Facts, str], str]] = {
+    Kind.DATA_LATE: lambda _trouble, _facts, day: f"{day} has not landed",
+    Kind.DATA_REJECTED: lambda _trouble, _facts, day: f"Data of {day} refused",
+    Kind.TASK_FAILED: lambda trouble, _facts, day: (
+        f"{plain(trouble.task_id or trouble.key.subject or 'a task', 24)} failed for {day}"
+    ),
+    Kind.PUSH_UNPROVEN: lambda _trouble, _facts, day: f"{day} is not proven stored",
+    Kind.RELEASE_REFUSED: lambda trouble, facts, day: (
+        f"{plain(facts.text('release', trouble.key.subject or 'the release'), 18)} refused for {day}"
+    ),
+    Kind.DRIFT_DETECTED: _drifted,
+    Kind.PERFORMANCE_DROPPED: _worse,
+    Kind.PROMOTION_REFUSED: lambda _trouble, _facts, day: f"No new champion on {day}",
+    Kind.PIPELINE_SILENT: lambda _trouble, _facts, day: f"No run recorded for {day}",
+    Kind.BACKFILL: _counted,
+    Kind.PROMOTED: lambda _trouble, facts, _day: f"Version {plain(facts.text('version', UNKNOWN), 12)} is champion",
+    Kind.RELEASED: lambda _trouble, facts, _day: f"{plain(facts.text('tag', 'a release'), 18)} is live",
+}
+
+
+def _period(facts: Facts) -> str:
+    first, last = facts.text("from", UNKNOWN), facts.text("to", UNKNOWN)
+    return f"{plain(first, 12)} to {plain(last.removeprefix(first[:5]) if first[:4] == last[:4] else last, 12)}"
+
+
+def cause(trouble: Trouble) -> str:
+    """Whose it is, with what the word stands for."""
+    return f"*Cause: {trouble.cause}* ({_CAUSES[trouble.cause]})"
+
+
+def impact(trouble: Trouble) -> str:
+    """Line 2: what is missing now."""
+    day, task = trouble.day, trouble.task_id
+    if task in AFTER_RECORD and trouble.kind not in _RECORDED:
+        return f"The model of {day} is trained, stored and recorded; {AFTER_RECORD[task]}."
+    if trouble.kind is Kind.TASK_FAILED and task == "record_run":
+        return f"The model of {day} is trained and stored, but not recorded: nobody can load it yet."
+    return _IMPACTS.get(trouble.kind, "No new model of {day}.").format(day=day)
+
+
+_IMPACTS = {
+    Kind.DATA_LATE: "No new model until the data of {day} lands.",
+    Kind.PUSH_UNPROVEN: "The model of {day} is trained, but not proven stored, so it was not recorded.",
+    Kind.DRIFT_DETECTED: "The model of {day} was trained and recorded all the same.",
+    Kind.PERFORMANCE_DROPPED: "The model of {day} was recorded; its predictions are farther off than they used to be.",
+    Kind.PROMOTION_REFUSED: "The model of {day} was recorded; consumers do not get it.",
+    Kind.PIPELINE_SILENT: "No new model since the last good run; whether {day} still comes is not known.",
+    Kind.BACKFILL: "Consumers notice nothing: a backfill never promotes.",
+}
+
+
+def standing(trouble: Trouble, situation: Situation | None) -> str:
+    """What consumers are on, that nothing is lost, and the last good run."""
+    if situation is None:
+        return "What consumers are on and the last good run are not known."
+    stay = "are" if trouble.recorded else "stay"
+    of = f" of {plain(situation.champion_partition, 20)}" if situation.champion_partition else ""
+    on = (
+        f"Consumers {stay} on model version {plain(situation.champion, 20)}{of}."
+        if situation.champion
+        else "Which model consumers are on is not known."
+    )
+    lost = [] if trouble.kind in _RECORDED else ["Nothing recorded is lost."]
+    at = f", recorded {shown(situation.last_good_at)}" if moment(situation.last_good_at) else ""
+    good = f"{plain(situation.last_good, 20)}{at}" if situation.last_good else "not known"
+    return " ".join([on, *lost, f"Last good run: {good}."])
+
+
+def end(trouble: Trouble) -> str:
+    """What ended it, without the full stop."""
+    if trouble.kind in _ENDS:
+        return _ENDS[trouble.kind].format(day=trouble.day)
+    return f"{code(trouble.task_id, 40) if trouble.task_id else 'The task'} succeeded for {trouble.day}"
+
+
+def next_action(trouble: Trouble) -> str:
+    """The default for a kind and a cause, where the signal brings no better one. Our own words, with `code`."""
+    task = f"`{trouble.task_id}`" if trouble.task_id else "the failed task"
+    if trouble.kind is Kind.DATA_LATE and trouble.failed:
+        return "Ask the data's owner for the day. When it has landed, clear `wait_for_partition`."
+    champion = plain(trouble.facts.part("champion").text("partition", "the champion's day"), 20)
+    return _NEXT.get(trouble.kind, _NEXT_BY_CAUSE[trouble.cause]).format(task=task, day=trouble.day, champion=champion)
+
+
+_NEXT = {
+    Kind.DATA_LATE: "Ask the data's owner for the day. The run waits for it and goes on by itself when it lands.",
+    Kind.PUSH_UNPROVEN: "Clear `push`: it sends and proves again. Unproven again: the runbook says where to look.",
+    Kind.DRIFT_DETECTED: (
+        "Look at the picture in the thread. The world has changed: nothing to do, the model retrains daily. "
+        "The data is wrong: tell its owner."
+    ),
+    Kind.PERFORMANCE_DROPPED: (
+        "A new release in the days before: `make rollback`. "
+        "None: `make explain PARTITION={day} WITH=<a good day>` says what else differs."
+    ),
+    Kind.PROMOTION_REFUSED: (
+        "Once: nothing. For days on end: `make explain PARTITION={day} WITH={champion}` says what differs."
+    ),
+    Kind.PIPELINE_SILENT: (
+        "Open Airflow. It does not answer or is not healthy: start it again (`make up`). "
+        "It is well: look for the day's run in the grid."
+    ),
+    Kind.BACKFILL: "Nothing while it runs. Failures are in the thread.",
+}
+_NEXT_BY_CAUSE = {
+    Cause.DATA: "Send the lines above to the data's owner. When the day has landed again, clear `wait_for_partition`.",
+    Cause.RELEASE: "`make rollback`, then clear `resolve_run`. Send the lines above to the release's author.",
+    Cause.CODE: "`make rollback`, then clear `resolve_run`. Send the log to the release's author.",
+    Cause.INFRA: "When what the lines above name is back, clear {task}.",
+    Cause.UNKNOWN: "Read the log. If it does not help, clear {task} once; failed again, call the release's author.",
+}
+
+
+def listed(days: Sequence[str]) -> str:
+    """Days in a sentence."""
+    rest = len(days) - _MOST_DAYS
+    return ", ".join(plain(day, 20) for day in days[:_MOST_DAYS]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def rerun(pipeline: str, days: Iterable[str]) -> list[str]:
+    """The commands that run missing days again, one for each stretch of them. Days that are no dates are left out.
+
+    `--to-date` ends within its day: a day's run starts after midnight, and midnight would leave it out.
+    """
+    commands = [
+        f"airflow backfill create --dag-id {pipeline} --from-date {first} --to-date {last}T23:59 --reprocess-behavior failed"
+        for first, last in _stretches(days)
+    ]
+    return commands if len(commands) <= _MOST_DAYS else [*commands[:_MOST_DAYS], "…"]
+
+
+def _stretches(days: Iterable[str]) -> list[tuple[str, str]]:
+    found: list[tuple[date, date]] = []
+    for text in sorted(set(days)):
+        try:
+            day = date.fromisoformat(text)
+        except ValueError:
+            continue
+        if found and day - found[-1][1] == timedelta(days=1):
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return [(first.isoformat(), last.isoformat()) for first, last in found]
