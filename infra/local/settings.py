@@ -265,6 +265,8 @@ def _airflow_settings(stack: Stack) -> dict[str, str]:
             # The default of 30 s is short for the first, uncompiled import on a busy machine.
             "dagbag_import_timeout": 90,
         },
+        # A worker that was killed is missed after this many seconds; the default is five minutes.
+        "scheduler": {"task_instance_heartbeat_timeout": 90},
         "database": {
             # SQLite has one writer at a time: wait for one's turn rather than fail after 5 s.
             "sql_alchemy_conn": f"sqlite:///{stack.airflow_database}?timeout=30",

@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "infra" / "local"))
-sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "infra" / "local"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 import trips
 from foreign_repository import make_origin
 from injected import PIPELINES, RELEASES
-from running_stack import DAY, PIPELINE, SHARED, Live, stack_up, wait_until
+from running_stack import DAY, PIPELINE, ROOT, SHARED, Live, stack_up, wait_until
 
 _IDENTITY = ("-c", "user.name=x", "-c", "user.email=x@example.org")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 REDACTED = "[redacted]"
 # A shorter value is no secret, and would black out half of every sentence.
@@ -60,3 +62,22 @@ def _redacted(value: Any, secrets: Collection[str], name: str = "") -> Any:
     if not isinstance(value, str):
         return value
     return REDACTED if value and _SECRET_NAME.fullmatch(name) else redact(value, secrets)
+
+
+def known_secrets(environ: Mapping[str, str]) -> set[str]:
+    """The secret values that a process's environment holds: variables named so, and the passwords of Airflow's connections."""
+    found = {
+        value
+        for name, value in environ.items()
+        if (_SECRET_NAME.search(name) or name.endswith("FERNET_KEY")) and not name.endswith("_FILE")
+    }
+    for name, value in environ.items():
+        if not name.startswith("AIRFLOW_CONN_"):
+            continue
+        try:
+            connection = json.loads(value)
+        except ValueError:
+            connection = {"password": unquote(urlsplit(value).password or "")}
+        if isinstance(connection, dict):
+            found |= {str(connection[key]) for key in ("login", "password") if connection.get(key)}
+    return {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
