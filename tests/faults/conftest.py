@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +17,64 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "infra" / "local"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 import trips
-from foreign_repository import make_origin
+from foreign_repository import ForeignOrigin, make_origin
 from injected import PIPELINES, RELEASES
 from running_stack import DAY, PIPELINE, ROOT, SHARED, Live, stack_up, wait_until
 
 _IDENTITY = ("-c", "user.name=x", "-c", "user.email=x@example.org")
 
 
+@dataclass(frozen=True)
+class Overdue:
+    """The deadlines of the pipeline `overdue`, some minutes from now, and the partition that they are about."""
+
+    landed: datetime
+    recorded: datetime
+
+    @property
+    def partition(self) -> str:
+        return (self.landed.date() - timedelta(days=1)).isoformat()
+
+
 @pytest.fixture(scope="session")
-def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One pipeline file a fault: ours, tried once more after a second, with what makes the fault."""
+def overdue() -> Overdue:
+    # The stack's start takes a minute or two, and what was owed before it does not count.
+    begin = datetime.now(UTC).replace(second=0, microsecond=0)
+    return Overdue(begin + timedelta(minutes=6), begin + timedelta(minutes=7))
+
+
+@pytest.fixture(scope="session")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> ForeignOrigin:
+    return make_origin(tmp_path_factory.mktemp("foreign"))
+
+
+@pytest.fixture(scope="session")
+def pipelines(tmp_path_factory: pytest.TempPathFactory, overdue: Overdue, foreign: ForeignOrigin) -> Path:
+    """One pipeline file a fault: ours, tried once more after a second, with what makes the fault; and two of small days."""
     folder = tmp_path_factory.mktemp("pipelines")
     ours = yaml.safe_load((ROOT / "dags" / "pipelines" / f"{PIPELINE}.yaml").read_text())
-    plain: dict[str, Any] = {
-        **ours,
-        "expected": None,
-        "raw": {**ours["raw"], "poke_seconds": 2},
-        "limits": {**ours["limits"], "retries": 1, "retry_seconds": 1},
-    }
+    quick = {**ours["limits"], "retries": 1, "retry_seconds": 1}
+    plain: dict[str, Any] = {**ours, "expected": None, "raw": {**ours["raw"], "poke_seconds": 2}, "limits": quick}
     for name, changes in PIPELINES.items():
         document = {
             key: {**plain[key], **value} if isinstance(value, dict) else value for key, value in changes.items()
         }
-        store = f"{ours['store']}/{name}"
-        tracking = {**ours["tracking"], "experiment": name, "model": name}
+        store, tracking = f"{ours['store']}/{name}", {**ours["tracking"], "experiment": name, "model": name}
         (folder / f"{name}.yaml").write_text(
             yaml.safe_dump({**plain, "store": store, "tracking": tracking, **document})
         )
+    for name in ("overdue", "small_days"):
+        expected = {"landed": f"{overdue.landed:%H:%M}", "recorded": f"{overdue.recorded:%H:%M}"}
+        document = {
+            **{key: ours[key] for key in ("schema_version", "description", "owner", "schedule", "ledger", "slack")},
+            "repository": {"url": str(foreign.path)},
+            "raw": {"url": f"s3://${{RETRAIN_RAW_BUCKET}}/raw/{name}", "window_days": 3, "poke_seconds": 2},
+            "store": f"{ours['store']}/{name}",
+            "tracking": {"experiment": name},
+            "limits": quick,
+            **({"expected": expected} if name == "overdue" else {}),
+        }
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(document))
     return folder
 
 
@@ -64,9 +96,8 @@ def _release(work: Path, tag: str, file: str, code: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path) -> Iterator[Live]:
+def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path, foreign: ForeignOrigin) -> Iterator[Live]:
     """The stack, a year of trips, and each release that has a fault in it."""
-    foreign = make_origin(tmp_path_factory.mktemp("foreign"))
     with stack_up(tmp_path_factory.mktemp("state"), pipelines, foreign) as running:
         trips.land(DAY - timedelta(days=366), DAY, state=SHARED)
         running.git("tag", "v1.0.0", "refs/heads/main")
@@ -80,11 +111,13 @@ def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path) -> Iterator[
         for name in PIPELINES:
             if name != "corrupted_object":  # its cache is what breaks
                 (cache / name).symlink_to(cache / "shared")
-        for name in PIPELINES:
+        for name in (*PIPELINES, "small_days", "overdue"):
             wait_until(lambda dag=name: running.airflow.dag(dag), 120, f"Airflow has not read {name}")
-            released = running.retrain("release", "v1.0.0", "--pipeline", name)
+            tag = "v1.0.0" if name in PIPELINES else "v0.1.0"
+            released = running.retrain("--pipeline", name, "release", tag)
             assert released.returncode == 0, released.stderr
-            running.airflow.unpause(name)
+            if name != "overdue":  # somebody has paused it
+                running.airflow.unpause(name)
         yield running
 
 

@@ -19,6 +19,7 @@ PIPELINES: dict[str, dict[str, Any]] = {
     "corrupted_object": {},
     "late_data": {"raw": {"give_up_after_hours": 0.002}},
     "stage_timeout": {"limits": {"reproduce_minutes": 1, "retries": 0}},
+    "killed_worker": {"limits": {"retries": 0}},
 }
 
 # tag -> (module, what its stage does first)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pandas as pd
 import pytest
-import requests
 import trips
 from injected import EMPTY_DAY, FAULTS, MLFLOW_DOWN, S3_DOWN, SCHEMA_DAY, Fault
-from programs import plan_programs
 from running_stack import DAY, SHARED, Live, wait_until
-from supervision import Supervisor
+from stopping import stopped
+from told import incidents
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -44,43 +40,13 @@ def _move_tag(live: Live) -> None:
     live.git("tag", "--force", "v1.6.0", "v1.1.0")
 
 
-@contextmanager
-def stopped(live: Live, name: str) -> Iterator[None]:
-    """A server of the stack, down until the end of the block."""
-    program = next(p for p in plan_programs(live.stack, {}) if p.name == name)
-    supervisor = Supervisor(live.stack)
-    supervisor.stop(program)
-    try:
-        yield
-    finally:
-        supervisor.start(program)
-        wait_until(lambda: _answers(program.health), 60, f"{name} does not answer again")
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=5).ok
-    except requests.RequestException:
-        return False
-
-
-def _incidents(live: Live, pipeline: str) -> list[dict[str, Any]]:
-    """The top-level messages about a pipeline."""
-    return [
-        message
-        for message in live.messages()
-        if message.get("metadata", {}).get("event_payload", {}).get("id", "").startswith(f"{pipeline}/")
-        and message.get("thread_ts", message["ts"]) == message["ts"]
-    ]
-
-
 def _trigger(live: Live, fault: Fault) -> None:
     conf = {"partition": fault.partition or DAY.isoformat()}
     live.airflow.trigger(fault.name, fault.name, conf | ({"release": fault.release} if fault.release else {}))
 
 
 def _assert_told_once(live: Live, fault: Fault) -> None:
-    [message] = wait_until(lambda: _incidents(live, fault.name), 60, f"nobody was told of {fault.name}")
+    [message] = wait_until(lambda: incidents(live, fault.name), 60, f"nobody was told of {fault.name}")
     assert message["metadata"]["event_payload"]["id"].split("/")[1] == fault.kind
     said = json.dumps(message["blocks"], ensure_ascii=False)
     named = [cause for cause in ("DATA", "CODE", "INFRA", "RELEASE", "UNKNOWN") if cause in said.split("*Next")[0]]
@@ -118,6 +84,6 @@ def test_a_server_that_is_down_is_told_once_and_ends_in_place_when_the_task_is_c
     failed = next(name for name, state in injected.states(fault.name, fault.name).items() if state == "failed")
     injected.airflow.clear(fault.name, fault.name, failed)
     assert injected.ended(fault.name, fault.name)["state"] == "success"
-    wait_until(lambda: "edited" in _incidents(injected, fault.name)[0], 60, "the message was not resolved in place")
-    [message] = _incidents(injected, fault.name)
+    wait_until(lambda: "edited" in incidents(injected, fault.name)[0], 60, "the message was not resolved in place")
+    [message] = incidents(injected, fault.name)
     assert "esolved" in json.dumps(message["blocks"])
