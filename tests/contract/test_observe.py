@@ -1,0 +1,110 @@
+"""What the watch sees for itself: the raw bucket and the ledger on a real S3 server, an Airflow that does not answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from live_servers import ROOT, free_ports
+
+from retrain import s3 as store
+from retrain.airflow_api import AirflowApi
+from retrain.alerts.incident import Incident, apply
+from retrain.alerts.kinds import Kind
+from retrain.alerts.observe import AIRFLOW, UNWELL_FOR, Observer
+from retrain.alerts.signal import Signal, Step
+from retrain.deployment import Deployment, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_s3 import S3Client
+
+SINCE = datetime(2020, 3, 10, 20, 0, tzinfo=UTC)
+MORNING, NOON, AFTERNOON = (datetime(2020, 3, 11, hour, tzinfo=UTC) for hour in (9, 12, 15))
+DAY = "2020-03-10"
+
+
+@pytest.fixture
+def deployment(bucket: Callable[..., str]) -> Deployment:
+    """Ours, with buckets of the test's own."""
+    plain = load(Path(ROOT) / "dags" / "pipelines" / "trip_duration.yaml")
+    raw = plain.raw.model_copy(update={"url": f"s3://{bucket(versioned=True)}/raw"})
+    return plain.model_copy(update={"raw": raw, "ledger": f"s3://{bucket()}/ledger"})
+
+
+@pytest.fixture
+def observer(deployment: Deployment, s3: S3Client) -> Observer:
+    """Where Airflow should be, nobody listens."""
+    (port,) = free_ports(1)
+    return Observer([deployment], s3, AirflowApi(f"http://127.0.0.1:{port}"), SINCE)
+
+
+def of(signals: list[Signal], kind: Kind) -> list[Signal]:
+    return [signal for signal in signals if signal.kind is kind and signal.pipeline != AIRFLOW.pipeline]
+
+
+def folded(signals: list[Signal], incidents: list[Incident]) -> list[Incident]:
+    """The open incidents after these signals."""
+    known = {incident.id: incident for incident in incidents}
+    for signal in signals:
+        for incident in apply([i for i in known.values() if i.open], signal):
+            known[incident.id] = incident
+    return [incident for incident in known.values() if incident.open]
+
+
+def test_a_marker_is_late_from_its_time_on_and_not_any_more_once_it_is_there(
+    observer: Observer, deployment: Deployment, s3: S3Client
+) -> None:
+    assert of(observer.look(MORNING, [], {}), Kind.DATA_LATE) == []
+    [late] = of(observer.look(NOON, [], {}), Kind.DATA_LATE)
+    assert (late.step, late.partition) == (Step.TROUBLE, DAY)
+    assert late.facts["expected_at"] == "2020-03-11T10:00:00+00:00"
+    assert f"dt={DAY}/_SUCCESS" in late.facts["marker"]
+    incidents = folded([late], [])
+    assert len(folded(observer.look(NOON, incidents, {}), incidents)) == len(incidents)  # told once
+
+    store.create(s3, f"{deployment.raw.url}/dt={DAY}/_SUCCESS", b"")
+    [landed] = of(observer.look(NOON, incidents, {}), Kind.DATA_LATE)
+    assert landed.step is Step.GOOD
+    assert folded([landed], incidents) == []
+    assert of(observer.look(NOON, [], {}), Kind.DATA_LATE) == []
+
+
+def test_a_day_without_a_record_is_told_after_its_deadline_unless_something_explains_it(
+    observer: Observer, deployment: Deployment, s3: S3Client
+) -> None:
+    looked = observer.look(AFTERNOON, [], {})
+    late, silent = of(looked, Kind.DATA_LATE), of(looked, Kind.PIPELINE_SILENT)
+    assert silent[0].partition == DAY
+    assert of(observer.look(AFTERNOON, folded(late, []), {}), Kind.PIPELINE_SILENT) == []
+
+    incidents = folded(silent, [])
+    store.create(s3, f"{deployment.ledger}/{deployment.pipeline}/dt={DAY}/abc/run.json", b"{}")
+    [recorded] = of(observer.look(AFTERNOON, incidents, {}), Kind.PIPELINE_SILENT)
+    assert recorded.step is Step.GOOD
+    assert folded([recorded], incidents) == []
+
+
+def test_an_airflow_that_does_not_answer_is_told_once_it_has_lasted_and_the_rest_is_looked_at(
+    observer: Observer,
+) -> None:
+    assert [s for s in observer.look(MORNING, [], {}) if s.key == AIRFLOW] == []
+    [unwell] = [s for s in observer.look(MORNING + UNWELL_FOR, [], {}) if s.key == AIRFLOW]
+    assert "api-server" in unwell.facts["what"]
+    assert timedelta(minutes=2) > UNWELL_FOR
+    assert any("did not answer" in problem for problem in observer.problems)
+    incidents = folded([unwell], [])
+    looked = observer.look(AFTERNOON, incidents, {})
+    assert of(looked, Kind.DATA_LATE)
+    assert of(looked, Kind.PIPELINE_SILENT) == []  # explained by the dead Airflow
+
+
+def test_a_ledger_that_cannot_be_read_is_a_problem_of_the_look_and_no_silence(
+    observer: Observer, deployment: Deployment
+) -> None:
+    observer.deployments = [deployment.model_copy(update={"ledger": "s3://nobodys-bucket/ledger"})]
+    assert of(observer.look(AFTERNOON, [], {}), Kind.PIPELINE_SILENT) == []
+    assert any("NoSuchBucket" in problem for problem in observer.problems)
