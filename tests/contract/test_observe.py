@@ -64,10 +64,10 @@ def test_a_marker_is_late_from_its_time_on_and_not_any_more_once_it_is_there(
     assert late.facts["expected_at"] == "2020-03-11T10:00:00+00:00"
     assert f"dt={DAY}/_SUCCESS" in late.facts["marker"]
     incidents = folded([late], [])
-    assert len(folded(observer.look(NOON, incidents, {}), incidents)) == len(incidents)  # told once
+    assert folded(of(observer.look(NOON, incidents, {}), Kind.DATA_LATE), incidents) == incidents  # told once
 
     store.create(s3, f"{deployment.raw.url}/dt={DAY}/_SUCCESS", b"")
-    [landed] = of(observer.look(NOON, incidents, {}), Kind.DATA_LATE)
+    [landed] = of(observer.look(AFTERNOON, incidents, {}), Kind.DATA_LATE)
     assert landed.step is Step.GOOD
     assert folded([landed], incidents) == []
     assert of(observer.look(NOON, [], {}), Kind.DATA_LATE) == []
@@ -83,7 +83,7 @@ def test_a_day_without_a_record_is_told_after_its_deadline_unless_something_expl
 
     incidents = folded(silent, [])
     store.create(s3, f"{deployment.ledger}/{deployment.pipeline}/dt={DAY}/abc/run.json", b"{}")
-    [recorded] = of(observer.look(AFTERNOON, incidents, {}), Kind.PIPELINE_SILENT)
+    [recorded] = of(observer.look(AFTERNOON + timedelta(hours=1), incidents, {}), Kind.PIPELINE_SILENT)
     assert recorded.step is Step.GOOD
     assert folded([recorded], incidents) == []
 
