@@ -25,7 +25,7 @@ STACK := $(SERVERS)/bin/python infra/local/stack.py
 RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json)
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-e2e lint format up down status release rollback pin history restore verify replay explain prune inputs quality screenshots
+.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-e2e test-faults lint format up down status release rollback pin history restore verify replay explain prune inputs quality screenshots
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -98,6 +98,9 @@ test-infra: $(AIRFLOW_ENV) $(SERVERS_ENV)
 
 test-e2e: $(AIRFLOW_ENV) $(SERVERS_ENV)
 	@$(SERVERS)/bin/pytest tests/e2e
+
+test-faults: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Inject twelve faults, kill and stop what runs, and read what Slack was told
+	@$(SERVERS)/bin/pytest tests/faults
 
 quality: $(PIPELINE_ENV) $(SERVERS_ENV) ## Measure the model over the second half of 2019, and fail below its targets
 	@pipeline/.venv/bin/python tests/bench/quality.py
