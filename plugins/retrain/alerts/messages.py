@@ -63,7 +63,7 @@ def reply(incident: Incident, entry: Entry, addresses: Addresses) -> Message:
         line = [*section(f"{_DONE} *{said}*\n{shown(entry.at)}{run}"), *section(_links(key, facts, addresses))]
         return _message(f"{_DONE} {said}", "", line)
     if key.kind is Kind.BACKFILL:
-        key = Key(key.pipeline, Kind.TASK_FAILED, facts.text("task", key.subject))
+        key = replace(key, kind=_kind_in_backfill(facts), subject="")
     trouble = Trouble(key, facts, incident.task, entry.partition)
     headline = wording.headline(trouble)
     return _message(
@@ -76,6 +76,13 @@ def reply(incident: Incident, entry: Entry, addresses: Addresses) -> Message:
             *section(_links(key, facts, addresses)),
         ],
     )
+
+
+def _kind_in_backfill(facts: Facts) -> Kind:
+    try:
+        return Kind(facts.text("kind"))
+    except ValueError:
+        return Kind.TASK_FAILED
 
 
 def _trouble(incident: Incident) -> Trouble:
@@ -114,11 +121,14 @@ def _resolved(incident: Incident, trouble: Trouble, addresses: Addresses) -> Mes
     last = incident.entries[-1] if incident.entries else None
     ended = wording.end(replace(trouble, partition=last.partition if last else None))
     run = f" (run {code(Facts(last.facts).text('dag_run'), 100)})" if last and last.facts.get("dag_run") else ""
+    # The data came after the run had stopped waiting for it: nobody starts that run again but a person.
+    gave_up = incident.key.kind is Kind.DATA_LATE and trouble.failed and not run
     lasted = between(incident.opened_at, incident.resolved_at) or "a time not known"
     summary = f"{ended}{run}. Lasted {lasted}, {span(incident.opened_at, incident.resolved_at)}."
     blocks = [
         *section(f"{mark} *{headline}*"),
         *section(summary),
+        *(_next(trouble) if gave_up else []),
         *_missing(incident, trouble),
         *details(trouble, whole=False)[:1],
         *section(_links(incident.key, trouble.facts, addresses)),
@@ -152,7 +162,9 @@ def _since(incident: Incident) -> str:
 
 
 def _links(key: Key, facts: Facts, addresses: Addresses) -> str:
-    dag = f"{addresses.airflow.rstrip('/')}/dags/{quote(key.pipeline, safe='')}"
+    dag = addresses.airflow.rstrip("/")
+    if key.subject != "airflow" or key.kind is not Kind.PIPELINE_SILENT:
+        dag += f"/dags/{quote(key.pipeline, safe='')}"
     run = f"{dag}/runs/{quote(facts.text('dag_run'), safe='')}" if facts.has("dag_run") else dag
     offered: Iterable[str] = (
         link("Log", facts.text("log_url")),
