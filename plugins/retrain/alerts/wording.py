@@ -110,10 +110,10 @@ class Trouble:
         return severity or _MARKS.get(self.kind, "🔴")
 
 
-def headline(trouble: Trouble) -> str:
+def headline(trouble: Trouble, *, of_pipeline: bool = True) -> str:
     """Line 1: what, which day, which pipeline. About 60 characters, so that a lock screen shows it whole."""
     days = f" ({trouble.days} days)" if trouble.days > 1 and trouble.kind is not Kind.BACKFILL else ""
-    return f"{_what(trouble)}{days} · {plain(trouble.key.pipeline, 24)}"
+    return f"{_what(trouble)}{days}" + (f" · {plain(trouble.key.pipeline, 24)}" if of_pipeline else "")
 
 
 def _what(trouble: Trouble) -> str:
