@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from retrain.alerts import incident
+from retrain.alerts.backfills import into_thread
+from retrain.alerts.diagnosis import diagnose
 from retrain.alerts.incident import Incident, Situation
-from retrain.alerts.kinds import QUIET, Kind
+from retrain.alerts.kinds import Kind
 from retrain.alerts.messages import Addresses
 from retrain.alerts.signal import Signal, Step
+from retrain.alerts.silences import Silences, read
+from retrain.errors import DataRefusedError, MovedTagError, RetrainError, StageKilledError, UnprovenPushError
 
 PIPELINE = "trip_duration"
 ADDRESSES = Addresses(
@@ -29,12 +33,9 @@ class Example:
     resolved: Incident
 
 
-def examples() -> dict[Kind, Example]:
-    """An example of each kind that has incidents."""
-    found = {kind: _example(kind, signals) for kind, signals in _SIGNALS.items()}
-    if found.keys() | QUIET != set(Kind):
-        raise KeyError(f"no example of {', '.join(sorted(set(Kind) - QUIET - found.keys()))}")
-    return found
+def examples() -> dict[str, Example]:
+    """An example of each kind that has incidents, by name: the kind, or the kind and what is special."""
+    return {name: _example(name, signals) for name, signals in _SIGNALS.items()}
 
 
 def notes() -> list[Signal]:
@@ -65,16 +66,42 @@ def notes() -> list[Signal]:
     ]
 
 
-def _example(kind: Kind, signals: Sequence[Signal]) -> Example:
+def silences() -> Silences:
+    """One in force, one that has ended, one that is refused."""
+    return read(
+        """
+- pipeline: trip_duration
+  kind: promotion_refused
+  reason: The champion is kept until the new fare zones are labelled.
+  issue: https://git.example.org/retrain/issues/31
+  since: 2020-03-10
+  expires: 2020-03-31
+- pipeline: trip_duration
+  kind: data_late
+  reason: The feed lands after noon until its migration is over.
+  issue: https://git.example.org/retrain/issues/12
+  since: 2020-02-01
+  expires: 2020-03-15
+- pipeline: trip_duration
+  kind: drift_detected
+  reason: Always drifts on holidays.
+  issue: https://git.example.org/retrain/issues/27
+"""
+    )
+
+
+def _example(name: str, signals: Sequence[Signal]) -> Example:
     folded: Incident | None = None
     before: Incident | None = None
     for signal in signals:
-        changed = incident.apply([folded] if folded else [], signal, _situation(signal))
+        known = [folded] if folded else []
+        told = into_thread(signal, known, datetime.fromisoformat(signal.at))
+        changed = incident.apply(known, told, _situation(signal)) if told else []
         if len(changed) != 1:
-            raise ValueError(f"the signal {signal.id} of the example {kind} changes {len(changed)} incidents")
+            raise ValueError(f"the signal {signal.id} of the example {name} changes {len(changed)} incidents")
         before, folded = folded, changed[0]
     if before is None or folded is None or folded.open:
-        raise ValueError(f"the example {kind} does not end")
+        raise ValueError(f"the example {name} does not end")
     return Example(before, folded)
 
 
@@ -91,23 +118,38 @@ def _signal(step: Step, kind: Kind | None, at: str, subject: str = "", **more: A
     )
 
 
-def _failed(kind: Kind, at: str, task: str, day: int, facts: Mapping[str, Any], subject: str = "") -> Signal:
-    run = _RUN.format(day=f"{day:02}")
+def _failed(at: str, task: str, day: int, tries: int, error: RetrainError, **more: Any) -> Signal:
+    """What a task's callback tells of its exception."""
+    found, run = diagnose(error, task), _RUN.format(day=f"{day:02}")
     return _signal(
         Step.TROUBLE,
-        kind,
+        found.kind,
         at,
-        subject or task,
+        task if found.kind is Kind.TASK_FAILED else "",
         partition=f"2020-03-{day:02}",
         task=task,
         facts={
+            "cause": found.cause,
+            "evidence": found.evidence,
+            "stage": found.stage,
+            "next": found.next,
             "task": task,
+            "tries": tries,
             "dag_run": run,
+            "log_url": f"{ADDRESSES.airflow}/dags/{PIPELINE}/runs/{run}/tasks/{task}?try_number={tries}",
             "release": "v1.2.0",
-            "log_url": f"{ADDRESSES.airflow}/dags/{PIPELINE}/runs/{run}/tasks/{task}",
-            **facts,
+            **more,
         },
     )
+
+
+def _failed_in_backfill(at: str, day: int) -> Signal:
+    refused = DataRefusedError(
+        f"Stage prepare refused its data: raw/dt=2020-03-{day:02}/part-0.parquet is empty: 0 rows in column pickup_datetime; "
+        "land the partition again."
+    )
+    run = f"backfill__2020-03-{day:02}T06:00:00+00:00"
+    return replace(_failed(at, "reproduce", day, 1, refused, dag_run=run), backfill=True)
 
 
 def _good(at: str, task: str, day: int) -> Signal:
@@ -152,92 +194,69 @@ _FEATURES = (
     ("prediction", "prediction", 0.2051, 0.2),
 )
 
-_SIGNALS: Mapping[Kind, Sequence[Signal]] = {
+_KILLED = StageKilledError(
+    "Stage train was ended by signal 9 (often the kernel's, out of memory). Clear reproduce; finished stages come back."
+)
+
+_SIGNALS: Mapping[str, Sequence[Signal]] = {
     Kind.DATA_LATE: [
         _signal(
             Step.TROUBLE,
             Kind.DATA_LATE,
-            "18T09:00:00",
+            "18T10:00:04",
             partition="2020-03-17",
-            task="wait_for_partition",
             facts={
-                "expected_at": "2020-03-18T09:00:00+00:00",
+                "expected_at": "2020-03-18T10:00:00+00:00",
                 "marker": "s3://retrain-raw/raw/yellow/dt=2020-03-17/_SUCCESS",
+                "next": "Ask the data's owner. The run goes on by itself when the marker is there.",
             },
         ),
-        _signal(Step.GOOD, Kind.DATA_LATE, "18T10:37:12", partition="2020-03-17"),
+        _signal(Step.GOOD, Kind.DATA_LATE, "18T11:37:12", partition="2020-03-17"),
     ],
     Kind.DATA_REJECTED: [
         _failed(
-            Kind.DATA_REJECTED,
             "18T06:03:40",
             "reproduce",
             17,
-            {
-                "cause": "DATA",
-                "stage": "prepare",
-                "tries": 1,
-                "evidence": "dt=2020-03-17/part-0.parquet: pickup_location_id is missing. Land the day again with all of its columns.",
-            },
+            1,
+            DataRefusedError(
+                "Stage prepare refused its data: raw/dt=2020-03-17/part-0.parquet has no column pickup_location_id "
+                "(it has 17 others); land the partition again with it."
+            ),
         ),
         _good("18T11:20:31", "reproduce", 17),
     ],
     Kind.TASK_FAILED: [
-        _failed(
-            Kind.TASK_FAILED,
-            "17T06:19:02",
-            "reproduce",
-            16,
-            {
-                "cause": "INFRA",
-                "stage": "train",
-                "tries": 3,
-                "evidence": "stage train: killed by signal 9 (SIGKILL), usually for lack of memory",
-            },
-        ),
-        _failed(
-            Kind.TASK_FAILED,
-            "18T06:19:44",
-            "reproduce",
-            17,
-            {
-                "cause": "INFRA",
-                "stage": "train",
-                "tries": 3,
-                "evidence": "stage train: killed by signal 9 (SIGKILL), usually for lack of memory",
-                "next": "Free memory on the worker, or give it more, then clear `reproduce`.",
-            },
-        ),
+        _failed("17T06:19:02", "reproduce", 16, 3, _KILLED),
+        _failed("18T06:19:44", "reproduce", 17, 3, _KILLED),
         _good("18T08:50:10", "reproduce", 17),
     ],
     Kind.PUSH_UNPROVEN: [
         _failed(
-            Kind.PUSH_UNPROVEN,
             "18T06:21:07",
             "push",
             17,
-            {
-                "cause": "INFRA",
-                "tries": 3,
-                "evidence": "2 of 761 objects are not on s3://retrain-store/dvc with their content: files/md5/4a/5f0e… is 0 bytes (26,123 expected), "
-                "files/md5/91/c2d7… is missing",
-            },
+            3,
+            UnprovenPushError(
+                "2 of 761 objects are not proven on s3://retrain-store/dvc, after an upload of their own: "
+                "files/md5/4a/5f0e1c2d3b4a5968778695a4b3c2d1, files/md5/91/c2d7e8f90112233445566778899aab. The run is not "
+                "recorded. Something else writes to this prefix, or the store is broken: find it, then clear push."
+            ),
         ),
         _good("18T07:02:55", "push", 17),
     ],
     Kind.RELEASE_REFUSED: [
         _failed(
-            Kind.RELEASE_REFUSED,
             "18T06:00:31",
             "resolve_run",
             17,
-            {
-                "cause": "RELEASE",
-                "release": "v1.3.0",
-                "tries": 1,
-                "evidence": "The tag v1.3.0 is at 41d09a7c55e2 now and was pinned at 9f2c1e7d4b6a. A released tag must not move: tag the new commit anew.",
-            },
-            "v1.3.0",
+            1,
+            MovedTagError(
+                "The tag v1.3.0 has moved: pinned at 9f2c1e7d4b6a5968778695a4b3c2d1e0f1021324, the origin now says "
+                "41d09a7c55e2d1c04e6a2a4a7b6f0e1d2c3b4a59. Nothing was run. Put the tag back, or release the new commit "
+                "under a new tag."
+            ),
+            release=None,
         ),
         _good("18T07:31:18", "resolve_run", 17),
     ],
@@ -292,21 +311,38 @@ _SIGNALS: Mapping[Kind, Sequence[Signal]] = {
         _signal(
             Step.TROUBLE,
             Kind.PIPELINE_SILENT,
-            "18T08:01:30",
+            "18T14:00:30",
             partition="2020-03-17",
             facts={
-                "expected_at": "2020-03-18T08:00:00+00:00",
-                "what": "The data landed at 04:12 UTC, no run of the day is in the ledger, and Airflow's scheduler gives no sign of life.",
-                "cause": "INFRA",
-                "health": {
-                    "scheduler": {"status": "unhealthy", "age": 7412},
-                    "triggerer": {"status": "healthy", "age": 4},
-                    "dag_processor": {"status": "healthy", "age": 9},
-                    "api": {"status": "healthy"},
-                },
+                "expected_at": "2020-03-18T14:00:00+00:00",
+                "what": "No run of 2020-03-17 is in the ledger, and nothing has failed.",
+                "health": {"DAG": "paused", "running": "no run"},
+                "next": "Open the DAG: is it paused, is a run queued, does a task hang?",
             },
         ),
-        _signal(Step.GOOD, Kind.PIPELINE_SILENT, "18T08:55:48", partition="2020-03-17"),
+        _signal(Step.GOOD, Kind.PIPELINE_SILENT, "18T14:55:48", partition="2020-03-17"),
+    ],
+    "pipeline_silent_airflow": [
+        replace(
+            _signal(
+                Step.TROUBLE,
+                Kind.PIPELINE_SILENT,
+                "18T05:59:00",
+                "airflow",
+                facts={
+                    "what": "Airflow's scheduler has not answered or not beaten since 05:58:10 UTC. No run starts or goes on while this lasts.",
+                    "health": {
+                        "metadatabase": "healthy",
+                        "scheduler": "unhealthy, last beat 2020-03-18T05:57:31.120401+00:00",
+                        "triggerer": "healthy, last beat 2020-03-18T05:58:58.301412+00:00",
+                        "dag_processor": "healthy, last beat 2020-03-18T05:58:55.720011+00:00",
+                    },
+                    "next": "Restart scheduler, then look at the runs that were going on.",
+                },
+            ),
+            pipeline="airflow",
+        ),
+        replace(_signal(Step.GOOD, Kind.PIPELINE_SILENT, "18T06:21:12", "airflow"), pipeline="airflow"),
     ],
     Kind.BACKFILL: [
         _signal(
@@ -325,27 +361,7 @@ _SIGNALS: Mapping[Kind, Sequence[Signal]] = {
             }
             | {"state": "running", "release": "v1.2.0"},
         ),
-        *(
-            _signal(
-                Step.TROUBLE,
-                Kind.BACKFILL,
-                f"18T13:{minute}:20",
-                "12",
-                partition=f"2020-03-{day:02}",
-                task="reproduce",
-                backfill=True,
-                facts={
-                    "task": "reproduce",
-                    "cause": "DATA",
-                    "stage": "prepare",
-                    "tries": 1,
-                    "evidence": f"dt=2020-03-{day:02}/part-0.parquet: 41 % of dropoff_datetime are empty (limit 5 %). Land the day again.",
-                    "dag_run": f"backfill__2020-03-{day:02}T06:00:00+00:00",
-                    "log_url": f"{ADDRESSES.airflow}/dags/{PIPELINE}/runs/backfill__2020-03-{day:02}T06:00:00+00:00/tasks/reproduce",
-                },
-            )
-            for minute, day in ((11, 4), (12, 5), (21, 9))
-        ),
+        *(_failed_in_backfill(f"18T13:{minute}:20", day) for minute, day in ((11, 4), (12, 5), (21, 9))),
         _signal(
             Step.PROGRESS,
             Kind.BACKFILL,

@@ -117,9 +117,12 @@ def picture_message(slack_url: str, message: str, out: Path) -> None:
 
 def _small_png(picture: bytes) -> bytes:
     image = Image.open(io.BytesIO(picture)).convert("RGB")
-    exact = _png(image)
+    content = _png(image)
     # Fewer colours only where they are needed: they may cost a thin line its own.
-    return exact if len(exact) <= _LARGEST_PICTURE else _png(image.quantize(256, dither=Image.Dither.NONE))
+    for colours in (256, 64, 32):
+        if len(content) > _LARGEST_PICTURE:
+            content = _png(image.quantize(colours, dither=Image.Dither.NONE))
+    return content
 
 
 def _png(image: Image.Image) -> bytes:

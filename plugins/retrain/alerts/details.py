@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ _REASONS = 3
 _COMPONENTS = 10
 _EVIDENCE = 600
 _EVIDENCE_IN_THREAD = 1_800
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?")
 
 Blocks = list[dict[str, Any]]
 
@@ -135,29 +138,31 @@ def _promotion(trouble: Trouble) -> Blocks:
 
 def _silence(trouble: Trouble) -> Blocks:
     facts = trouble.facts
-    expected = shown(facts.text("expected_at")) if facts.has("expected_at") else UNKNOWN
-    what = f"\n{plain(facts.text('what'), 400)}" if facts.has("what") else ""
     health = facts.part("health").all
+    expected = f"Expected by {shown(facts.text('expected_at'))}." if facts.has("expected_at") else ""
+    lines = [wording.cause(trouble), expected, plain(facts.text("what"), 400)]
     seen = [
-        f"*{plain(name, 40).replace('_', ' ')}*\n{_health(value)}" for name, value in list(health.items())[:_COMPONENTS]
+        f"*{plain(name.replace('_', ' '), 40)}*\n{_health(value)}" for name, value in list(health.items())[:_COMPONENTS]
     ]
     return [
-        *section(f"{wording.cause(trouble)}\nExpected by {expected}.{what}"),
+        *section("\n".join(line for line in lines if line)),
         *(fields(seen) or section("Airflow's health: unknown.")),
     ]
 
 
 def _health(value: object) -> str:
-    if not isinstance(value, dict):
-        return plain(value or UNKNOWN, 80)
-    one = Facts(value)
-    age = one.all.get("age")
-    told = f"{number(age, 0)} s" if isinstance(age, int | float) else plain(age, 40)
-    return plain(one.text("status", UNKNOWN), 40) + (f", seen {told} before" if told else "")
+    """A component's state as the watch says it, moments made readable."""
+    if isinstance(value, dict):
+        one = Facts(value)
+        age = f", {number(one.all['age'], 0)} s old" if isinstance(one.all.get("age"), int | float) else ""
+        return plain(one.text("status", UNKNOWN), 40) + age
+    return plain(_MOMENT.sub(lambda found: shown(found[0]), str(value or UNKNOWN)), 160)
 
 
 def _backfill(trouble: Trouble) -> Blocks:
     facts = trouble.facts
+    if not facts.has("total"):
+        return section("Which backfill they belong to is not known: Airflow does not say.")
     counts = [f"{facts.number(name)} {name}" for name in ("done", "running", "failed")]
     release = f" · Release {code(facts.text('release'), 40)}" if facts.has("release") else ""
     return section(f"{facts.number('total')} days: {', '.join(counts)}{release}")

@@ -17,7 +17,7 @@ from retrain.alerts.facts import Facts
 from retrain.alerts.incident import Entry, Incident
 from retrain.alerts.kinds import Kind
 from retrain.alerts.mrkdwn import block, code, context, cut, link, phrased, section, within_limits
-from retrain.alerts.signal import Key, Step
+from retrain.alerts.signal import Step
 from retrain.alerts.wording import Trouble
 
 _NOTIFICATION = 600
@@ -58,24 +58,36 @@ def reply(incident: Incident, entry: Entry, addresses: Addresses) -> Message:
     """A line of the incident's thread: what happened then, whole. It depends on the entry and the incident's key alone."""
     key, facts = incident.key, Facts(entry.facts)
     if entry.step is Step.GOOD:
-        said = wording.end(Trouble(key, facts, incident.task, entry.partition))
+        ended = Trouble(key, facts, incident.task, entry.partition)
+        said = wording.end(ended)
         run = f" · run {code(facts.text('dag_run'), 100)}" if facts.has("dag_run") else ""
-        line = [*section(f"{_DONE} *{said}*\n{shown(entry.at)}{run}"), *section(_links(key, facts, addresses))]
+        line = [
+            *section(f"{_DONE} *{said}*\n{shown(entry.at)}{run}"),
+            *section(_links(ended, addresses, runbook=False)),
+        ]
         return _message(f"{_DONE} {said}", "", line)
     if key.kind is Kind.BACKFILL:
-        key = Key(key.pipeline, Kind.TASK_FAILED, facts.text("task", key.subject))
+        key = replace(key, kind=_kind_in_backfill(facts), subject="")
     trouble = Trouble(key, facts, incident.task, entry.partition)
-    headline = wording.headline(trouble)
+    headline = wording.headline(trouble, of_pipeline=False)
     return _message(
         f"{trouble.mark} {headline}",
         "",
         [
             *section(f"{trouble.mark} *{headline}*\n{shown(entry.at)}"),
             *details(trouble, whole=True),
-            *_next(trouble),
-            *section(_links(key, facts, addresses)),
+            # Else the message above the thread says it, for the newest trouble.
+            *(_next(trouble) if incident.key.kind is Kind.BACKFILL else []),
+            *section(_links(trouble, addresses, runbook=incident.key.kind is Kind.BACKFILL)),
         ],
     )
+
+
+def _kind_in_backfill(facts: Facts) -> Kind:
+    try:
+        return Kind(facts.text("kind"))
+    except ValueError:
+        return Kind.TASK_FAILED
 
 
 def _trouble(incident: Incident) -> Trouble:
@@ -100,7 +112,7 @@ def _open(incident: Incident, trouble: Trouble, addresses: Addresses) -> Message
         *details(trouble, whole=False),
         *_next(trouble),
         *_missing(incident, trouble),
-        *section(_links(incident.key, trouble.facts, addresses)),
+        *section(_links(trouble, addresses)),
         *context(_since(incident)),
     ]
     return _message(f"{trouble.mark} {headline}", f"{impact} {standing}".strip(), blocks)
@@ -114,14 +126,17 @@ def _resolved(incident: Incident, trouble: Trouble, addresses: Addresses) -> Mes
     last = incident.entries[-1] if incident.entries else None
     ended = wording.end(replace(trouble, partition=last.partition if last else None))
     run = f" (run {code(Facts(last.facts).text('dag_run'), 100)})" if last and last.facts.get("dag_run") else ""
+    # The data came after the run had stopped waiting for it: nobody starts that run again but a person.
+    gave_up = incident.key.kind is Kind.DATA_LATE and trouble.failed and not run
     lasted = between(incident.opened_at, incident.resolved_at) or "a time not known"
     summary = f"{ended}{run}. Lasted {lasted}, {span(incident.opened_at, incident.resolved_at)}."
     blocks = [
         *section(f"{mark} *{headline}*"),
         *section(summary),
+        *(_next(trouble) if gave_up else []),
         *_missing(incident, trouble),
         *details(trouble, whole=False)[:1],
-        *section(_links(incident.key, trouble.facts, addresses)),
+        *section(_links(trouble, addresses)),
     ]
     return _message(f"{mark} {headline}", f"{ended}. Lasted {lasted}.", blocks)
 
@@ -151,14 +166,16 @@ def _since(incident: Incident) -> str:
     return " · ".join(told)
 
 
-def _links(key: Key, facts: Facts, addresses: Addresses) -> str:
-    dag = f"{addresses.airflow.rstrip('/')}/dags/{quote(key.pipeline, safe='')}"
+def _links(trouble: Trouble, addresses: Addresses, *, runbook: bool = True) -> str:
+    facts, dag = trouble.facts, addresses.airflow.rstrip("/")
+    if not trouble.airflow_itself:
+        dag += f"/dags/{quote(trouble.key.pipeline, safe='')}"
     run = f"{dag}/runs/{quote(facts.text('dag_run'), safe='')}" if facts.has("dag_run") else dag
     offered: Iterable[str] = (
         link("Log", facts.text("log_url")),
         link("Airflow run" if facts.has("dag_run") else "Airflow", run),
         link("MLflow run", facts.text("mlflow_url")),
-        link("Runbook", f"{addresses.runbooks.rstrip('/')}/{key.kind}"),
+        link("Runbook", f"{addresses.runbooks.rstrip('/')}/{trouble.kind}") if runbook else "",
     )
     return " · ".join(part for part in offered if part)
 

@@ -84,10 +84,17 @@ class Trouble:
         return self.facts.text("task", self.task or "")
 
     @property
+    def airflow_itself(self) -> bool:
+        """Whether no day's run is missing, but what runs them all."""
+        return self.kind is Kind.PIPELINE_SILENT and self.partition is None
+
+    @property
     def cause(self) -> Cause:
         try:
             return Cause(self.facts.text("cause").upper())
         except ValueError:
+            if self.airflow_itself:
+                return Cause.INFRA
             return _CAUSE_OF_KIND.get(self.kind, Cause.UNKNOWN)
 
     @property
@@ -103,10 +110,10 @@ class Trouble:
         return severity or _MARKS.get(self.kind, "🔴")
 
 
-def headline(trouble: Trouble) -> str:
+def headline(trouble: Trouble, *, of_pipeline: bool = True) -> str:
     """Line 1: what, which day, which pipeline. About 60 characters, so that a lock screen shows it whole."""
     days = f" ({trouble.days} days)" if trouble.days > 1 and trouble.kind is not Kind.BACKFILL else ""
-    return f"{_what(trouble)}{days} · {plain(trouble.key.pipeline, 24)}"
+    return f"{_what(trouble)}{days}" + (f" · {plain(trouble.key.pipeline, 24)}" if of_pipeline else "")
 
 
 def _what(trouble: Trouble) -> str:
@@ -129,6 +136,8 @@ def _worse(_trouble: Trouble, facts: Facts, day: str) -> str:
 
 
 def _counted(_trouble: Trouble, facts: Facts, _day: str) -> str:
+    if not facts.has("total"):
+        return "Runs of a backfill failed"
     failed = facts.number("failed")
     told = f", {failed} failed" if failed not in ("0", UNKNOWN) else ""
     return f"Backfill {_period(facts)}: {facts.number('done')} of {facts.number('total')}{told}"
@@ -147,7 +156,9 @@ _WHAT: Mapping[Kind, Callable[[Trouble, Facts, str], str]] = {
     Kind.DRIFT_DETECTED: _drifted,
     Kind.PERFORMANCE_DROPPED: _worse,
     Kind.PROMOTION_REFUSED: lambda _trouble, _facts, day: f"No new champion on {day}",
-    Kind.PIPELINE_SILENT: lambda _trouble, _facts, day: f"No run recorded for {day}",
+    Kind.PIPELINE_SILENT: lambda trouble, _facts, day: (
+        "Airflow is not well" if trouble.airflow_itself else f"No run recorded for {day}"
+    ),
     Kind.BACKFILL: _counted,
     Kind.PROMOTED: lambda _trouble, facts, _day: f"Version {plain(facts.text('version', UNKNOWN), 12)} is champion",
     Kind.RELEASED: lambda _trouble, facts, _day: f"{plain(facts.text('tag', 'a release'), 18)} is live",
@@ -171,6 +182,8 @@ def impact(trouble: Trouble) -> str:
         return f"The model of {day} is trained, stored and recorded; {AFTER_RECORD[task]}."
     if trouble.kind is Kind.TASK_FAILED and task == "record_run":
         return f"The model of {day} is trained and stored, but not recorded: nobody can load it yet."
+    if trouble.airflow_itself:
+        return "No new model of any pipeline while this lasts. What is live stays live."
     return _IMPACTS.get(trouble.kind, "No new model of {day}.").format(day=day)
 
 
@@ -187,6 +200,8 @@ _IMPACTS = {
 
 def standing(trouble: Trouble, situation: Situation | None) -> str:
     """What consumers are on, that nothing is lost, and the last good run."""
+    if trouble.airflow_itself:
+        return "Nothing recorded is lost; what was running goes on or is tried again."
     if situation is None:
         return "What consumers are on and the last good run are not known."
     stay = "are" if trouble.recorded else "stay"
@@ -204,23 +219,20 @@ def standing(trouble: Trouble, situation: Situation | None) -> str:
 
 def end(trouble: Trouble) -> str:
     """What ended it, without the full stop."""
+    if trouble.airflow_itself:
+        return "Airflow is well again"
     if trouble.kind in _ENDS:
         return _ENDS[trouble.kind].format(day=trouble.day)
     return f"{code(trouble.task_id, 40) if trouble.task_id else 'The task'} succeeded for {trouble.day}"
 
 
 def next_action(trouble: Trouble) -> str:
-    """The default for a kind and a cause, where the signal brings no better one. Our own words, with `code`."""
-    task = f"`{trouble.task_id}`" if trouble.task_id else "the failed task"
-    if trouble.kind is Kind.DATA_LATE and trouble.failed:
-        return "Ask the data's owner for the day. When it has landed, clear `wait_for_partition`."
-    champion = plain(trouble.facts.part("champion").text("partition", "the champion's day"), 20)
-    return _NEXT.get(trouble.kind, _NEXT_BY_CAUSE[trouble.cause]).format(task=task, day=trouble.day, champion=champion)
+    """What to do where the signal does not say it. Our own words, with `code`."""
+    champion = trouble.facts.part("champion").text("partition", "the champion's day")
+    return _NEXT.get(trouble.kind, "Read the log, then the runbook.").format(day=trouble.day, champion=champion)
 
 
 _NEXT = {
-    Kind.DATA_LATE: "Ask the data's owner for the day. The run waits for it and goes on by itself when it lands.",
-    Kind.PUSH_UNPROVEN: "Clear `push`: it sends and proves again. Unproven again: the runbook says where to look.",
     Kind.DRIFT_DETECTED: (
         "Look at the picture in the thread. The world has changed: nothing to do, the model retrains daily. "
         "The data is wrong: tell its owner."
@@ -232,18 +244,7 @@ _NEXT = {
     Kind.PROMOTION_REFUSED: (
         "Once: nothing. For days on end: `make explain PARTITION={day} WITH={champion}` says what differs."
     ),
-    Kind.PIPELINE_SILENT: (
-        "Open Airflow. It does not answer or is not healthy: start it again (`make up`). "
-        "It is well: look for the day's run in the grid."
-    ),
     Kind.BACKFILL: "Nothing while it runs. Failures are in the thread.",
-}
-_NEXT_BY_CAUSE = {
-    Cause.DATA: "Send the lines above to the data's owner. When the day has landed again, clear `wait_for_partition`.",
-    Cause.RELEASE: "`make rollback`, then clear `resolve_run`. Send the lines above to the release's author.",
-    Cause.CODE: "`make rollback`, then clear `resolve_run`. Send the log to the release's author.",
-    Cause.INFRA: "When what the lines above name is back, clear {task}.",
-    Cause.UNKNOWN: "Read the log. If it does not help, clear {task} once; failed again, call the release's author.",
 }
 
 
