@@ -1,0 +1,79 @@
+"""The daily digests: one a day and channel, composed once, kept until they are told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from retrain.alerts.book import file_name, readable
+from retrain.files import write_whole
+from retrain.slack import Content
+
+_DAY = timedelta(days=1)
+_KEPT = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Edition:
+    """A composed digest; what it says does not change any more. `blocks` are Block Kit."""
+
+    id: str
+    channel: str
+    at: str
+    text: str
+    blocks: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a digest is about: (after, until], UTC, ISO 8601; `day` is the one on which it appears."""
+
+    day: str
+    after: str
+    until: str
+
+
+class Editions:
+    """The editions of the last week. One thread's own, save for reading `all`."""
+
+    def __init__(self, folder: Path, at: time) -> None:
+        self._folder = folder
+        self._at = at
+        self._until_file = folder / "until"
+        self.all: tuple[Edition, ...] = tuple(readable(folder, lambda p: Edition(**json.loads(p.read_text("utf-8")))))
+
+    def due(self, now: datetime) -> Window | None:
+        """What the next digest is about, once it is time; None before. Days that the watch slept through are in it."""
+        appears = datetime.combine(now.astimezone(UTC).date(), self._at, UTC)
+        until = self._until()
+        if now < appears or (until is not None and until >= appears):
+            return None
+        after = max(until or appears - _DAY, appears - _KEPT)
+        return Window(appears.date().isoformat(), after.isoformat(), appears.isoformat())
+
+    def compose(self, window: Window, write: Callable[[str], Content | None], channels: list[str]) -> None:
+        """Write each channel's digest; None is a quiet day. Done again after a crash, it changes nothing."""
+        kept = [edition for edition in self.all if edition.at >= window.after]
+        for channel in channels:
+            content = write(channel)
+            if content is None:
+                continue
+            identifier = f"digest/{window.day}/{channel}"
+            if not any(edition.id == identifier for edition in kept):
+                edition = Edition(identifier, channel, window.until, content.text, list(content.blocks))
+                write_whole(self._folder / file_name(identifier), json.dumps(asdict(edition), indent=1).encode())
+                kept.append(edition)
+        write_whole(self._until_file, window.until.encode())
+        for gone in {edition.id for edition in self.all} - {edition.id for edition in kept}:
+            (self._folder / file_name(gone)).unlink(missing_ok=True)
+        self.all = tuple(kept)
+
+    def _until(self) -> datetime | None:
+        try:
+            return datetime.fromisoformat(self._until_file.read_text("utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
