@@ -236,6 +236,12 @@ class SecondChannelError(RetrainError):
     cause = Cause.INFRA
 
 
+class WatchError(RetrainError):
+    """The watch itself is not well."""
+
+    cause = Cause.INFRA
+
+
 class SignalError(RetrainError):
     """A file of the outbox is no signal."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,12 @@ class Edition:
 
 @dataclass(frozen=True)
 class Window:
-    """What a digest is about: (after, until], UTC, ISO 8601; `day` is the one on which it appears."""
+    """What a digest is about: (after, until], UTC, ISO 8601, which ends with `day`; and the moment at which it appears."""
 
-    day: str
+    day: date
     after: str
     until: str
+    appears: str
 
 
 class Editions:
@@ -48,23 +49,23 @@ class Editions:
 
     def due(self, now: datetime) -> Window | None:
         """What the next digest is about, once it is time; None before. Days that the watch slept through are in it."""
-        appears = datetime.combine(now.astimezone(UTC).date(), self._at, UTC)
-        until = self._until()
-        if now < appears or (until is not None and until >= appears):
+        midnight = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
+        appears = datetime.combine(midnight.date(), self._at, UTC)
+        told_until = self._until()
+        if now < appears or (told_until is not None and told_until >= midnight):
             return None
-        after = max(until or appears - _DAY, appears - _KEPT)
-        return Window(appears.date().isoformat(), after.isoformat(), appears.isoformat())
+        after = max(told_until or midnight - _DAY, midnight - _KEPT)
+        return Window(midnight.date() - _DAY, after.isoformat(), midnight.isoformat(), appears.isoformat())
 
-    def compose(self, window: Window, write: Callable[[str], Content | None], channels: list[str]) -> None:
+    def compose(self, window: Window, write: Callable[[str], Content | None], channels: Iterable[str]) -> None:
         """Write each channel's digest; None is a quiet day. Done again after a crash, it changes nothing."""
-        kept = [edition for edition in self.all if edition.at >= window.after]
+        oldest = (datetime.fromisoformat(window.until) - _KEPT).isoformat()
+        kept = [edition for edition in self.all if edition.at >= oldest]
         for channel in channels:
-            content = write(channel)
-            if content is None:
-                continue
             identifier = f"digest/{window.day}/{channel}"
-            if not any(edition.id == identifier for edition in kept):
-                edition = Edition(identifier, channel, window.until, content.text, list(content.blocks))
+            content = None if any(edition.id == identifier for edition in kept) else write(channel)
+            if content is not None:
+                edition = Edition(identifier, channel, window.appears, content.text, list(content.blocks))
                 write_whole(self._folder / file_name(identifier), json.dumps(asdict(edition), indent=1).encode())
                 kept.append(edition)
         write_whole(self._until_file, window.until.encode())

@@ -10,6 +10,7 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 _HANGS_AFTER = 180.0  # seconds in one turn
+_AGAIN_AFTER = 5.0  # seconds after a turn that failed
 
 
 class Part:
@@ -46,10 +47,12 @@ class Part:
     @property
     def trouble(self) -> str:
         """Why the last turn failed, or that the present one takes too long; empty when all is well."""
+        return f"has been at it for more than {_HANGS_AFTER:.0f} s" if self.hangs else self.error
+
+    @property
+    def hangs(self) -> bool:
         began = self._began
-        if began is not None and time.monotonic() - began > _HANGS_AFTER:
-            return f"has been at it for {time.monotonic() - began:.0f} s"
-        return self.error
+        return began is not None and time.monotonic() - began > _HANGS_AFTER
 
     @property
     def seconds_ago(self) -> float | None:
@@ -72,5 +75,5 @@ class Part:
                 self.error = ""
             self._began, self._ended = None, time.monotonic()
             self.turns += 1
-            self._woken.wait(self.every)
+            self._woken.wait(min(self.every, _AGAIN_AFTER) if self.error else self.every)
             self._woken.clear()

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -60,7 +60,7 @@ class News:
     opened_at: str
     open: bool
     silenced: bool
-    message: Content
+    message: Callable[[], Content]
 
 
 @dataclass
@@ -112,7 +112,7 @@ class SecondChannel:
             step = _due(item, heard.by.get(key), since)
             if step is None:
                 continue
-            send(url, item.message)
+            send(url, item.message())
             taken += 1
             self.marks.save(replace(self.marks.of(item.id), by={**heard.by, key: step}))
         return taken
@@ -137,5 +137,6 @@ def send(url: str, message: Content) -> None:
         raise SecondChannelError(
             "apprise knows no such address. Correct its line: https://github.com/caronc/apprise#supported-notifications"
         )
-    if not target.notify(title=text.split("\n", 1)[0][:_TITLE], body=text, body_format=apprise.NotifyFormat.TEXT):
+    title, _, rest = text.partition("\n")
+    if not target.notify(title=title[:_TITLE], body=rest or title, body_format=apprise.NotifyFormat.TEXT):
         raise SecondChannelError("It did not take the message, or did not answer. It is tried again.")
