@@ -52,9 +52,12 @@ class Editions:
         midnight = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
         appears = datetime.combine(midnight.date(), self._at, UTC)
         told_until = self._until()
-        if now < appears or (told_until is not None and told_until >= midnight):
+        if told_until is None:  # the first day of all: there is nothing before it
+            write_whole(self._until_file, midnight.isoformat().encode())
             return None
-        after = max(told_until or midnight - _DAY, midnight - _KEPT)
+        if now < appears or told_until >= midnight:
+            return None
+        after = max(told_until, midnight - _KEPT)
         return Window(midnight.date() - _DAY, after.isoformat(), midnight.isoformat(), appears.isoformat())
 
     def compose(self, window: Window, write: Callable[[str], Content | None], channels: Iterable[str]) -> None:
