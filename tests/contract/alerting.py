@@ -15,15 +15,15 @@ from live_servers import ROOT, free_ports, wait_until
 
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
-from slack_standin.running import Standin  # noqa: E402
+from slack_standin.running import Standin
 
-from retrain.alerts.kinds import Kind  # noqa: E402
-from retrain.alerts.messages import Addresses  # noqa: E402
-from retrain.alerts.second_channel import Addresses as SecondAddresses  # noqa: E402
-from retrain.alerts.settings import Seconds, Settings  # noqa: E402
-from retrain.alerts.signal import Signal, Step  # noqa: E402
-from retrain.alerts.watch import Watch  # noqa: E402
-from retrain.slack import Slack, Token  # noqa: E402
+from retrain.alerts.kinds import Kind
+from retrain.alerts.messages import Addresses
+from retrain.alerts.second_channel import Addresses as SecondAddresses
+from retrain.alerts.settings import Seconds, Settings
+from retrain.alerts.signal import Signal, Step
+from retrain.alerts.watch import Watch
+from retrain.slack import Slack, Token
 
 QUICK = Seconds(
     signals=0.05, slack=0.05, second_channel=0.05, observe=0.2, situation=0.2, configuration=0.2, check=0.2, digest=0.2
@@ -93,7 +93,12 @@ def good(number: int, *, subject: str = "push", pipeline: str = "ours", **change
 
 def _signal(number: int, subject: str, pipeline: str, step: Step, kind: Kind | None, **changes: Any) -> Signal:
     at = (BEGIN + timedelta(minutes=number)).isoformat(timespec="milliseconds")
-    facts = {"cause": "INFRA", "evidence": f"S3 answered 503, said for the {number}th time", "task": subject, "tries": 3}
+    facts = {
+        "cause": "INFRA",
+        "evidence": f"S3 answered 503, said for the {number}th time",
+        "task": subject,
+        "tries": 3,
+    }
     return replace(
         Signal(
             id=f"{pipeline}/{subject}/{number}/{step}",

@@ -181,7 +181,7 @@ class Told:
     ts: str = ""
     digest: str = ""
     replies: dict[str, str] = field(default_factory=dict)
-    pictures: tuple[str, ...] = ()
+    pictures: list[str] = field(default_factory=list)
     tried: dict[str, float] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     over: bool = False

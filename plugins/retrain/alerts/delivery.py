@@ -216,7 +216,7 @@ class Delivery:
             return ts is not None
         there = self.slack.has_picture(place, action.item)
         if there:
-            self._note(action, pictures=(*told.pictures, action.item))
+            self._note(action, pictures=[*told.pictures, action.item])
         return there
 
     def _send(self, channel: str, action: Action, told: Told) -> None:
@@ -259,7 +259,7 @@ class Delivery:
             self._refused(action, "the picture's file is not there")
         except SlackContentError as error:
             self._refused(action, str(error))
-        self._note(action, pictures=(*told.pictures, action.item))
+        self._note(action, pictures=[*told.pictures, action.item])
 
     def _taken(self, action: Action, send: Callable[[Content], Posted], message: Content) -> Posted | None:
         """Send a message; in plain text if Slack refuses how it looks, and None if it refuses that too."""
