@@ -306,7 +306,12 @@ def report(stack: Stack, airflow: AirflowClient, release: str, console: Console,
         "days": [asdict(day) for day in days],
         "slack": messages,
         "problems": problems,
-        "addresses": {"airflow": stack.airflow_url, "mlflow": stack.mlflow_url, "slack": stack.slack_url, "alerts": stack.alerts_url},
+        "addresses": {
+            "airflow": stack.airflow_url,
+            "mlflow": stack.mlflow_url,
+            "slack": stack.slack_url,
+            "alerts": stack.alerts_url,
+        },
     }
     path = stack.state / "demo.json"
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -46,7 +46,7 @@ def full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outbox:
     """A disk that takes nothing while the ballast is on it."""
     box = Outbox(tmp_path)
     box.keep_ballast()
-    write = module._write
+    write = module.write_whole
 
     def refuse(path: Path, content: bytes) -> None:
         if (tmp_path / "ballast").exists():
