@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -24,6 +24,7 @@ from slack_sdk.http_retry.builtin_handlers import (
     ServerErrorRetryHandler,
 )
 
+from retrain.alerts.plain_text import Content
 from retrain.errors import (
     SlackBusyError,
     SlackChannelError,
@@ -86,15 +87,6 @@ _PASSING = frozenset(["internal_error", "fatal_error", "service_unavailable", "r
 # The client would log each try that fails, once more and with the address; what failed is told by the error.
 _wire = logging.getLogger("retrain.slack.wire")
 _wire.setLevel(logging.CRITICAL + 1)
-
-
-class Content(Protocol):
-    """What a message shows: `text` on a lock screen, `blocks` (Block Kit) in the channel."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def blocks(self) -> Sequence[dict[str, Any]]: ...
 
 
 @dataclass(frozen=True)

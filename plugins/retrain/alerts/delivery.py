@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from retrain.alerts.book import Marks, Told
-from retrain.alerts.plain_text import without_blocks
+from retrain.alerts.plain_text import Content, without_blocks
 from retrain.errors import (
     SlackBusyError,
     SlackChannelError,
@@ -24,7 +24,7 @@ from retrain.errors import (
     SlackError,
     SlackTokenError,
 )
-from retrain.slack import Content, Mark, Posted, Slack
+from retrain.slack import Mark, Posted, Slack
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from retrain.alerts.book import file_name, readable
+from retrain.alerts.plain_text import Content
 from retrain.files import write_whole
-from retrain.slack import Content
 
 _DAY = timedelta(days=1)
 _KEPT = timedelta(days=7)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from retrain.slack import Content
+from typing import Any, Protocol
 
 # An update takes 4,000 bytes of text.
 _MOST_BYTES = 3_500
 _LINK = re.compile(r"<((?:https?|mailto):[^|<>]+)(?:\|([^<>]*))?>")
 _BOLD = re.compile(r"(?<!\w)\*([^*\n]+)\*(?!\w)")
+
+
+class Content(Protocol):
+    """What a message shows: `text` on a lock screen, `blocks` (Block Kit) in the channel."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def blocks(self) -> Sequence[dict[str, Any]]: ...
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from retrain.alerts.book import Heard, Marks
-from retrain.alerts.plain_text import to_text
+from retrain.alerts.plain_text import Content, to_text
 from retrain.errors import SecondChannelError
-from retrain.slack import Content
 
 log = logging.getLogger(__name__)
 # apprise quotes addresses, and with them passwords, in what it logs on its way.

@@ -29,7 +29,7 @@ from retrain.alerts.incident import Incident, Situation
 from retrain.alerts.kinds import Kind
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.part import Part
-from retrain.alerts.plain_text import Plain
+from retrain.alerts.plain_text import Content, Plain
 from retrain.alerts.second_channel import News, SecondChannel
 from retrain.alerts.settings import Settings
 from retrain.alerts.signal import Signal
@@ -38,7 +38,6 @@ from retrain.deployment import Deployment, load
 from retrain.errors import ConfigurationError, RetrainError, SlackError, WatchError
 from retrain.files import write_whole
 from retrain.locks import held_alone
-from retrain.slack import Content
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
