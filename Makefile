@@ -25,7 +25,7 @@ STACK := $(SERVERS)/bin/python infra/local/stack.py
 RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json)
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-e2e test-faults lint format up down status release rollback pin history restore verify replay explain prune inputs quality screenshots
+.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-e2e test-faults lint format up down status release rollback pin history restore verify replay explain prune inputs quality screenshots alerts-test
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -33,7 +33,7 @@ help: ## Show this list
 demo: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Run real days of March 2020 through the whole stack, and leave it up
 	@$(SERVERS)/bin/python infra/local/demo.py
 
-up: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Start Airflow, MLflow, S3, Slack's stand-in and the Git origin on 127.0.0.1
+up: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Start Airflow, MLflow, S3, Slack's stand-in, the watch and the Git origin on 127.0.0.1
 	@$(STACK) up
 
 down: $(SERVERS_ENV) ## Stop all of it; the data stays
@@ -74,6 +74,9 @@ explain: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Say why two days differ: make explain 
 prune: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Say what no kept day needs: make prune KEEP_DAYS=400 (REALLY=1 removes it)
 	@: "$${KEEP_DAYS:?How many days stay? make prune KEEP_DAYS=400}"
 	$(RETRAIN) prune --keep-days "$$KEEP_DAYS" $(if $(REALLY),--really)
+
+alerts-test: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Send a test message through every channel of the alerts; fails if one would not arrive
+	@$(STACK) run env PYTHONPATH=plugins .venv/bin/python -m retrain.alerts.watch --test
 
 inputs: $(PIPELINE_ENV) $(SERVERS_ENV) ## Research: write a partition's inputs here: make inputs PARTITION=2020-03-05
 	@: "$${PARTITION:?Which day? make inputs PARTITION=2020-03-05}"

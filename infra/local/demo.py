@@ -294,7 +294,7 @@ def report(stack: Stack, airflow: AirflowClient, release: str, console: Console,
     for message in messages:
         console.print(f"  {message['text']}", highlight=False, markup=False)
     console.print(
-        f"\n  Airflow  {stack.airflow_url}/dags/{PIPELINE}\n  MLflow   {stack.mlflow_url}/#/experiments?workflowType=machine_learning\n  Slack    {stack.slack_url}",
+        f"\n  Airflow  {stack.airflow_url}/dags/{PIPELINE}\n  MLflow   {stack.mlflow_url}/#/experiments?workflowType=machine_learning\n  Slack    {stack.slack_url}\n  Alerts   {stack.alerts_url}",
         highlight=False,
     )
     console.print(
@@ -306,7 +306,12 @@ def report(stack: Stack, airflow: AirflowClient, release: str, console: Console,
         "days": [asdict(day) for day in days],
         "slack": messages,
         "problems": problems,
-        "addresses": {"airflow": stack.airflow_url, "mlflow": stack.mlflow_url, "slack": stack.slack_url},
+        "addresses": {
+            "airflow": stack.airflow_url,
+            "mlflow": stack.mlflow_url,
+            "slack": stack.slack_url,
+            "alerts": stack.alerts_url,
+        },
     }
     path = stack.state / "demo.json"
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

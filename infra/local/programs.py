@@ -12,6 +12,7 @@ from settings import (
     MLFLOW_BUCKET,
     Stack,
     airflow_variables,
+    alerts_variables,
     common_variables,
     inherited_environment,
     mlflow_variables,
@@ -105,6 +106,17 @@ def plan_programs(stack: Stack, environ: Mapping[str, str]) -> tuple[Program, ..
             port_variable="RETRAIN_MLFLOW_PORT",
             port=stack.ports.mlflow,
             health=f"{stack.mlflow_url}/health",
+        ),
+        Program(
+            name="alerts",
+            group="alerts",
+            argv=(str(stack.root / ".venv" / "bin" / "python"), "-m", "retrain.alerts.watch"),
+            env=base | alerts_variables(stack),
+            cwd=stack.root,
+            address=stack.alerts_url,
+            port_variable="RETRAIN_ALERTS_PORT",
+            port=stack.ports.alerts,
+            health=f"{stack.alerts_url}/health",
         ),
         # What people ask and what tasks report are two processes: a click writes Airflow's audit log on its server's event
         # loop, and on SQLite would wait there for a task's write that only this very loop can commit, until both give up.

@@ -46,6 +46,7 @@ class Ports:
     s3: int = 9000
     slack: int = 8090
     execution: int = 8081
+    alerts: int = 8091
 
 
 @dataclass(frozen=True, repr=False)
@@ -132,6 +133,10 @@ class Stack:
     @property
     def slack_url(self) -> str:
         return f"http://{LOOPBACK}:{self.ports.slack}"
+
+    @property
+    def alerts_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.ports.alerts}"
 
 
 def inherited_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -235,7 +240,22 @@ def retrain_variables(stack: Stack) -> dict[str, str]:
         "RETRAIN_AIRFLOW_URL": stack.airflow_url,
         "RETRAIN_MLFLOW_URL": stack.mlflow_url,
         "RETRAIN_SLACK_URL": stack.slack_url,
+        "RETRAIN_RUNBOOKS_URL": f"{stack.alerts_url}/runbooks",
     } | ({"RETRAIN_PIPELINES": str(stack.pipelines)} if stack.pipelines else {})
+
+
+def alerts_variables(stack: Stack) -> dict[str, str]:
+    """Give the environment of the watch: what it reads, and Slack's token, which no other process has."""
+    return (
+        retrain_variables(stack)
+        | s3_variables(stack)
+        | {
+            "PYTHONPATH": str(stack.root / "plugins"),
+            "RETRAIN_ALERTS_PORT": str(stack.ports.alerts),
+            "RETRAIN_SLACK_TOKEN": stack.secrets.slack_token,
+            "RETRAIN_SLACK_API_URL": f"{stack.slack_url}/api/",
+        }
+    )
 
 
 def stack_file_variables(stack: Stack) -> dict[str, str]:
@@ -244,7 +264,8 @@ def stack_file_variables(stack: Stack) -> dict[str, str]:
     The mark is not in it: whoever reads the file is a client of the stack, and `down` must not end clients.
     """
     ports = {f"RETRAIN_{name.upper()}_PORT": str(port) for name, port in asdict(stack.ports).items()}
-    return {"RETRAIN_STATE": str(stack.state)} | ports | airflow_variables(stack) | s3_variables(stack)
+    watch = {name: value for name, value in alerts_variables(stack).items() if name.startswith("RETRAIN_")}
+    return {"RETRAIN_STATE": str(stack.state)} | ports | airflow_variables(stack) | s3_variables(stack) | watch
 
 
 def _airflow_settings(stack: Stack) -> dict[str, str]:
@@ -307,11 +328,6 @@ def _airflow_connections(stack: Stack) -> dict[str, str]:
             "password": stack.secrets.s3_secret_key,
             "extra": {"endpoint_url": stack.s3_url, "region_name": REGION},
         },
-        "slack_default": {
-            "conn_type": "http",
-            "host": f"{stack.slack_url}/api/",
-            "password": stack.secrets.slack_token,
-        },
         "mlflow_default": {
             "conn_type": "http",
             "schema": "http",
@@ -369,8 +385,8 @@ def load_stack(root: Path, environ: Mapping[str, str]) -> Stack:
     """Describe the stack of a checkout, generating its secrets on first use.
 
     The state folder is RETRAIN_STATE or `<root>/.local`. A port comes from its variable (RETRAIN_AIRFLOW_PORT,
-    RETRAIN_MLFLOW_PORT, RETRAIN_S3_PORT, RETRAIN_SLACK_PORT, RETRAIN_EXECUTION_PORT), else from the stack that is up,
-    else is the default.
+    RETRAIN_MLFLOW_PORT, RETRAIN_S3_PORT, RETRAIN_SLACK_PORT, RETRAIN_EXECUTION_PORT, RETRAIN_ALERTS_PORT), else from the
+    stack that is up, else is the default.
     RETRAIN_PIPELINES names a folder of pipeline files other than `dags/pipelines`.
     """
     state = Path(environ.get("RETRAIN_STATE") or root / ".local").expanduser().absolute()

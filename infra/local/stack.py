@@ -1,6 +1,6 @@
 """The local stack: `stack.py up | down | status | run COMMAND…`.
 
-up      starts Airflow, MLflow, S3 and the Slack stand-in on the loopback interface, waits until they are well
+up      starts Airflow, MLflow, S3, the Slack stand-in and the watch on the loopback interface, waits until they are well
 down    stops them, and whatever they started; the data stays
 status  shows every process; exit code 0 only if all are well
 run     runs a command with the variables of stack.env, for example `run airflow dags list`
@@ -75,7 +75,12 @@ def up(stack: Stack) -> None:
         origin = _publish(stack)
         _await(stack, supervisor, [p for p in programs if p.name != "s3"], began)
     print(f"Up after {time.monotonic() - began:.0f} s.")
-    for label, url in (("Airflow", stack.airflow_url), ("MLflow", stack.mlflow_url), ("Slack", stack.slack_url)):
+    for label, url in (
+        ("Airflow", stack.airflow_url),
+        ("MLflow", stack.mlflow_url),
+        ("Slack", stack.slack_url),
+        ("Alerts", stack.alerts_url),
+    ):
         print(f"  {label:8} {url}")
     print(f"  {'S3':8} {stack.s3_url}  (keys and all other variables: {stack.env_file})")
     print(f"  {'Git':8} {stack.origin}  ({origin})")

@@ -63,20 +63,3 @@ def connect_mlflow(conn_id: str) -> str:
         os.environ["MLFLOW_TRACKING_PASSWORD"] = connection.password
     port = f":{connection.port}" if connection.port else ""
     return f"{connection.schema or 'http'}://{connection.host}{port}"
-
-
-@dataclass(frozen=True)
-class SlackAccess:
-    """A Slack app's token and the address of the Web API (Slack's own when None)."""
-
-    token: str
-    base_url: str | None
-
-    def __repr__(self) -> str:
-        return f"SlackAccess(base_url={self.base_url!r})"
-
-
-def slack_access(conn_id: str) -> SlackAccess:
-    """From the connection: the token is its password, its host a base URL other than Slack's."""
-    connection = BaseHook.get_connection(conn_id)
-    return SlackAccess(connection.password or "", connection.host or None)

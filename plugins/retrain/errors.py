@@ -201,7 +201,43 @@ class ScoreError(RetrainError):
 
 
 class SlackError(RetrainError):
-    """Slack refused or did not answer."""
+    """Base of what goes wrong with Slack, by what on-call has to do."""
+
+    cause = Cause.INFRA
+
+
+class SlackTokenError(SlackError):
+    """Slack refuses the token, whatever is asked: it needs another token, or one with more rights."""
+
+
+class SlackChannelError(SlackError):
+    """Slack refuses this channel: it needs the right name, or the app invited to it."""
+
+
+class SlackContentError(SlackError):
+    """Slack refuses this one request, and will refuse it again; all else may pass."""
+
+
+class SlackBusyError(SlackError):
+    """Slack asks to wait (429). It took nothing."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class SlackUnavailableError(SlackError):
+    """Slack did not answer, or with an error of its own. Whether it took what was sent is not known."""
+
+
+class SecondChannelError(RetrainError):
+    """The channel beside Slack is not configured as it should be, or did not take a message."""
+
+    cause = Cause.INFRA
+
+
+class WatchError(RetrainError):
+    """The watch itself is not well."""
 
     cause = Cause.INFRA
 

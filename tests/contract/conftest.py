@@ -23,7 +23,7 @@ from retrain.connections import Aws
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """A stack of its own: another state folder, other ports and secrets. Its servers start when a test asks for them."""
-    return Stack(ROOT, tmp_path_factory.mktemp("stack"), Ports(*free_ports(5)), Secrets.generate())
+    return Stack(ROOT, tmp_path_factory.mktemp("stack"), Ports(*free_ports(6)), Secrets.generate())
 
 
 @pytest.fixture(scope="session", autouse=True)

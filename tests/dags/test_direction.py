@@ -10,7 +10,21 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "plugins" / "retrain"
 PURE = (
-    "alerts",
+    "alerts/backfills",
+    "alerts/clock",
+    "alerts/deadlines",
+    "alerts/details",
+    "alerts/diagnosis",
+    "alerts/digest",
+    "alerts/facts",
+    "alerts/incident",
+    "alerts/kinds",
+    "alerts/messages",
+    "alerts/mrkdwn",
+    "alerts/plain_text",
+    "alerts/signal",
+    "alerts/silences",
+    "alerts/wording",
     "drift",
     "errors",
     "explain",
@@ -34,6 +48,10 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").as_posix()
+
+
 def tops(path: Path) -> set[str]:
     return {name.split(".")[0] for name in imports(path)}
 
@@ -52,11 +70,23 @@ def test_the_pipeline_imports_nothing_of_airflows(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("module", "library"),
-    [("slack", "slack_sdk"), ("tracking", "mlflow"), ("process", "subprocess"), ("airflow_api", "httpx")],
+    [
+        ("slack", "slack_sdk"),
+        ("alerts/second_channel", "apprise"),
+        ("tracking", "mlflow"),
+        ("process", "subprocess"),
+        ("airflow_api", "httpx"),
+    ],
 )
 def test_one_module_talks_to_each_outside_party(module: str, library: str) -> None:
-    talkers = {path.stem for path in PACKAGE.glob("*.py") if library in tops(path)}
-    assert talkers == {module}
+    talkers = {name_of(path) for path in PACKAGE.rglob("*.py") if library in tops(path)}
+    # The watch asks for one address, the one that is to notice its silence.
+    assert talkers - {"alerts/watch"} == {module}
+
+
+def test_nothing_of_the_watch_s_knows_airflow() -> None:
+    in_tasks = {"alerts/callbacks"}
+    assert {name_of(p) for p in (PACKAGE / "alerts").glob("*.py") if "airflow" in tops(p)} <= in_tasks
 
 
 def test_git_is_run_by_one_module() -> None:
@@ -77,5 +107,6 @@ def test_what_decides_does_no_io(module: str) -> None:
         "httpx",
         "mlflow",
     }
-    ours = {name.split(".")[1] for name in found if name.startswith("retrain.")}
+    modules = {name_of(path) for path in PACKAGE.rglob("*.py")}
+    ours = {name.removeprefix("retrain.").replace(".", "/") for name in found if name.startswith("retrain.")} & modules
     assert ours <= {*PURE, "dvc", "deployment", "run_record"}

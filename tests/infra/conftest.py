@@ -13,7 +13,7 @@ from settings import Ports, Secrets, Stack
 @pytest.fixture
 def stack(tmp_path: Path) -> Stack:
     """Describe a stack of its own: own state folder, ports and secrets."""
-    return Stack(ROOT, tmp_path / "state", Ports(*free_ports(5)), Secrets.generate())
+    return Stack(ROOT, tmp_path / "state", Ports(*free_ports(6)), Secrets.generate())
 
 
 @pytest.fixture(scope="session")

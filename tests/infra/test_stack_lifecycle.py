@@ -24,13 +24,14 @@ PROGRAMS = (
     "s3",
     "slack",
     "mlflow",
+    "alerts",
     "airflow-api-server",
     "airflow-execution-api",
     "airflow-scheduler",
     "airflow-dag-processor",
     "airflow-triggerer",
 )
-SERVERS = ("AIRFLOW", "MLFLOW", "S3", "SLACK", "EXECUTION")
+SERVERS = ("AIRFLOW", "MLFLOW", "S3", "SLACK", "EXECUTION", "ALERTS")
 
 
 @dataclass

@@ -34,7 +34,7 @@ def mode(path: Path) -> int:
 
 def test_two_stacks_share_no_secret_and_no_address(tmp_path):
     first = load_stack(ROOT, {"RETRAIN_STATE": str(tmp_path / "a")})
-    names = ("AIRFLOW", "MLFLOW", "S3", "SLACK", "EXECUTION")
+    names = ("AIRFLOW", "MLFLOW", "S3", "SLACK", "EXECUTION", "ALERTS")
     ports = {f"RETRAIN_{name}_PORT": str(21000 + i) for i, name in enumerate(names)}
     second = load_stack(ROOT, {"RETRAIN_STATE": str(tmp_path / "b"), **ports})
     one, two = stack_file_variables(first), stack_file_variables(second)
@@ -79,8 +79,14 @@ def test_the_connections_name_the_servers_of_this_stack(stack):
     aws = json.loads(variables["AIRFLOW_CONN_AWS_DEFAULT"])
     assert (aws["conn_type"], aws["extra"]["endpoint_url"]) == ("aws", stack.s3_url)
     assert (aws["login"], aws["password"]) == (stack.secrets.s3_access_key, stack.secrets.s3_secret_key)
-    assert json.loads(variables["AIRFLOW_CONN_SLACK_DEFAULT"])["host"] == f"{stack.slack_url}/api/"
     assert json.loads(variables["AIRFLOW_CONN_MLFLOW_DEFAULT"])["port"] == stack.ports.mlflow
+
+
+def test_slack_s_token_is_the_watch_s_alone(stack):
+    holders = {p.name for p in plan_programs(stack, os.environ) if stack.secrets.slack_token in p.env.values()}
+    assert holders == {"alerts", "slack"}
+    watch = next(p for p in plan_programs(stack, os.environ) if p.name == "alerts")
+    assert not [name for name in watch.env if name.startswith("AIRFLOW")]
 
 
 def test_what_would_lead_a_server_astray_is_not_inherited():

@@ -7,17 +7,20 @@ import hashlib
 import logging
 import os
 import re
+import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from retrain.alerts.signal import Signal
 from retrain.errors import OutboxError, SignalError
+from retrain.files import write_whole
 
 log = logging.getLogger(__name__)
 
 _BALLAST_BYTES = 1_000_000
+_ROOM_BYTES = 50_000_000
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -51,13 +54,34 @@ class Outbox:
                 yield path, Signal.from_json(path.read_text(encoding="utf-8"), path.name)
             except (SignalError, UnicodeDecodeError):
                 log.exception("%s is put aside", path)
-                (self.folder / "garbage").mkdir(exist_ok=True)
-                path.replace(self.folder / "garbage" / path.name)
+                self.put_aside(path)
+
+    def put_aside(self, path: Path) -> None:
+        """Move what means nothing to us out of the way, for people to look at."""
+        (self.folder / "garbage").mkdir(exist_ok=True)
+        path.replace(self.folder / "garbage" / path.name)
+
+    def waiting(self) -> tuple[int, float]:
+        """How many signals wait, and for how many seconds the oldest."""
+        paths = list((self.folder / "new").glob("*.json"))
+        written = [path.stat().st_mtime for path in paths if path.exists()]
+        return len(paths), max(0.0, time.time() - min(written)) if written else 0.0
+
+    def garbage(self) -> list[str]:
+        """The files that were put aside."""
+        return sorted(path.name for path in (self.folder / "garbage").glob("*"))
+
+    def picture(self, name: str) -> Path:
+        """The picture of that name; a name that leads elsewhere is cut to its last part."""
+        return self.folder / "pictures" / Path(name).name
 
     def keep_ballast(self) -> None:
-        """Lay the ballast down again once there is room for it."""
-        if not self._ballast.exists():
-            _write(self._ballast, os.urandom(_BALLAST_BYTES))  # zeros would compress to nothing on some file systems
+        """Lay the ballast down again, once there is room for more than it: what was told must still be noted down."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self._ballast.exists() and shutil.disk_usage(self.folder).free > _ROOM_BYTES:
+            write_whole(
+                self._ballast, os.urandom(_BALLAST_BYTES)
+            )  # zeros would compress to nothing on some file systems
 
     @property
     def _ballast(self) -> Path:
@@ -65,26 +89,12 @@ class Outbox:
 
     def _put(self, signal: Signal, pictures: Mapping[str, bytes]) -> None:
         for name, content in pictures.items():
-            _write(self.folder / "pictures" / name, content)
+            write_whole(self.folder / "pictures" / name, content)
         digest = hashlib.sha256(signal.id.encode()).hexdigest()[:16]
-        _write(self.folder / "new" / f"{_UNSAFE.sub('-', signal.at)}-{digest}.json", signal.to_json().encode())
+        write_whole(self.folder / "new" / f"{_UNSAFE.sub('-', signal.at)}-{digest}.json", signal.to_json().encode())
 
     def _refused(self, signal: Signal, error: OSError) -> OutboxError:
         return OutboxError(
             f"The signal {signal.id} could not be written below {self.folder} ({error}). The log above has what it says; "
             "the watch will miss the run by its deadline and tell that. Free some space."
         )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all: a reader never meets half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -46,14 +46,14 @@ def full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outbox:
     """A disk that takes nothing while the ballast is on it."""
     box = Outbox(tmp_path)
     box.keep_ballast()
-    write = module._write
+    write = module.write_whole
 
     def refuse(path: Path, content: bytes) -> None:
         if (tmp_path / "ballast").exists():
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         write(path, content)
 
-    monkeypatch.setattr(module, "_write", refuse)
+    monkeypatch.setattr(module, "write_whole", refuse)
     return box
 
 
@@ -66,6 +66,6 @@ def test_a_disk_that_takes_nothing_is_an_error_that_says_where(tmp_path: Path, m
     def refuse(path: Path, _content: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(module, "_write", refuse)
+    monkeypatch.setattr(module, "write_whole", refuse)
     with pytest.raises(OutboxError, match="No space left on device"):
         Outbox(tmp_path).put(FAILED)

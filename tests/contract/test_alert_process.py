@@ -1,0 +1,137 @@
+"""The watch as a process: apart from Airflow, ended in seconds, and its page says whether silence can be trusted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+
+import pytest
+from alerting import Standin, eventually, settings, subprocess_environment, tops, trouble
+from live_servers import end, fetch
+
+from retrain.alerts.outbox import Outbox
+
+pytestmark = pytest.mark.timeout(90)
+
+
+@pytest.fixture
+def standin():
+    with Standin(channels=("ours", "theirs")) as running:
+        yield running
+
+
+@pytest.fixture
+def chosen(tmp_path, standin):
+    return settings(tmp_path, standin)
+
+
+@pytest.fixture
+def variables(chosen, standin, tmp_path):
+    """The environment of a watch that has Slack and its own state, and nothing of Airflow's."""
+    token = tmp_path / "token"
+    token.write_text(standin.token)
+    needed = {name: value for name, value in os.environ.items() if name.startswith("RETRAIN_") and "SLACK" not in name}
+    return {
+        **subprocess_environment(),
+        **needed,
+        "RETRAIN_ALERTS": str(chosen.folder),
+        "RETRAIN_PIPELINES": str(chosen.pipelines),
+        "RETRAIN_ALERTS_PORT": str(chosen.port),
+        "RETRAIN_SLACK_TOKEN_FILE": str(token),
+        "RETRAIN_SLACK_API_URL": f"{standin.url}/api/",
+        "RETRAIN_AIRFLOW_URL": "http://127.0.0.1:9",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
+def start(variables):
+    return subprocess.Popen([sys.executable, "-m", "retrain.alerts.watch"], env=variables)
+
+
+def health(chosen):
+    try:
+        return 200, json.loads(fetch(f"http://127.0.0.1:{chosen.port}/health"))
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def test_the_watch_imports_nothing_of_airflow():
+    code = (
+        "import sys, retrain.alerts.watch, retrain.alerts.page, retrain.alerts.observe, retrain.alerts.rehearsal, "
+        "retrain.airflow_api, apprise; assert not [n for n in sys.modules if n.split('.')[0] == 'airflow']"
+    )
+    subprocess.run([sys.executable, "-c", code], env=subprocess_environment(), check=True)
+
+
+def test_with_airflow_and_s3_dead_a_signal_is_told_the_page_says_what_is_not_well_and_term_ends_it(
+    chosen, standin, variables
+):
+    watch = start(variables)
+    try:
+        eventually(lambda: answers_at_all(chosen), "the page answers")
+        began = time.monotonic()
+        Outbox(chosen.folder / "outbox").put(trouble())
+        eventually(lambda: tops(standin), "it is told")
+        assert time.monotonic() - began < 6
+        eventually(lambda: "situation" in health(chosen)[1]["problems"], "S3 is named")
+        assert health(chosen)[0] == 503
+        page = fetch(f"http://127.0.0.1:{chosen.port}/").decode()
+        assert "push failed for 2020-03-17" in page
+        watch.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        watch.wait(10)
+        assert time.monotonic() - began < 5
+        assert watch.returncode == 0
+    finally:
+        end(watch.pid)
+    assert (chosen.folder / "heartbeat").exists()
+
+
+def test_a_second_watch_waits_and_takes_over(chosen, standin, variables):
+    first = start(variables)
+    try:
+        eventually(lambda: answers_at_all(chosen), "the first is up")
+        second = start(variables)
+        try:
+            first.kill()
+            first.wait()
+            Outbox(chosen.folder / "outbox").put(trouble())
+            eventually(lambda: tops(standin), "the second tells")
+            assert second.poll() is None
+        finally:
+            end(second.pid)
+    finally:
+        end(first.pid)
+
+
+def test_alerts_test_fails_with_the_reason_for_an_expired_token_and_passes_with_a_new_one(variables, tmp_path, standin):
+    (tmp_path / "token").write_text("xoxb-expired")
+    failed = rehearsed(variables)
+    assert failed.returncode == 1
+    assert "invalid_auth" in failed.stdout
+    assert "xoxb" not in failed.stdout + failed.stderr
+    (tmp_path / "token").write_text(standin.token)
+    passed = rehearsed(variables)
+    assert passed.returncode == 0, passed.stdout
+    assert "#ours (ours): as retrain in Retrain (local): posted" in passed.stdout
+
+
+def rehearsed(variables):
+    command = [sys.executable, "-m", "retrain.alerts.watch", "--test"]
+    return subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
+
+
+def answers_at_all(chosen):
+    try:
+        health(chosen)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,153 @@
+"""The second channel hears of each opening and each end, beside Slack and without it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from alerting import Standin, eventually, good, settings, trouble, watching
+
+from retrain.alerts.outbox import Outbox
+from retrain.alerts.rehearsal import rehearse
+from retrain.alerts.second_channel import Addresses
+
+pytestmark = pytest.mark.timeout(60)
+
+
+class Receiver:
+    """An HTTP server that takes what apprise's json:// sends, or answers 500 while `ill`."""
+
+    def __init__(self) -> None:
+        self.taken: list[dict] = []
+        self.refused = 0
+        self.ill = False
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if receiver.ill:
+                    receiver.refused += 1
+                else:
+                    receiver.taken.append(body)
+                self.send_response(500 if receiver.ill else 200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                """Keep quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"json://user:hidden-word@127.0.0.1:{self.server.server_port}/"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def titles(self):
+        return [message["title"] for message in self.taken]
+
+
+@pytest.fixture
+def receivers():
+    made = [Receiver(), Receiver()]
+    yield made
+    for receiver in made:
+        receiver.server.shutdown()
+        receiver.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def standin():
+    with Standin(channels=("ours", "theirs")) as running:
+        yield running
+
+
+@pytest.fixture
+def chosen(tmp_path, standin, receivers):
+    if standin.process is None:
+        standin.start()
+    standin.control("reset", {})
+    file = tmp_path / "addresses"
+    file.write_text("# ours\n" + "".join(f"{receiver.url}\n" for receiver in receivers))
+    file.chmod(0o600)
+    return settings(tmp_path, standin, second=Addresses(file=file))
+
+
+def test_an_opening_and_an_end_are_told_in_plain_text_even_with_slack_down(standin, chosen, receivers):
+    standin.stop()
+    outbox = Outbox(chosen.folder / "outbox")
+    with watching(chosen):
+        for number in range(3):
+            outbox.put(trouble(number))
+        eventually(lambda: receivers[0].taken, "the opening is told")
+        outbox.put(good(10))
+        eventually(lambda: [len(r.taken) for r in receivers] == [2, 2], "the end is told")
+    opening, end = receivers[0].taken
+    assert opening["title"] == "🔴 push failed for 2020-03-17 · ours"
+    assert "S3 answered 503" in opening["message"]
+    assert "Runbook: http://runbooks.test/task_failed" in opening["message"]
+    assert "Resolved" in end["title"]
+    assert "*" not in opening["message"]
+
+
+def test_an_address_that_takes_nothing_holds_up_no_other_and_hears_it_once_later(chosen, receivers):
+    well, ill = receivers
+    ill.ill = True
+    outbox = Outbox(chosen.folder / "outbox")
+    with watching(chosen) as watch:
+        outbox.put(trouble())
+        eventually(lambda: well.taken and ill.refused, "one has heard")
+        eventually(lambda: "second channel, address 2" in watch.problems(), "the other is named")
+        assert "hidden-word" not in str(watch.problems())
+        ill.ill = False
+        eventually(lambda: ill.taken, "the other has heard")
+    assert [len(r.taken) for r in receivers] == [1, 1]
+
+
+def test_a_restart_tells_the_second_channel_nothing_twice(chosen, receivers):
+    Outbox(chosen.folder / "outbox").put(trouble())
+    for _ in range(2):
+        with watching(chosen) as watch:
+            turns = watch.parts["second channel"].turns
+            eventually(lambda w=watch, t=turns: receivers[0].taken and w.parts["second channel"].turns > t + 3, "turns")
+    assert [len(r.taken) for r in receivers] == [1, 1]
+
+
+def test_a_file_of_addresses_that_others_may_read_is_not_used(chosen, receivers):
+    chosen.second.file.chmod(0o644)
+    Outbox(chosen.folder / "outbox").put(trouble())
+    with watching(chosen) as watch:
+        eventually(lambda: "second channel, configuration" in watch.problems(), "it is named")
+        assert "chmod 600" in watch.problems()["second channel, configuration"]
+    assert receivers[0].taken == []
+
+
+def test_a_rehearsal_goes_through_every_channel(standin, chosen, receivers):
+    outcomes = list(rehearse(chosen))
+    assert all(outcome.well for outcome in outcomes), outcomes
+    assert [outcome.place for outcome in outcomes][:2] == ["#ours (ours)", "#theirs (theirs)"]
+    assert [len(r.taken) for r in receivers] == [1, 1]
+    for channel in standin.control("messages")["channels"]:
+        (message,) = channel["messages"]
+        assert len(message["versions"]) == 2
+        assert len(message["replies"]) == 1
+
+
+def test_a_rehearsal_names_the_channel_and_the_address_that_take_nothing(standin, chosen, receivers):
+    standin.control("channels", {"name": "theirs", "state": "not_in_channel"})
+    receivers[1].ill = True
+    ill = {outcome.place: outcome.says for outcome in rehearse(chosen) if not outcome.well}
+    assert list(ill) == ["#theirs (theirs)", "second channel, address 2"]
+    assert "/invite" in ill["#theirs (theirs)"]
+
+
+@pytest.mark.parametrize("token", ["xoxb-expired", "xoxb with blanks", ""])
+def test_a_rehearsal_names_a_token_that_is_none_and_never_shows_it(chosen, token, capsys):
+    from retrain.alerts.watch import _rehearse
+    from retrain.slack import Token
+
+    assert _rehearse(replace(chosen, slack=replace(chosen.slack, token=Token(token)))) == 1
+    said = capsys.readouterr().out
+    assert "NOT OK" in said
+    assert "SlackTokenError" in said
+    assert not token or token not in said
