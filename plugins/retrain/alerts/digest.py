@@ -36,8 +36,8 @@ def digest(
         "Released": [_released(note, addresses) for note in notes if note.kind is Kind.RELEASED],
         "Backfills finished": [line(incident) for incident in backfills],
         "Silenced": [_silence(s) for s in silences.entries if s.in_force(day)],
-        "Silences that have expired: renew or remove them": [_silence(s) for s in silences.entries if s.expired(day)],
-        "Entries that silence nothing: mend or remove them": [plain(sentence) for sentence in silences.invalid],
+        "Expired silences: renew or remove": [_silence(s) for s in silences.entries if s.expired(day)],
+        "Broken silences: mend or remove": [plain(sentence) for sentence in silences.invalid],
     }
     if not any(lists.values()):
         return None

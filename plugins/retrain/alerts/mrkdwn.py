@@ -14,8 +14,6 @@ from urllib.parse import quote
 
 ELLIPSIS = "…"
 _TEXT = 3_000
-_FIELD = 2_000
-_FIELDS = 10
 _BLOCKS = 50
 _URL = 2_000
 _FIRST_PLANE = 0xFFFF
@@ -89,15 +87,6 @@ def bullets(title: str, lines: Sequence[str], most: int = 20) -> list[dict[str, 
     if len(shown) < len(lines):
         shown.append(f"and {len(lines) - len(shown)} more")
     return section("\n".join([f"*{title}*", *shown])) if lines else []
-
-
-def fields(texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Blocks of fields, ten a block."""
-    shown = [text for text in texts if text.strip()]
-    return [
-        {"type": "section", "fields": [_mrkdwn(text, _FIELD) for text in shown[at : at + _FIELDS]]}
-        for at in range(0, len(shown), _FIELDS)
-    ]
 
 
 def context(text: str) -> list[dict[str, Any]]:
