@@ -241,7 +241,7 @@ _NEXT = {
     ),
     Kind.PERFORMANCE_DROPPED: (
         "A new release in the days before: `make rollback`. "
-        "None: `make explain PARTITION={day} WITH=<a good day>` says what else differs."
+        "No new one: `make explain PARTITION={day} WITH=<a good day>` says what else differs."
     ),
     Kind.PROMOTION_REFUSED: (
         "Once: nothing. For days on end: `make explain PARTITION={day} WITH={champion}` says what differs."
