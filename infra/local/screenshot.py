@@ -118,10 +118,10 @@ def picture_message(slack_url: str, message: str, out: Path) -> None:
 def _small_png(picture: bytes) -> bytes:
     image = Image.open(io.BytesIO(picture)).convert("RGB")
     content = _png(image)
-    # Fewer colours only where they are needed: they may cost a thin line its own.
+    # Fewer colours only where they are needed: they may cost a thin line its own. A red mark has to stay red, rare as it is.
     for colours in (256, 64, 32):
         if len(content) > _LARGEST_PICTURE:
-            content = _png(image.quantize(colours, dither=Image.Dither.NONE))
+            content = _png(image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE))
     return content
 
 

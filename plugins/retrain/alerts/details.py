@@ -10,12 +10,14 @@ from retrain.alerts import wording
 from retrain.alerts.clock import shown
 from retrain.alerts.facts import UNKNOWN, Facts, number
 from retrain.alerts.kinds import Kind
-from retrain.alerts.mrkdwn import block, code, fields, plain, section
+from retrain.alerts.mrkdwn import block, code, plain, section
 from retrain.alerts.wording import Trouble
 
 _FEATURES = 4
 _FEATURES_IN_THREAD = 20
 _REASONS = 3
+_REASONS_IN_THREAD = 10
+_BASELINES = 5
 _COMPONENTS = 10
 _EVIDENCE = 600
 _EVIDENCE_IN_THREAD = 1_800
@@ -60,23 +62,21 @@ def _late(trouble: Trouble) -> Blocks:
 
 
 def _drift(facts: Facts, *, whole: bool) -> Blocks:
-    severity = facts.text("severity", UNKNOWN)
-    features = facts.parts("features")
+    features, reasons, rows = facts.parts("features"), facts.texts("reasons"), facts.part("rows")
     most = _FEATURES_IN_THREAD if whole else _FEATURES
-    reasons = facts.texts("reasons")
-    rows = facts.part("rows")
-    lines = [f"*Severity: {plain(severity, 20)}*{_days_open(facts)}"]
-    lines += [f"• {plain(reason, 200)}" for reason in (reasons if whole else reasons[:_REASONS])[:10]]
-    small = []
+    head = [f"*Severity: {plain(facts.text('severity', UNKNOWN), 20)}*{_days_open(facts)}"]
+    head += [f"• {plain(reason, 200)}" for reason in reasons[: _REASONS_IN_THREAD if whole else _REASONS]]
+    foot = []
     if rows.all:
-        small.append(f"{rows.number('current')} rows that day, {rows.number('reference')} in its reference.")
+        foot.append(f"{rows.number('current')} rows that day, {rows.number('reference')} in its reference.")
     if facts.has("confidence"):
-        small.append(plain(facts.text("confidence"), 200))
-    more = [f"More features in the thread: {len(features) - most}."] if len(features) > most and not whole else []
+        foot.append(plain(facts.text("confidence"), 200))
+    if len(features) > most:
+        foot.append(f"More features: {len(features) - most}.")
     return [
-        *section("\n".join(lines)),
-        *fields([_feature(f) for f in features[:most]]),
-        *section(" ".join([*small, *more])),
+        *section("\n".join(head)),
+        *section("\n".join(_feature(feature) for feature in features[:most])),
+        *section(" ".join(foot)),
     ]
 
 
@@ -89,65 +89,58 @@ def _days_open(facts: Facts) -> str:
 def _feature(feature: Facts) -> str:
     measure = plain(feature.text("measure", "psi"), 12).upper()
     kind = f" ({plain(feature.text('kind'), 12)})" if feature.has("kind") else ""
-    return (
-        f"*{plain(feature.text('name', UNKNOWN), 60)}*{kind}\n"
-        f"{measure} {feature.number('value')} (limit {feature.number('limit')})"
-    )
+    value = f"{measure} {feature.number('value')}, limit {feature.number('limit')}"
+    return f"*{plain(feature.text('name', UNKNOWN), 60)}*{kind}: {value}"
 
 
 def _performance(trouble: Trouble) -> Blocks:
     facts = trouble.facts
-    metric = plain(facts.text("metric", "error"), 20).upper()
     interval = facts.numbers("interval")
-    between = f"\ninterval {number(interval[0])} to {number(interval[1])}" if len(interval) == 2 else ""  # noqa: PLR2004
-    shown_fields = [
-        f"*{metric}*\n{facts.number('value')} (limit {facts.number('limit')}){between}",
+    between = f" (interval {number(interval[0])} to {number(interval[1])})" if len(interval) == 2 else ""  # noqa: PLR2004
+    metric = plain(facts.text("metric", "error"), 20).upper()
+    lines = [
+        f"*Severity: {plain(facts.text('severity', UNKNOWN), 20)}*",
+        f"• *{metric}:* {facts.number('value')}, limit {facts.number('limit')}{between}",
         *_baselines(facts, digits=2),
+        plain(facts.text("history"), 300),
     ]
-    lines = [f"*Severity: {plain(facts.text('severity', UNKNOWN), 20)}*"]
-    if facts.has("history"):
-        lines.append(plain(facts.text("history"), 300))
-    return [*section("\n".join(lines)), *fields(shown_fields)]
+    return section("\n".join(line for line in lines if line))
 
 
 def _baselines(facts: Facts, digits: int) -> list[str]:
-    baselines = facts.part("baselines").all
-    return [f"*Baseline {plain(name, 40)}*\n{number(value, digits)}" for name, value in list(baselines.items())[:4]]
+    baselines = list(facts.part("baselines").all.items())[:_BASELINES]
+    return [f"• *Baseline {plain(name, 40)}:* {number(value, digits)}" for name, value in baselines]
 
 
 def _promotion(trouble: Trouble) -> Blocks:
     facts = trouble.facts
-    champion, challenger = facts.part("champion"), facts.part("challenger")
     metric = facts.text("metric")
-    named = plain(metric or "metric", 20)
-    age = champion.all.get("age_days")
-    old = f", {number(age, 0)} day{'s' * (age != 1)} old" if isinstance(age, int | float) else ""
-    measured = challenger.all.get(metric, challenger.all.get("value"))
-    rival = champion.all.get(metric, champion.all.get("value"))
-    pair = [
-        f"*Champion: version {plain(champion.text('version', UNKNOWN), 20)}*\n"
-        f"of {plain(champion.text('partition', UNKNOWN), 20)}{old}"
-        + (f", {named} {number(rival, 3)}" if rival else ""),
-        f"*Challenger: version {plain(challenger.text('version', UNKNOWN), 20)}*\n{named} {number(measured, 3)}",
+    lines = [
+        plain(facts.text("reason", "Why is not known."), 300),
+        f"• *Champion:* {_model(facts.part('champion'), metric)}",
+        f"• *Challenger:* {_model(facts.part('challenger'), metric)}",
+        *_baselines(facts, digits=3),
     ]
-    return [
-        *section(plain(facts.text("reason", "Why is not known."), 300)),
-        *fields([*pair, *_baselines(facts, digits=3)]),
-    ]
+    return section("\n".join(lines))
+
+
+def _model(model: Facts, metric: str) -> str:
+    told = f"version {plain(model.text('version', UNKNOWN), 20)}"
+    if model.has("partition"):
+        told += f" of {plain(model.text('partition'), 20)}"
+    age, measured = model.all.get("age_days"), model.all.get(metric, model.all.get("value"))
+    if isinstance(age, int | float):
+        told += f", {number(age, 0)} day{'s' * (age != 1)} old"
+    return told + (f", {plain(metric or 'metric', 20)} {number(measured, 3)}" if measured is not None else "")
 
 
 def _silence(trouble: Trouble) -> Blocks:
     facts = trouble.facts
-    health = facts.part("health").all
+    health = list(facts.part("health").all.items())[:_COMPONENTS]
     expected = f"Expected by {shown(facts.text('expected_at'))}." if facts.has("expected_at") else ""
     lines = [wording.cause(trouble), expected, plain(facts.text("what"), 400)]
-    seen = [
-        f"*{plain(name.replace('_', ' '), 40)}*\n{_health(value)}" for name, value in list(health.items())[:_COMPONENTS]
-    ]
-    return [
-        *section("\n".join(line for line in lines if line)),
-        *(fields(seen) or section("Airflow's health: unknown.")),
-    ]
+    lines += [f"• *{plain(name.replace('_', ' '), 40)}:* {_health(value)}" for name, value in health]
+    return section("\n".join(line for line in [*lines, "" if health else "Airflow's health: unknown."] if line))
 
 
 def _health(value: object) -> str:

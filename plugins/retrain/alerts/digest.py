@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from urllib.parse import quote
 
 from retrain.alerts.clock import between, moment
 from retrain.alerts.facts import UNKNOWN, Facts
 from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
 from retrain.alerts.messages import Addresses, Message, line
-from retrain.alerts.mrkdwn import bullets, code, cut, link, plain, section, within_limits
+from retrain.alerts.mrkdwn import bullets, code, cut, link, plain, section, segment, within_limits
 from retrain.alerts.signal import Signal
 from retrain.alerts.silences import Silence, Silences
 
@@ -36,8 +35,8 @@ def digest(
         "Released": [_released(note, addresses) for note in notes if note.kind is Kind.RELEASED],
         "Backfills finished": [line(incident) for incident in backfills],
         "Silenced": [_silence(s) for s in silences.entries if s.in_force(day)],
-        "Silences that have expired: renew or remove them": [_silence(s) for s in silences.entries if s.expired(day)],
-        "Entries that silence nothing: mend or remove them": [plain(sentence) for sentence in silences.invalid],
+        "Expired silences: renew or remove": [_silence(s) for s in silences.entries if s.expired(day)],
+        "Broken silences: mend or remove": [plain(sentence) for sentence in silences.invalid],
     }
     if not any(lists.values()):
         return None
@@ -57,14 +56,15 @@ def _open(incident: Incident, day: date) -> str:
 
 def _ended(incident: Incident) -> str:
     lasted = between(incident.opened_at, incident.resolved_at)
-    missing = f"; still without a model: {len(incident.missing)} days" if incident.missing else ""
+    days = len(incident.missing)
+    missing = f"; still without a model: {days} day{'s' * (days != 1)}" if days else ""
     return line(incident) + (f", after {lasted}" if lasted else "") + missing
 
 
 def _promoted(note: Signal, addresses: Addresses) -> str:
     facts = Facts(note.facts)
     of = facts.text("partition", note.partition or "")
-    model = link("MLflow", f"{addresses.mlflow.rstrip('/')}/#/models/{quote(note.pipeline, safe='')}")
+    model = link("MLflow", f"{addresses.mlflow.rstrip('/')}/#/models/{segment(note.pipeline)}")
     before = f" after {plain(facts.text('from'), 20)}" if facts.has("from") else ""
     reason = f": {plain(facts.text('reason'), 160).rstrip('.')}" if facts.has("reason") else ""
     return (
@@ -77,7 +77,7 @@ def _released(note: Signal, addresses: Addresses) -> str:
     facts = Facts(note.facts)
     commit = f" ({code(facts.text('commit')[:12], 20)})" if facts.has("commit") else ""
     before = f" after {plain(facts.text('from'), 20)}" if facts.has("from") else ""
-    page = link("Airflow", f"{addresses.airflow.rstrip('/')}/dags/{quote(note.pipeline, safe='')}")
+    page = link("Airflow", f"{addresses.airflow.rstrip('/')}/dags/{segment(note.pipeline)}")
     return f"🚀 {plain(note.pipeline, 40)}: {plain(facts.text('tag', UNKNOWN), 30)}{commit}{before} · {page}"
 
 

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from retrain.alerts.mrkdwn import plain
-
 UNKNOWN = "unknown"
+_UNREADABLE = 10**15
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Facts:
         return [str(value) for value in self._many(name) if isinstance(value, str) and value.strip()]
 
     def numbers(self, name: str) -> list[float]:
-        return [float(v) for v in self._many(name) if isinstance(v, int | float) and math.isfinite(v)]
+        return [v for v in self._many(name) if isinstance(v, float) and math.isfinite(v)]
 
     def _many(self, name: str) -> Sequence[Any]:
         value = self.all.get(name)
@@ -53,6 +52,6 @@ def number(value: object, digits: int = 2) -> str:
     """A number as people read it."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return UNKNOWN
-    if isinstance(value, int):
-        return f"{value:,}" if abs(value) < 10**15 else plain(value, 20)
-    return f"{value:.{digits}f}" if math.isfinite(value) and abs(value) < 10**15 else UNKNOWN
+    if not abs(value) < _UNREADABLE:  # nor is what is no number at all
+        return UNKNOWN
+    return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import quote
 
 from retrain.alerts import wording
 from retrain.alerts.clock import between, shown, span
@@ -16,7 +15,7 @@ from retrain.alerts.details import Blocks, details
 from retrain.alerts.facts import Facts
 from retrain.alerts.incident import Entry, Incident
 from retrain.alerts.kinds import Kind
-from retrain.alerts.mrkdwn import block, code, context, cut, link, phrased, section, within_limits
+from retrain.alerts.mrkdwn import block, code, context, cut, link, phrased, section, segment, within_limits
 from retrain.alerts.signal import Step
 from retrain.alerts.wording import Trouble
 
@@ -169,8 +168,8 @@ def _since(incident: Incident) -> str:
 def _links(trouble: Trouble, addresses: Addresses, *, runbook: bool = True) -> str:
     facts, dag = trouble.facts, addresses.airflow.rstrip("/")
     if not trouble.airflow_itself:
-        dag += f"/dags/{quote(trouble.key.pipeline, safe='')}"
-    run = f"{dag}/runs/{quote(facts.text('dag_run'), safe='')}" if facts.has("dag_run") else dag
+        dag += f"/dags/{segment(trouble.key.pipeline)}"
+    run = f"{dag}/runs/{segment(facts.text('dag_run'))}" if facts.has("dag_run") else dag
     offered: Iterable[str] = (
         link("Log", facts.text("log_url")),
         link("Airflow run" if facts.has("dag_run") else "Airflow", run),

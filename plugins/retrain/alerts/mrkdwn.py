@@ -6,6 +6,7 @@ Limits: https://docs.slack.dev/reference/block-kit/blocks/section-block
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -14,9 +15,9 @@ from urllib.parse import quote
 
 ELLIPSIS = "…"
 _TEXT = 3_000
-_FIELD = 2_000
-_FIELDS = 10
+_LONGEST_DATA = 8_000
 _BLOCKS = 50
+_ALL_BLOCKS = 12_500
 _URL = 2_000
 _FIRST_PLANE = 0xFFFF
 
@@ -72,6 +73,11 @@ def link(label: str, url: object) -> str:
     return f"<{address.replace('&', '&amp;')}|{plain(label)}>" if len(address) <= _URL else ""
 
 
+def segment(value: object) -> str:
+    """Data as one segment of an address."""
+    return quote(_printable(value), safe="")
+
+
 def section(text: str) -> list[dict[str, Any]]:
     """One block of text; none for no text."""
     return [{"type": "section", "text": _mrkdwn(text, _TEXT)}] if text.strip() else []
@@ -91,23 +97,19 @@ def bullets(title: str, lines: Sequence[str], most: int = 20) -> list[dict[str, 
     return section("\n".join([f"*{title}*", *shown])) if lines else []
 
 
-def fields(texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Blocks of fields, ten a block."""
-    shown = [text for text in texts if text.strip()]
-    return [
-        {"type": "section", "fields": [_mrkdwn(text, _FIELD) for text in shown[at : at + _FIELDS]]}
-        for at in range(0, len(shown), _FIELDS)
-    ]
-
-
 def context(text: str) -> list[dict[str, Any]]:
     """A line in small print."""
     return [{"type": "context", "elements": [_mrkdwn(text, _TEXT)]}] if text.strip() else []
 
 
 def within_limits(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """As many blocks as Slack takes; the last one says so."""
-    return [*blocks] if len(blocks) <= _BLOCKS else [*blocks[: _BLOCKS - 1], *context(ELLIPSIS)]
+    """As many blocks as Slack takes, in number and in all; the last one says so."""
+    kept: list[dict[str, Any]] = []
+    for each in blocks:
+        if len(kept) == _BLOCKS - 1 or len(json.dumps([*kept, each], ensure_ascii=False)) > _ALL_BLOCKS:
+            return [*kept, *context(ELLIPSIS)]
+        kept.append(each)
+    return kept
 
 
 def cut(text: str, most: int) -> str:
@@ -142,7 +144,7 @@ def _printable(value: object) -> str:
     """Without control characters, halves of characters and marks that turn the reading direction; lines stay."""
     return "".join(
         character
-        for character in str("" if value is None else value).replace("\t", " ")
+        for character in str("" if value is None else value)[:_LONGEST_DATA].replace("\t", " ")
         if character == "\n" or unicodedata.category(character)[0] != "C"
     )
 

@@ -35,9 +35,9 @@ _SEVERITY_MARKS = {"low": "🟡", "medium": "🟠", "high": "🔴"}
 _CAUSES = {
     Cause.DATA: "the data, not the code",
     Cause.CODE: "the release's code",
-    Cause.INFRA: "a server, the network, a disk or memory",
+    Cause.INFRA: "network, disk, memory",
     Cause.RELEASE: "the tag or its environment",
-    Cause.UNKNOWN: "the evidence does not say whose it is",
+    Cause.UNKNOWN: "the evidence does not say",
 }
 _CAUSE_OF_KIND = {
     Kind.DATA_LATE: Cause.DATA,
@@ -113,7 +113,8 @@ class Trouble:
 def headline(trouble: Trouble, *, of_pipeline: bool = True) -> str:
     """Line 1: what, which day, which pipeline. About 60 characters, so that a lock screen shows it whole."""
     days = f" ({trouble.days} days)" if trouble.days > 1 and trouble.kind is not Kind.BACKFILL else ""
-    return f"{_what(trouble)}{days}" + (f" · {plain(trouble.key.pipeline, 24)}" if of_pipeline else "")
+    pipeline = "all pipelines" if trouble.airflow_itself else plain(trouble.key.pipeline, 24)
+    return f"{_what(trouble)}{days}" + (f" · {pipeline}" if of_pipeline else "")
 
 
 def _what(trouble: Trouble) -> str:
@@ -151,7 +152,7 @@ _WHAT: Mapping[Kind, Callable[[Trouble, Facts, str], str]] = {
     ),
     Kind.PUSH_UNPROVEN: lambda _trouble, _facts, day: f"{day} is not proven stored",
     Kind.RELEASE_REFUSED: lambda trouble, facts, day: (
-        f"{plain(facts.text('release', trouble.key.subject or 'the release'), 18)} refused for {day}"
+        f"{plain(facts.text('release', trouble.key.subject or 'Release'), 18)} refused for {day}"
     ),
     Kind.DRIFT_DETECTED: _drifted,
     Kind.PERFORMANCE_DROPPED: _worse,
@@ -211,10 +212,11 @@ def standing(trouble: Trouble, situation: Situation | None) -> str:
         if situation.champion
         else "Which model consumers are on is not known."
     )
-    lost = [] if trouble.kind in _RECORDED else ["Nothing recorded is lost."]
+    if trouble.recorded:
+        return on
     at = f", recorded {shown(situation.last_good_at)}" if moment(situation.last_good_at) else ""
     good = f"{plain(situation.last_good, 20)}{at}" if situation.last_good else "not known"
-    return " ".join([on, *lost, f"Last good run: {good}."])
+    return f"{on} Nothing recorded is lost. Last good run: {good}."
 
 
 def end(trouble: Trouble) -> str:
@@ -239,7 +241,7 @@ _NEXT = {
     ),
     Kind.PERFORMANCE_DROPPED: (
         "A new release in the days before: `make rollback`. "
-        "None: `make explain PARTITION={day} WITH=<a good day>` says what else differs."
+        "No new one: `make explain PARTITION={day} WITH=<a good day>` says what else differs."
     ),
     Kind.PROMOTION_REFUSED: (
         "Once: nothing. For days on end: `make explain PARTITION={day} WITH={champion}` says what differs."
