@@ -1,4 +1,4 @@
-"""Stage drift: compare the partition with the same weekdays of the weeks before, as a report and as a picture.
+"""Stage drift: compare the partition with the same weekdays of the weeks before, as a report and as pictures.
 
 Drift is reported, never a failure: whether somebody must act is decided outside the pipeline.
 """
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 EPSILON = 1e-4
 MISSING = "missing"
 OTHER = "other"
+TOP = 4
+TICKS = 4
 COLOURS = {"reference": "0.7", "current": "tab:blue", "current, over its limit": "tab:red"}
 
 
@@ -186,7 +188,9 @@ def report(
         reason = f"None of the {params['reference_weeks']} same weekdays before {partition} has data to compare with."
     elif len(current) < params["reliable_rows"]:
         reason = f"Only {len(current)} rows: below {params['reliable_rows']}, PSI is mostly noise."
-    by_day = {f"{day:%Y-%m-%d}": int(rows) for day, rows in trips.loc[~today, "day"].value_counts().sort_index().items()}
+    by_day = {
+        f"{day:%Y-%m-%d}": int(rows) for day, rows in trips.loc[~today, "day"].value_counts().sort_index().items()
+    }
     return {
         "schema_version": stage.SCHEMA_VERSION,
         "partition": partition.isoformat(),
@@ -232,13 +236,54 @@ def draw(summary: Mapping[str, Any], comparisons: Mapping[str, Comparison], path
     figure.savefig(path, dpi=80, metadata={"Software": None})
 
 
+def draw_top(summary: Mapping[str, Any], comparisons: Mapping[str, Comparison], path: Path) -> None:
+    """Draw the features that are farthest from their reference, few and large enough to be read on a phone.
+
+    1000 x 640 pixels; PSI is compared with its limit, so that a feature with a wider limit does not come first for it.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    entries = sorted(summary["features"], key=lambda entry: (-entry["value"] / entry["limit"], entry["name"]))[:TOP]
+    figure = Figure(figsize=(10, 6.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    drifted = sum(entry["drifted"] for entry in summary["features"])
+    figure.suptitle(
+        f"{drifted} of {len(summary['features'])} features over their limit, {summary['partition']}", fontsize=20
+    )
+    for place, entry in enumerate(entries, start=1):
+        axes, shares = figure.add_subplot(2, 2, place), comparisons[entry["name"]]
+        x = np.arange(len(shares.bins))
+        axes.bar(x - 0.2, shares.reference * 100, 0.4, color=COLOURS["reference"])
+        now = "current, over its limit" if entry["drifted"] else "current"
+        axes.bar(x + 0.2, shares.current * 100, 0.4, color=COLOURS[now])
+        named = np.unique(np.linspace(0, len(x) - 1, TICKS).round().astype(int))
+        axes.set_xticks(named, [shares.bins[n] for n in named], fontsize=13)
+        axes.set_xlabel(entry["label"], fontsize=14)
+        axes.set_ylabel("% of trips", fontsize=14)
+        axes.tick_params(axis="y", labelsize=13)
+        axes.spines[["top", "right"]].set_visible(False)
+        name = entry["name"].replace("_", " ")
+        axes.set_title(f"{name}: {entry['value']:.2f} (limit {entry['limit']:.2f})", fontsize=16)
+    if entries:
+        past = f"{len(summary['reference_partitions'])} days before, same weekday"
+        colours = {past: COLOURS["reference"], "this day": COLOURS["current"]}
+        if drifted:
+            colours["this day, over the limit"] = COLOURS["current, over its limit"]
+        handles = [Patch(color=colour, label=name) for name, colour in colours.items()]
+        figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=14, frameon=False)
+    figure.savefig(path, dpi=100, metadata={"Software": None})
+
+
 def main() -> None:
-    """Read `data/predictions.parquet` and `reports/metrics.json`; write `reports/drift.json` and `reports/drift.png`."""
+    """Read `data/predictions.parquet` and `reports/metrics.json`; write `reports/drift.json`, `drift.png`, `drift_top.png`."""
     trips = pq.ParquetFile(stage.PREDICTIONS).read().to_pandas()
     importance = json.loads(stage.METRICS.read_text())["importance"]
     summary, comparisons = report(trips, stage.read_partition(), stage.read_params("drift"), importance)
     stage.write_json(stage.REPORTS / "drift.json", summary)
     draw(summary, comparisons, stage.REPORTS / "drift.png")
+    draw_top(summary, comparisons, stage.REPORTS / "drift_top.png")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from retrain.drift import Feature, Report
+from retrain.drift import DriftVerdict
 from retrain.errors import Cause
 
 _TEXT_LIMIT = 3000  # characters in a section, Slack's limit
@@ -41,15 +41,14 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def drift_detected(
-    pipeline: str, report: Report, drifted: Sequence[Feature], impact: str, links: Sequence[Link]
-) -> Message:
-    """Some features are farther from their reference than their limits allow."""
-    headline = f"{len(drifted)} features drifted on {report.partition} - {pipeline}"
-    fields = [f"*{escape(f.name)}* ({escape(f.kind)})\nPSI {f.value:.2f} (limit {f.limit:.2f})" for f in drifted]
-    rows = f"{report.current_rows} trips against {report.reference_rows} on the same weekdays of the four weeks before."
+def drift_detected(pipeline: str, verdict: DriftVerdict, impact: str, links: Sequence[Link]) -> Message:
+    """A day is far from its reference, in enough that matters, for long enough."""
+    moved = verdict.features
+    headline = f"{len(moved)} features drifted on {verdict.partition} - {pipeline}"
+    fields = [f"*{escape(f.name)}* ({escape(f.kind)})\nPSI {f.value:.2f} (limit {f.limit:.2f})" for f in moved]
+    said = escape(" ".join([*verdict.reasons, verdict.confidence_reason]))
     action = "Look at the picture in MLflow first. If the world has changed, nothing is to be done: the model retrains daily. If the data is wrong, tell its owner."
-    return _message(headline, f"{impact} {rows}", fields, action, links)
+    return _message(headline, f"{impact} {said}", fields, action, links)
 
 
 def task_failed(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from retrain import (
     alerts,
-    drift,
     dvc,
     environment,
     git,
@@ -34,10 +32,12 @@ from retrain import (
 from retrain.connections import Aws, connect_mlflow, slack_access
 from retrain.deployment import Deployment
 from retrain.errors import ReportError, ScoreError
+from retrain.judging import judge_day, read_json
 from retrain.ledger import Ledger
 from retrain.remote import Remote
 from retrain.run_record import RunRecord, live
 from retrain.run_spec import RunSpec
+from retrain.spell import State
 from retrain.tracking import Recorded, Tracking
 
 log = logging.getLogger(__name__)
@@ -262,22 +262,27 @@ def mlflow_run_url(recorded: Recorded) -> str:
 def check_drift(
     deployment: Deployment, run: dict[str, Any], reproduced: dict[str, Any], recorded: dict[str, Any], log_url: str
 ) -> dict[str, Any]:
-    """Read the drift report; one Slack message a run key when it matters. A backfill's days are history: no message."""
+    """Judge the day; one Slack message a run key when it matters. A backfill's days are history: kept, without a message."""
     spec = RunSpec.from_dict(run)
-    if deployment.drift is None:
-        raise AirflowSkipException("This pipeline declares no drift report.")
-    file = workspace.Workspace(Path(reproduced["workspace"])).checkout / deployment.drift.report
-    report = drift.read(_json(file), deployment.drift.report, spec.partition)
-    verdict = drift.judge(report, deployment.drift)
-    answer = {"alert": verdict.alert, "drifted": {f.name: round(f.value, 3) for f in verdict.drifted}}
-    if not verdict.alert or run["mode"] == BACKFILL:
-        return {**answer, "sent": False}
+    if deployment.drift is None and deployment.performance is None:
+        raise AirflowSkipException("This pipeline declares no drift report and no error.")
     ledger = Ledger(Aws(deployment.aws_conn_id).client(), deployment.ledger)
+    checkout = workspace.Workspace(Path(reproduced["workspace"])).checkout
+    _, drifted, performed = judge_day(deployment, ledger, spec, checkout)
+    for verdict in filter(None, (drifted, performed)):
+        log.info("%s: %s %s", verdict.state, " ".join(verdict.reasons) or "nothing to say.", verdict.confidence_reason)
+    answer = {
+        "alert": drifted is not None and drifted.state is State.ALERT,
+        "drifted": {f.name: round(f.value, 3) for f in drifted.features} if drifted else {},
+        "drift": drifted.to_dict() if drifted else None,
+        "performance": performed.to_dict() if performed else None,
+        "sent": False,
+    }
     name = f"drift_detected-{spec.run_key}"
-    if ledger.has_event(spec.pipeline, "alerts", name):
-        return {**answer, "sent": False}
+    if not drifted or not answer["alert"] or run["mode"] == BACKFILL or ledger.has_event(spec.pipeline, "alerts", name):
+        return answer
     links = [alerts.Link("MLflow run and picture", recorded["url"]), alerts.Link("Task log", log_url)]
-    message = alerts.drift_detected(spec.pipeline, report, verdict.drifted, "The model was trained and pushed.", links)
+    message = alerts.drift_detected(spec.pipeline, drifted, "The model was trained and pushed.", links)
     ts = slack.post(slack_access(deployment.slack_conn_id), deployment.slack.channel, message)
     ledger.event(spec.pipeline, "alerts", name, {"ts": ts, "text": message.text})
     return {**answer, "sent": True}
@@ -303,7 +308,7 @@ def promote(
         return {"promoted": False, "version": recorded["model_version"], "reason": decision.reason}
 
     place = workspace.Workspace(Path(reproduced["workspace"]))
-    measured = _json(place.checkout / gate.metrics)
+    measured = read_json(place.checkout / gate.metrics)
     own = _environment(deployment, place)
     challenger = _score(deployment, place, own, place.checkout / _model_path(place), "challenger")
     rival = None
@@ -363,19 +368,7 @@ def _score(
         raise ScoreError(
             f"The {name} could not be scored: {done.lines[-1] if done.lines else 'no output'}. The champion is unchanged."
         )
-    return float(_json(out)[gate.metric])
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ReportError(
-            f"{path.name} cannot be read ({error}). The pipeline's file names it; mend that, or the stage that writes it."
-        ) from error
-    if not isinstance(document, dict):
-        raise ReportError(f"{path.name} holds {type(document).__name__}, not an object. Mend the stage that writes it.")
-    return document
+    return float(read_json(out)[gate.metric])
 
 
 def remove_workspace(deployment: Deployment, dag_run: str) -> list[str]:
