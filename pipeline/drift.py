@@ -1,10 +1,11 @@
-"""Stage drift: compare the partition with the same weekdays of the weeks before, as a report and as a picture.
+"""Stage drift: compare the partition with the same weekdays of the weeks before, as a report and as pictures.
 
 Drift is reported, never a failure: whether somebody must act is decided outside the pipeline.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,17 +27,20 @@ if TYPE_CHECKING:
 EPSILON = 1e-4
 MISSING = "missing"
 OTHER = "other"
+TOP = 4
+TICKS = 4
 COLOURS = {"reference": "0.7", "current": "tab:blue", "current, over its limit": "tab:red"}
 
 
 @dataclass(frozen=True)
 class Feature:
-    """What is watched: its kind, its column in `observe`, and its unit ("" for a category)."""
+    """What is watched: its column in `observe`, its kind and label, and for an input the model's column behind it."""
 
     name: str
     kind: str
     label: str
     numeric: bool
+    column: str | None = None
 
 
 # Duration, distance and speed are known only once a trip has ended: they are what is predicted, or stand for it.
@@ -44,11 +48,11 @@ FEATURES = (
     Feature("duration", "target", "minutes", numeric=True),
     Feature("distance", "target", "miles", numeric=True),
     Feature("speed", "target", "miles an hour", numeric=True),
-    Feature("minute_of_day", "input", "minute of the day", numeric=True),
-    Feature("pickup_zone", "input", "pickup zone", numeric=False),
-    Feature("dropoff_zone", "input", "dropoff zone", numeric=False),
-    Feature("passenger_count", "input", "passengers", numeric=False),
-    Feature("vendor", "input", "vendor", numeric=False),
+    Feature("minute_of_day", "input", "minute of the day", numeric=True, column="pickup_datetime"),
+    Feature("pickup_zone", "input", "pickup zone", numeric=False, column="pickup_location_id"),
+    Feature("dropoff_zone", "input", "dropoff zone", numeric=False, column="dropoff_location_id"),
+    Feature("passenger_count", "input", "passengers", numeric=False, column="passenger_count"),
+    Feature("vendor", "input", "vendor", numeric=False, column="vendor_id"),
     Feature("prediction", "prediction", "predicted minutes", numeric=True),
 )
 
@@ -130,7 +134,10 @@ def compare(feature: Feature, reference: pd.Series, current: pd.Series, bins: in
 def judge(
     feature: Feature, reference: pd.Series, current: pd.Series, comparison: Comparison, limit: float
 ) -> dict[str, Any]:
-    """Return one feature's entry in the report: PSI against its limit, and scipy's distances beside it."""
+    """Return one feature's entry in the report: PSI against its limit, and scipy's distances beside it.
+
+    `bins` is how many bins hold a row of either side: the fewer rows and the more bins, the more of PSI is chance.
+    """
     from scipy.spatial.distance import jensenshannon
 
     value = psi(comparison.reference, comparison.current)
@@ -143,6 +150,7 @@ def judge(
         "value": round(value, 4),
         "limit": limit,
         "drifted": value > limit,
+        "bins": int(((comparison.reference > 0) | (comparison.current > 0)).sum()),
         # Equal shares can come out as the root of a tiny negative number.
         "jensen_shannon": round(distance, 4) if np.isfinite(distance) else 0.0,
     }
@@ -156,7 +164,7 @@ def judge(
 
 
 def report(
-    trips: pd.DataFrame, partition: date, params: Mapping[str, Any]
+    trips: pd.DataFrame, partition: date, params: Mapping[str, Any], importance: Mapping[str, float]
 ) -> tuple[dict[str, Any], dict[str, Comparison]]:
     """Return the drift report of the partition, and the binned shares of each feature to draw.
 
@@ -164,6 +172,7 @@ def report(
         trips: predicted trips of the partition and of its reference days, with their `day`.
         partition: the day judged.
         params: section `drift`.
+        importance: what share of the model's skill each of its input columns carries; see `evaluate.importance`.
     """
     today = trips["day"] == pd.Timestamp(partition)
     reference, current = observe(trips[~today]), observe(trips[today])
@@ -172,18 +181,21 @@ def report(
         past, now = reference[feature.name], current[feature.name]
         comparisons[feature.name] = compare(feature, past, now, params["bins"])
         limit = params["limits"][feature.name]
-        entries.append(judge(feature, past, now, comparisons[feature.name], limit))
+        entry = judge(feature, past, now, comparisons[feature.name], limit)
+        entries.append(entry if feature.column is None else {**entry, "importance": importance[feature.column]})
     reason = None
     if not len(reference):
         reason = f"None of the {params['reference_weeks']} same weekdays before {partition} has data to compare with."
     elif len(current) < params["reliable_rows"]:
         reason = f"Only {len(current)} rows: below {params['reliable_rows']}, PSI is mostly noise."
-    days = sorted({f"{day:%Y-%m-%d}" for day in trips.loc[~today, "day"]})
+    by_day = {
+        f"{day:%Y-%m-%d}": int(rows) for day, rows in trips.loc[~today, "day"].value_counts().sort_index().items()
+    }
     return {
         "schema_version": stage.SCHEMA_VERSION,
         "partition": partition.isoformat(),
-        "rows": {"current": len(current), "reference": len(reference)},
-        "reference_partitions": days,
+        "rows": {"current": len(current), "reference": len(reference), "by_day": by_day},
+        "reference_partitions": list(by_day),
         "drifted": any(entry["drifted"] for entry in entries),
         "reliable": reason is None,
         "reason": reason,
@@ -224,12 +236,54 @@ def draw(summary: Mapping[str, Any], comparisons: Mapping[str, Comparison], path
     figure.savefig(path, dpi=80, metadata={"Software": None})
 
 
+def draw_top(summary: Mapping[str, Any], comparisons: Mapping[str, Comparison], path: Path) -> None:
+    """Draw the features that are farthest from their reference, few and large enough to be read on a phone.
+
+    1000 x 640 pixels; PSI is compared with its limit, so that a feature with a wider limit does not come first for it.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    entries = sorted(summary["features"], key=lambda entry: (-entry["value"] / entry["limit"], entry["name"]))[:TOP]
+    figure = Figure(figsize=(10, 6.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    drifted = sum(entry["drifted"] for entry in summary["features"])
+    figure.suptitle(
+        f"{drifted} of {len(summary['features'])} features over their limit, {summary['partition']}", fontsize=20
+    )
+    for place, entry in enumerate(entries, start=1):
+        axes, shares = figure.add_subplot(2, 2, place), comparisons[entry["name"]]
+        x = np.arange(len(shares.bins))
+        axes.bar(x - 0.2, shares.reference * 100, 0.4, color=COLOURS["reference"])
+        now = "current, over its limit" if entry["drifted"] else "current"
+        axes.bar(x + 0.2, shares.current * 100, 0.4, color=COLOURS[now])
+        named = np.unique(np.linspace(0, len(x) - 1, TICKS).round().astype(int))
+        axes.set_xticks(named, [shares.bins[n] for n in named], fontsize=13)
+        axes.set_xlabel(entry["label"], fontsize=14)
+        axes.set_ylabel("% of trips", fontsize=14)
+        axes.tick_params(axis="y", labelsize=13)
+        axes.spines[["top", "right"]].set_visible(False)
+        name = entry["name"].replace("_", " ")
+        axes.set_title(f"{name}: {entry['value']:.2f} (limit {entry['limit']:.2f})", fontsize=16)
+    if entries:
+        past = f"{len(summary['reference_partitions'])} days before, same weekday"
+        colours = {past: COLOURS["reference"], "this day": COLOURS["current"]}
+        if drifted:
+            colours["this day, over the limit"] = COLOURS["current, over its limit"]
+        handles = [Patch(color=colour, label=name) for name, colour in colours.items()]
+        figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=14, frameon=False)
+    figure.savefig(path, dpi=100, metadata={"Software": None})
+
+
 def main() -> None:
-    """Read `data/predictions.parquet`; write `reports/drift.json` and `reports/drift.png`."""
+    """Read `data/predictions.parquet` and `reports/metrics.json`; write `reports/drift.json`, `drift.png`, `drift_top.png`."""
     trips = pq.ParquetFile(stage.PREDICTIONS).read().to_pandas()
-    summary, comparisons = report(trips, stage.read_partition(), stage.read_params("drift"))
+    importance = json.loads(stage.METRICS.read_text())["importance"]
+    summary, comparisons = report(trips, stage.read_partition(), stage.read_params("drift"), importance)
     stage.write_json(stage.REPORTS / "drift.json", summary)
     draw(summary, comparisons, stage.REPORTS / "drift.png")
+    draw_top(summary, comparisons, stage.REPORTS / "drift_top.png")
 
 
 if __name__ == "__main__":

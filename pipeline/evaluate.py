@@ -1,6 +1,7 @@
 """Stage evaluate: measure the model on the partition against two baselines, and draw the data for two plots.
 
-It also predicts the days that drift is measured against, with the same model, so that loading it is paid for once.
+It also predicts the days that drift is measured against, and asks what each input is worth to the model, all with the
+same model, so that loading it is paid for once.
 """
 
 from __future__ import annotations
@@ -15,11 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import stage
+from pipeline.duration_model import INPUTS
 from pipeline.score import TRUTH, load, measures, predict, read_rows
 from pipeline.window import days_present, read_days, same_weekdays_before
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pipeline.score import Floats
+
+CONFIDENCE = 0.95
 
 
 def median_predictions(rows: pd.DataFrame, medians: pd.DataFrame) -> tuple[Floats, Floats]:
@@ -35,13 +41,50 @@ def median_predictions(rows: pd.DataFrame, medians: pd.DataFrame) -> tuple[Float
     return by_pair.to_numpy(dtype=np.float64), np.full(len(rows), overall)
 
 
+def mae_interval(predicted: Floats, actual: Floats) -> dict[str, float]:
+    """Return between which minutes the mean absolute error lies with 95 % confidence: Student's t of the rows' errors.
+
+    A single row says nothing about the spread: the interval is then the error itself.
+    """
+    from scipy.special import stdtrit
+
+    error = np.abs(predicted - actual)
+    reach = 0.0
+    if len(error) > 1:
+        reach = float(stdtrit(len(error) - 1, (1 + CONFIDENCE) / 2) * error.std(ddof=1) / np.sqrt(len(error)))
+    mean = float(error.mean())
+    return {"mae_low": round(max(mean - reach, 0.0), 6), "mae_high": round(mean + reach, 6)}
+
+
+def importance(rows: pd.DataFrame, predict_rows: Callable[[pd.DataFrame], Floats], seed: int) -> dict[str, float]:
+    """Return what share of the model's skill each of its inputs carries: permutation importance, summing up to 1.
+
+    How much the mean absolute error grows when one column is shuffled (Breiman, "Random Forests", Machine Learning 45,
+    2001), as a share of what all columns lose; a column that loses nothing has 0, and so has each when none does.
+
+    Args:
+        rows: (n) rows with INPUTS, TRUTH and `predicted_min`, what the model predicts for them as they are.
+        predict_rows: the model's prediction for rows with INPUTS.
+        seed: of the shuffle, the same for each column.
+    """
+    actual = rows[TRUTH].to_numpy()
+    order = np.random.default_rng(seed).permutation(len(rows))
+    whole = np.abs(rows["predicted_min"].to_numpy() - actual).mean()
+    lost = {}
+    for column in INPUTS:
+        shuffled = rows[INPUTS].assign(**{column: rows[column].to_numpy()[order]})
+        lost[column] = max(float(np.abs(predict_rows(shuffled) - actual).mean() - whole), 0.0)
+    total = sum(lost.values())
+    return {column: round(value / total, 4) if total > 0 else 0.0 for column, value in lost.items()}
+
+
 def evaluate(rows: pd.DataFrame, predicted: Floats, medians: pd.DataFrame) -> dict[str, Any]:
-    """Return the metrics of the model and of both baselines on the partition's rows."""
+    """Return the metrics of the model, its error with an interval, and of both baselines on the partition's rows."""
     actual = rows[TRUTH].to_numpy()
     by_pair, overall = median_predictions(rows, medians)
     return {
         "rows": len(rows),
-        "model": measures(predicted, actual),
+        "model": {**measures(predicted, actual), **mae_interval(predicted, actual)},
         "pair_median": measures(by_pair, actual),
         "global_median": measures(overall, actual),
     }
@@ -66,25 +109,26 @@ def actual_and_predicted(rows: pd.DataFrame, predicted: Floats, limit: int) -> p
 def main() -> None:
     """Read `model`, `data/test.parquet`, `data/trips`; write metrics, plot data and `data/predictions.parquet`."""
     partition = stage.read_partition()
-    weeks = stage.read_params("drift")["reference_weeks"]
+    params, weeks = stage.read_params("evaluate"), stage.read_params("drift")["reference_weeks"]
     model, rows = load(stage.MODEL), read_rows(stage.TEST)
     predicted = predict(model, rows)
-    medians = pq.ParquetFile(stage.BASELINE).read().to_pandas()
-    stage.write_json(stage.REPORTS / "metrics.json", evaluate(rows, predicted, medians))
-
-    plots = stage.REPORTS / "plots"
-    shutil.rmtree(plots, ignore_errors=True)
-    plots.mkdir(parents=True)
-    error_by_hour(rows, predicted).to_csv(plots / "error_by_hour.csv", index=False)
-    limit = stage.read_params("evaluate")["plotted_rows"]
-    actual_and_predicted(rows, predicted, limit).to_csv(plots / "predictions.csv", index=False)
-
     frames = [rows.assign(day=pd.Timestamp(partition), predicted_min=predicted)]
     if reference_days := days_present(stage.TRIPS, same_weekdays_before(partition, weeks)):
         reference = read_days(stage.TRIPS, reference_days)
         frames.insert(0, reference.assign(predicted_min=predict(model, reference)))
     both = pd.concat(frames, ignore_index=True)
     pq.write_table(pa.Table.from_pandas(both, preserve_index=False).replace_schema_metadata(), stage.PREDICTIONS)
+
+    medians = pq.ParquetFile(stage.BASELINE).read().to_pandas()
+    metrics = evaluate(rows, predicted, medians)
+    metrics["importance"] = importance(both, lambda shuffled: predict(model, shuffled), params["seed"])
+    stage.write_json(stage.METRICS, metrics)
+
+    plots = stage.REPORTS / "plots"
+    shutil.rmtree(plots, ignore_errors=True)
+    plots.mkdir(parents=True)
+    error_by_hour(rows, predicted).to_csv(plots / "error_by_hour.csv", index=False)
+    actual_and_predicted(rows, predicted, params["plotted_rows"]).to_csv(plots / "predictions.csv", index=False)
 
 
 if __name__ == "__main__":

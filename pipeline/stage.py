@@ -33,6 +33,7 @@ TEST = Path("data/test.parquet")
 PREDICTIONS = Path("data/predictions.parquet")
 MODEL = Path("model")
 REPORTS = Path("reports")
+METRICS = REPORTS / "metrics.json"
 
 
 def run(stage: Callable[[], None]) -> int:

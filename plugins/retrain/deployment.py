@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 from retrain.errors import ConfigurationError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_Model = TypeVar("_Model", bound=BaseModel)
 _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 
 S3Url = Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=-]+)*$")]
@@ -90,7 +91,10 @@ class Tracking(_Strict):
 
 
 class Promotion(_Strict):
-    """How challenger and champion are scored: `score MODEL_DIR ROWS OUT_JSON`, lower `metric` is better."""
+    """How challenger and champion are scored: `score MODEL_DIR ROWS OUT_JSON`, lower `metric` is better.
+
+    A champion that is older than `champion_days` and still not beaten is worth a message.
+    """
 
     score: tuple[str, ...] = Field(min_length=1)
     rows: RelativePath
@@ -98,15 +102,82 @@ class Promotion(_Strict):
     challenger: str
     baselines: tuple[str, ...] = ()
     metric: str
+    champion_days: PositiveInt = 14
 
 
 class Drift(_Strict):
-    """Which report is read, and when it is worth a message."""
+    """Which report is read, and when its days are worth a message.
+
+    `min_features` that matter fully must be over their limits at once, and as much as one of them on `days` of `of_days`, or
+    their effects, each up to `high` times its limit, must add up to `min_features * high`. Rows below `rows_below` of the
+    same weekdays' on `days` of `of_days` are a message too. `calm_days` in a row end it. A limit is raised to what chance
+    reaches with so few rows, at this `confidence`.
+    """
 
     report: RelativePath
     picture: RelativePath | None = None
-    alert_on: tuple[str, ...] = Field(min_length=1)
-    min_drifted: PositiveInt
+    min_features: float = Field(default=2, gt=0)
+    days: PositiveInt = 3
+    of_days: PositiveInt = 7
+    high: float = Field(default=4, gt=1)
+    calm_days: PositiveInt = 7
+    rows_below: float = Field(default=0.5, ge=0, lt=1)
+    confidence: float = Field(default=0.999, gt=0.5, lt=1)
+
+
+class Performance(_Strict):
+    """Where the model's error is read, lower is better, and when it is worth a message.
+
+    `metrics` holds `metric` in the sections `model` and `baselines`; the model's may have an interval, `<metric>_low` and
+    `<metric>_high`. Surely more than the median of `history_days` by so many `deviations` is a message, and so is surely more
+    than a baseline on `days` of `of_days`. `calm_days` in a row end it. Below `min_history` days of history nothing is said.
+    """
+
+    metrics: RelativePath
+    model: str
+    metric: str
+    unit: str = ""
+    baselines: tuple[str, ...] = ()
+    history_days: int = Field(default=42, ge=7, le=90)
+    min_history: PositiveInt = 14
+    deviations: float = Field(default=3, gt=0)
+    days: PositiveInt = 3
+    of_days: PositiveInt = 7
+    calm_days: PositiveInt = 3
+
+
+class Ordinary(_Strict):
+    """Days on which nothing happened that a message is worth, but for a few: at most this share of them opens one."""
+
+    first: date
+    last: date
+    max_share: float = Field(gt=0, lt=1)
+
+
+class Known(_Strict):
+    """What did happen: exactly one incident of the kind in these days, opened by the run of that partition."""
+
+    kind: Literal["drift_detected", "performance_dropped"]
+    first: date
+    last: date
+    opened: date
+
+
+class Replay(_Strict):
+    """What the policies must make of history, for `make alerts-replay CHECK=1`. `events` names days, for people."""
+
+    ordinary: Ordinary
+    incidents: tuple[Known, ...] = ()
+    events: dict[date, str] = {}
+
+
+class Policies(_Strict):
+    """When a day is worth a message: the sections that a replay needs."""
+
+    calendar: Calendar | None = None
+    drift: Drift | None = None
+    performance: Performance | None = None
+    replay: Replay | None = None
 
 
 class Slack(_Strict):
@@ -115,7 +186,7 @@ class Slack(_Strict):
     channel: str = Field(pattern=r"^[#A-Z]\S+$")
 
 
-class Deployment(_Strict):
+class Deployment(Policies):
     """One pipeline in production. Connections are Airflow's, by id."""
 
     schema_version: int = Field(ge=1, le=1)
@@ -127,13 +198,11 @@ class Deployment(_Strict):
     repository: Repository
     raw: Raw
     expected: Expected | None = None
-    calendar: Calendar | None = None
     store: S3Url
     ledger: S3Url
     limits: Limits = Limits()
     tracking: Tracking
     promotion: Promotion | None = None
-    drift: Drift | None = None
     slack: Slack
     aws_conn_id: str = "aws_default"
     mlflow_conn_id: str = "mlflow_default"
@@ -145,14 +214,33 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Deployment
     variables = os.environ if environment is None else environment
     if not _NAME.fullmatch(path.stem):
         raise ConfigurationError(f"{path.name}: a pipeline's file is named [a-z][a-z0-9_]*.yaml. Rename it.")
+    document = _expand(_document(path), path.name, "", variables)
+    return _validated(Deployment, {**document, "pipeline": path.stem}, path)
+
+
+def load_policies(path: Path) -> Policies:
+    """Read only what decides about messages; no address is needed for that. ConfigurationError as `load`."""
+    document = _document(path)
+    return _validated(Policies, {name: document[name] for name in Policies.model_fields if name in document}, path)
+
+
+def _document(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read ({error.strerror}). Name a pipeline of this checkout."
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):
         raise ConfigurationError(f"{path.name} holds {type(document).__name__}, not keys and values.")
+    return document
+
+
+def _validated(model: type[_Model], document: dict[str, Any], path: Path) -> _Model:
     try:
-        return Deployment(**{**_expand(document, path.name, "", variables), "pipeline": path.stem})
+        return model(**document)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
         raise ConfigurationError(f"{path.name}: {problems}") from error

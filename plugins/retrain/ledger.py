@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 RECORD = "run.json"
 _AT_ONCE = 8
+_DATE = len("YYYY-MM-DD")
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,10 @@ class Ledger:
     def has_event(self, pipeline: str, kind: str, name: str) -> bool:
         return s3.get(self.client, self._event_url(pipeline, kind, name)) is not None
 
+    def event_names(self, pipeline: str, kind: str) -> list[str]:
+        """The names of all events of a kind."""
+        return [key.removesuffix(".json") for key in s3.list_objects(self.client, f"{self.url}/{pipeline}/{kind}")]
+
     def newest_event(self, pipeline: str, kind: str) -> tuple[str, dict[str, Any]] | None:
         """The event written last, with its name; None when there is none."""
         folder = f"{self.url}/{pipeline}/{kind}"
@@ -185,6 +190,22 @@ class Ledger:
         newest = max(keys, key=lambda key: (keys[key][1], key))
         body = s3.get(self.client, f"{folder}/{newest}")
         return (newest.removesuffix(".json"), json.loads(body)) if body else None
+
+    def daily_events(self, pipeline: str, kind: str, first: str = "", last: str = "9") -> dict[str, dict[str, Any]]:
+        """The events of a kind that are named `<partition>-<run_key>`: of each partition from `first` to `last`, in order,
+        the one written last.
+
+        One request to list a thousand, one for each partition.
+        """
+        folder = f"{self.url}/{pipeline}/{kind}"
+        newest: dict[str, str] = {}
+        listed = s3.list_objects(self.client, folder, after=first)
+        for key in sorted(listed, key=lambda key: (key[:_DATE], listed[key][1], key)):
+            if key[:_DATE] <= last:
+                newest[key[:_DATE]] = key
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            bodies = pool.map(lambda key: s3.get(self.client, f"{folder}/{key}"), newest.values())
+            return {day: json.loads(body) for day, body in zip(newest, bodies, strict=True) if body is not None}
 
     def _event_url(self, pipeline: str, kind: str, name: str) -> str:
         return f"{self.url}/{pipeline}/{kind}/{name}.json"

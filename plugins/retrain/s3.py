@@ -69,13 +69,15 @@ def list_versions(client: S3Client, url: str, first: str, last: str) -> list[Raw
     return found
 
 
-def list_objects(client: S3Client, url: str) -> dict[str, tuple[int, datetime]]:
-    """Every object below `url`: key relative to it -> (size in bytes, when it was written)."""
+def list_objects(client: S3Client, url: str, after: str = "") -> dict[str, tuple[int, datetime]]:
+    """Every object below `url`, or those that sort after a key: key relative to it -> (size in bytes, when it was written)."""
     bucket, prefix = split(f"{url}/")
     with naming("ListObjectsV2", url):
         return {
             entry["Key"].removeprefix(prefix): (entry["Size"], entry["LastModified"])
-            for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            for page in client.get_paginator("list_objects_v2").paginate(
+                Bucket=bucket, Prefix=prefix, StartAfter=f"{prefix}{after}"
+            )
             for entry in page.get("Contents", ())
         }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -15,11 +14,11 @@ from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowSkipException
 
 from retrain import (
-    alerts,
-    drift,
     dvc,
     environment,
+    error_picture,
     git,
+    judging,
     manifest,
     partition,
     process,
@@ -28,16 +27,18 @@ from retrain import (
     receipt,
     release,
     s3,
-    slack,
     workspace,
 )
-from retrain.connections import Aws, connect_mlflow, slack_access
+from retrain.alerts import verdicts
+from retrain.alerts.tell import tell
+from retrain.connections import Aws, connect_mlflow
 from retrain.deployment import Deployment
 from retrain.errors import ReportError, ScoreError
 from retrain.ledger import Ledger
 from retrain.remote import Remote
 from retrain.run_record import RunRecord, live
 from retrain.run_spec import RunSpec
+from retrain.spell import State
 from retrain.tracking import Recorded, Tracking
 
 log = logging.getLogger(__name__)
@@ -262,25 +263,58 @@ def mlflow_run_url(recorded: Recorded) -> str:
 def check_drift(
     deployment: Deployment, run: dict[str, Any], reproduced: dict[str, Any], recorded: dict[str, Any], log_url: str
 ) -> dict[str, Any]:
-    """Read the drift report; one Slack message a run key when it matters. A backfill's days are history: no message."""
+    """Judge the day, keep it for the days to come, and leave a signal of each verdict.
+
+    A backfill's days, and a day that a newer one has followed, are history: kept, without a signal.
+    """
     spec = RunSpec.from_dict(run)
-    if deployment.drift is None:
-        raise AirflowSkipException("This pipeline declares no drift report.")
-    file = workspace.Workspace(Path(reproduced["workspace"])).checkout / deployment.drift.report
-    report = drift.read(_json(file), deployment.drift.report, spec.partition)
-    verdict = drift.judge(report, deployment.drift)
-    answer = {"alert": verdict.alert, "drifted": {f.name: round(f.value, 3) for f in verdict.drifted}}
-    if not verdict.alert or run["mode"] == BACKFILL:
-        return {**answer, "sent": False}
+    if deployment.drift is None and deployment.performance is None:
+        raise AirflowSkipException("This pipeline declares no drift report and no error.")
     ledger = Ledger(Aws(deployment.aws_conn_id).client(), deployment.ledger)
-    name = f"drift_detected-{spec.run_key}"
-    if ledger.has_event(spec.pipeline, "alerts", name):
-        return {**answer, "sent": False}
-    links = [alerts.Link("MLflow run and picture", recorded["url"]), alerts.Link("Task log", log_url)]
-    message = alerts.drift_detected(spec.pipeline, report, verdict.drifted, "The model was trained and pushed.", links)
-    ts = slack.post(slack_access(deployment.slack_conn_id), deployment.slack.channel, message)
-    ledger.event(spec.pipeline, "alerts", name, {"ts": ts, "text": message.text})
-    return {**answer, "sent": True}
+    checkout = workspace.Workspace(Path(reproduced["workspace"])).checkout
+    judged = judging.judge_day(deployment, ledger, spec, checkout)
+    for verdict in filter(None, (judged.drift, judged.performance)):
+        log.info("%s: %s %s", verdict.state, " ".join(verdict.reasons) or "nothing to say.", verdict.confidence_reason)
+    told = run["mode"] != BACKFILL and judged.newest
+    if told:
+        _tell_verdicts(deployment, ledger, spec, judged, checkout, {"log_url": log_url, "mlflow_url": recorded["url"]})
+    return {
+        "drift": judged.drift.to_dict() if judged.drift else None,
+        "performance": judged.performance.to_dict() if judged.performance else None,
+        "told": told,
+    }
+
+
+def _tell_verdicts(
+    deployment: Deployment,
+    ledger: Ledger,
+    spec: RunSpec,
+    judged: judging.Judged,
+    checkout: Path,
+    links: dict[str, str],
+) -> None:
+    """One signal a verdict, with its picture while it is in alert."""
+    if judged.drift and deployment.drift:
+        drawn = deployment.drift.picture
+        pictures = {}
+        if drawn and judged.drift.state is State.ALERT and (checkout / drawn).is_file():
+            pictures[f"{spec.partition}-{spec.run_key[:12]}-drift.png"] = (checkout / drawn).read_bytes()
+        shown = tuple((name, f"Drift on {spec.partition}: reference against current") for name in pictures)
+        tell(verdicts.of_drift(spec, judged.drift, links, _now(), shown), pictures)
+    if judged.performance and deployment.performance:
+        pictures = {}
+        if judged.performance.state is State.ALERT:
+            promotions = [name[: len(spec.partition)] for name in ledger.event_names(spec.pipeline, "promotions")]
+            picture = error_picture.draw(
+                judged.days, judged.errors, judged.releases, promotions, deployment.performance.unit
+            )
+            pictures[f"{spec.partition}-{spec.run_key[:12]}-error.png"] = picture
+        shown = tuple((name, f"{judged.performance.metric} of the last weeks") for name in pictures)
+        tell(verdicts.of_performance(spec, judged.performance, links, _now(), shown), pictures)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def promote(
@@ -303,7 +337,7 @@ def promote(
         return {"promoted": False, "version": recorded["model_version"], "reason": decision.reason}
 
     place = workspace.Workspace(Path(reproduced["workspace"]))
-    measured = _json(place.checkout / gate.metrics)
+    measured = judging.read_json(place.checkout / gate.metrics)
     own = _environment(deployment, place)
     challenger = _score(deployment, place, own, place.checkout / _model_path(place), "challenger")
     rival = None
@@ -324,8 +358,26 @@ def promote(
         ) from error
     decision = promotion.judge(gate.metric, challenger, rival, baselines)
     log.info("%s", decision.reason)
+    why = promotion.worth_a_message(decision, spec.partition, champion, gate.champion_days)
+    facts = {
+        "reason": why or decision.reason,
+        "metric": gate.metric,
+        "challenger": {"version": recorded["model_version"], gate.metric: challenger},
+        "champion": {
+            "version": champion.version,
+            "partition": champion.partition,
+            "age_days": (partition.parse(spec.partition) - partition.parse(champion.partition)).days,
+            gate.metric: rival,
+        }
+        if champion
+        else None,
+        "baselines": baselines,
+        "mlflow_url": recorded["url"],
+    }
+    tell(verdicts.of_promotion(spec, _now(), facts, alert=why is not None))
     if decision.promote:
         tracking.promote(model, recorded["model_version"])
+        tell(verdicts.promoted(spec, _now(), recorded["model_version"], champion, decision.reason))
         event = {
             "from": tags["version"] if tags else None,
             "to": recorded["model_version"],
@@ -363,19 +415,7 @@ def _score(
         raise ScoreError(
             f"The {name} could not be scored: {done.lines[-1] if done.lines else 'no output'}. The champion is unchanged."
         )
-    return float(_json(out)[gate.metric])
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ReportError(
-            f"{path.name} cannot be read ({error}). The pipeline's file names it; mend that, or the stage that writes it."
-        ) from error
-    if not isinstance(document, dict):
-        raise ReportError(f"{path.name} holds {type(document).__name__}, not an object. Mend the stage that writes it.")
-    return document
+    return float(judging.read_json(out)[gate.metric])
 
 
 def remove_workspace(deployment: Deployment, dag_run: str) -> list[str]:

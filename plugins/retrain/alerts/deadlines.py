@@ -5,20 +5,12 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from retrain.deployment import Calendar, Deployment, Expected
+from retrain import holiday
+from retrain.deployment import Deployment, Expected
 
 _LOOK_BACK = 14  # days; what was owed longer ago has been told
 _SATURDAY = 5
 _LONGEST_BREAK = 31  # days without a working day: no calendar has that
-
-
-def is_holiday(day: date, calendar: Calendar | None) -> bool:
-    """Whether a day is a public holiday of the calendar."""
-    if calendar is None:
-        return False
-    import holidays
-
-    return day in holidays.country_holidays(calendar.country, subdiv=calendar.subdivision, years=day.year)
 
 
 def deadline(deployment: Deployment, expected: Expected, partition: date, at: time) -> datetime:
@@ -26,7 +18,7 @@ def deadline(deployment: Deployment, expected: Expected, partition: date, at: ti
     day = partition + timedelta(days=1)
     for _ in range(_LONGEST_BREAK):
         free = ("weekends" in expected.not_on and day.weekday() >= _SATURDAY) or (
-            "holidays" in expected.not_on and is_holiday(day, deployment.calendar)
+            "holidays" in expected.not_on and holiday.name(day, deployment.calendar) is not None
         )
         if not free:
             break

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal, Step
 from retrain.drift import DriftVerdict
 from retrain.performance import PerformanceVerdict
+from retrain.promotion import Champion
 from retrain.run_spec import RunSpec
 from retrain.spell import State, Verdict
 
+Pictures = tuple[tuple[str, str], ...]  # (file name in the outbox, what it shows)
+
 
 def of_drift(
-    spec: RunSpec, verdict: DriftVerdict, links: Mapping[str, str], pictures: tuple[tuple[str, str], ...] = ()
+    spec: RunSpec, verdict: DriftVerdict, links: Mapping[str, str], at: str, pictures: Pictures = ()
 ) -> Signal:
     """Trouble while a spell is open, a good end while none is. `links` are facts of the message: `log_url`, `mlflow_url`."""
     facts = {
         "features": [{"name": f.name, "kind": f.kind, "value": f.value, "limit": f.limit} for f in verdict.features],
         "rows": {"current": verdict.rows, "reference": verdict.reference_rows},
     }
-    return _signal(spec, Kind.DRIFT_DETECTED, verdict, {**facts, **links}, pictures)
+    return _signal(spec, Kind.DRIFT_DETECTED, verdict, {**facts, **links}, at, pictures)
 
 
 def of_performance(
-    spec: RunSpec, verdict: PerformanceVerdict, links: Mapping[str, str], pictures: tuple[tuple[str, str], ...] = ()
+    spec: RunSpec, verdict: PerformanceVerdict, links: Mapping[str, str], at: str, pictures: Pictures = ()
 ) -> Signal:
     """The same for the model's error."""
     facts = {
@@ -37,24 +39,26 @@ def of_performance(
         "baselines": dict(verdict.baselines),
         "history": verdict.history,
     }
-    return _signal(spec, Kind.PERFORMANCE_DROPPED, verdict, {**facts, **links}, pictures)
+    return _signal(spec, Kind.PERFORMANCE_DROPPED, verdict, {**facts, **links}, at, pictures)
 
 
-def of_promotion(spec: RunSpec, alert: bool, facts: Mapping[str, Any]) -> Signal:
-    """A refusal that is worth a message, or the end of one."""
-    return _plain(spec, Kind.PROMOTION_REFUSED, Step.TROUBLE if alert else Step.GOOD, facts)
+def of_promotion(spec: RunSpec, at: str, facts: Mapping[str, Any], *, alert: bool) -> Signal:
+    """A refusal that is worth a message, or the end of such refusals."""
+    return _plain(spec, Kind.PROMOTION_REFUSED, Step.TROUBLE if alert else Step.GOOD, facts if alert else {}, at)
 
 
-def promoted(spec: RunSpec, version: str, before: str | None, reason: str) -> Signal:
+def promoted(spec: RunSpec, at: str, version: str, before: Champion | None, reason: str) -> Signal:
     """For the daily digest."""
-    facts = {"version": version, "from": before, "reason": reason, "partition": spec.partition}
-    return _plain(spec, Kind.PROMOTED, Step.NOTE, facts)
+    known = before.version if before else None
+    facts = {"version": version, "from": known, "reason": reason, "partition": spec.partition}
+    return _plain(spec, Kind.PROMOTED, Step.NOTE, facts, at)
 
 
 def _signal(
-    spec: RunSpec, kind: Kind, verdict: Verdict, facts: Mapping[str, Any], pictures: tuple[tuple[str, str], ...]
+    spec: RunSpec, kind: Kind, verdict: Verdict, facts: Mapping[str, Any], at: str, pictures: Pictures
 ) -> Signal:
-    alert = verdict.state is State.ALERT
+    if verdict.state is not State.ALERT:
+        return _plain(spec, kind, Step.GOOD, {}, at)
     common = {
         "severity": verdict.severity,
         "confidence": verdict.confidence_reason,
@@ -62,16 +66,13 @@ def _signal(
         "since": verdict.since,
         "days_open": verdict.days_open,
     }
-    step = Step.TROUBLE if alert else Step.GOOD
-    return _plain(spec, kind, step, {**common, **facts} if alert else {}, pictures if alert else ())
+    return _plain(spec, kind, Step.TROUBLE, {**common, **facts}, at, pictures)
 
 
-def _plain(
-    spec: RunSpec, kind: Kind, step: Step, facts: Mapping[str, Any], pictures: tuple[tuple[str, str], ...] = ()
-) -> Signal:
+def _plain(spec: RunSpec, kind: Kind, step: Step, facts: Mapping[str, Any], at: str, pictures: Pictures = ()) -> Signal:
     return Signal(
         id=f"{spec.pipeline}/{kind}/{spec.partition}/{spec.run_key}/{step}",
-        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        at=at,
         step=step,
         pipeline=spec.pipeline,
         kind=kind,
