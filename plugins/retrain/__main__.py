@@ -95,7 +95,12 @@ class _Place:
 def release(options: argparse.Namespace) -> Answer:
     """Make a tag live."""
     api = AirflowApi(options.airflow.rstrip("/"))
-    return _pinned(options, deploy(api, options.pipeline, options.repository, options.tag))
+    return _pinned(
+        options,
+        deploy(
+            api, options.pipeline, options.repository or _Place(options.pipeline).deployment.repository.url, options.tag
+        ),
+    )
 
 
 def rollback(options: argparse.Namespace) -> Answer:
@@ -314,7 +319,7 @@ def _parser() -> argparse.ArgumentParser:
         "--airflow", default=os.environ.get("RETRAIN_AIRFLOW_URL", "http://127.0.0.1:8080"), help="Airflow's address"
     )
     parser.add_argument(
-        "--repository", default=os.environ.get("RETRAIN_REPOSITORY", "."), help="the Git origin that holds the tags"
+        "--repository", help="the Git origin that holds the tags (default: what the pipeline's file names)"
     )
     commands = parser.add_subparsers(required=True)
 

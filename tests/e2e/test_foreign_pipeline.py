@@ -17,7 +17,7 @@ Outcome = dict[str, dict[str, Any]]
 
 
 def release(live: Live, tag: str) -> Any:
-    return live.retrain("--pipeline", PIPELINE, "--repository", str(live.foreign.path), "release", tag)
+    return live.retrain("--pipeline", PIPELINE, "release", tag)
 
 
 @pytest.fixture(scope="module")
