@@ -11,16 +11,20 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "plugins" / "retrain"
 PURE = (
     "alerts",
+    "day",
     "drift",
     "errors",
     "explain",
     "history",
+    "holiday",
     "manifest",
     "partition",
+    "performance",
     "promotion",
     "receipt",
     "release",
     "run_spec",
+    "spell",
 )
 
 

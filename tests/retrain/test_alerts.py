@@ -1,20 +1,22 @@
 import json
 
 from retrain import alerts, drift
+from retrain.day import Day, Feature
+from retrain.deployment import Drift
 from retrain.errors import Cause
 
-REPORT = drift.Report("2020-03-17", 112, 1300, ())
-FEATURES = [drift.Feature("speed", "target", 0.41, 0.2), drift.Feature("<!channel>", "input", 0.3, 0.25)]
+FEATURES = (Feature("speed", "target", 0.41, 0.2), Feature("<!channel>", "input", 0.3, 0.25))
+(VERDICT,) = drift.walk([Day("2020-03-17", 212, 1300, {}, FEATURES)], Drift(report="r"))
 
 
 def test_a_drift_message_fits_a_lock_screen_and_shows_value_and_limit() -> None:
-    message = alerts.drift_detected("trip_duration", REPORT, FEATURES, "The model was trained.", [])
+    message = alerts.drift_detected("trip_duration", VERDICT, "The model was trained.", [])
     assert message.text == "2 features drifted on 2020-03-17 - trip_duration"
     assert "PSI 0.41 (limit 0.20)" in json.dumps(message.blocks)
 
 
 def test_a_column_named_like_a_ping_pings_nobody() -> None:
-    text = json.dumps(alerts.drift_detected("p", REPORT, FEATURES, "", []).blocks)
+    text = json.dumps(alerts.drift_detected("p", VERDICT, "", []).blocks)
     assert "<!channel>" not in text
     assert "&lt;!channel&gt;" in text
 
