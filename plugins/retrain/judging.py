@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from retrain import day, drift, performance
+from retrain import day, drift, error_picture, performance
 from retrain.day import Day
 from retrain.deployment import Policies
 from retrain.drift import DriftVerdict
@@ -20,6 +20,7 @@ from retrain.run_spec import RunSpec
 JUDGED = "judged"
 # The longest history of an error (90 days) and a month for a spell that is open at its end.
 _DAYS = 120
+_SHOWN = 42
 
 
 def judge_day(
@@ -38,12 +39,32 @@ def judge_day(
     judged = day.read(spec.partition, policies, report, metrics)
     body = {"day": judged.to_dict(), "release": spec.release, "run_key": spec.run_key}
     ledger.event(spec.pipeline, JUDGED, f"{spec.partition}-{spec.run_key}", body)
-    first = (date.fromisoformat(spec.partition) - timedelta(days=_DAYS)).isoformat()
+    first = _before(spec.partition, _DAYS)
     past = [
         known for known in kept_days(ledger, spec.pipeline, first, spec.partition) if known.partition < spec.partition
     ]
     drifts, errors = walk([*past, judged], policies)
     return judged, drifts[-1] if drifts else None, errors[-1] if errors else None
+
+
+def draw_errors(policies: Policies, ledger: Ledger, pipeline: str, partition: str) -> bytes | None:
+    """A PNG of the error on the six weeks up to a judged partition; None for a pipeline without an error."""
+    if policies.performance is None:
+        return None
+    kept = ledger.daily_events(pipeline, JUDGED, _before(partition, _DAYS), partition)
+    days = [Day.from_dict(body["day"], f"{JUDGED}/{known}") for known, body in kept.items()]
+    first = _before(partition, _SHOWN)
+    return error_picture.draw(
+        [known for known in days if known.partition > first],
+        [verdict for verdict in walk(days, policies)[1] if verdict.partition > first],
+        {known: body["release"] for known, body in kept.items()},
+        list(ledger.daily_events(pipeline, "promotions", first, partition)),
+        policies.performance.unit,
+    )
+
+
+def _before(partition: str, days: int) -> str:
+    return (date.fromisoformat(partition) - timedelta(days=days)).isoformat()
 
 
 def kept_days(ledger: Ledger, pipeline: str, first: str = "", last: str = "9") -> list[Day]:

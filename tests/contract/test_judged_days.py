@@ -10,7 +10,7 @@ import pytest
 
 from retrain.deployment import Drift, Performance, Policies
 from retrain.errors import ReportError
-from retrain.judging import JUDGED, judge_day, kept_days, walk
+from retrain.judging import JUDGED, draw_errors, judge_day, kept_days, walk
 from retrain.ledger import Ledger
 from retrain.run_spec import RunSpec
 from retrain.spell import State
@@ -102,3 +102,13 @@ def test_a_pipeline_without_the_sections_is_judged_on_nothing(ledger, tmp_path):
 def test_a_report_that_is_not_there_is_named(ledger, tmp_path):
     with pytest.raises(ReportError, match=r"drift\.json cannot be read"):
         judge_day(POLICIES, ledger, SPEC, tmp_path)
+
+
+def test_the_errors_of_the_kept_days_can_be_drawn_with_releases_and_promotions(judge, ledger):
+    for number in range(6):
+        judge(number, release="v1.0.0" if number < 3 else "v1.1.0")
+    plain = draw_errors(POLICIES, ledger, "taxi", spec(5).partition)
+    assert plain.startswith(b"\x89PNG")
+    ledger.event("taxi", "promotions", f"{spec(4).partition}-{SPEC.run_key}", {"to": "2"})
+    assert draw_errors(POLICIES, ledger, "taxi", spec(5).partition) != plain
+    assert draw_errors(Policies(), ledger, "taxi", spec(5).partition) is None
