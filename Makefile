@@ -25,7 +25,7 @@ STACK := $(SERVERS)/bin/python infra/local/stack.py
 RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json)
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-e2e lint format up down status release rollback pin history restore verify replay explain prune inputs quality screenshots
+.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-e2e lint format up down status release rollback pin history restore verify replay explain prune inputs quality bench screenshots
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -101,6 +101,11 @@ test-e2e: $(AIRFLOW_ENV) $(SERVERS_ENV)
 
 quality: $(PIPELINE_ENV) $(SERVERS_ENV) ## Measure the model over the second half of 2019, and fail below its targets
 	@pipeline/.venv/bin/python tests/bench/quality.py
+
+bench: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Measure receipts, restores and replays of fourteen real days
+	@$(SERVERS)/bin/python infra/local/trips.py fetch
+	$(SERVERS)/bin/python infra/local/trips.py cut
+	RETRAIN_UV="$(UV)" .venv/bin/python tests/bench/ledger.py
 
 screenshots: $(SERVERS_ENV) ## Take the README's pictures from a stack on which the demo has run
 	@$(SERVERS)/bin/python infra/local/pictures.py
