@@ -25,7 +25,7 @@ STACK := $(SERVERS)/bin/python infra/local/stack.py
 RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json)
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-e2e test-faults lint format up down status release rollback pin history restore verify replay explain prune inputs quality alerts-replay screenshots alerts-test runbook-pictures
+.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-e2e test-faults lint format up down status release rollback pin history restore verify replay explain prune inputs quality bench alerts-replay screenshots alerts-test runbook-pictures
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -107,6 +107,11 @@ test-faults: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Inject twelve faults, kill and sto
 
 quality: $(PIPELINE_ENV) $(SERVERS_ENV) ## Measure the model over the second half of 2019, and fail below its targets
 	@pipeline/.venv/bin/python tests/bench/quality.py
+
+bench: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Measure receipts, restores and replays of fourteen real days
+	@$(SERVERS)/bin/python infra/local/trips.py fetch
+	$(SERVERS)/bin/python infra/local/trips.py cut
+	RETRAIN_UV="$(UV)" .venv/bin/python tests/bench/ledger.py
 
 alerts-replay: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Say what the alerts' thresholds make of 2018 to 2020 (LEDGER=1: of the recorded days; SENSITIVITY=1, CHECK=1)
 	@$(if $(LEDGER),,$(SERVERS)/bin/python infra/local/trips.py cut >/dev/null && days="$$(pipeline/.venv/bin/python tests/bench/day_documents.py)")

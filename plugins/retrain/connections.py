@@ -13,6 +13,10 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+# DVC makes five rounds of what an AWS client tries, which is five times by default: over a minute for an object that the bucket
+# keeps refusing, an hour for a day's objects. Three times, as AWS's standard mode has it, outlast what is short; the task's own
+# retries are for the rest, and send only what is missing.
+_PATIENCE = {"AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "3"}
 _AWS = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "max_attempts": 5})
 
 
@@ -37,9 +41,12 @@ class Aws:
         return url
 
     def environment(self) -> dict[str, str]:
-        """Credentials, region and endpoint for a child process, in the names that every AWS client reads."""
+        """Credentials, region, endpoint and patience for a child process, in the names that every AWS client reads.
+
+        Where the worker's own environment says how patient to be, that holds.
+        """
         hook = self.hook
-        variables: dict[str, str] = {}
+        variables = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
         credentials = hook.get_session().get_credentials()
         if credentials is not None:
             frozen = credentials.get_frozen_credentials()

@@ -50,6 +50,7 @@ _EXITED = re.compile(r"exited with (-?\d+)$")
 _RUNNING = re.compile(r"Running stage '([^']+)'")
 _FROM_CACHE = re.compile(r"Stage '([^']+)' (?:is cached|didn't change)")
 _REFUSED = re.compile(r"An error occurred \((?P<code>\w+)\) when calling the (?P<action>\w+) operation")
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _FORBIDDEN = ("AccessDenied", "403")
 _CODE_EVIDENCE = re.compile(
     r"^(ModuleNotFoundError|ImportError|SyntaxError|IndentationError|NameError|AttributeError)\b.*", re.MULTILINE
@@ -86,12 +87,13 @@ class CachedObject:
 
 @dataclass(frozen=True)
 class Output:
-    """One output of dvc.lock. `md5` ends in `.dir` for a directory; `size` in bytes."""
+    """One output of dvc.lock. `md5` ends in `.dir` for a directory; `size` in bytes; `executable` for a file that may be run."""
 
     stage: str
     path: str
     md5: str
     size: int
+    executable: bool = False
 
     @property
     def item(self) -> CachedObject:
@@ -251,30 +253,54 @@ class Lock:
 
     @classmethod
     def read(cls, checkout: Path) -> Lock:
+        """LockError for a lock that is missing or broken, or that has an output without an MD5 of DVC 3's."""
+        params: dict[str, Any] = {}
         try:
             text = (checkout / "dvc.lock").read_text(encoding="utf-8")
             stages = (yaml.safe_load(text) or {}).get("stages") or {}
-        except (OSError, yaml.YAMLError, AttributeError) as error:
+            folders = _working_folders(checkout)
+
+            def at_top(stage: str, path: str) -> str:
+                # dvc.lock's paths are relative to the stage's wdir, which it does not name.
+                return os.path.normpath(Path(folders.get(stage.partition("@")[0], "."), path))
+
+            outputs = tuple(
+                Output(
+                    stage,
+                    at_top(stage, out["path"]),
+                    _md5_of(out, stage),
+                    int(out.get("size", 0)),
+                    bool(out.get("isexec")),
+                )
+                for stage, entry in stages.items()
+                for out in entry.get("outs", ())
+            )
+            for stage, entry in stages.items():
+                for file, values in entry.get("params", {}).items():
+                    prefix = "" if at_top(stage, file) == "params.yaml" else f"{at_top(stage, file)}:"
+                    params.update({f"{prefix}{name}": value for name, value in _leaves(values)})
+        except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+            why = f"{type(error).__name__}: {' '.join(str(error).split())}"
             raise LockError(
-                f"dvc.lock cannot be read after dvc repro ({error}). Clear reproduce; if it comes back, see dvc.yaml."
+                f"dvc.lock cannot be read after dvc repro ({why}). Clear reproduce; if it comes back, see dvc.yaml."
             ) from error
-        folders = _working_folders(checkout)
-
-        def at_top(stage: str, path: str) -> str:
-            # dvc.lock's paths are relative to the stage's wdir, which it does not name.
-            return os.path.normpath(f"{folders.get(stage.partition('@')[0], '.')}/{path}")
-
-        outputs = tuple(
-            Output(stage, at_top(stage, out["path"]), out["md5"], int(out.get("size", 0)))
-            for stage, entry in stages.items()
-            for out in entry.get("outs", ())
-        )
-        params: dict[str, Any] = {}
-        for stage, entry in stages.items():
-            for file, values in entry.get("params", {}).items():
-                prefix = "" if at_top(stage, file) == "params.yaml" else f"{at_top(stage, file)}:"
-                params.update({f"{prefix}{name}": value for name, value in _leaves(values)})
         return cls(text, outputs, params)
+
+
+def _md5_of(out: Mapping[str, Any], stage: str) -> str:
+    """The MD5 that names an output's content, `cache: false` included; LockError for an output that has none of DVC 3's."""
+    md5, whose = str(out.get("md5")), f"dvc.lock: {out['path']} (stage {stage})"
+    if not _MD5.fullmatch(md5):
+        raise LockError(
+            f"{whose} has {'no MD5' if 'md5' not in out else f'the MD5 {md5!r}'}, so it cannot be proven or restored. "
+            "Let the stage write it inside the checkout, for DVC to keep on our remote, in a new release."
+        )
+    if out.get("hash") != "md5":
+        raise LockError(
+            f"{whose} has an MD5 as DVC 2 makes them, of other bytes and in another place. "
+            "Give the release DVC 3, or none, and a dvc.lock that DVC 3 wrote, or none."
+        )
+    return md5
 
 
 def _working_folders(checkout: Path) -> dict[str, str]:
@@ -343,7 +369,7 @@ def _plot_paths(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _of_stages(stages: list[tuple[dict[str, Any], str]], kind: str) -> list[tuple[str, dict[str, Any]]]:
     return [
-        (os.path.normpath(f"{folder}/{path}"), options if isinstance(options, dict) else {})
+        (os.path.normpath(Path(folder, path)), options if isinstance(options, dict) else {})
         for entry, folder in stages
         for path, options in _entries(entry.get(kind))
     ]

@@ -56,6 +56,12 @@ class DataRefusedError(FinalError):
     cause = Cause.DATA
 
 
+class OverwrittenError(FinalError):
+    """Raw bytes that a run was resolved with were overwritten in a bucket that keeps no versions."""
+
+    cause = Cause.DATA
+
+
 class ReleaseError(FinalError):
     """Base of what is wrong with a release."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from retrain import process
@@ -10,23 +11,25 @@ from retrain.locks import locked
 from retrain.release import Release, check_tag
 
 _TIMEOUT = 300.0
-# No configuration of the user or the machine, no prompt for a password, no hooks: a checkout is the commit and nothing else.
-_ENVIRONMENT = {
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ADVICE": "0",
-    "LC_ALL": "C",
-}
-_SETTINGS = ("-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*", "-c", "core.autocrlf=false")
+_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ADVICE": "0", "LC_ALL": "C"}
+# Whoever runs us has the origin's credentials where Git looks for them: in a helper, an address rewritten, a proxy, a key.
+_ACCESS = ("GIT_SSH", "GIT_ASKPASS", "GIT_CONFIG_", "GIT_SSL_", "GIT_HTTP_", "GIT_PROXY_")
+# Filters, attributes, hooks and line ends of the machine's have no say in what is in a checkout: it is the commit and nothing else.
+_ISOLATION = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
+_SETTINGS = ("-c", "core.hooksPath=/dev/null", "-c", "core.attributesFile=/dev/null", "-c", "safe.directory=*")
 
 
-def _git(*arguments: str | Path, cwd: Path) -> process.Finished:
-    environment = process.environment(**_ENVIRONMENT)
+def _git(*arguments: str | Path, cwd: Path, remote: bool = False) -> process.Finished:
+    """Only with `remote`, when it speaks to the origin and checks nothing out, Git reads the configuration of the machine."""
+    kept = {
+        k: v for k, v in process.environment().items() if not k.startswith("GIT_") or (remote and k.startswith(_ACCESS))
+    }
+    environment = {**kept, **_ENVIRONMENT, **({} if remote else _ISOLATION)}
     return process.run(["git", *_SETTINGS, *arguments], cwd=cwd, env=environment, timeout=_TIMEOUT, quiet=True)
 
 
-def _read(*arguments: str | Path, cwd: Path, origin: str) -> str:
-    done = _git(*arguments, cwd=cwd)
+def _read(*arguments: str | Path, cwd: Path, origin: str, remote: bool = False) -> str:
+    done = _git(*arguments, cwd=cwd, remote=remote)
     if done.returncode != 0:
         last = done.lines[-1] if done.lines else "no output"
         raise OriginError(
@@ -39,7 +42,9 @@ def _read(*arguments: str | Path, cwd: Path, origin: str) -> str:
 def commit_of_tag(origin: str, tag: str, *, cwd: Path) -> str:
     """The commit that the origin's tag names now, annotated tags followed; UnknownTagError when there is none."""
     check_tag(tag)
-    listing = _read("ls-remote", "--tags", origin, f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}", cwd=cwd, origin=origin)
+    listing = _read(
+        "ls-remote", "--tags", origin, f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}", cwd=cwd, origin=origin, remote=True
+    )
     lines = (line.split("\t", 1) for line in listing.splitlines() if "\trefs/tags/" in line)
     named = {reference: commit for commit, reference in lines}
     commit = named.get(f"refs/tags/{tag}^{{}}") or named.get(f"refs/tags/{tag}")
@@ -50,7 +55,7 @@ def commit_of_tag(origin: str, tag: str, *, cwd: Path) -> str:
 
 def tags(origin: str, *, cwd: Path) -> list[str]:
     """Every tag of the origin, as named there."""
-    listing = _read("ls-remote", "--tags", "--refs", origin, cwd=cwd, origin=origin)
+    listing = _read("ls-remote", "--tags", "--refs", origin, cwd=cwd, origin=origin, remote=True)
     return [line.rpartition("refs/tags/")[2] for line in listing.splitlines() if "\trefs/tags/" in line]
 
 
@@ -64,7 +69,7 @@ def mirror(origin: str, release: Release, at: Path) -> Path:
     at.parent.mkdir(parents=True, exist_ok=True)
     with locked(at.with_suffix(".lock")):
         if not (at / "HEAD").is_file():
-            _read("init", "--bare", "--quiet", at, cwd=at.parent, origin=origin)
+            _read("init", "--bare", "--quiet", "--template=", at, cwd=at.parent, origin=origin)
         if not _has(at, release.commit):
             _read(
                 "fetch",
@@ -74,6 +79,7 @@ def mirror(origin: str, release: Release, at: Path) -> Path:
                 f"+refs/tags/{release.tag}:refs/tags/{release.tag}",
                 cwd=at,
                 origin=origin,
+                remote=True,
             )
         if not _has(at, release.commit):
             raise OriginError(
@@ -93,7 +99,8 @@ def _has(repository: Path, commit: str) -> bool:
 def checkout(repository: Path, commit: str, to: Path, *, standalone: bool = False) -> None:
     """A detached checkout of its own at `to`, which must not exist or be empty.
 
-    It borrows the mirror's objects, which is quick; `standalone` copies them, for a checkout that outlives the mirror.
+    It borrows the mirror's objects, which is quick; `standalone` copies them, for a checkout that outlives the mirror. A file
+    that the release keeps with a filter of its own, such as Git LFS, stays the pointer that the commit holds.
 
     Raises:
         OriginError: Git failed, or left a file out because the mirror has lost its content.
@@ -104,6 +111,7 @@ def checkout(repository: Path, commit: str, to: Path, *, standalone: bool = Fals
         "--no-hardlinks" if standalone else "--shared",
         "--no-checkout",
         "--no-tags",
+        "--template=",
         repository,
         to,
         cwd=repository,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from retrain.errors import NoRawDataError
@@ -43,6 +44,16 @@ class Manifest:
     def digest(self) -> str:
         """SHA-256 of the canonical text, 64 hex digits."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    @property
+    def versioned(self) -> bool:
+        """Whether its bytes can be had again after an overwrite."""
+        return all(o.version_id is not None for o in self.objects)
+
+    def overwritten(self, present: Iterable[RawObject]) -> list[str]:
+        """The keys whose bytes cannot be had any more: without a version, and now gone or with another ETag."""
+        etags = {o.key: o.etag for o in present}
+        return [o.key for o in self.objects if o.version_id is None and etags.get(o.key) != o.etag]
 
     @property
     def days(self) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from botocore.exceptions import ClientError
 
 from retrain import s3
@@ -24,6 +26,8 @@ _CHUNK = 1 << 20
 # A page of a listing costs about as much as this many single looks (S3's prices), and a round trip like each of them.
 _LOOKS_A_PAGE = 12
 _PAGE = 1000
+# One PUT while it may be, for its ETag proves it; S3 takes no more than 5 GiB in one.
+_UPLOAD = TransferConfig(multipart_threshold=64 << 20, multipart_chunksize=64 << 20, max_concurrency=4)
 _CHECKSUMS = ("ChecksumSHA256", "ChecksumSHA1", "ChecksumCRC32")
 
 
@@ -36,9 +40,14 @@ class Remote:
     requests: int = 0
     _bucket: str = field(init=False, repr=False)
     _prefix: str = field(init=False, repr=False)
+    _counting: Lock = field(init=False, repr=False, default_factory=Lock)
 
     def __post_init__(self) -> None:
         self._bucket, self._prefix = s3.split(f"{self.url}/")
+
+    def _count(self, requests: int = 1) -> None:
+        with self._counting:
+            self.requests += requests
 
     def look(self, keys: Iterable[str]) -> dict[str, Seen]:
         """What is there of `keys`, at the least cost: pages of the listing while they are cheaper than single looks."""
@@ -52,7 +61,7 @@ class Remote:
                 page = self.client.list_objects_v2(
                     Bucket=self._bucket, Prefix=self._prefix, MaxKeys=_PAGE, StartAfter=self._prefix + after
                 )
-                self.requests += 1
+                self._count()
                 for entry in page.get("Contents", ()):
                     after = entry["Key"].removeprefix(self._prefix)
                     found[after] = Seen(entry["Size"], entry["ETag"].strip('"'))
@@ -67,7 +76,7 @@ class Remote:
 
     def details(self, key: str) -> Seen | None:
         """Everything that the store knows of one object, None when it is not there."""
-        self.requests += 1
+        self._count()
         with s3.naming("HeadObject", f"{self.url}/{key}"):
             try:
                 head: Any = self.client.head_object(Bucket=self._bucket, Key=self._prefix + key, ChecksumMode="ENABLED")
@@ -84,7 +93,7 @@ class Remote:
 
     def part_size(self, key: str) -> int | None:
         """Bytes of the first part of a multipart upload; None when the store does not tell."""
-        self.requests += 1
+        self._count()
         with s3.naming("HeadObject", f"{self.url}/{key}"):
             try:
                 head = self.client.head_object(Bucket=self._bucket, Key=self._prefix + key, PartNumber=1)
@@ -94,28 +103,38 @@ class Remote:
 
     def md5_of_content(self, key: str) -> str:
         """The MD5 of the object's bytes, all of them read."""
-        self.requests += 1
         digest = hashlib.md5(usedforsecurity=False)
-        with s3.naming("GetObject", f"{self.url}/{key}"):
-            for chunk in self.client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].iter_chunks(
-                _CHUNK
-            ):
-                digest.update(chunk)
+        for chunk in self._chunks(key):
+            digest.update(chunk)
         return digest.hexdigest()
+
+    def download(self, key: str, to: Path) -> str:
+        """Write the object's bytes to a file as they come; returns their MD5."""
+        digest = hashlib.md5(usedforsecurity=False)
+        with to.open("wb") as file:
+            for chunk in self._chunks(key):
+                digest.update(chunk)
+                file.write(chunk)
+        return digest.hexdigest()
+
+    def _chunks(self, key: str) -> Iterator[bytes]:
+        self._count()
+        with s3.naming("GetObject", f"{self.url}/{key}"):
+            yield from self.client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].iter_chunks(_CHUNK)
 
     def read(self, key: str) -> bytes:
         """The object's bytes."""
-        self.requests += 1
+        self._count()
         with s3.naming("GetObject", f"{self.url}/{key}"):
             return self.client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read()
 
     def upload(self, key: str, path: Path) -> None:
-        """Put a local object in the place of whatever is there, checked by the store on arrival."""
-        self.requests += 1
-        content = path.read_bytes()
-        checksum = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
-        with s3.naming("PutObject", f"{self.url}/{key}"):
-            self.client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=content, ContentMD5=checksum)
+        """Put a local object in the place of whatever is there: read as it is sent, and in parts when it is large."""
+        size, part = path.stat().st_size, _UPLOAD.multipart_chunksize
+        self._count(1 if size < _UPLOAD.multipart_threshold else 2 + -(-size // part))
+        # Not client.upload_file: it puts an error of its own in the place of S3's, which says what is refused.
+        with s3.naming("PutObject", f"{self.url}/{key}"), create_transfer_manager(self.client, _UPLOAD) as transfers:
+            transfers.upload(str(path), self._bucket, self._prefix + key).result()
 
 
 def md5_of(path: Path) -> str:

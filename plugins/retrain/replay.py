@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain import environment, git
+from retrain import environment, git, s3
 from retrain.connections import Aws
 from retrain.dvc import Dvc, Lock
 from retrain.ledger import Ledger
@@ -53,8 +53,10 @@ def replay(
     """Recompute a run below `scratch` (a temporary folder) and compare every output. The raw objects are read by version id.
 
     Raises:
-        StageError and its like: as in the daily run. Raw bytes that were overwritten in an unversioned bucket refuse (exit 65).
+        OverwrittenError: raw bytes were overwritten in a bucket that keeps no versions. Told before anything is computed.
+        StageError and its like: as in the daily run.
     """
+    s3.require_unchanged(aws.client(), ledger.manifest(record.spec))
     with tempfile.TemporaryDirectory(prefix="replay-", dir=scratch) as folder:
         place = Path(folder)
         bare = git.mirror(origin, Release(record.release, record.commit), place / "mirror.git")

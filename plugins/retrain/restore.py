@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
+import stat
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from retrain.remote import Remote
 from retrain.run_record import RunRecord
 
 _AT_ONCE = 8
+_ALL_MAY_RUN = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 _HEADROOM = 64 * 2**20  # bytes, for the checkout itself
 
 Progress = Callable[[int, int], None]
@@ -38,10 +39,11 @@ class Restored:
 
 @dataclass(frozen=True)
 class File:
-    """One file of an output: where it goes, and the object that it comes from."""
+    """One file of an output: where it goes, the object that it comes from, and whether it may be run."""
 
     path: str
     item: CachedObject
+    executable: bool = False
 
 
 def restore(
@@ -90,17 +92,22 @@ def restore(
     git.checkout(bare, record.commit, to, standalone=True)
     for name in ("run.yaml", "manifest.json", "dvc.lock"):
         (to / name).write_bytes(ledger.file(record, name))
-    for folder in [output.item for output in outputs if output.md5.endswith(".dir")]:
-        _keep(to, folder, _content(remote, folder))
+    # The same content may stand in several places: it is fetched once.
+    objects: dict[str, tuple[CachedObject, list[File]]] = {
+        output.item.key: (output.item, []) for output in outputs if output.md5.endswith(".dir")
+    }
+    for file in files:
+        objects.setdefault(file.item.key, (file.item, []))[1].append(file)
+    size = done = 0
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        sizes: list[int] = []
-        for size in pool.map(lambda file: _fetch(remote, file, to), files):
-            sizes.append(size)
-            progress(len(sizes), len(files))
+        fetched = pool.map(lambda one: _fetch(remote, one[0], one[1], to), objects.values())
+        for (_, own), written in zip(objects.values(), fetched, strict=True):
+            size, done = size + written, done + len(own)
+            progress(done, len(files))
     built = environment.build(to / project, environments) if environments else None
     if built:
         (to / ".venv").symlink_to(built.path)
-    return Restored(to, len(files), sum(sizes), built.path if built else None)
+    return Restored(to, len(files), size, built.path if built else None)
 
 
 def list_files(remote: Remote, outputs: Sequence[Output]) -> tuple[list[File], list[CachedObject]]:
@@ -110,7 +117,7 @@ def list_files(remote: Remote, outputs: Sequence[Output]) -> tuple[list[File], l
     """
     folders = [output.item for output in outputs if output.md5.endswith(".dir")]
     seen = remote.look(folder.key for folder in folders)
-    files = [File(output.path, output.item) for output in outputs if not output.md5.endswith(".dir")]
+    files = [File(output.path, output.item, output.executable) for output in outputs if not output.md5.endswith(".dir")]
     for folder in folders:
         if folder.key in seen:
             for entry in json.loads(_content(remote, folder)):
@@ -121,29 +128,30 @@ def list_files(remote: Remote, outputs: Sequence[Output]) -> tuple[list[File], l
 
 def _content(remote: Remote, item: CachedObject) -> bytes:
     content = remote.read(item.key)
-    if hashlib.md5(content, usedforsecurity=False).hexdigest() != item.checksum:
-        raise TamperedError(
-            f"{names([item])} on {remote.url} is not the content that was recorded. Do not use it; make replay recomputes it."
-        )
+    _require(item, hashlib.md5(content, usedforsecurity=False).hexdigest(), remote)
     return content
 
 
-def _fetch(remote: Remote, file: File, to: Path) -> int:
-    content = _content(remote, file.item)
-    target = to / file.path
-    if not target.resolve().is_relative_to(to.resolve()):
-        raise TamperedError(f"{file.path} would be written outside {to}. Do not use this entry.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content)
-    _keep(to, file.item, content)
-    return len(content)
+def _require(item: CachedObject, md5: str, remote: Remote) -> None:
+    if md5 != item.checksum:
+        raise TamperedError(
+            f"{names([item])} on {remote.url} is not the content that was recorded. Do not use it; make replay recomputes it."
+        )
 
 
-def _keep(to: Path, item: CachedObject, content: bytes) -> None:
-    """In the restored checkout's own DVC cache too, so that DVC finds the day complete and can go on from it."""
+def _fetch(remote: Remote, item: CachedObject, files: Sequence[File], to: Path) -> int:
+    """Fetch one object into the restored checkout's own DVC cache, so that DVC finds the day complete, and copy it to its files."""
     cached = to / ".dvc" / "cache" / item.key
     cached.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=cached.parent, delete=False) as file:
-        file.write(content)
-    Path(file.name).chmod(0o444)
-    Path(file.name).replace(cached)  # two files may have the same content, and are fetched at once
+    _require(item, remote.download(item.key, cached), remote)
+    for file in files:
+        target = to / file.path
+        if not target.resolve().is_relative_to(to.resolve()):
+            raise TamperedError(f"{file.path} would be written outside {to}. Do not use this entry.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(cached, target)
+        if file.executable:
+            target.chmod(target.stat().st_mode | _ALL_MAY_RUN)
+    size = cached.stat().st_size
+    cached.chmod(0o444)
+    return size * len(files)

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from retrain.errors import StoreError
-from retrain.manifest import RawObject
+from retrain.errors import OverwrittenError, StoreError
+from retrain.manifest import Manifest, RawObject, day_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -67,6 +67,21 @@ def list_versions(client: S3Client, url: str, first: str, last: str) -> list[Raw
             following = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page.get("NextVersionIdMarker")}
             marker = {name: value for name, value in following.items() if value}  # S3 refuses an empty marker
     return found
+
+
+def require_unchanged(client: S3Client, manifest: Manifest) -> None:
+    """OverwrittenError when an object of the manifest has no version to be read by, and is another one now. One listing."""
+    if manifest.versioned:
+        return
+    keys = sorted(item.key for item in manifest.objects)
+    first, last = (f"dt={day_of(key)}" for key in (keys[0], keys[-1]))
+    gone = manifest.overwritten(list_versions(client, manifest.root, first, last))
+    if gone:
+        raise OverwrittenError(
+            f"{manifest.root}/{gone[0]} ({len(gone)} objects in all) was overwritten or deleted since the run was resolved, and its bucket "
+            "keeps no versions: those bytes cannot be had. To run with the data as it is now, clear resolve_run; what was recorded "
+            "comes back with make restore. Turn on the bucket's versioning."
+        )
 
 
 def list_objects(client: S3Client, url: str, after: str = "") -> dict[str, tuple[int, datetime]]:

@@ -85,7 +85,8 @@ def _release(deployment: Deployment, tag: str | None, home: Path) -> release.Rel
 def reproduce(deployment: Deployment, run: dict[str, Any]) -> dict[str, Any]:
     """A fresh workspace of the run's commit, the release's own environment, `dvc repro`. A failed attempt removes its workspace."""
     spec, aws = RunSpec.from_dict(run), Aws(deployment.aws_conn_id)
-    objects = Ledger(aws.client(), deployment.ledger).manifest(spec)
+    client = aws.client()
+    objects = Ledger(client, deployment.ledger).manifest(spec)
     place = workspace.create(
         deployment.repository.url, spec, objects, dag_run=run["dag_run"], min_free_mb=deployment.limits.min_free_disk_mb
     )
@@ -95,6 +96,8 @@ def reproduce(deployment: Deployment, run: dict[str, Any]) -> dict[str, Any]:
         program.configure(deployment.store, aws.endpoint)
         done = program.repro(deployment.limits.reproduce_minutes * 60)
         dvc.Lock.read(place.checkout)
+        if done.executed:  # else nothing was read
+            s3.require_unchanged(client, objects)
     except BaseException:
         workspace.discard(place)
         raise
@@ -206,7 +209,7 @@ def record_run(
         dag_run=run["dag_run"],
         mode=run["mode"],
         environment=reproduced["environment"],
-        raw_versioned=all(item.version_id is not None for item in ledger.manifest(spec).objects),
+        raw_versioned=ledger.manifest(spec).versioned,
         outputs={output.path: output.md5 for output in lock.outputs},
         metrics=metrics,
         mlflow=asdict(recorded),

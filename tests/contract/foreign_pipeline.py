@@ -18,7 +18,7 @@ from retrain.remote import Remote
 from retrain.run_spec import RunSpec
 
 PIPELINE, DAY = "foreign", "2020-03-05"
-MANIFEST = Manifest(PIPELINE, DAY, "s3://raw/foreign", (RawObject("dt=2020-03-05/a.txt", "e" * 32, 1, None),))
+MANIFEST = Manifest(PIPELINE, DAY, "s3://raw/foreign", (RawObject("dt=2020-03-05/a.txt", "e" * 32, 1, "1"),))
 STAGES = ("split", "fit", "report")
 REPRO_SECONDS = 120
 DVC_YAML = """

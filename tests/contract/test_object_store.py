@@ -10,7 +10,7 @@ import pytest
 from live_servers import free_ports
 from settings import REGION
 
-from retrain import connections
+from retrain import connections, process
 from retrain import s3 as store
 from retrain.connections import Aws
 from retrain.errors import StoreError
@@ -175,7 +175,14 @@ def test_a_child_process_gets_the_connection_in_the_names_that_aws_clients_read(
         "AWS_SECRET_ACCESS_KEY": stack.secrets.s3_secret_key,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ENDPOINT_URL": stack.s3_url,
+        "AWS_RETRY_MODE": "standard",
+        "AWS_MAX_ATTEMPTS": "3",
     }
+
+
+def test_how_patient_a_child_process_is_a_worker_s_own_environment_may_say(monkeypatch):
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "7")
+    assert process.environment(**Aws("aws_default").environment())["AWS_MAX_ATTEMPTS"] == "7"
 
 
 def test_an_account_on_aws_itself_has_no_endpoint(connection):

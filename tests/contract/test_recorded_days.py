@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from foreign_pipeline import MANIFEST, PIPELINE, Attempt, Pipeline
+from foreign_pipeline import FIT, MANIFEST, PIPELINE, SPLIT, Attempt, Pipeline
 from settings import REGION
 
 from retrain import dvc, prune, restore, verify
@@ -17,6 +18,11 @@ from retrain.ledger import RECORD, Ledger
 from retrain.remote import Remote
 from retrain.run_record import RunRecord
 
+# A file that may be run, and the same content in two places.
+FILES = {
+    "fit.py": FIT + "pathlib.Path('model.json').chmod(0o755)\n",
+    "split.py": SPLIT + "(folder.parent / 'twice.txt').write_text('0 2 4')\n",
+}
 LATER = datetime.now(UTC) + prune.GRACE + timedelta(hours=1)
 
 
@@ -91,7 +97,7 @@ def recorded(either_server, either_s3, connection, deployment_dvc, tmp_path, mon
     place = f"restored-{abs(hash(request.node.nodeid)):x}"
     either_s3.create_bucket(Bucket=place)
     ledger = Ledger(either_s3, f"s3://{place}/ledger")
-    attempt = pipeline.attempt()
+    attempt = pipeline.attempt(files=FILES)
     attempt.repro()
     record = record_of(pipeline, attempt, ledger)
     return Recorded(pipeline, attempt, ledger, Remote(either_s3, pipeline.remote), record)
@@ -106,10 +112,14 @@ def test_a_restored_day_has_code_inputs_and_outputs_and_needs_no_mirror(recorded
         "dvc.lock",
         "data/parts/even.txt",
         "data/parts/odd/odd.txt",
+        "data/parts/twice.txt",
         "model.json",
     ):
         assert (restored.path / path).read_bytes() == (recorded.attempt.checkout / path).read_bytes(), path
-    assert restored.files == 4
+    assert restored.files == 5
+    assert [path for path in ("model.json", "data/parts/even.txt") if os.access(restored.path / path, os.X_OK)] == [
+        "model.json"
+    ]
     assert not (restored.path / ".git" / "objects" / "info" / "alternates").exists()
 
 

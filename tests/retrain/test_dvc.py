@@ -48,14 +48,14 @@ stages:
       params.yaml: {prepare.min_rows: 20}
       run.yaml: {partition: '2020-03-05'}
     outs:
-    - {path: data/clean, md5: 11111111111111111111111111111111.dir, size: 5, nfiles: 2}
-    - {path: reports/quality.json, md5: '22222222222222222222222222222222', size: 3}
+    - {path: data/clean, hash: md5, md5: 11111111111111111111111111111111.dir, size: 5, nfiles: 2}
+    - {path: reports/quality.json, hash: md5, md5: '22222222222222222222222222222222', size: 3}
   train@small:
     cmd: python train.py small
     outs:
-    - {path: models/small, md5: '33333333333333333333333333333333', size: 9}
-    - {path: scratch/small, md5: '44444444444444444444444444444444', size: 9}
-    - {path: plots/small.csv, md5: '55555555555555555555555555555555', size: 9}
+    - {path: models/small, hash: md5, md5: '33333333333333333333333333333333', size: 9}
+    - {path: scratch/small, hash: md5, md5: '44444444444444444444444444444444', size: 9}
+    - {path: plots/small.csv, hash: md5, md5: '55555555555555555555555555555555', size: 9}
 """
 
 
@@ -164,7 +164,7 @@ def test_a_stage_with_a_working_folder_of_its_own_has_its_paths_below_it(tmp_pat
     )
     (tmp_path / "dvc.lock").write_text(
         "stages: {sum: {params: {../params.yaml: {base: 2}},"
-        f" outs: [{{path: sums, md5: '{'1' * 32}'}}, {{path: m.json, md5: '{'2' * 32}'}}]}}}}"
+        f" outs: [{{path: sums, hash: md5, md5: '{'1' * 32}'}}, {{path: m.json, hash: md5, md5: '{'2' * 32}'}}]}}}}"
     )
     (tmp_path / "analysis").mkdir()
     (tmp_path / "analysis" / "m.json").write_text('{"days": 7}')
@@ -210,3 +210,34 @@ def test_a_lock_that_cannot_be_read_is_an_error(tmp_path: Path, text: str | None
         (tmp_path / "dvc.lock").write_text(text)
     with pytest.raises(LockError):
         dvc.Lock.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        pytest.param(
+            f"hash: md5, md5: {'1' * 32}.dir", "hash: md5, files: []", "no MD5", id="a folder on a versioned remote"
+        ),
+        pytest.param("hash: md5, md5: '2", "hash: md5, etag: '2", "no MD5", id="a place in a bucket"),
+        pytest.param("md5: '2222", "md5: '../2", r"MD5 '\.\./2", id="what is no MD5"),
+        pytest.param("hash: md5, md5: '2", "md5: '2", "as DVC 2 makes them", id="of DVC 2"),
+    ],
+)
+def test_an_output_that_cannot_be_proven_is_refused_with_its_name_and_the_next_step(
+    checkout: Path, before: str, after: str, said: str
+) -> None:
+    lock = (checkout / "dvc.lock").read_text()
+    assert before in lock
+    (checkout / "dvc.lock").write_text(lock.replace(before, after))
+    with pytest.raises(
+        LockError, match=rf"dvc\.lock: (data/clean|reports/quality\.json) \(stage prepare\) .*{said}.* release"
+    ) as caught:
+        dvc.Lock.read(checkout)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["stages: {a: {outs: [{md5: x}]}}", "stages: {a: 1}", "stages: {a: {outs: {b: 1}}}"])
+def test_a_lock_of_another_shape_is_an_error_of_ours(checkout: Path, text: str) -> None:
+    (checkout / "dvc.lock").write_text(text)
+    with pytest.raises(LockError, match=r"dvc\.lock cannot be read .*Clear reproduce"):
+        dvc.Lock.read(checkout)

@@ -57,10 +57,88 @@ def test_a_pinned_commit_that_the_origin_lost_is_named(origin: Origin, tmp_path:
         git.mirror(str(origin.path), Release("v1.0.0", "f" * 40), tmp_path / "mirror.git")
 
 
-def test_hooks_and_configuration_of_the_machine_do_not_reach_a_checkout(origin: Origin, tmp_path: Path) -> None:
-    commit = origin.commit({"dvc.yaml": "stages: {}", "text": "one\ntwo\n"})
+EVERYTHING = "* filter=shout text eol=crlf ident\n"
+
+
+def hostile(home: Path) -> str:
+    """A configuration that would change each file on its way into a checkout; what its hooks and filters run leaves `ran`."""
+    ran = home / "ran"
+    hook = f"#!/bin/sh\ntouch {ran}\n"
+    for name, text in {
+        "hooks/post-checkout": hook,
+        "template/hooks/post-checkout": hook,
+        "template/info/attributes": EVERYTHING,
+        "attributes": EVERYTHING,
+        ".config/git/attributes": EVERYTHING,
+        ".config/git/config": "[core]\n\tautocrlf = true\n",
+        "smudge": f"#!/bin/sh\ntouch {ran}\ntr a-z A-Z\n",
+    }.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+        (home / name).chmod(0o755)
+    return f"""
+[core]
+    autocrlf = true
+    eol = crlf
+    attributesFile = {home}/attributes
+    hooksPath = {home}/hooks
+    fsmonitor = {home}/hooks/post-checkout
+[init]
+    templateDir = {home}/template
+[filter "shout"]
+    smudge = {home}/smudge
+    required = true
+[diff]
+    external = {home}/hooks/post-checkout
+"""
+
+
+@pytest.mark.parametrize("where", ["~/.gitconfig", "the machine's", "the environment"])
+def test_filters_hooks_and_line_ends_of_the_machine_do_not_reach_a_checkout(
+    origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    before = origin.commit({"dvc.yaml": "stages: {}", "text": "one\n"})
+    commit = origin.commit({"text": "one\ntwo $Id$\n"})
     origin.tag("v1.0.0")
-    origin.git("config", "--global", "core.autocrlf", "true")
+    home = tmp_path / "home"
+    (home / "hostile").write_text(hostile(home))
+    monkeypatch.setenv("GIT_TEMPLATE_DIR", str(home / "template"))
+    if where == "the environment":
+        for name, value in {"COUNT": "1", "KEY_0": "include.path", "VALUE_0": str(home / "hostile")}.items():
+            monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    elif where == "the machine's":
+        monkeypatch.delenv("GIT_CONFIG_NOSYSTEM")
+        monkeypatch.setenv("GIT_CONFIG_SYSTEM", str(home / "hostile"))
+    else:
+        (home / "hostile").rename(home / ".gitconfig")
+    mirror = git.mirror(str(origin.path), Release("v1.0.0", commit), tmp_path / "mirror.git")
+    for standalone in (False, True):
+        to = tmp_path / f"checkout-{standalone}"
+        git.checkout(mirror, commit, to, standalone=standalone)
+        assert (to / "text").read_bytes() == b"one\ntwo $Id$\n"
+    assert git.changed_files(mirror, before, commit) == ["M\ttext"]
+    assert not (home / "ran").exists()
+
+
+def test_the_way_to_the_origin_is_the_machine_s_own(origin: Origin, tmp_path: Path) -> None:
+    """A token in a rewritten address, a credential helper, a proxy: Git finds them in the configuration of who runs us."""
+    commit = origin.commit({"dvc.yaml": "stages: {}"})
+    origin.tag("v1.0.0")
+    address = "https://git.example.org/team/pipeline.git"
+    (tmp_path / "home" / ".gitconfig").write_text(f'[url "{origin.path}"]\n\tinsteadOf = {address}\n')
+    assert git.commit_of_tag(address, "v1.0.0", cwd=tmp_path) == commit
+    assert git.tags(address, cwd=tmp_path) == ["v1.0.0"]
+    assert git.mirror(address, Release("v1.0.0", commit), tmp_path / "mirror.git")
+
+
+def test_a_repository_that_the_environment_names_is_not_the_one_that_is_read(
+    origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a Git hook runs us."""
+    commit = origin.commit({"dvc.yaml": "stages: {}"})
+    origin.tag("v1.0.0")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "another.git"))
     mirror = git.mirror(str(origin.path), Release("v1.0.0", commit), tmp_path / "mirror.git")
     git.checkout(mirror, commit, tmp_path / "checkout")
-    assert (tmp_path / "checkout" / "text").read_bytes() == b"one\ntwo\n"
+    assert (tmp_path / "checkout" / "dvc.yaml").is_file()
+    assert not (tmp_path / "another.git").exists()

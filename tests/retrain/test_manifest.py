@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from retrain.errors import NoRawDataError
@@ -51,3 +53,13 @@ def test_the_parameters_of_the_day_do_not_name_the_release_so_unchanged_stages_s
 def test_a_spec_survives_xcom() -> None:
     spec = RunSpec("p", "2020-03-05", "v1.0.0", "a" * 40, "d")
     assert RunSpec.from_dict({**spec.to_dict(), "dag_run": "manual__1"}) == spec
+
+
+def test_bytes_that_have_a_version_can_be_had_after_an_overwrite_and_others_cannot() -> None:
+    old, now = landed("2020-03-05"), landed("2020-03-05", "f" * 32)
+    assert manifest(old).versioned
+    assert manifest(old).overwritten(now) == []
+    unversioned = manifest([replace(item, version_id=None) for item in old])
+    assert not unversioned.versioned
+    assert unversioned.overwritten(old) == []
+    assert unversioned.overwritten(now) == unversioned.overwritten([]) == ["dt=2020-03-05/part-0.parquet"]
