@@ -25,7 +25,7 @@ STACK := $(SERVERS)/bin/python infra/local/stack.py
 RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json)
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-e2e test-faults lint format up down status release rollback pin history restore verify replay explain prune inputs quality screenshots alerts-test
+.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-e2e test-faults lint format up down status release rollback pin history restore verify replay explain prune inputs quality screenshots runbook-pictures alerts-test
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -110,6 +110,9 @@ quality: $(PIPELINE_ENV) $(SERVERS_ENV) ## Measure the model over the second hal
 
 screenshots: $(SERVERS_ENV) ## Take the README's pictures from a stack on which the demo has run
 	@$(SERVERS)/bin/python infra/local/pictures.py
+
+runbook-pictures: $(SERVERS_ENV) ## Picture each kind of alert on a phone, for the runbooks
+	@$(SERVERS)/bin/python infra/local/runbook_pictures.py
 
 lint: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Check style, format and types; mends nothing
 	@.venv/bin/ruff check .

@@ -96,7 +96,7 @@ def _example(name: str, signals: Sequence[Signal]) -> Example:
     for signal in signals:
         known = [folded] if folded else []
         told = into_thread(signal, known, datetime.fromisoformat(signal.at))
-        changed = incident.apply(known, told, _situation(signal)) if told else []
+        changed = incident.apply(known, told, _situation(signal, known)) if told else []
         if len(changed) != 1:
             raise ValueError(f"the signal {signal.id} of the example {name} changes {len(changed)} incidents")
         before, folded = folded, changed[0]
@@ -105,9 +105,10 @@ def _example(name: str, signals: Sequence[Signal]) -> Example:
     return Example(before, folded)
 
 
-def _situation(signal: Signal) -> Situation:
-    """Each day of the example's week has been recorded and promoted, up to the day before the trouble."""
-    day = date.fromisoformat(signal.partition) - timedelta(days=1) if signal.partition else date(2020, 3, 16)
+def _situation(signal: Signal, known: Sequence[Incident]) -> Situation:
+    """Every day was recorded and promoted, up to the day before the trouble."""
+    troubled = [*(day for each in known for day in each.missing), signal.partition or "2020-03-17"]
+    day = date.fromisoformat(min(troubled)) - timedelta(days=1)
     recorded = f"{day + timedelta(days=1)}T06:13:51+00:00"
     return Situation(signal.at, str(day.day - 8), str(day), str(day), recorded, "v1.2.0")
 
@@ -158,9 +159,8 @@ def _good(at: str, task: str, day: int) -> Signal:
 
 
 def _drifted(
-    at: str, day: int, severity: str, days_open: int, features: Sequence[tuple[str, str, float, float]]
+    at: str, day: int, severity: str, days_open: int, fewer: str, features: Sequence[tuple[str, str, float, float]]
 ) -> Signal:
-    names = [name for name, *_ in features]
     return _signal(
         Step.TROUBLE,
         Kind.DRIFT_DETECTED,
@@ -168,17 +168,17 @@ def _drifted(
         partition=f"2020-03-{day}",
         facts={
             "severity": severity,
-            "confidence": "Medium confidence: fewer than 200 trips that day.",
+            "confidence": "Medium confidence: with so few rows chance alone reaches the limit of passenger_count.",
             "reasons": [
-                f"{' and '.join(names[:2])} are far from the four Tuesdays before",
-                "3 of the last 5 days drifted",
-                "two thirds fewer trips than on the four Tuesdays before",
+                f"Target drift: {', '.join(f'{n} {v:.2f} (limit {limit:.2f})' for n, kind, v, limit in features if kind == 'target')}.",
+                f"{fewer} fewer rows than usual on this weekday.",
+                f"{days_open + 2} of the last 7 days drifted.",
             ],
             "features": [
                 {"name": name, "kind": kind, "value": value, "limit": limit} for name, kind, value, limit in features
             ],
             "rows": {"current": 167, "reference": 1312},
-            "since": "2020-03-13",
+            "since": "2020-03-16",
             "days_open": days_open,
             "mlflow_url": _MLFLOW,
             "log_url": f"{ADDRESSES.airflow}/dags/{PIPELINE}/runs/{_RUN.format(day=day)}/tasks/check_drift",
@@ -261,8 +261,8 @@ _SIGNALS: Mapping[str, Sequence[Signal]] = {
         _good("18T07:31:18", "resolve_run", 17),
     ],
     Kind.DRIFT_DETECTED: [
-        _drifted("17T06:15:12", 16, "medium", 1, _FEATURES[:2]),
-        _drifted("18T06:15:20", 17, "high", 2, _FEATURES),
+        _drifted("17T06:15:12", 16, "medium", 1, "36%", _FEATURES[:2]),
+        _drifted("18T06:15:20", 17, "high", 2, "49%", _FEATURES),
         _signal(
             Step.GOOD,
             Kind.DRIFT_DETECTED,
@@ -284,7 +284,12 @@ _SIGNALS: Mapping[str, Sequence[Signal]] = {
                 "interval": [4.4312, 5.6871],
                 "limit": 4.61,
                 "baselines": {"pair_median": 4.781, "global_median": 6.322},
-                "history": "The median of the 28 days before is 3.41; none of them was above 4.39.",
+                "confidence": "High confidence: 112 rows, 42 earlier days.",
+                "reasons": [
+                    "mae 5.02, surely between 4.43 and 5.69 (limit 4.61).",
+                    "mae 5.02, surely between 4.43 and 5.69: worse than the baseline pair_median (4.78), on 3 of the last 7 days.",
+                ],
+                "history": "Median of the last 42 days 3.41, highest 4.39.",
                 "mlflow_url": _MLFLOW,
             },
         ),

@@ -22,6 +22,7 @@ PURE = (
     "alerts/messages",
     "alerts/mrkdwn",
     "alerts/plain_text",
+    "alerts/redaction",
     "alerts/signal",
     "alerts/silences",
     "alerts/wording",

@@ -15,7 +15,7 @@ from retrain.alerts.wording import Trouble
 
 _FEATURES = 4
 _FEATURES_IN_THREAD = 20
-_REASONS = 3
+_REASONS = 4
 _REASONS_IN_THREAD = 10
 _BASELINES = 5
 _COMPONENTS = 10
@@ -33,6 +33,8 @@ def details(trouble: Trouble, *, whole: bool) -> Blocks:
         return _failure(trouble, whole=whole)
     if trouble.kind is Kind.DRIFT_DETECTED:
         return _drift(trouble.facts, whole=whole)
+    if trouble.kind is Kind.PERFORMANCE_DROPPED:
+        return _performance(trouble.facts, whole=whole)
     return _BY_KIND.get(trouble.kind, _reason)(trouble)
 
 
@@ -62,22 +64,33 @@ def _late(trouble: Trouble) -> Blocks:
 
 
 def _drift(facts: Facts, *, whole: bool) -> Blocks:
-    features, reasons, rows = facts.parts("features"), facts.texts("reasons"), facts.part("rows")
+    """The policy's own sentences say what moved and how far; each value beside its limit is in the thread."""
+    features, rows = facts.parts("features"), facts.part("rows")
+    reasons = _reasons(facts, whole=whole)
     most = _FEATURES_IN_THREAD if whole else _FEATURES
-    head = [f"*Severity: {plain(facts.text('severity', UNKNOWN), 20)}*{_days_open(facts)}"]
-    head += [f"• {plain(reason, 200)}" for reason in reasons[: _REASONS_IN_THREAD if whole else _REASONS]]
-    foot = []
-    if rows.all:
-        foot.append(f"{rows.number('current')} rows that day, {rows.number('reference')} in its reference.")
-    if facts.has("confidence"):
-        foot.append(plain(facts.text("confidence"), 200))
-    if len(features) > most:
-        foot.append(f"More features: {len(features) - most}.")
+    shown = [_feature(feature) for feature in features[:most]] if whole or not reasons else []
+    more = f"More features: {len(features) - most}." if shown and len(features) > most else ""
+    counted = (
+        f"{rows.number('current')} rows that day, {rows.number('reference')} in its reference." if rows.all else ""
+    )
     return [
-        *section("\n".join(head)),
-        *section("\n".join(_feature(feature) for feature in features[:most])),
-        *section(" ".join(foot)),
+        *section("\n".join([_severity(facts), *reasons])),
+        *section("\n".join(shown)),
+        *section(" ".join(part for part in (counted, _confidence(facts), more) if part)),
     ]
+
+
+def _severity(facts: Facts) -> str:
+    return f"*Severity: {plain(facts.text('severity', UNKNOWN), 20)}*{_days_open(facts)}"
+
+
+def _reasons(facts: Facts, *, whole: bool) -> list[str]:
+    reasons = facts.texts("reasons")[: _REASONS_IN_THREAD if whole else _REASONS]
+    return [f"• {plain(reason, 250)}" for reason in reasons]
+
+
+def _confidence(facts: Facts) -> str:
+    return plain(facts.text("confidence_reason", facts.text("confidence")), 200)
 
 
 def _days_open(facts: Facts) -> str:
@@ -93,23 +106,25 @@ def _feature(feature: Facts) -> str:
     return f"*{plain(feature.text('name', UNKNOWN), 60)}*{kind}: {value}"
 
 
-def _performance(trouble: Trouble) -> Blocks:
-    facts = trouble.facts
+def _performance(facts: Facts, *, whole: bool) -> Blocks:
     interval = facts.numbers("interval")
     between = f" (interval {number(interval[0])} to {number(interval[1])})" if len(interval) == 2 else ""  # noqa: PLR2004
     metric = plain(facts.text("metric", "error"), 20).upper()
-    lines = [
-        f"*Severity: {plain(facts.text('severity', UNKNOWN), 20)}*",
-        f"• *{metric}:* {facts.number('value')}, limit {facts.number('limit')}{between}",
+    reasons = _reasons(facts, whole=whole)
+    values = [
+        f"*{metric}:* {facts.number('value')}, limit {facts.number('limit')}{between}",
         *_baselines(facts, digits=2),
-        plain(facts.text("history"), 300),
     ]
-    return section("\n".join(line for line in lines if line))
+    return [
+        *section("\n".join([_severity(facts), *reasons])),
+        *section("\n".join(values if whole or not reasons else [])),
+        *section(" ".join(part for part in (plain(facts.text("history"), 300), _confidence(facts)) if part)),
+    ]
 
 
 def _baselines(facts: Facts, digits: int) -> list[str]:
     baselines = list(facts.part("baselines").all.items())[:_BASELINES]
-    return [f"• *Baseline {plain(name, 40)}:* {number(value, digits)}" for name, value in baselines]
+    return [f"*Baseline {plain(name, 40)}:* {number(value, digits)}" for name, value in baselines]
 
 
 def _promotion(trouble: Trouble) -> Blocks:
@@ -117,8 +132,8 @@ def _promotion(trouble: Trouble) -> Blocks:
     metric = facts.text("metric")
     lines = [
         plain(facts.text("reason", "Why is not known."), 300),
-        f"• *Champion:* {_model(facts.part('champion'), metric)}",
-        f"• *Challenger:* {_model(facts.part('challenger'), metric)}",
+        f"*Champion:* {_model(facts.part('champion'), metric)}",
+        f"*Challenger:* {_model(facts.part('challenger'), metric)}",
         *_baselines(facts, digits=3),
     ]
     return section("\n".join(lines))
@@ -163,7 +178,6 @@ def _backfill(trouble: Trouble) -> Blocks:
 
 _BY_KIND: Mapping[Kind, Callable[[Trouble], Blocks]] = {
     Kind.DATA_LATE: _late,
-    Kind.PERFORMANCE_DROPPED: _performance,
     Kind.PROMOTION_REFUSED: _promotion,
     Kind.PIPELINE_SILENT: _silence,
     Kind.BACKFILL: _backfill,

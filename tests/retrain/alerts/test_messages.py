@@ -152,24 +152,36 @@ def test_a_resolved_message_says_so_first_and_how_long_it_lasted(incident: Incid
 @pytest.mark.parametrize("kind", [Kind.TASK_FAILED, Kind.DATA_REJECTED, Kind.PUSH_UNPROVEN, Kind.RELEASE_REFUSED])
 def test_a_failure_says_whose_it_is_what_stands_and_what_to_do(kind: Kind) -> None:
     incident = EXAMPLES[kind].open
+    assert incident.situation
     text = told(messages.top(incident, ADDRESSES))
     for part in (
         f"Cause: {incident.facts['cause']}",
         str(incident.facts["evidence"]),
         "Nothing recorded is lost",
-        "Last good run: 2020-03-16, recorded 2020-03-17 06:13 UTC",
-        "model version 8 of 2020-03-16",
+        f"Last good run: {incident.situation.last_good}, recorded 2020-03-1",
+        f"stay on model version {incident.situation.champion} of {incident.situation.champion_partition}",
         "|Log>",
         "clear `",
     ):
         assert part in text, part
 
 
-def test_a_drift_message_shows_each_value_with_its_limit_and_what_kind_of_drift_it_is() -> None:
-    text = told(messages.top(EXAMPLES[Kind.DRIFT_DETECTED].open, ADDRESSES))
-    assert "*speed* (target): PSI 0.75, limit 0.20" in text
-    assert "*passenger_count* (input): PSI 0.22, limit 0.20" in text
-    assert "More features: 1." in text
+def test_a_drift_message_says_what_kind_of_drift_it_is_and_its_thread_each_value_with_its_limit() -> None:
+    incident = EXAMPLES[Kind.DRIFT_DETECTED].open
+    assert "Target drift: speed 0.75 (limit 0.20)" in told(messages.top(incident, ADDRESSES))
+    thread = told(messages.reply(incident, incident.entries[-1], ADDRESSES))
+    assert "*speed* (target): PSI 0.75, limit 0.20" in thread
+    assert "*passenger_count* (input): PSI 0.22, limit 0.20" in thread
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [(Kind.DRIFT_DETECTED, "*speed* (target): PSI 0.75"), (Kind.PERFORMANCE_DROPPED, "*MAE:* 5.02, limit 4.61")],
+)
+def test_a_policy_without_sentences_still_shows_its_values(kind: Kind, shown: str) -> None:
+    incident = EXAMPLES[kind].open
+    silent = replace(incident, facts={**incident.facts, "reasons": []})
+    assert shown in told(messages.top(silent, ADDRESSES))
 
 
 def test_only_features_over_their_limit_are_counted_in_the_headline() -> None:
@@ -180,9 +192,11 @@ def test_only_features_over_their_limit_are_counted_in_the_headline() -> None:
 
 
 def test_a_performance_message_shows_the_interval_the_limit_and_the_baselines() -> None:
-    text = told(messages.top(EXAMPLES[Kind.PERFORMANCE_DROPPED].open, ADDRESSES))
-    assert "*MAE:* 5.02, limit 4.61 (interval 4.43 to 5.69)" in text
-    assert "*Baseline pair_median:* 4.78" in text
+    incident = EXAMPLES[Kind.PERFORMANCE_DROPPED].open
+    assert "surely between 4.43 and 5.69 (limit 4.61)" in told(messages.top(incident, ADDRESSES))
+    thread = told(messages.reply(incident, incident.entries[0], ADDRESSES))
+    assert "*MAE:* 5.02, limit 4.61 (interval 4.43 to 5.69)" in thread
+    assert "*Baseline pair_median:* 4.78" in thread
 
 
 def test_days_left_without_a_model_are_named_with_the_command_that_runs_them() -> None:
