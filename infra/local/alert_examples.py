@@ -106,8 +106,9 @@ def _example(name: str, signals: Sequence[Signal]) -> Example:
 
 
 def _situation(signal: Signal, known: Sequence[Incident]) -> Situation:
-    """Every day was recorded and promoted, up to the day before the trouble."""
-    troubled = [*(day for each in known for day in each.missing), signal.partition or "2020-03-17"]
+    """Every day was recorded and promoted, up to the day before a task failed."""
+    failed = [day for each in known if each.task for day in each.missing]
+    troubled = [*failed, signal.partition or "2020-03-17"]
     day = date.fromisoformat(min(troubled)) - timedelta(days=1)
     recorded = f"{day + timedelta(days=1)}T06:13:51+00:00"
     return Situation(signal.at, str(day.day - 8), str(day), str(day), recorded, "v1.2.0")

@@ -53,7 +53,9 @@ def test_it_quotes_the_alert_as_it_is_sent(name: str) -> None:
     incident = examples()[name].open
     quoted = (FOLDER / f"{incident.key.kind}.md").read_text()
     headline, impact = messages.top(incident, ADDRESSES).text.splitlines()
-    assert f"> {headline}\n> {impact.split('. ')[0].rstrip('.')}" in quoted
+    _, _, quote = quoted.partition(f"> {headline}\n> ")
+    assert quote, headline
+    assert impact.startswith(quote.splitlines()[0])
 
 
 @each_page

@@ -140,6 +140,8 @@ def _promotion(trouble: Trouble) -> Blocks:
 
 
 def _model(model: Facts, metric: str) -> str:
+    if not model.all:
+        return "not known, or none yet"
     told = f"version {plain(model.text('version', UNKNOWN), 20)}"
     if model.has("partition"):
         told += f" of {plain(model.text('partition'), 20)}"
