@@ -88,6 +88,12 @@ class AirflowClient:
         page = self._request("POST", f"/dags/{dag_id}/clearTaskInstances", body=body)
         return [entry["task_id"] for entry in page["task_instances"]]
 
+    def copy_variable(self, name: str, copy: str) -> None:
+        """Give another Variable the value of one; the same name is left as it is."""
+        if copy != name:
+            value = self._request("GET", f"/variables/{name}")["value"]
+            self._request("POST", "/variables", body={"key": copy, "value": value})
+
     def create_connection(self, connection: dict[str, str]) -> None:
         """Add a connection, in the words of Airflow's API."""
         self._request("POST", "/connections", body=connection)

@@ -35,7 +35,7 @@ def _forbid(live: Live) -> None:
 
 
 def _move_tag(live: Live) -> None:
-    released = live.retrain("release", "v1.6.0", "--pipeline", "moved_tag")
+    released = live.retrain("--pipeline", "moved_tag", "release", "v1.6.0")
     assert released.returncode == 0, released.stderr
     live.git("tag", "--force", "v1.6.0", "v1.1.0")
 
