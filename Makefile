@@ -25,7 +25,7 @@ STACK := $(SERVERS)/bin/python infra/local/stack.py
 RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json)
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-e2e test-faults lint format up down status release rollback pin history restore verify replay explain prune inputs quality screenshots alerts-test
+.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-e2e test-faults lint format up down status release rollback pin history restore verify replay explain prune inputs quality alerts-replay screenshots alerts-test
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -93,7 +93,7 @@ test-contract: $(AIRFLOW_ENV) $(SERVERS_ENV)
 test-moto: $(AIRFLOW_ENV) $(SERVERS_ENV) $(MOTO_ENV) ## What must hold on any S3, on a second S3 server too
 	@.venv/bin/pytest tests/contract -k moto
 
-test-pipeline: $(PIPELINE_ENV) $(SERVERS_ENV)
+test-pipeline: $(PIPELINE_ENV) $(SERVERS_ENV) $(AIRFLOW_ENV)
 	@pipeline/.venv/bin/pytest tests/pipeline
 
 test-infra: $(AIRFLOW_ENV) $(SERVERS_ENV)
@@ -107,6 +107,10 @@ test-faults: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Inject twelve faults, kill and sto
 
 quality: $(PIPELINE_ENV) $(SERVERS_ENV) ## Measure the model over the second half of 2019, and fail below its targets
 	@pipeline/.venv/bin/python tests/bench/quality.py
+
+alerts-replay: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Say what the alerts' thresholds make of 2018 to 2020 (LEDGER=1: of the recorded days; SENSITIVITY=1, CHECK=1)
+	@$(if $(LEDGER),,$(SERVERS)/bin/python infra/local/trips.py cut >/dev/null && days="$$(pipeline/.venv/bin/python tests/bench/day_documents.py)")
+	$(if $(LEDGER),$(STACK) run) env PYTHONPATH=plugins .venv/bin/python -m retrain.alerts_replay $(if $(LEDGER),--ledger,--documents "$$days") $(if $(SENSITIVITY),--sensitivity) $(if $(CHECK),--check) $(if $(JSON),--json)
 
 screenshots: $(SERVERS_ENV) ## Take the README's pictures from a stack on which the demo has run
 	@$(SERVERS)/bin/python infra/local/pictures.py

@@ -106,7 +106,9 @@ def pipeline_dag(deployment: Deployment) -> DAG:
         def record_run(run: dict[str, Any], reproduced: dict[str, Any], pushed: dict[str, Any]) -> dict[str, Any]:
             return steps.record_run(deployment, run, reproduced, pushed)
 
-        @task(doc_md="The day against the same weekdays of the four weeks before.")
+        @task(
+            doc_md="The day against the same weekdays of the four weeks before, and its error against what it has been."
+        )
         def check_drift(
             run: dict[str, Any], reproduced: dict[str, Any], recorded: dict[str, Any], log_url: str
         ) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -240,7 +241,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns 0; 1 with --check when an expectation is missed, and after one sentence on stderr."""
     parser = argparse.ArgumentParser(prog="python -m retrain.alerts_replay", description=__doc__)
     parser.add_argument("--pipeline", default="trip_duration", help="the pipeline (default: %(default)s)")
-    parser.add_argument("--pipelines", type=Path, default=ROOT / "dags" / "pipelines", help="the folder of their files")
+    folder = Path(os.environ.get("RETRAIN_PIPELINES") or ROOT / "dags" / "pipelines")
+    parser.add_argument("--pipelines", type=Path, default=folder, help="the folder of their files")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--documents", type=Path, help="a file with a line of JSON a day: drift report and metrics")
     source.add_argument("--ledger", action="store_true", help="the days that production has judged")

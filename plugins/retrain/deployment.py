@@ -116,10 +116,10 @@ class Drift(_Strict):
 
     report: RelativePath
     picture: RelativePath | None = None
-    min_features: float = Field(default=2, gt=0)
+    min_features: float = Field(default=2.0, gt=0)
     days: PositiveInt = 3
     of_days: PositiveInt = 7
-    high: float = Field(default=4, gt=1)
+    high: float = Field(default=4.0, gt=1)
     calm_days: PositiveInt = 7
     rows_below: float = Field(default=0.5, ge=0, lt=1)
     confidence: float = Field(default=0.999, gt=0.5, lt=1)
@@ -140,7 +140,7 @@ class Performance(_Strict):
     baselines: tuple[str, ...] = ()
     history_days: int = Field(default=42, ge=7, le=90)
     min_history: PositiveInt = 14
-    deviations: float = Field(default=3, gt=0)
+    deviations: float = Field(default=3.0, gt=0)
     days: PositiveInt = 3
     of_days: PositiveInt = 7
     calm_days: PositiveInt = 3

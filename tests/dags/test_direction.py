@@ -25,16 +25,20 @@ PURE = (
     "alerts/signal",
     "alerts/silences",
     "alerts/wording",
+    "day",
     "drift",
     "errors",
     "explain",
     "history",
+    "holiday",
     "manifest",
     "partition",
+    "performance",
     "promotion",
     "receipt",
     "release",
     "run_spec",
+    "spell",
 )
 
 

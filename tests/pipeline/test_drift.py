@@ -10,9 +10,16 @@ import pandas as pd
 import pytest
 from conftest import Params
 
-from pipeline.drift import compare_categories, compare_numbers, draw, psi, report
+from pipeline.drift import compare_categories, compare_numbers, draw, draw_top, psi, report
 from pipeline.window import days_present, read_days, same_weekdays_before
 
+IMPORTANCE = {
+    "pickup_datetime": 0.06,
+    "pickup_location_id": 0.46,
+    "dropoff_location_id": 0.48,
+    "passenger_count": 0.0,
+    "vendor_id": 0.0,
+}
 RANDOM = np.random.default_rng(0)
 
 
@@ -68,7 +75,7 @@ def test_sample_of_the_same_distribution_stays_below_the_limit() -> None:
 def drifted(trips: Path, partition: date, params: Params) -> set[str]:
     days = days_present(trips, same_weekdays_before(partition, 4))
     rows = read_days(trips, [*days, partition])
-    summary, _ = report(rows.assign(predicted_min=rows["duration_min"]), partition, params("drift"))
+    summary, _ = report(rows.assign(predicted_min=rows["duration_min"]), partition, params("drift"), IMPORTANCE)
     return {entry["name"] for entry in summary["features"] if entry["drifted"]}
 
 
@@ -93,18 +100,19 @@ def test_without_earlier_days_the_report_says_so_and_nothing_drifts(
 ) -> None:
     first = date(2018, 1, 1)
     rows = read_days(trips, [first]).assign(predicted_min=10.0)
-    summary, comparisons = report(rows, first, params("drift"))
+    summary, comparisons = report(rows, first, params("drift"), IMPORTANCE)
     assert not summary["drifted"]
     assert summary["features"] == summary["reference_partitions"] == []
     assert "None of the 4 same weekdays before 2018-01-01" in summary["reason"]
-    draw(summary, comparisons, tmp_path / "drift.png")
-    assert (tmp_path / "drift.png").stat().st_size > 1000
+    for drawn in (draw, draw_top):
+        drawn(summary, comparisons, tmp_path / "drift.png")
+        assert (tmp_path / "drift.png").stat().st_size > 1000
 
 
 def test_days_with_few_rows_are_marked_as_unreliable(trips: Path, params: Params) -> None:
     partition = date(2020, 3, 25)
     rows = read_days(trips, [*same_weekdays_before(partition, 4), partition]).assign(predicted_min=10.0)
-    summary, _ = report(rows, partition, params("drift"))
+    summary, _ = report(rows, partition, params("drift"), IMPORTANCE)
     assert not summary["reliable"]
     assert "Only 28 rows" in summary["reason"]
 
@@ -112,10 +120,24 @@ def test_days_with_few_rows_are_marked_as_unreliable(trips: Path, params: Params
 def test_each_feature_is_reported_with_value_limit_and_kind(trips: Path, params: Params, tmp_path: Path) -> None:
     partition = date(2020, 3, 17)
     rows = read_days(trips, [*same_weekdays_before(partition, 4), partition])
-    summary, comparisons = report(rows.assign(predicted_min=rows["duration_min"]), partition, params("drift"))
+    predicted = rows.assign(predicted_min=rows["duration_min"])
+    summary, comparisons = report(predicted, partition, params("drift"), IMPORTANCE)
     assert {entry["name"]: entry["limit"] for entry in summary["features"]} == params("drift")["limits"]
     assert {entry["kind"] for entry in summary["features"]} == {"input", "target", "prediction"}
     assert summary["reference_partitions"] == ["2020-02-18", "2020-02-25", "2020-03-03", "2020-03-10"]
-    draw(summary, comparisons, tmp_path / "once.png")
-    draw(summary, comparisons, tmp_path / "again.png")
-    assert (tmp_path / "once.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+    told = {entry["name"]: entry["importance"] for entry in summary["features"] if entry["kind"] == "input"}
+    assert told == dict(
+        zip(
+            ["minute_of_day", "pickup_zone", "dropoff_zone", "passenger_count", "vendor"],
+            IMPORTANCE.values(),
+            strict=True,
+        )
+    )
+    assert summary["rows"]["by_day"] == {
+        day: len(read_days(trips, [date.fromisoformat(day)])) for day in summary["reference_partitions"]
+    }
+    for drawn in (draw, draw_top):
+        drawn(summary, comparisons, tmp_path / "once.png")
+        drawn(summary, comparisons, tmp_path / "again.png")
+        assert (tmp_path / "once.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+    assert (tmp_path / "once.png").stat().st_size < 120_000

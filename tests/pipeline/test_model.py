@@ -16,7 +16,7 @@ import pytest
 from conftest import CALM, ROOT, Featurized, Params, run_in
 
 from pipeline.duration_model import FEATURES, INPUTS, SIZE, History, averages, encode, predict_minutes, weekday
-from pipeline.evaluate import median_predictions
+from pipeline.evaluate import importance, mae_interval, median_predictions
 from pipeline.featurize import build_history, featurize, logs, pair_medians
 from pipeline.score import measures
 from pipeline.train import fit, save
@@ -220,6 +220,36 @@ def test_a_pair_never_seen_falls_back_to_the_median_of_all_trips() -> None:
 def test_measures_of_a_known_case() -> None:
     found = measures(np.array([12.0, 18.0]), np.array([10.0, 20.0]))
     assert found == {"mae": 2.0, "rmse": 2.0, "bias": 0.0, "r2": 0.84, "rmsle": pytest.approx(0.13739, abs=1e-3)}
+
+
+def test_the_interval_of_a_known_error() -> None:
+    # Errors 1, 2, 3: mean 2, standard error 1 / sqrt(3), and Student's t of two degrees of freedom is 4.3027.
+    found = mae_interval(np.array([11.0, 8.0, 13.0]), np.array([10.0, 10.0, 10.0]))
+    assert found == {"mae_low": 0.0, "mae_high": pytest.approx(2 + 4.3027 / 3**0.5, abs=1e-4)}
+
+
+def test_the_error_of_a_single_row_is_its_own_interval() -> None:
+    assert mae_interval(np.array([12.0]), np.array([10.0])) == {"mae_low": 2.0, "mae_high": 2.0}
+
+
+def test_importance_goes_to_the_inputs_that_the_model_uses(featurized: Featurized, params: Params) -> None:
+    regressor = fit(featurized.training, params("train"))
+
+    def predict(rows: pd.DataFrame) -> np.ndarray:
+        return predict_minutes(encode(rows, featurized.history), regressor)
+
+    rows = featurized.test.assign(predicted_min=predict(featurized.test))
+    found = importance(rows, predict, 0)
+    assert list(found) == INPUTS
+    assert sum(found.values()) == pytest.approx(1, abs=0.001)
+    assert min(found["pickup_location_id"], found["dropoff_location_id"]) > 0.3 > found["pickup_datetime"]
+    assert found["vendor_id"] < 0.02
+    assert importance(rows, predict, 0) == found
+
+
+def test_a_model_that_uses_no_input_has_no_importance(featurized: Featurized) -> None:
+    rows = featurized.test.assign(predicted_min=10.0)
+    assert set(importance(rows, lambda rows: np.full(len(rows), 10.0), 0).values()) == {0.0}
 
 
 def test_equal_durations_have_an_r2_of_zero() -> None:

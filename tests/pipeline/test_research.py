@@ -79,16 +79,21 @@ def test_each_module_that_a_stage_imports_is_among_its_deps(checkout: Path) -> N
 
 def test_metrics_have_the_agreed_shape(checkout: Path) -> None:
     metrics = read(checkout, "metrics.json")
-    assert set(metrics) == {"rows", "model", "pair_median", "global_median"}
+    assert set(metrics) == {"rows", "model", "pair_median", "global_median", "importance"}
     for who in ("model", "pair_median", "global_median"):
-        assert set(metrics[who]) == {"mae", "rmse", "rmsle", "r2", "bias"}
+        interval = {"mae_low", "mae_high"} if who == "model" else set()
+        assert set(metrics[who]) == {"mae", "rmse", "rmsle", "r2", "bias"} | interval
+    assert metrics["model"]["mae_low"] < metrics["model"]["mae"] < metrics["model"]["mae_high"]
     assert metrics["model"]["mae"] < metrics["pair_median"]["mae"] < metrics["global_median"]["mae"]
     quality = read(checkout, "quality.json")
     assert quality["rows_read"] - sum(quality["quarantined"].values()) == quality["rows_clean"] == metrics["rows"]
     assert quality["window"]["rows_read"] > 100_000
     drift = read(checkout, "drift.json")
     assert (drift["schema_version"], drift["partition"], drift["rows"]["current"]) == (1, "2020-03-05", metrics["rows"])
-    assert {"name", "kind", "measure", "value", "limit", "drifted"} <= set(drift["features"][0])
+    assert {"name", "kind", "measure", "value", "limit", "drifted", "bins"} <= set(drift["features"][0])
+    assert sum(drift["rows"]["by_day"].values()) == drift["rows"]["reference"]
+    told = [feature["importance"] for feature in drift["features"] if feature["kind"] == "input"]
+    assert sorted(told) == sorted(metrics["importance"].values())
 
 
 def test_a_second_checkout_gets_every_stage_from_the_run_cache(checkout: Path, tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""Days judged against a ledger on a real S3 server: kept once a run key, held against the days before."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from retrain.deployment import Drift, Performance, Policies
+from retrain.errors import ReportError
+from retrain.judging import JUDGED, judge_day, kept_days, walk
+from retrain.ledger import Ledger
+from retrain.run_spec import RunSpec
+from retrain.spell import State
+
+POLICIES = Policies(
+    drift=Drift(report="drift.json"), performance=Performance(metrics="metrics.json", model="model", metric="mae")
+)
+FIRST = date(2020, 3, 2)
+SPEC = RunSpec("taxi", FIRST.isoformat(), "v1.0.0", "c" * 40, "d" * 64)
+
+
+@pytest.fixture
+def s3(either_s3):
+    """The fixtures of this file speak to both servers."""
+    return either_s3
+
+
+@pytest.fixture
+def ledger(s3, bucket):
+    return Ledger(s3, f"s3://{bucket()}/ledger")
+
+
+def spec(number, release="v1.0.0"):
+    return replace(SPEC, partition=(FIRST + timedelta(days=number)).isoformat(), release=release)
+
+
+@pytest.fixture
+def judge(ledger, tmp_path):
+    """Judge the day so many days after the first, of which the pipeline has written this."""
+
+    def judged(number, psi=0.3, release="v1.0.0", mae=4.0):
+        run = spec(number, release)
+        features = [{"name": name, "kind": "target", "value": psi, "limit": 0.2} for name in ("speed", "duration")]
+        report = {"schema_version": 1, "partition": run.partition, "features": features}
+        report["rows"] = {"current": 330, "reference": 1320}
+        (tmp_path / "drift.json").write_text(json.dumps(report))
+        (tmp_path / "metrics.json").write_text(json.dumps({"model": {"mae": mae}}))
+        return judge_day(POLICIES, ledger, run, tmp_path)
+
+    return judged
+
+
+def test_the_third_day_of_drift_opens_an_incident_by_the_days_that_the_ledger_keeps(judge):
+    opened = [judge(number)[1].opened for number in range(4)]
+    assert opened == [False, False, True, False]
+
+
+def test_judging_a_day_again_changes_nothing(judge, ledger):
+    first = [judge(number) for number in range(3)]
+    assert [judge(number) for number in range(3)] == first
+    assert len(ledger.daily_events("taxi", JUDGED)) == 3
+
+
+def test_an_older_day_is_judged_by_what_came_before_it(judge):
+    for number in (0, 1, 3, 4):
+        judge(number)
+    assert judge(2)[1].opened
+
+
+def test_of_two_runs_of_a_day_the_one_written_last_counts(judge, ledger):
+    for number, psi in enumerate((0.05, 0.3)):
+        judge(number, psi)
+    judge(0, release="v1.1.0")
+    assert [day.features[0].value for day in kept_days(ledger, "taxi")] == [0.3, 0.3]
+    assert judge(2)[1].opened
+
+
+def test_the_kept_days_walk_as_they_were_judged(judge, ledger):
+    judged = [judge(number, mae=12.0 if number == 20 else 4.0 + number % 3) for number in range(22)]
+    drifts, errors = walk(kept_days(ledger, "taxi"), POLICIES)
+    assert drifts == [drift for _, drift, _ in judged]
+    assert errors == [error for _, _, error in judged]
+    assert errors[20].state is State.ALERT
+
+
+def test_only_the_days_asked_for_are_read(judge, ledger):
+    for number in range(5):
+        judge(number)
+    found = ledger.daily_events("taxi", JUDGED, "2020-03-03", "2020-03-05")
+    assert list(found) == ["2020-03-03", "2020-03-04", "2020-03-05"]
+    assert found["2020-03-03"]["release"] == "v1.0.0"
+
+
+def test_a_pipeline_without_the_sections_is_judged_on_nothing(ledger, tmp_path):
+    day, drift, error = judge_day(Policies(), ledger, SPEC, tmp_path)
+    assert (day.features, drift, error) == ((), None, None)
+
+
+def test_a_report_that_is_not_there_is_named(ledger, tmp_path):
+    with pytest.raises(ReportError, match=r"drift\.json cannot be read"):
+        judge_day(POLICIES, ledger, SPEC, tmp_path)
