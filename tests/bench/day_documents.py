@@ -87,11 +87,18 @@ def main() -> int:
     lines = file.read_text().splitlines(keepends=True) if file.is_file() else []
     # An interrupted writer may have left half a line.
     known = {json.loads(line)["drift"]["partition"] for line in lines if line.endswith("\n")}
-    missing = [day for day in days if day.isoformat() not in known]
+    missing = [day for day in days if day.isoformat() not in known and is_usable(options.raw, day)]
     if missing:
         compute(missing, options.raw, file, options.processes)
     sys.stdout.write(f"{file}\n")
     return 0
+
+
+def is_usable(raw: Path, day: date) -> bool:
+    """Whether stage prepare takes the day: one that did not land, or is below the floor of rows, is never reported."""
+    floor: int = stage.read_params("prepare", PARAMS)["min_rows"]
+    path = part_path(raw, day)
+    return path.is_file() and pq.read_metadata(path).num_rows >= floor
 
 
 def compute(days: list[date], raw: Path, file: Path, processes: int) -> None:
@@ -100,14 +107,12 @@ def compute(days: list[date], raw: Path, file: Path, processes: int) -> None:
         trips = Path(folder) / "trips"
         params = stage.read_params("prepare", PARAMS)
         prepare(days[-1], params, raw=raw, trips=trips, quarantine=Path(folder) / "quarantine.parquet")
-        # A day below the floor is refused by stage prepare, so nothing is reported of it.
-        usable = [day for day in days if pq.read_metadata(part_path(trips, day)).num_rows >= params["min_rows"]]
         with ProcessPoolExecutor(processes) as pool:
-            for number, found in enumerate(pool.map(document, usable, [trips] * len(usable)), start=1):
+            for number, found in enumerate(pool.map(document, days, [trips] * len(days)), start=1):
                 out.write(json.dumps(found, sort_keys=True) + "\n")
                 out.flush()
-                if number % 20 == 0 or number == len(usable):
-                    sys.stderr.write(f"{number} of {len(usable)} days\n")
+                if number % 20 == 0 or number == len(days):
+                    sys.stderr.write(f"{number} of {len(days)} days\n")
 
 
 if __name__ == "__main__":
