@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT, STATE, run_in
 
 AIRFLOW_PYTHON = ROOT / ".venv" / "bin" / "python"
-FIRST, LAST = "2020-03-01", "2020-04-02"
+FIRST, LAST = "2020-03-09", "2020-03-31"
 
 
 @pytest.fixture(scope="module")
