@@ -13,6 +13,7 @@ from retrain.performance import PerformanceVerdict
 from retrain.spell import State
 
 _COLOURS = {"model": "#1f77b4", "baseline": "#8a8a8a", "limit": "#d62728", "release": "#2ca02c", "promotion": "#9467bd"}
+_SHOWN = 42  # days: more cannot be told apart on a phone
 _TICKS = 6
 _OVER = 0.15  # of room above the highest value, for the names of releases
 
@@ -59,7 +60,7 @@ def draw(
     """The series as a PNG of 1000 x 600 pixels, readable on a phone; the same input gives the same bytes.
 
     Args:
-        days: the days to show, by partition; those without an error are left out.
+        days: by partition; the newest six weeks of those with an error are shown.
         verdicts: the performance policy's, for the limit and the days in alert.
         releases: release by partition; a mark stands where it changes.
         promotions: partitions whose model became champion.
@@ -68,7 +69,8 @@ def draw(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    shown = [(date.fromisoformat(day.partition), day, day.error) for day in days if day.error is not None]
+    shown = [(date.fromisoformat(day.partition), day, day.error) for day in days if day.error is not None][-_SHOWN:]
+    verdicts = [verdict for verdict in verdicts if shown and verdict.partition >= shown[0][1].partition]
     figure = Figure(figsize=(10, 6), layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes: Any = figure.add_subplot()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from retrain import day, drift, error_picture, performance
+from retrain import day, drift, performance
 from retrain.day import Day
 from retrain.deployment import Policies
 from retrain.drift import DriftVerdict
@@ -20,13 +21,32 @@ from retrain.run_spec import RunSpec
 JUDGED = "judged"
 # The longest history of an error (90 days) and a month for a spell that is open at its end.
 _DAYS = 120
-_SHOWN = 42
 
 
-def judge_day(
-    policies: Policies, ledger: Ledger, spec: RunSpec, checkout: Path
-) -> tuple[Day, DriftVerdict | None, PerformanceVerdict | None]:
-    """The day of a finished run, and what the policies say of it, by the days before; None for a section that is not there.
+@dataclass(frozen=True)
+class Judged:
+    """A day and the days before it, oldest first, with what each policy says of each, and the release of each partition.
+
+    `newest`: no later day has been judged.
+    """
+
+    days: list[Day]
+    drifts: list[DriftVerdict]
+    errors: list[PerformanceVerdict]
+    releases: dict[str, str]
+    newest: bool
+
+    @property
+    def drift(self) -> DriftVerdict | None:
+        return self.drifts[-1] if self.drifts else None
+
+    @property
+    def performance(self) -> PerformanceVerdict | None:
+        return self.errors[-1] if self.errors else None
+
+
+def judge_day(policies: Policies, ledger: Ledger, spec: RunSpec, checkout: Path) -> Judged:
+    """The day of a finished run, kept, and what the policies say of it by the days before.
 
     Clearing the task changes nothing: the day is kept once a run key, and the same days give the same verdicts.
 
@@ -39,37 +59,14 @@ def judge_day(
     judged = day.read(spec.partition, policies, report, metrics)
     body = {"day": judged.to_dict(), "release": spec.release, "run_key": spec.run_key}
     ledger.event(spec.pipeline, JUDGED, f"{spec.partition}-{spec.run_key}", body)
-    first = _before(spec.partition, _DAYS)
-    past = [
-        known for known in kept_days(ledger, spec.pipeline, first, spec.partition) if known.partition < spec.partition
-    ]
-    drifts, errors = walk([*past, judged], policies)
-    return judged, drifts[-1] if drifts else None, errors[-1] if errors else None
-
-
-def is_newest(ledger: Ledger, pipeline: str, partition: str) -> bool:
-    """Whether no later partition has been judged."""
-    return not ledger.daily_events(pipeline, JUDGED, _before(partition, -1))
-
-
-def draw_errors(policies: Policies, ledger: Ledger, pipeline: str, partition: str) -> bytes | None:
-    """A PNG of the error on the six weeks up to a judged partition; None for a pipeline without an error."""
-    if policies.performance is None:
-        return None
-    kept = ledger.daily_events(pipeline, JUDGED, _before(partition, _DAYS), partition)
-    days = [Day.from_dict(body["day"], f"{JUDGED}/{known}") for known, body in kept.items()]
-    first = _before(partition, _SHOWN)
-    return error_picture.draw(
-        [known for known in days if known.partition > first],
-        [verdict for verdict in walk(days, policies)[1] if verdict.partition > first],
-        {known: body["release"] for known, body in kept.items()},
-        list(ledger.daily_events(pipeline, "promotions", first, partition)),
-        policies.performance.unit,
+    first = (date.fromisoformat(spec.partition) - timedelta(days=_DAYS)).isoformat()
+    kept = ledger.daily_events(spec.pipeline, JUDGED, first)
+    before = {partition: event for partition, event in kept.items() if partition < spec.partition}
+    days = [*(Day.from_dict(event["day"], f"{JUDGED}/{partition}") for partition, event in before.items()), judged]
+    releases = {partition: str(event["release"]) for partition, event in before.items()}
+    return Judged(
+        days, *walk(days, policies), {**releases, spec.partition: spec.release}, newest=max(kept) <= spec.partition
     )
-
-
-def _before(partition: str, days: int) -> str:
-    return (date.fromisoformat(partition) - timedelta(days=days)).isoformat()
 
 
 def kept_days(ledger: Ledger, pipeline: str, first: str = "", last: str = "9") -> list[Day]:

@@ -177,6 +177,10 @@ class Ledger:
     def has_event(self, pipeline: str, kind: str, name: str) -> bool:
         return s3.get(self.client, self._event_url(pipeline, kind, name)) is not None
 
+    def event_names(self, pipeline: str, kind: str) -> list[str]:
+        """The names of all events of a kind."""
+        return [key.removesuffix(".json") for key in s3.list_objects(self.client, f"{self.url}/{pipeline}/{kind}")]
+
     def newest_event(self, pipeline: str, kind: str) -> tuple[str, dict[str, Any]] | None:
         """The event written last, with its name; None when there is none."""
         folder = f"{self.url}/{pipeline}/{kind}"

@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from retrain import (
     dvc,
     environment,
+    error_picture,
     git,
     judging,
     manifest,
@@ -274,32 +275,45 @@ def check_drift(
         raise AirflowSkipException("This pipeline declares no drift report and no error.")
     ledger = Ledger(Aws(deployment.aws_conn_id).client(), deployment.ledger)
     checkout = workspace.Workspace(Path(reproduced["workspace"])).checkout
-    _, drifted, performed = judging.judge_day(deployment, ledger, spec, checkout)
-    for verdict in filter(None, (drifted, performed)):
+    judged = judging.judge_day(deployment, ledger, spec, checkout)
+    for verdict in filter(None, (judged.drift, judged.performance)):
         log.info("%s: %s %s", verdict.state, " ".join(verdict.reasons) or "nothing to say.", verdict.confidence_reason)
-    told = run["mode"] != BACKFILL and judging.is_newest(ledger, spec.pipeline, spec.partition)
-    links = {"log_url": log_url, "mlflow_url": recorded["url"]}
-    if told and drifted:
-        drawn = deployment.drift.picture if deployment.drift else None
-        alert = drifted.state is State.ALERT and drawn and (checkout / drawn).is_file()
-        pictures = {_picture(spec, "drift"): (checkout / drawn).read_bytes()} if alert and drawn else {}
-        shown = tuple((name, f"Drift on {spec.partition}, reference against current") for name in pictures)
-        tell(verdicts.of_drift(spec, drifted, links, _now(), shown), pictures)
-    if told and performed:
-        alert = performed.state is State.ALERT
-        picture = judging.draw_errors(deployment, ledger, spec.pipeline, spec.partition) if alert else None
-        pictures = {_picture(spec, "error"): picture} if picture else {}
-        shown = tuple((name, f"{performed.metric} of the last six weeks") for name in pictures)
-        tell(verdicts.of_performance(spec, performed, links, _now(), shown), pictures)
+    told = run["mode"] != BACKFILL and judged.newest
+    if told:
+        _tell_verdicts(deployment, ledger, spec, judged, checkout, {"log_url": log_url, "mlflow_url": recorded["url"]})
     return {
-        "drift": drifted.to_dict() if drifted else None,
-        "performance": performed.to_dict() if performed else None,
+        "drift": judged.drift.to_dict() if judged.drift else None,
+        "performance": judged.performance.to_dict() if judged.performance else None,
         "told": told,
     }
 
 
-def _picture(spec: RunSpec, what: str) -> str:
-    return f"{spec.partition}-{spec.run_key[:12]}-{what}.png"
+def _tell_verdicts(
+    deployment: Deployment,
+    ledger: Ledger,
+    spec: RunSpec,
+    judged: judging.Judged,
+    checkout: Path,
+    links: dict[str, str],
+) -> None:
+    """One signal a verdict, with its picture while it is in alert."""
+    if judged.drift and deployment.drift:
+        drawn = deployment.drift.picture
+        pictures = {}
+        if drawn and judged.drift.state is State.ALERT and (checkout / drawn).is_file():
+            pictures[f"{spec.partition}-{spec.run_key[:12]}-drift.png"] = (checkout / drawn).read_bytes()
+        shown = tuple((name, f"Drift on {spec.partition}: reference against current") for name in pictures)
+        tell(verdicts.of_drift(spec, judged.drift, links, _now(), shown), pictures)
+    if judged.performance and deployment.performance:
+        pictures = {}
+        if judged.performance.state is State.ALERT:
+            promotions = [name[: len(spec.partition)] for name in ledger.event_names(spec.pipeline, "promotions")]
+            picture = error_picture.draw(
+                judged.days, judged.errors, judged.releases, promotions, deployment.performance.unit
+            )
+            pictures[f"{spec.partition}-{spec.run_key[:12]}-error.png"] = picture
+        shown = tuple((name, f"{judged.performance.metric} of the last weeks") for name in pictures)
+        tell(verdicts.of_performance(spec, judged.performance, links, _now(), shown), pictures)
 
 
 def _now() -> str:
