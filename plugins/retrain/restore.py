@@ -143,7 +143,11 @@ def _fetch(remote: Remote, item: CachedObject, files: Sequence[File], to: Path) 
     """Fetch one object into the restored checkout's own DVC cache, so that DVC finds the day complete, and copy it to its files."""
     cached = to / ".dvc" / "cache" / item.key
     cached.parent.mkdir(parents=True, exist_ok=True)
-    _require(item, remote.download(item.key, cached), remote)
+    try:
+        _require(item, remote.download(item.key, cached), remote)
+    except TamperedError:
+        cached.unlink()  # DVC would take it on trust
+        raise
     for file in files:
         target = to / file.path
         if not target.resolve().is_relative_to(to.resolve()):

@@ -152,6 +152,7 @@ def test_a_tampered_object_is_not_restored(recorded, tmp_path, path):
     )
     with pytest.raises(TamperedError, match=path):
         recorded.restore(tmp_path / "day")
+    assert not (tmp_path / "day" / ".dvc" / "cache" / recorded.attempt.named(path).key).exists()
 
 
 def test_what_is_wrong_or_missing_in_the_bucket_is_told_by_path(recorded):
