@@ -25,16 +25,19 @@ PURE = (
     "alerts/signal",
     "alerts/silences",
     "alerts/wording",
+    "day",
     "drift",
     "errors",
     "explain",
     "history",
+    "holiday",
     "manifest",
     "partition",
     "promotion",
     "receipt",
     "release",
     "run_spec",
+    "spell",
 )
 
 
