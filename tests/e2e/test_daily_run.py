@@ -12,6 +12,7 @@ import pytest
 import trips
 from airflow_client import AirflowError
 from running_stack import DAY, PIPELINE, SHARED, Live, wait_until
+from told import incidents
 
 # The backfill of the day before is under way, and its retry: see test_killed_stage.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("killed")]
@@ -109,10 +110,9 @@ def test_a_moved_tag_is_refused_with_both_commits_and_slack_hears_why(live: Live
         log = live.airflow.log(PIPELINE, "moved", "resolve_run", 1)
         assert pinned in log
         assert other in log
-        told = wait_until(
-            lambda: [m for m in live.messages() if "resolve_run failed" in m["text"]], 30, "Slack was not told"
-        )
-        assert "RELEASE" in json.dumps(told[0])
+        [message] = wait_until(lambda: incidents(live, PIPELINE, "release_refused"), 60, "Slack was not told")
+        for part in ("RELEASE", pinned, other):
+            assert part in json.dumps(message["blocks"])
     finally:
         live.git("tag", "--force", "v1.0.0", pinned)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from running_stack import DAY_BEFORE, PIPELINE, Killed, Live
+from told import incidents, thread
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -38,7 +39,9 @@ def test_a_killed_stage_is_retried_in_a_fresh_workspace_and_what_was_done_comes_
 
 @pytest.mark.usefixtures("backfilled")
 def test_a_failure_that_a_retry_mends_disturbs_nobody(live: Live) -> None:
-    assert [message["text"] for message in live.messages() if str(DAY_BEFORE) in message["text"]] == []
+    (backfill,) = (m for m in incidents(live, PIPELINE, "backfill") if str(DAY_BEFORE) in m["text"])
+    assert thread(live, backfill) == []
+    assert incidents(live, PIPELINE, "task_failed") == []
 
 
 def test_a_backfilled_day_runs_and_does_not_promote(backfilled: Outcome) -> None:
