@@ -116,7 +116,7 @@ def plan_programs(stack: Stack, environ: Mapping[str, str]) -> tuple[Program, ..
             address=stack.alerts_url,
             port_variable="RETRAIN_ALERTS_PORT",
             port=stack.ports.alerts,
-            health=f"{stack.alerts_url}/health",
+            health=f"{stack.alerts_url}/alive",
         ),
         # What people ask and what tasks report are two processes: a click writes Airflow's audit log on its server's event
         # loop, and on SQLite would wait there for a task's write that only this very loop can commit, until both give up.

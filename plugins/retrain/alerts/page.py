@@ -75,6 +75,7 @@ class Page:
         return Starlette(
             routes=[
                 Route("/", self.people),
+                Route("/alive", self.alive),
                 Route("/health", self.health),
                 Route("/runbooks", self.runbook_list),
                 Route("/runbooks/pictures/{name}", self.picture),
@@ -83,6 +84,10 @@ class Page:
             # A page of another site that resolves its name to the loopback gets no answer.
             middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[_LOOPBACK, "localhost"])],
         )
+
+    def alive(self, _: Request) -> Response:
+        """200 while the process answers: what a supervisor asks. What is not well is nothing that a restart mends."""
+        return Response("ok\n", media_type="text/plain", headers=_HEADERS)
 
     def health(self, _: Request) -> Response:
         """200 when all is well, 503 when not, with what and why."""

@@ -41,6 +41,11 @@ def test_all_is_well_is_200_and_anything_that_is_not_is_503_and_named(watch: Wat
     assert "slack.channel: &lt;b&gt;" in browser.get("/").text
 
 
+def test_a_watch_that_sees_trouble_is_alive_and_no_supervisor_restarts_it(watch: Watch, browser: TestClient) -> None:
+    watch.broken = {"ours": "ours.yaml: slack.channel"}
+    assert browser.get("/alive").status_code == 200
+
+
 def test_open_incidents_are_shown_with_whether_slack_has_them(watch: Watch, browser: TestClient) -> None:
     failed = Signal(
         "a", "2020-03-18T06:00:00", Step.TROUBLE, "ours", Kind.TASK_FAILED, "<b>push</b>", "2020-03-17", "push"
