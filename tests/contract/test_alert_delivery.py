@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from alerting import (
@@ -25,7 +27,11 @@ from alerting import (
 )
 
 from retrain import slack
+from retrain.alerts import book
+from retrain.alerts.health import problems
+from retrain.alerts.kinds import Kind
 from retrain.alerts.outbox import Outbox
+from retrain.alerts.signal import Step
 from retrain.slack import Token
 
 pytestmark = pytest.mark.timeout(60)
@@ -99,10 +105,10 @@ def test_with_slack_down_for_long_nothing_is_lost_doubled_or_out_of_order(standi
             outbox.put(trouble(number, subject=f"task{number:02}"))
         outbox.put(trouble(30, subject="task03"))
         eventually(lambda: len(watch.book.open()) == 20 and watch.delivery.pauses, "the watch knows, Slack does not")
-        assert "Slack did not answer" in str(watch.problems())
+        assert "Slack did not answer" in str(problems(watch))
         standin.start()
         eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 21, "all is told")
-        eventually(lambda: not watch.problems(), "all is well again")
+        eventually(lambda: not problems(watch), "all is well again")
     assert subjects(standin) == [f"task{number:02}" for number in range(20)]
     assert [len(message["replies"]) for message in tops(standin)] == [1, 1, 1, 2, *([1] * 16)]
 
@@ -167,7 +173,7 @@ def test_a_picture_that_is_not_there_is_shown_on_the_page_and_holds_up_nothing(s
     outbox.put(trouble(1))
     with watching(chosen) as watch:
         eventually(lambda: len(thread(standin)) == 2, "both are told")
-        assert any("gone.png" in where for where in watch.problems())
+        assert any("gone.png" in where for where in problems(watch))
 
 
 @pytest.mark.parametrize("killed_in", ["the message", "a reply"])
@@ -220,7 +226,7 @@ def test_a_message_that_slack_refuses_is_told_in_plain_text_and_holds_up_nothing
     outbox.put(trouble(1, subject="other"))
     with watching(chosen) as watch:
         eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 2, "both are told")
-        assert any("invalid_blocks" in why for why in watch.problems().values())
+        assert any("invalid_blocks" in why for why in problems(watch).values())
     first, second = tops(standin)
     assert not first.get("blocks")
     assert second["blocks"]
@@ -244,7 +250,7 @@ def test_each_pipeline_has_its_channel_and_a_wrong_one_holds_up_no_other(standin
         outbox.put(trouble(0))
         outbox.put(trouble(1, pipeline="theirs"))
         eventually(lambda: tops(standin, "theirs"), "theirs is told")
-        eventually(lambda: any("is_archived" in why for why in watch.problems().values()), "ours is named")
+        eventually(lambda: any("is_archived" in why for why in problems(watch).values()), "ours is named")
         standin.control("channels", {"name": "ours", "state": ""})
         eventually(lambda: tops(standin), "ours is told, once it can be")
 
@@ -255,11 +261,11 @@ def test_an_expired_token_is_not_well_and_a_new_one_needs_no_restart(standin, ch
     chosen = replace(chosen, slack=replace(chosen.slack, token=Token(file=file)))
     with watching(chosen) as watch:
         outbox.put(trouble(0))
-        eventually(lambda: any("invalid_auth" in why for why in watch.problems().values()), "the token is named")
-        assert "xoxb" not in str(watch.problems())
+        eventually(lambda: any("invalid_auth" in why for why in problems(watch).values()), "the token is named")
+        assert "xoxb" not in str(problems(watch))
         file.write_text(f"{standin.token}\n")
         eventually(lambda: thread(standin), "it is told")
-        eventually(lambda: not watch.problems(), "all is well")
+        eventually(lambda: not problems(watch), "all is well")
 
 
 def test_a_silenced_problem_is_told_when_its_silence_ends_and_it_has_not(standin, chosen, outbox):
@@ -280,9 +286,42 @@ def test_a_silenced_problem_is_told_when_its_silence_ends_and_it_has_not(standin
 def test_a_pipeline_s_broken_file_is_named_and_the_other_is_told(standin, chosen, outbox):
     (chosen.pipelines / "ours.yaml").write_text("schema_version: 7\n")
     with watching(chosen) as watch:
-        assert "schema_version" in watch.problems()["pipeline ours"]
+        assert "schema_version" in problems(watch)["pipeline ours"]
         outbox.put(trouble(pipeline="theirs"))
         eventually(lambda: tops(standin, "theirs"), "theirs is told")
+
+
+def test_the_digest_comes_once_at_its_time_to_each_channel_that_has_news(standin, chosen, outbox):
+    clock = [BEGIN]
+    outbox.put(replace(trouble(0), step=Step.NOTE, kind=Kind.PROMOTED, subject="7", facts={"version": "7"}))
+    for hours in (0, 26, 27):  # the day itself, and the next morning twice
+        clock[0] = BEGIN + timedelta(hours=hours)
+        with watching(chosen, now=lambda: clock[0]) as watch:
+            turns = watch.parts["digest"].turns
+            eventually(lambda w=watch, t=turns: w.parts["digest"].turns > t + 2, "the digest had its turns")
+            eventually(lambda w=watch: not w.outbox.waiting()[0] and w.parts["slack"].turns > 3, "and Slack")
+    (message,) = tops(standin)
+    assert "Digest of 2020-03-18" in message["text"]
+    assert "Promoted" in json.dumps(message["blocks"])
+    assert tops(standin, "theirs") == []
+
+
+def test_with_the_watch_s_own_disk_full_a_problem_is_told_once_and_noted_down_later(
+    standin, chosen, outbox, monkeypatch
+):
+    def full(path, _content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    outbox.put(trouble())
+    with watching(chosen) as watch:
+        with monkeypatch.context() as patch:
+            patch.setattr(book, "write_whole", full)
+            outbox.put(trouble(1, subject="other"))
+            eventually(lambda: "No space left" in problems(watch).get("signals", ""), "it is named")
+            eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 2, "both are told")
+            assert outbox.waiting()[0] == 1
+        eventually(lambda: not outbox.waiting()[0], "it is noted down")
+    assert subjects(standin) == ["push", "other"]
 
 
 def test_garbage_is_put_aside_and_named(standin, chosen, outbox):
@@ -290,7 +329,7 @@ def test_garbage_is_put_aside_and_named(standin, chosen, outbox):
     (chosen.folder / "outbox" / "new" / "0.json").write_text("{")
     with watching(chosen) as watch:
         eventually(lambda: tops(standin), "what is a signal is told")
-        assert "0.json" in watch.problems()["garbage"]
+        assert "0.json" in problems(watch)["garbage"]
 
 
 def silence(chosen, *, since, expires):

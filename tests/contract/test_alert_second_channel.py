@@ -10,9 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from alerting import Standin, eventually, good, settings, trouble, watching
 
+from retrain.alerts.health import problems
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.rehearsal import rehearse
 from retrain.alerts.second_channel import Addresses
+from retrain.alerts.watch import Watch
+from retrain.errors import WatchError
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -23,6 +26,7 @@ class Receiver:
     def __init__(self) -> None:
         self.taken: list[dict] = []
         self.refused = 0
+        self.beats: list[int] = []
         self.ill = False
         receiver = self
 
@@ -34,6 +38,11 @@ class Receiver:
                 else:
                     receiver.taken.append(body)
                 self.send_response(500 if receiver.ill else 200)
+                self.end_headers()
+
+            def do_GET(self):
+                receiver.beats.append(500 if receiver.ill else 200)
+                self.send_response(receiver.beats[-1])
                 self.end_headers()
 
             def log_message(self, *_):
@@ -97,8 +106,8 @@ def test_an_address_that_takes_nothing_holds_up_no_other_and_hears_it_once_later
     with watching(chosen) as watch:
         outbox.put(trouble())
         eventually(lambda: well.taken and ill.refused, "one has heard")
-        eventually(lambda: "second channel, address 2" in watch.problems(), "the other is named")
-        assert "hidden-word" not in str(watch.problems())
+        eventually(lambda: "second channel, address 2" in problems(watch), "the other is named")
+        assert "hidden-word" not in str(problems(watch))
         ill.ill = False
         eventually(lambda: ill.taken, "the other has heard")
     assert [len(r.taken) for r in receivers] == [1, 1]
@@ -117,9 +126,19 @@ def test_a_file_of_addresses_that_others_may_read_is_not_used(chosen, receivers)
     chosen.second.file.chmod(0o644)
     Outbox(chosen.folder / "outbox").put(trouble())
     with watching(chosen) as watch:
-        eventually(lambda: "second channel, configuration" in watch.problems(), "it is named")
-        assert "chmod 600" in watch.problems()["second channel, configuration"]
+        eventually(lambda: "second channel, configuration" in problems(watch), "it is named")
+        assert "chmod 600" in problems(watch)["second channel, configuration"]
     assert receivers[0].taken == []
+
+
+def test_an_outside_service_hears_that_the_watch_is_alive_and_its_refusal_is_named(chosen, receivers):
+    watch = Watch(replace(chosen, heartbeat_url=receivers[0].url.replace("json://user:hidden-word@", "http://")))
+    watch.beat()
+    assert (chosen.folder / "heartbeat").exists()
+    receivers[0].ill = True
+    with pytest.raises(WatchError, match="did not take the beat"):
+        watch.beat()
+    assert receivers[0].beats == [200, 500]
 
 
 def test_a_rehearsal_goes_through_every_channel(standin, chosen, receivers):

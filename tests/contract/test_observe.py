@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from live_servers import ROOT, free_ports
 
+from retrain import airflow_api
 from retrain import s3 as store
 from retrain.airflow_api import AirflowApi
 from retrain.alerts.incident import Incident, apply
@@ -100,6 +103,20 @@ def test_an_airflow_that_does_not_answer_is_told_once_it_has_lasted_and_the_rest
     looked = observer.look(AFTERNOON, incidents, {})
     assert of(looked, Kind.DATA_LATE)
     assert of(looked, Kind.PIPELINE_SILENT) == []  # explained by the dead Airflow
+
+
+def test_an_airflow_that_hangs_is_asked_once_a_look_and_so_told_in_time(
+    observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(airflow_api, "_HEALTH_TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # it takes connections, and never a word
+        observer.airflow = AirflowApi(f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        began = time.monotonic()
+        looked = observer.look(AFTERNOON, [], {})
+        assert time.monotonic() - began < 5
+    assert of(looked, Kind.DATA_LATE)
+    (silent,) = of(looked, Kind.PIPELINE_SILENT)
+    assert "did not answer" in silent.facts["health"]["Airflow"]
 
 
 def test_a_ledger_that_cannot_be_read_is_a_problem_of_the_look_and_no_silence(

@@ -52,6 +52,7 @@ class Observer:
     airflow: AirflowApi
     since: datetime
     problems: list[str] = field(default_factory=list)
+    _no_answer: str = ""
     _unwell_since: datetime | None = None
     _recorded: set[tuple[str, str]] = field(default_factory=set)
     _landed: set[tuple[str, str]] = field(default_factory=set)
@@ -64,15 +65,19 @@ class Observer:
         `incidents` are the open ones; `known_backfills` has each backfill told so far, `pipeline/id`, True while its incident is open.
         """
         found = list(self._health(now, incidents))
-        self.problems = []
+        self.problems = [self._no_answer] if self._no_answer else []
         for deployment in self.deployments:
             questions: tuple[Callable[[], Iterator[Signal]], ...] = (
                 partial(self._data, deployment, now, incidents),
                 partial(self._records, deployment, now, incidents),
-                partial(self._ends, deployment, now, incidents),
-                partial(self._backfills, deployment, now, known_backfills),
-                partial(self._pin, deployment, now),
             )
+            # An Airflow that hangs takes its full time to refuse each question: a look would last minutes.
+            if not self._no_answer:
+                questions += (
+                    partial(self._ends, deployment, now, incidents),
+                    partial(self._backfills, deployment, now, known_backfills),
+                    partial(self._pin, deployment, now),
+                )
             for question in questions:
                 try:
                     found += question()
@@ -95,11 +100,13 @@ class Observer:
         )
 
     def _health(self, now: datetime, incidents: Sequence[Incident]) -> Iterator[Signal]:
+        self._no_answer = ""
         try:
             health = self.airflow.health()
             unwell = [part for part in _PARTS if health.get(part) and health[part]["status"] not in ("healthy", None)]
             said = {part: _said(health.get(part) or {}) for part in _PARTS}
         except AirflowApiError as error:
+            self._no_answer = str(error)
             unwell, said = ["api-server"], {"api-server": str(error)}
         if not unwell:
             self._unwell_since = None
@@ -170,6 +177,8 @@ class Observer:
                 yield _signal(f"{deployment.pipeline}/silent/{day}", now, Step.TROUBLE, key, day, facts)
 
     def _why_silent(self, deployment: Deployment) -> dict[str, str]:
+        if self._no_answer:
+            return {"Airflow": self._no_answer}
         try:
             paused = self.airflow.is_paused(deployment.pipeline)
             running = self.airflow.runs(deployment.pipeline, limit=20, state="running")

@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from retrain.alerts.signal import Signal
@@ -74,6 +75,12 @@ class Outbox:
     def picture(self, name: str) -> Path:
         """The picture of that name; a name that leads elsewhere is cut to its last part."""
         return self.folder / "pictures" / Path(name).name
+
+    def prune(self, before: datetime) -> None:
+        """Remove the pictures from before a moment: who shows them has long done so."""
+        for path in (self.folder / "pictures").glob("*"):
+            if path.stat().st_mtime < before.timestamp():
+                path.unlink(missing_ok=True)
 
     def keep_ballast(self) -> None:
         """Lay the ballast down again, once there is room for more than it: what was told must still be noted down."""

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from retrain.alerts import plain_text
+from retrain.alerts import health, plain_text
 from retrain.alerts.kinds import Kind
 from retrain.alerts.settings import RUNBOOKS
 
@@ -86,7 +86,7 @@ class Page:
 
     def health(self, _: Request) -> Response:
         """200 when all is well, 503 when not, with what and why."""
-        watch, problems = self._watch, self._watch.problems()
+        watch, problems = self._watch, health.problems(self._watch)
         count, age = watch.outbox.waiting()
         document: dict[str, Any] = {
             "well": not problems,
@@ -105,7 +105,7 @@ class Page:
 
     def people(self, _: Request) -> Response:
         """The same for people."""
-        watch, problems = self._watch, self._watch.problems()
+        watch, problems = self._watch, health.problems(self._watch)
         said = '<p class="well">All is well: silence means that nothing is wrong.</p>'
         if problems:
             says = _list(f"<b>{html.escape(where)}</b>: {html.escape(why)}" for where, why in problems.items())

@@ -59,21 +59,25 @@ class Part:
         """When its last turn ended, well or not."""
         return None if self._ended is None else time.monotonic() - self._ended
 
+    def have_turn(self) -> None:
+        """One turn; what goes wrong in it is kept in `error`."""
+        self._began = time.monotonic()
+        try:
+            self._turn()
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            if said != self.error:  # a fault that lasts is one line of the log, not one every two seconds
+                log.exception("%s failed", self.name)
+            self.error = said
+        else:
+            if self.error:
+                log.info("%s is well again", self.name)
+            self.error = ""
+        self._began, self._ended = None, time.monotonic()
+        self.turns += 1
+
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._began = time.monotonic()
-            try:
-                self._turn()
-            except Exception as error:
-                said = f"{type(error).__name__}: {error}"
-                if said != self.error:  # a fault that lasts is one line of the log, not one every two seconds
-                    log.exception("%s failed", self.name)
-                self.error = said
-            else:
-                if self.error:
-                    log.info("%s is well again", self.name)
-                self.error = ""
-            self._began, self._ended = None, time.monotonic()
-            self.turns += 1
+            self.have_turn()
             self._woken.wait(min(self.every, _AGAIN_AFTER) if self.error else self.every)
             self._woken.clear()

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from retrain.alerts import messages, silences
-from retrain.alerts.book import Book, Heard, Marks, Told
+from retrain.alerts.book import KEPT, Book, Heard, Marks, Told
 from retrain.alerts.delivery import Delivery, Line, Thread
 from retrain.alerts.digest import digest
 from retrain.alerts.editions import Editions
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_WAITS_TOO_LONG = 60.0  # seconds of a signal in the outbox
-_BLIND_TOO_LONG = 60.0  # seconds of questions without an answer
 _ENDS_WITHIN = 3.0
 
 
@@ -87,8 +85,10 @@ class Watch:
         self.silences = Silences()
         self.situations: dict[str, Situation] = {}
         self.blind_since: float | None = None
+        self.blind_to: tuple[str, ...] = ()
         self.unshown: dict[str, str] = {}
         self._looks = looks
+        self._making = threading.Lock()
         seconds = settings.seconds
         self.parts = {
             part.name: part
@@ -107,7 +107,7 @@ class Watch:
 
     def start(self) -> None:
         """Start every part. What is told first must know the channels, so the configuration comes before all."""
-        self.read_configuration()
+        self.parts["configuration"].have_turn()
         for part in self.parts.values():
             part.start()
 
@@ -151,7 +151,8 @@ class Watch:
         changed = False
         for found in looks.look(self.now(), self.book.open(), backfills):
             changed |= self.book.fold(found, self.situations.get(found.pipeline))
-        self.blind_since = (self.blind_since or time.monotonic()) if looks.problems else None
+        self.blind_to = tuple(looks.problems)
+        self.blind_since = (self.blind_since or time.monotonic()) if self.blind_to else None
         if changed:
             self._wake_channels()
 
@@ -249,6 +250,7 @@ class Watch:
         for gone in self.book.prune(self.now()):
             self.told.forget(gone)
             self.heard.forget(gone)
+        self.outbox.prune(self.now() - KEPT)
         self.outbox.keep_ballast()
 
     def beat(self) -> None:
@@ -267,33 +269,6 @@ class Watch:
                 httpx.get(url, timeout=10).raise_for_status()
             except httpx.HTTPError as error:
                 raise WatchError(f"RETRAIN_HEARTBEAT_URL did not take the beat: {type(error).__name__}") from error
-
-    def problems(self) -> dict[str, str]:
-        """All that is not well, by where; empty when on-call can trust the silence."""
-        found = {part.name: part.trouble for part in self.parts.values() if part.trouble}
-        found |= {f"slack, {name}": pause.trouble for name, pause in dict(self.delivery.pauses).items()}
-        found |= {f"second channel, {name}": says for name, says in dict(self.second.troubles).items()}
-        found |= {f"pipeline {name}": says for name, says in self.broken.items()}
-        found |= {f"silence {number}": says for number, says in enumerate(self.silences.invalid, 1)}
-        found |= {f"message {name}": says for name, says in dict(self.unshown).items()}
-        if self.blind_since is not None and time.monotonic() - self.blind_since > _BLIND_TOO_LONG:
-            found["observe"] = " ".join(self._looks.problems if self._looks else ())
-        for known in self.book.open():
-            for item, why in self.told.of(known.id).refused.items():
-                found[f"refused {known.id} {item}".strip()] = why
-            if self.channel(known.key.pipeline) is None:
-                found[f"channel of {known.key.pipeline}"] = (
-                    "Its incidents have no channel: no pipeline's file can be read."
-                )
-        count, age = self.outbox.waiting()
-        if age > _WAITS_TOO_LONG:
-            found["outbox"] = f"{count} signals wait, the oldest for {age:.0f} s."
-        garbage = [*self.outbox.garbage(), *(path.name for path in self.settings.folder.rglob("*.broken"))]
-        if garbage:
-            found["garbage"] = (
-                f"{len(garbage)} files are none of the watch's: {', '.join(garbage[:5])}. Look, then remove them."
-            )
-        return found
 
     def _thread(self, incident: Incident, channel: str, today: date) -> Thread:
         lines = tuple(
@@ -335,9 +310,10 @@ class Watch:
         self.parts["second channel"].wake()
 
     def _observer(self) -> Looks:
-        if self._looks is None:
-            self._looks = observer(self.settings, self.now())
-        return self._looks
+        with self._making:
+            if self._looks is None:
+                self._looks = observer(self.settings, self.now())
+            return self._looks
 
 
 def observer(settings: Settings, now: datetime) -> Looks:
@@ -370,7 +346,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line a request, with the address
+    for talkative in ("httpx", "botocore"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     try:
         settings = Settings.of(os.environ)
     except RetrainError as error:
