@@ -206,7 +206,6 @@ class Deployment(Policies):
     slack: Slack
     aws_conn_id: str = "aws_default"
     mlflow_conn_id: str = "mlflow_default"
-    slack_conn_id: str = "slack_default"
 
 
 def load(path: Path, environment: Mapping[str, str] | None = None) -> Deployment:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from loopback import ROOT, free_ports
+from loopback import ROOT, answers, free_ports, wait_until
 from processes import marked_processes
 from settings import Stack, load_stack
 from supervision import Supervisor
@@ -94,6 +94,9 @@ def broken(tmp_path: Path) -> Iterator[Command]:
     airflow.parent.mkdir(parents=True)
     airflow.write_text('#!/bin/sh\n[ "$1" = db ] && exit 0\necho "the scheduler cannot find its feet" >&2\nexit 3\n')
     airflow.chmod(0o755)
+    watch = airflow.with_name("python")
+    watch.write_text("#!/bin/sh\nexec sleep 600\n")
+    watch.chmod(0o755)
     stack = command(tmp_path / "state", root)
     yield stack
     stack("down")
@@ -117,6 +120,13 @@ def test_up_on_a_running_stack_is_quick_and_starts_what_is_missing(running):
     outcome = running("up")
     assert outcome.returncode == 0, outcome.stderr
     assert Supervisor(running.stack).states()["slack"].pid not in (0, killed)
+
+
+def test_a_watch_that_is_killed_is_back_in_seconds(running):
+    killed = Supervisor(running.stack).states()["alerts"].pid
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: Supervisor(running.stack).states()["alerts"].pid not in (0, killed), "it runs again")
+    wait_until(lambda: answers(f"{running.stack.alerts_url}/health"), "it is well")
 
 
 def test_nothing_listens_beyond_the_loopback(running):

@@ -21,6 +21,7 @@ from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from retrain.alerts import health, plain_text
+from retrain.alerts.clock import shown
 from retrain.alerts.kinds import Kind
 from retrain.alerts.settings import RUNBOOKS
 
@@ -121,7 +122,7 @@ class Page:
         today = watch.now().date()
         sections = {
             "Open": _list(
-                f"{html.escape(tops.get(i.id, i.id))}<br><small>since {html.escape(i.opened_at)}"
+                f"{html.escape(tops.get(i.id, i.id))}<br><small>since {html.escape(shown(i.opened_at))}"
                 f"{' · silenced' if watch.is_silenced(i, today) else ''}"
                 f"{'' if watch.told.of(i.id).ts else ' · not in Slack'}"
                 f' · <a href="/runbooks/{i.key.kind}">runbook</a></small>'
@@ -129,7 +130,7 @@ class Page:
                 if i.open
             ),
             "Ended": _list(
-                f"{html.escape(tops[i.id])}<br><small>{html.escape(str(i.resolved_at))}</small>"
+                f"{html.escape(tops[i.id])}<br><small>{html.escape(shown(i.resolved_at))}</small>"
                 for i in [i for i in incidents[:100] if not i.open][:10]
             ),
             "Silences": _list(
