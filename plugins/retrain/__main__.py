@@ -68,12 +68,16 @@ def _talk_on_stderr() -> Iterator[None]:
         os.close(answer)
 
 
+def _deployment(pipeline: str) -> Deployment:
+    folder = Path(os.environ.get("RETRAIN_PIPELINES") or ROOT / "dags" / "pipelines")
+    return load(folder / f"{pipeline}.yaml")
+
+
 class _Place:
-    """Where a pipeline's things are, each connected to when it is first needed."""
+    """Where a pipeline's things are."""
 
     def __init__(self, pipeline: str) -> None:
-        folder = Path(os.environ.get("RETRAIN_PIPELINES") or ROOT / "dags" / "pipelines")
-        self.deployment: Deployment = load(folder / f"{pipeline}.yaml")
+        self.deployment = _deployment(pipeline)
         self.aws = Aws(self.deployment.aws_conn_id)
         client = self.aws.client()
         self.ledger = Ledger(client, self.deployment.ledger)
@@ -97,9 +101,7 @@ def release(options: argparse.Namespace) -> Answer:
     api = AirflowApi(options.airflow.rstrip("/"))
     return _pinned(
         options,
-        deploy(
-            api, options.pipeline, options.repository or _Place(options.pipeline).deployment.repository.url, options.tag
-        ),
+        deploy(api, options.pipeline, options.repository or _deployment(options.pipeline).repository.url, options.tag),
     )
 
 
