@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 from urllib.parse import quote
 
@@ -60,6 +61,17 @@ class AirflowClient:
             "max_active_runs": at_once,
             "reprocess_behavior": reprocess,
         }
+        # On SQLite Airflow refuses while another process writes; nothing was created then.
+        pause, tries = Event(), 20
+        while tries := tries - 1:
+            try:
+                self._request("POST", "/backfills", body=body)
+            except AirflowError as error:
+                if "Database is locked" not in str(error):
+                    raise
+                pause.wait(1)
+            else:
+                return
         self._request("POST", "/backfills", body=body)
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
