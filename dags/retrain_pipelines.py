@@ -29,10 +29,10 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param, task
+from airflow.sdk import DAG, Asset, AssetWatcher, CronDataIntervalTimetable, Param, task
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 
-from retrain import partition, release, steps
+from retrain import landings, partition, release, steps
 from retrain.alerts.callbacks import Failed, Succeeded
 from retrain.deployment import Deployment, load
 from retrain.errors import ConfigurationError, FinalError
@@ -134,6 +134,55 @@ def pipeline_dag(deployment: Deployment) -> DAG:
     return dag
 
 
+def landings_dag(deployment: Deployment) -> DAG:
+    """`trigger: event`: starts a day's run on S3's message about its marker. A run of the schedule is the safety net."""
+    from airflow.providers.amazon.aws.triggers.sqs import SqsSensorTrigger
+    from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+
+    name = f"{deployment.pipeline}_landings"
+    messages = SqsSensorTrigger(
+        sqs_queue=deployment.raw.queue or "",
+        aws_conn_id=deployment.aws_conn_id,
+        waiter_delay=deployment.raw.poke_seconds,
+        max_messages=10,
+    )
+    with DAG(
+        name,
+        description=f"Starts a run of {deployment.pipeline} when a partition has landed.",
+        doc_md=landings_dag.__doc__,
+        schedule=[Asset(name, watchers=[AssetWatcher(name="sqs", trigger=messages)])],
+        start_date=datetime.combine(deployment.schedule.start_date, time.min, tzinfo=UTC),
+        catchup=False,
+        tags=["retrain", *deployment.tags],
+        default_args={
+            "owner": deployment.owner,
+            "retries": deployment.limits.retries,
+            "retry_delay": timedelta(seconds=deployment.limits.retry_seconds),
+            "retry_policy": ExceptionRetryPolicy([RetryRule(FinalError, RetryAction.FAIL)]),
+            "on_failure_callback": Failed(deployment.pipeline),
+            "on_success_callback": Succeeded(deployment.pipeline),
+        },
+    ) as dag:
+
+        @task(
+            doc_md="The landings that the messages tell of. Clear it: a landing has one run, however often it is told."
+        )
+        def read_messages(triggering_asset_events: Any = None) -> list[dict[str, Any]]:
+            events = [event for found in triggering_asset_events.values() for event in found]
+            return landings.runs(
+                [message for event in events for message in event.extra["payload"]["message_batch"]], deployment.raw
+            )
+
+        TriggerDagRunOperator.partial(
+            task_id="start_run",
+            trigger_dag_id=deployment.pipeline,
+            logical_date=None,
+            skip_when_already_exists=True,
+            doc_md="One run a landing; a message that came twice is skipped.",
+        ).expand_kwargs(read_messages())
+    return dag
+
+
 def broken_dag(pipeline: str, error: ConfigurationError) -> DAG:
     """In place of a pipeline whose file is broken: it says so in the UI and fails each day, the others run."""
     with DAG(
@@ -158,6 +207,9 @@ def broken_dag(pipeline: str, error: ConfigurationError) -> DAG:
 
 for file in sorted(PIPELINES.glob("*.yaml")):
     try:
-        globals()[file.stem] = pipeline_dag(load(file))
+        deployment = load(file)
+        globals()[file.stem] = pipeline_dag(deployment)
+        if deployment.trigger == "event":
+            globals()[f"{file.stem}_landings"] = landings_dag(deployment)
     except ConfigurationError as error:
         globals()[file.stem] = broken_dag(file.stem, error)

@@ -185,7 +185,7 @@ def s3_server_variables(stack: Stack) -> dict[str, str]:
     return {
         "BIND_HOST": LOOPBACK,
         "GATEWAY_PORT": str(stack.ports.s3),
-        "SERVICES": "s3,iam,sts",
+        "SERVICES": "s3,iam,sts,sqs",
         "AUTH": "true",
         "AWS_ACCESS_KEY_ID": stack.secrets.s3_access_key,
         "AWS_SECRET_ACCESS_KEY": stack.secrets.s3_secret_key,

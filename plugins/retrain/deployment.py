@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from datetime import date, time
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from retrain.errors import ConfigurationError
 
@@ -57,6 +57,7 @@ class Raw(_Strict):
     marker: str = Field(default="_SUCCESS", pattern=r"^[A-Za-z0-9_.-]+$")
     poke_seconds: PositiveInt = 60
     give_up_after_hours: float = Field(default=48, gt=0)
+    queue: str | None = Field(default=None, pattern=r"^https?://\S+$")  # SQS, with S3's messages about new markers
 
 
 class Expected(_Strict):
@@ -195,6 +196,9 @@ class Deployment(Policies):
     owner: str = Field(min_length=1)
     tags: tuple[str, ...] = ()
     schedule: Schedule
+    trigger: Literal["schedule", "event"] = (
+        "schedule"  # event: by a message of raw.queue too, as soon as a marker has landed
+    )
     repository: Repository
     raw: Raw
     expected: Expected | None = None
@@ -206,6 +210,12 @@ class Deployment(Policies):
     slack: Slack
     aws_conn_id: str = "aws_default"
     mlflow_conn_id: str = "mlflow_default"
+
+    @model_validator(mode="after")
+    def _event_has_a_queue(self) -> Self:
+        if self.trigger == "event" and self.raw.queue is None:
+            raise ValueError("trigger: event needs raw.queue, the SQS queue of the bucket's messages")
+        return self
 
 
 def load(path: Path, environment: Mapping[str, str] | None = None) -> Deployment:

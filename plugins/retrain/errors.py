@@ -50,6 +50,12 @@ class PartitionLateError(FinalError):
     cause = Cause.DATA
 
 
+class LandingError(FinalError):
+    """A message about landed data cannot be read."""
+
+    cause = Cause.DATA
+
+
 class DataRefusedError(FinalError):
     """A stage refused its data (exit 65)."""
 

@@ -124,6 +124,25 @@ def test_a_second_pipeline_needs_only_a_file(dags: Path) -> None:
     assert set(load_dags(dags).dags) == {"trip_duration", "second"}
 
 
+def event_driven(dags: Path, queue: str | None) -> Path:
+    file = dags / "pipelines" / "trip_duration.yaml"
+    document = yaml.safe_load(file.read_text())
+    file.write_text(yaml.safe_dump({**document, "trigger": "event", "raw": {**document["raw"], "queue": queue}}))
+    return dags
+
+
+def test_a_pipeline_that_messages_start_keeps_its_schedule_and_gets_a_dag_that_reads_them(dags: Path) -> None:
+    bag = load_dags(event_driven(dags, "https://sqs.us-east-1.amazonaws.com/123456789012/landings"))
+    assert bag.import_errors == {}
+    assert [t.task_id for t in bag.dags["trip_duration"].topological_sort()] == TASKS
+    assert bag.dags["trip_duration"].timetable.expression == "0 6 * * *"
+    assert [t.task_id for t in bag.dags["trip_duration_landings"].topological_sort()] == ["read_messages", "start_run"]
+
+
+def test_messages_without_a_queue_are_refused_by_name(dags: Path) -> None:
+    assert "trigger: event needs raw.queue" in load_dags(event_driven(dags, None)).dags["trip_duration"].doc_md
+
+
 def test_reading_the_dags_imports_nothing_heavy_and_starts_nothing() -> None:
     code = (
         "import sys, airflow.sdk, airflow.providers.amazon.aws.sensors.s3; before = set(sys.modules);"

@@ -1,0 +1,95 @@
+"""A pipeline that S3's messages start: a day's run begins when its marker lands, once, whatever the messages do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from running_stack import Live, wait_until
+
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("killed")]
+
+PIPELINE, PREFIX = "landed", "raw/landed/"
+DAY, OLDER = "2024-02-29", "2024-02-27"
+
+
+@pytest.fixture(scope="module")
+def queue(live: Live, pipelines: Path) -> str:
+    """The queue of the pipeline's markers, and the pipeline, which another team's repository makes; gives the queue's URL."""
+    sqs, bucket = boto3.client("sqs"), live.variables["RETRAIN_RAW_BUCKET"]
+    url = str(sqs.create_queue(QueueName="landings")["QueueUrl"])
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sender = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [sender]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    rules = [{"Name": "prefix", "Value": PREFIX}, {"Name": "suffix", "Value": "_SUCCESS"}]
+    told = {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": rules}}}
+    boto3.client("s3").put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [told]}
+    )
+    other = yaml.safe_load((pipelines / "foreign.yaml").read_text())
+    raw = {**other["raw"], "url": f"s3://{bucket}/{PREFIX.rstrip('/')}", "queue": url}
+    document = {**other, "trigger": "event", "raw": raw, "tracking": {"experiment": PIPELINE}}
+    (pipelines / f"{PIPELINE}.yaml").write_text(yaml.safe_dump(document))
+    for dag in (PIPELINE, f"{PIPELINE}_landings"):
+        wait_until(lambda name=dag: live.airflow.dag(name), 120, f"Airflow has not read {dag}")
+    released = live.retrain("--pipeline", PIPELINE, "release", "v0.1.0")
+    assert released.returncode == 0, released.stderr
+    for dag in (PIPELINE, f"{PIPELINE}_landings"):
+        live.airflow.unpause(dag)
+    return url
+
+
+def land(live: Live, day: str) -> None:
+    place = f"s3://{live.variables['RETRAIN_RAW_BUCKET']}/{PREFIX}dt={day}"
+    live.put(f"{place}/part-0.csv", day.encode())
+    live.put(f"{place}/_SUCCESS", b"")
+
+
+def landed_runs(live: Live, day: str) -> list[dict[str, Any]]:
+    return [run for run in live.airflow.runs(PIPELINE) if run["dag_run_id"].startswith(f"landed__{day}__")]
+
+
+def first_run(live: Live, day: str) -> str:
+    found = wait_until(lambda: landed_runs(live, day), 120, f"no message has started the run of {day}")
+    return str(found[0]["dag_run_id"])
+
+
+def test_a_marker_starts_its_days_run(live: Live, queue: str) -> None:
+    assert queue
+    land(live, DAY)
+    run_id = first_run(live, DAY)
+    assert live.ended(PIPELINE, run_id)["state"] == "success", live.states(PIPELINE, run_id)
+    assert live.left_behind(PIPELINE, run_id, "resolve_run")["resolve_run"]["partition"] == DAY
+
+
+def test_a_message_that_comes_twice_starts_nothing_and_an_older_day_that_comes_later_runs(
+    live: Live, queue: str
+) -> None:
+    (before,) = landed_runs(live, DAY)
+    token = before["dag_run_id"].split("__")[2]
+    place = {
+        "bucket": {"name": live.variables["RETRAIN_RAW_BUCKET"]},
+        "object": {"key": f"{PREFIX}dt%3D{DAY}/_SUCCESS"},
+    }
+    place["object"]["versionId"] = token
+    twice = {"Records": [{"eventName": "ObjectCreated:Put", "eventTime": "2024-03-01T00:00:00Z", "s3": place}]}
+    boto3.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(twice))
+    land(live, OLDER)
+    run_id = first_run(live, OLDER)
+    assert live.ended(PIPELINE, run_id)["state"] == "success"
+    readers = f"{PIPELINE}_landings"
+    wait_until(
+        lambda: all(run["state"] in ("success", "failed") for run in live.airflow.runs(readers)), 120, "still reading"
+    )
+    assert {run["state"] for run in live.airflow.runs(readers)} == {"success"}
+    assert [run["dag_run_id"] for run in landed_runs(live, DAY)] == [before["dag_run_id"]]
