@@ -11,7 +11,7 @@ import pytest
 import yaml
 from running_stack import Live, wait_until
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("killed")]
+pytestmark = pytest.mark.timeout(900)
 
 PIPELINE, PREFIX = "landed", "raw/landed/"
 DAY, OLDER = "2024-02-29", "2024-02-27"
