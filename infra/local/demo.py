@@ -271,8 +271,8 @@ def report(stack: Stack, airflow: AirflowClient, release: str, console: Console,
     """Print the table, the messages and the addresses, write demo.json; returns what is wrong."""
     days = collect(airflow)
     messages = wait_for_messages(stack, days)
-    problems = judge(days, [message["text"] for message in messages])
-    shown = [message for message in messages if message.get("thread_ts", message["ts"]) == message["ts"]]
+    problems = judge(days, texts(messages))
+    lines = sum(len(message["replies"]) for message in messages)
 
     table = Table(title=f"{FIRST} to {LAST}: the city shuts down", title_justify="left")
     for name, justify in (
@@ -328,9 +328,14 @@ def wait_for_messages(stack: Stack, days: Sequence[Day]) -> list[dict[str, Any]]
     while True:
         page = requests.get(f"{stack.slack_url}/messages.json", timeout=30).json()
         messages = [message for channel in page["channels"] for message in channel["messages"]]
-        if not untold(days, [message["text"] for message in messages]) or time.monotonic() > deadline:
+        if not untold(days, texts(messages)) or time.monotonic() > deadline:
             return messages
         pause.wait(1)
+
+
+def texts(messages: Sequence[dict[str, Any]]) -> list[str]:
+    """What the messages and the lines of their threads say."""
+    return [shown["text"] for message in messages for shown in (message, *message["replies"])]
 
 
 def untold(days: Sequence[Day], messages: Sequence[str]) -> list[str]:
