@@ -287,8 +287,8 @@ def report(stack: Stack, airflow: AirflowClient, release: str, console: Console,
             f"[red]{drifted}[/]" if day.alert else drifted, day.model_version or "-", {None: "-", True: "champion", False: "no"}[day.promoted], _number(day.seconds, 0),
         )  # fmt: skip
     console.print(table)
-    console.print(f"\nSlack shows {len(shown)} messages, with {len(messages) - len(shown)} lines in their threads:")
-    for message in shown:
+    console.print(f"\nSlack shows {len(messages)} messages, with {lines} lines in their threads:")
+    for message in messages:
         console.print(f"  {message['text']}", highlight=False, markup=False)
     console.print(
         f"\n  Airflow  {stack.airflow_url}/dags/{PIPELINE}\n  MLflow   {stack.mlflow_url}/#/experiments?workflowType=machine_learning\n  Slack    {stack.slack_url}\n  Alerts   {stack.alerts_url}",
