@@ -14,7 +14,7 @@ from retrain.connections import Aws
 from retrain.day import Day
 from retrain.deployment import Drift, Performance, Policies, load
 from retrain.errors import ReportError
-from retrain.judging import JUDGED, draw_errors, judge_day, kept_days, walk
+from retrain.judging import JUDGED, judge_day, kept_days, walk
 from retrain.ledger import Ledger
 from retrain.run_spec import RunSpec
 from retrain.spell import State
@@ -58,20 +58,22 @@ def judge(ledger, tmp_path):
 
 
 def test_the_third_day_of_drift_opens_an_incident_by_the_days_that_the_ledger_keeps(judge):
-    opened = [judge(number)[1].opened for number in range(4)]
+    opened = [judge(number).drift.opened for number in range(4)]
     assert opened == [False, False, True, False]
 
 
 def test_judging_a_day_again_changes_nothing(judge, ledger):
-    first = [judge(number) for number in range(3)]
-    assert [judge(number) for number in range(3)] == first
+    first, again = ([judge(number) for number in range(3)] for _ in range(2))
+    assert [(each.days, each.drifts, each.errors) for each in again] == [
+        (each.days, each.drifts, each.errors) for each in first
+    ]
     assert len(ledger.daily_events("taxi", JUDGED)) == 3
 
 
 def test_an_older_day_is_judged_by_what_came_before_it(judge):
     for number in (0, 1, 3, 4):
         judge(number)
-    assert judge(2)[1].opened
+    assert judge(2).drift.opened
 
 
 def test_of_two_runs_of_a_day_the_one_written_last_counts(judge, ledger):
@@ -79,15 +81,24 @@ def test_of_two_runs_of_a_day_the_one_written_last_counts(judge, ledger):
         judge(number, psi)
     judge(0, release="v1.1.0")
     assert [day.features[0].value for day in kept_days(ledger, "taxi")] == [0.3, 0.3]
-    assert judge(2)[1].opened
+    assert judge(2).drift.opened
 
 
 def test_the_kept_days_walk_as_they_were_judged(judge, ledger):
     judged = [judge(number, mae=12.0 if number == 20 else 4.0 + number % 3) for number in range(22)]
     drifts, errors = walk(kept_days(ledger, "taxi"), POLICIES)
-    assert drifts == [drift for _, drift, _ in judged]
-    assert errors == [error for _, _, error in judged]
+    assert drifts == [each.drift for each in judged]
+    assert errors == [each.performance for each in judged]
     assert errors[20].state is State.ALERT
+
+
+def test_the_release_of_each_day_is_told_and_whether_a_newer_day_has_been_judged(judge):
+    judge(0)
+    judge(2, release="v1.1.0")
+    found = judge(1)
+    assert found.releases == {"2020-03-02": "v1.0.0", "2020-03-03": "v1.0.0"}
+    assert not found.newest
+    assert judge(3).newest
 
 
 def test_only_the_days_asked_for_are_read(judge, ledger):
@@ -99,23 +110,13 @@ def test_only_the_days_asked_for_are_read(judge, ledger):
 
 
 def test_a_pipeline_without_the_sections_is_judged_on_nothing(ledger, tmp_path):
-    day, drift, error = judge_day(Policies(), ledger, SPEC, tmp_path)
-    assert (day.features, drift, error) == ((), None, None)
+    judged = judge_day(Policies(), ledger, SPEC, tmp_path)
+    assert ([day.features for day in judged.days], judged.drift, judged.performance) == ([()], None, None)
 
 
 def test_a_report_that_is_not_there_is_named(ledger, tmp_path):
     with pytest.raises(ReportError, match=r"drift\.json cannot be read"):
         judge_day(POLICIES, ledger, SPEC, tmp_path)
-
-
-def test_the_errors_of_the_kept_days_can_be_drawn_with_releases_and_promotions(judge, ledger):
-    for number in range(6):
-        judge(number, release="v1.0.0" if number < 3 else "v1.1.0")
-    plain = draw_errors(POLICIES, ledger, "taxi", spec(5).partition)
-    assert plain.startswith(b"\x89PNG")
-    ledger.event("taxi", "promotions", f"{spec(4).partition}-{SPEC.run_key}", {"to": "2"})
-    assert draw_errors(POLICIES, ledger, "taxi", spec(5).partition) != plain
-    assert draw_errors(Policies(), ledger, "taxi", spec(5).partition) is None
 
 
 @pytest.mark.usefixtures("s3_server")
