@@ -12,7 +12,7 @@ from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal, Step
 
-_HELD = timedelta(minutes=5)
+_HELD = timedelta(seconds=50)
 _RUNNING = ("queued", "running")
 
 
@@ -36,16 +36,16 @@ def facts(backfill: Mapping[str, Any], runs: Iterable[Mapping[str, Any]]) -> dic
 def into_thread(signal: Signal, incidents: Iterable[Incident], now: datetime) -> Signal | None:
     """A backfill's trouble, as a line of that backfill's thread; None while the backfill is not known yet.
 
-    Good ends stay as they are: a backfill mends a day for which a daily run had failed. One that stays unknown, because Airflow
-    does not answer, gets a message of its own.
+    Good ends stay as they are: a backfill mends a day for which a daily run had failed. Where the backfill stays unknown,
+    because Airflow does not answer, the trouble is told as any other.
     """
     if not signal.backfill or signal.step is not Step.TROUBLE:
         return signal
     day = signal.partition or ""
     known = [i for i in incidents if i.key.pipeline == signal.pipeline and i.key.kind is Kind.BACKFILL]
     fitting = [i for i in known if str(i.facts.get("from", "")) <= day <= str(i.facts.get("to", ""))]
-    if not fitting and now - datetime.fromisoformat(signal.at) < _HELD:
-        return None
-    subject = max((i.key.subject for i in fitting), key=lambda text: (len(text), text), default="unknown")
-    told = {**signal.facts, "kind": signal.kind}
-    return replace(signal, kind=Kind.BACKFILL, subject=subject, facts=told)
+    if not fitting:
+        held = now - datetime.fromisoformat(signal.at) < _HELD
+        return None if held else replace(signal, backfill=False)
+    subject = max((i.key.subject for i in fitting), key=lambda text: (len(text), text))
+    return replace(signal, kind=Kind.BACKFILL, subject=subject, facts={**signal.facts, "kind": signal.kind})

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from retrain.alerts import messages, silences
+from retrain.alerts.backfills import into_thread
 from retrain.alerts.book import KEPT, Book, Heard, Marks, Told
 from retrain.alerts.delivery import Delivery, Line, Thread
 from retrain.alerts.digest import digest
@@ -124,7 +125,10 @@ class Watch:
         changed = False
         for path, found in self.outbox.take():
             try:
-                changed |= self.book.fold(found, self.situations.get(found.pipeline))
+                told = into_thread(found, self.book.open(), self.now())
+                if told is None:
+                    continue  # its backfill is seen at the next look
+                changed |= self.book.fold(told, self.situations.get(found.pipeline))
             except OSError as error:
                 failure = error  # known, and not yet on disk: the file stays
                 changed = True
@@ -150,7 +154,9 @@ class Watch:
         }
         changed = False
         for found in looks.look(self.now(), self.book.open(), backfills):
-            changed |= self.book.fold(found, self.situations.get(found.pipeline))
+            told = into_thread(found, self.book.open(), self.now())
+            if told is not None:
+                changed |= self.book.fold(told, self.situations.get(found.pipeline))
         self.blind_to = tuple(looks.problems)
         self.blind_since = (self.blind_since or time.monotonic()) if self.blind_to else None
         if changed:
