@@ -314,6 +314,7 @@ def test_with_the_watch_s_own_disk_full_a_problem_is_told_once_and_noted_down_la
 
     outbox.put(trouble())
     with watching(chosen) as watch:
+        eventually(lambda: not outbox.waiting()[0], "the first is noted down")
         with monkeypatch.context() as patch:
             patch.setattr(book, "write_whole", full)
             outbox.put(trouble(1, subject="other"))

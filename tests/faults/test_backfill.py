@@ -31,7 +31,7 @@ def test_a_backfill_is_one_message_with_its_failures_in_its_thread(live: Live) -
     wait_until(finished, 480, "the counter does not reach its end")
     wait_until(lambda: len(thread(live, message)) >= 3, 60, "the failures are not in the thread")
     replies = thread(live, message)
-    failed = [day for day in DAYS if any(day in json.dumps(reply["blocks"]) for reply in replies)]
+    failed = [day for day in DAYS if any(f" {day}" in reply["text"] for reply in replies)]
     assert set(failed) == EMPTY
     assert len([reply for reply in replies if "DATA" in json.dumps(reply["blocks"])]) == 3
     assert len(incidents(live, "small_days")) == 1
