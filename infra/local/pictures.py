@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from screenshot import ScreenshotError, take_screenshot
+from screenshot import ScreenshotError, picture_message, take_screenshot
 from settings import SettingsError, load_stack
 from stack import ROOT
 
@@ -23,19 +23,21 @@ def main() -> int:
         if not demo.is_file():
             print(f"{demo} is not there: run `make demo` first.", file=sys.stderr)
             return 1
-        days = json.loads(demo.read_text(encoding="utf-8"))["days"]
-        alerted = next(day for day in days if day["alert"])
+        outcome = json.loads(demo.read_text(encoding="utf-8"))
+        alerted = next(day for day in outcome["days"] if day["alert"])
+        drift = next(message for message in outcome["slack"] if "drifted" in message["text"])
         dag = f"{stack.airflow_url}/dags/trip_duration"
         shots: list[tuple[str, str, int, int, str, int]] = [
             ("grid.png", dag, 1500, 560, "reproduce", 260),
             ("release.png", f"{dag}/runs/{alerted['run_id']}/plugin/release", 1500, 860, "Release", 0),
-            ("alert.png", stack.slack_url, 900, 760, alerted["partition"], 0),
         ]
         for name, url, width, height, text, drag in shots:
             take_screenshot(
                 url, Path(PICTURES / name), width=width, height=height, wait_for=text, seconds=_SECONDS, drag=drag
             )
             print(PICTURES.relative_to(ROOT) / name)
+        picture_message(stack.slack_url, drift["ts"], PICTURES / "alert.png")
+        print(PICTURES.relative_to(ROOT) / "alert.png")
     except (ScreenshotError, SettingsError, StopIteration) as error:
         print(f"No picture: {error or 'no day of the demo alerted'}", file=sys.stderr)
         return 1
