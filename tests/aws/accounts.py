@@ -41,6 +41,8 @@ class Account:
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
+            # What a stand-in does not know it will not learn by being asked 25 times.
+            "AWS_MAX_ATTEMPTS": "3",
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
             "AWS_ACCESS_KEY_ID": self.keys["aws_access_key_id"],
@@ -142,10 +144,9 @@ def describing(state: Path) -> Iterator[Account]:
     """moto: knows more of what can be made, and lets everybody make it."""
     (port,) = free_ports(1)
     state.mkdir()
+    environment = os.environ | {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
     program = os.environ.get("MOTO_SERVER") or str(ROOT / ".local" / "envs" / "moto" / "bin" / "moto_server")
-    server = _Server(
-        [program, "-H", "127.0.0.1", "-p", str(port)], dict(os.environ), f"http://127.0.0.1:{port}/moto-api/"
-    )
+    server = _Server([program, "-H", "127.0.0.1", "-p", str(port)], environment, f"http://127.0.0.1:{port}/moto-api/")
     with server.running(state / "server.log"):
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test-secret"}
         yield Account(f"http://127.0.0.1:{port}", "123456789012", keys)

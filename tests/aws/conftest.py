@@ -31,6 +31,12 @@ class Deployment:
     targets: Sequence[str]
     outputs: dict[str, Any]
 
+    def state(self) -> list[dict[str, Any]]:
+        """The resources in Terraform's own state."""
+        document = json.loads((self.terraform.folder / "terraform.tfstate").read_text())
+        resources: list[dict[str, Any]] = document["resources"]
+        return resources
+
     def changes(self) -> dict[str, set[str]]:
         """What a second plan would change: address -> attributes, `*` for a resource made or removed."""
         found = {}
@@ -64,24 +70,21 @@ def applied(
 
 @pytest.fixture(scope="session")
 def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Everything, the options too, save the deployer: this stand-in has no SSM documents."""
+    """Data, messages, images, secrets, roles, budget: the stand-in that decides by IAM forgets half of what a machine is."""
     folder = tmp_path_factory.mktemp("enforced")
     with enforcing(folder / "server") as account:
-        settings = {
-            "enable_database": True,
-            "enable_redis": True,
-            "operator_arns": [f"arn:aws:iam::{account.number}:user/operator"],
-        }
+        settings = {"enable_host": False, "operator_arns": [f"arn:aws:iam::{account.number}:user/operator"]}
         with applied(account, folder, settings) as deployment:
             yield deployment
 
 
 @pytest.fixture(scope="session")
 def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """The host, its deployer and the alarms. This stand-in has no redrive permission, budget notification or backup selection."""
+    """The machine with its network, volume and database, the deployer, the alarms. Backups and Redis are whole on neither stand-in."""
     folder = tmp_path_factory.mktemp("described")
-    targets = ["-target=module.deployer", "-target=module.alarms"]
-    with describing(folder / "server") as account:
-        settings = {"github_repository": "example/trip-duration", "release": "v1.0.0"}
-        with applied(account, folder, settings, targets) as deployment:
-            yield deployment
+    targets = [f"-target=module.{name}" for name in ("deployer", "alarms", "database")]
+    settings = {"github_repository": "example/trip-duration", "enable_database": True, "release": "v1.0.0"}
+    with describing(folder / "server") as account, applied(account, folder, settings, targets) as deployment:
+        yield deployment
+        # It takes the volume's policy and cannot take it away again.
+        deployment.terraform.run("state", "rm", "module.shared_volume[0].aws_efs_file_system_policy.this")
