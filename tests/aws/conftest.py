@@ -83,7 +83,12 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The machine with its network, volume and database, the deployer, the alarms. Backups and Redis are whole on neither stand-in."""
     folder = tmp_path_factory.mktemp("described")
     targets = [f"-target=module.{name}" for name in ("deployer", "alarms", "database")]
-    settings = {"github_repository": "example/trip-duration", "enable_database": True, "release": "v1.0.0"}
+    settings = {
+        "github_repository": "example/trip-duration",
+        "release": "v1.0.0",
+        "enable_database": True,
+        "event_trigger": True,
+    }
     with describing(folder / "server") as account, applied(account, folder, settings, targets) as deployment:
         yield deployment
         # It takes the volume's policy and cannot take it away again.

@@ -233,6 +233,7 @@ module "alarms" {
   namespace         = local.metrics
   queue_name        = module.notifications.queue_name
   failed_queue_name = module.notifications.failed_queue_name
+  queue_read        = var.event_trigger
   host_enabled      = var.enable_host
   instance_id       = one(module.host[*].instance_id)
   file_system_id    = one(module.shared_volume[*].file_system_id)

@@ -38,6 +38,12 @@ variable "raw_prefixes" {
   default     = ["raw/yellow/"]
 }
 
+variable "event_trigger" {
+  description = "Whether a pipeline has `trigger: event`: then a message that waits for an hour is an alarm."
+  type        = bool
+  default     = false
+}
+
 variable "store_prefix" {
   type    = string
   default = "dvc/"

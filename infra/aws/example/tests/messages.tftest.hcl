@@ -73,13 +73,13 @@ run "a_missing_slash_and_a_retention_that_sqs_does_not_have_are_refused" {
   expect_failures = [var.prefixes, var.retention_days]
 }
 
-run "without_a_host_only_the_queue_is_watched" {
+run "without_a_host_and_a_reader_only_what_failed_is_watched" {
   module {
     source = "../modules/alarms"
   }
 
   assert {
-    condition     = toset(keys(aws_cloudwatch_metric_alarm.this)) == toset(["landed-failed", "landed-waiting"])
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.this)) == toset(["landed-failed"])
     error_message = "Alarms of a host that there is not."
   }
 }
@@ -90,6 +90,7 @@ run "a_silent_watch_and_a_silent_host_are_alarms" {
   }
   variables {
     host_enabled   = true
+    queue_read     = true
     instance_id    = "i-0123456789abcdef0"
     file_system_id = "fs-0123456789abcdef0"
   }
@@ -127,6 +128,10 @@ run "a_budget_tells_before_the_money_is_spent" {
   assert {
     condition     = toset([for each in aws_budgets_budget.month.notification : "${each.notification_type} ${each.threshold}"]) == toset(["ACTUAL 80", "FORECASTED 100"])
     error_message = "Told too late."
+  }
+  assert {
+    condition     = one(aws_budgets_budget.month.cost_filter).values == tolist(["user:project$retrain"])
+    error_message = "It counts something else than this deployment."
   }
 }
 

@@ -35,6 +35,9 @@ locals {
       dimensions  = { QueueName = var.failed_queue_name }
       above       = 0, period = 300, periods = 1, missing = "notBreaching"
     }
+  }
+
+  reader = {
     landed-waiting = {
       description = "A message of landed data has waited for an hour: nobody reads the queue."
       namespace   = "AWS/SQS", metric = "ApproximateAgeOfOldestMessage", statistic = "Maximum"
@@ -82,7 +85,11 @@ locals {
     }
   }
 
-  alarms = merge(local.queue, { for name, alarm in local.host : name => alarm if var.host_enabled })
+  alarms = merge(
+    local.queue,
+    { for name, alarm in local.reader : name => alarm if var.queue_read },
+    { for name, alarm in local.host : name => alarm if var.host_enabled },
+  )
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {

@@ -34,6 +34,12 @@ variable "failed_queue_name" {
   type = string
 }
 
+variable "queue_read" {
+  description = "Whether a pipeline starts by the queue. If none does, messages wait there unread, and rightly so."
+  type        = bool
+  default     = false
+}
+
 variable "host_enabled" {
   description = "Whether there is a host to watch. Said apart from its id, which a plan does not know yet."
   type        = bool
