@@ -63,7 +63,7 @@ run "the_host_starts_by_itself_and_nobody_reaches_it" {
     error_message = "It reaches more than HTTPS."
   }
   assert {
-    condition     = length(aws_security_group.this.ingress) == 0
+    condition     = length(aws_security_group.this.ingress) == 0 && aws_instance.this.vpc_security_group_ids == toset([aws_security_group.this.id])
     error_message = "There is a way in."
   }
   assert {
