@@ -21,11 +21,12 @@ AIRFLOW_ENV := .venv/.installed
 PIPELINE_ENV := pipeline/.venv/.installed
 SERVERS_ENV := $(TOOLS)/envs/servers/.installed
 MOTO_ENV := $(TOOLS)/envs/moto/.installed
+SCANNER_ENV := $(TOOLS)/envs/checkov/.installed
 STACK := $(SERVERS)/bin/python infra/local/stack.py
 RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json)
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-e2e test-faults lint format up down status release rollback pin history restore verify replay explain prune inputs quality bench alerts-replay screenshots alerts-test runbook-pictures
+.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-aws test-e2e test-faults lint format up down status release rollback pin history restore verify replay explain prune inputs quality bench alerts-replay screenshots alerts-test runbook-pictures
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -97,7 +98,10 @@ test-pipeline: $(PIPELINE_ENV) $(SERVERS_ENV) $(AIRFLOW_ENV)
 	@pipeline/.venv/bin/pytest tests/pipeline
 
 test-infra: $(AIRFLOW_ENV) $(SERVERS_ENV)
-	@$(SERVERS)/bin/pytest tests/infra
+	@$(SERVERS)/bin/pytest tests/infra tests/aws/test_modules.py
+
+test-aws: $(PIPELINE_ENV) $(SERVERS_ENV) $(MOTO_ENV) $(SCANNER_ENV) ## Apply infra/aws to two stand-ins for an account, try its roles, scan it
+	@$(SERVERS)/bin/pytest tests/aws --ignore tests/aws/test_modules.py
 
 test-e2e: $(AIRFLOW_ENV) $(SERVERS_ENV)
 	@$(SERVERS)/bin/pytest tests/e2e
@@ -126,7 +130,7 @@ runbook-pictures: $(SERVERS_ENV) ## Picture each kind of alert on a phone, for t
 lint: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Check style, format and types; mends nothing
 	@.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy plugins/retrain plugins/retrain_plugin.py dags/retrain_pipelines.py infra/local pipeline
+	.venv/bin/mypy plugins/retrain plugins/retrain_plugin.py dags/retrain_pipelines.py infra/local infra/aws/plan_table.py pipeline
 
 format: $(AIRFLOW_ENV) ## Format the code, mend what ruff can mend
 	@.venv/bin/ruff format .
@@ -156,3 +160,6 @@ $(SERVERS_ENV): infra/local/pyproject.toml infra/local/uv.lock | $(UV)
 
 $(MOTO_ENV): infra/moto/pyproject.toml infra/moto/uv.lock | $(UV)
 	$(call install,the second S3 server's environment,infra/moto,UV_PROJECT_ENVIRONMENT="$(CURDIR)/$(TOOLS)/envs/moto")
+
+$(SCANNER_ENV): infra/aws/pyproject.toml infra/aws/uv.lock | $(UV)
+	$(call install,the policy scanner's environment,infra/aws,UV_PROJECT_ENVIRONMENT="$(CURDIR)/$(TOOLS)/envs/checkov")

@@ -1,0 +1,248 @@
+# One deployment, whole. Copy this folder, fill in terraform.tfvars, apply. What it does is in infra/aws/README.md.
+
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = { project = var.name }
+  }
+}
+
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+locals {
+  account   = data.aws_caller_identity.current.account_id
+  partition = data.aws_partition.current.partition
+  registry  = "${local.account}.dkr.ecr.${var.region}.amazonaws.com"
+  metrics   = "Retrain/${var.name}"
+
+  # Nothing of a trial is worth keeping; everything of a deployment is.
+  recovery_days = var.trial ? 0 : 30
+}
+
+module "key" {
+  source     = "../modules/key"
+  name       = var.name
+  account_id = local.account
+  partition  = local.partition
+}
+
+# --- data ---
+
+module "raw" {
+  source = "../modules/bucket"
+  name   = "${var.name}-${local.account}-raw"
+  # No expiry: a manifest names the versions that its run read, and a replay reads those.
+  archive_replaced_days = 90
+  force_destroy         = var.trial
+}
+
+module "store" {
+  source               = "../modules/bucket"
+  name                 = "${var.name}-${local.account}-store"
+  expire_replaced_days = 30
+  force_destroy        = var.trial
+}
+
+module "ledger" {
+  source           = "../modules/bucket"
+  name             = "${var.name}-${local.account}-ledger"
+  create_only      = true
+  object_lock_days = var.ledger_lock_days
+  object_lock_mode = var.ledger_lock_mode
+  force_destroy    = var.trial
+}
+
+module "artifacts" {
+  source               = "../modules/bucket"
+  name                 = "${var.name}-${local.account}-mlflow"
+  expire_replaced_days = 90
+  force_destroy        = var.trial
+}
+
+module "notifications" {
+  source      = "../modules/notifications"
+  name        = var.name
+  account_id  = local.account
+  bucket_name = module.raw.name
+  bucket_arn  = module.raw.arn
+  prefixes    = var.raw_prefixes
+  kms_key_arn = module.key.arn
+}
+
+# --- what a release needs ---
+
+module "registry" {
+  source        = "../modules/registry"
+  name          = var.name
+  kms_key_arn   = module.key.arn
+  force_destroy = var.trial
+}
+
+module "secrets" {
+  source        = "../modules/secrets"
+  kms_key_arn   = module.key.arn
+  recovery_days = local.recovery_days
+  secrets = merge(
+    { for id, description in var.airflow_connections : "airflow/connections/${id}" => description },
+    { for id, description in var.airflow_variables : "airflow/variables/${id}" => description },
+    { for file, description in var.host_secrets : "${var.name}/host/${file}" => description },
+  )
+}
+
+module "roles" {
+  source               = "../modules/roles"
+  name                 = var.name
+  account_id           = local.account
+  partition            = local.partition
+  region               = var.region
+  raw                  = { bucket_arn = module.raw.arn, prefixes = var.raw_prefixes }
+  store                = { bucket_arn = module.store.arn, prefix = var.store_prefix }
+  ledger               = { bucket_arn = module.ledger.arn, prefix = var.ledger_prefix }
+  artifacts_bucket_arn = module.artifacts.arn
+  queue_arn            = module.notifications.queue_arn
+  kms_key_arn          = module.key.arn
+  repository_arns      = module.registry.arns
+  database_secret_arns = module.database[*].secret_arn
+  metrics_namespace    = local.metrics
+  operator_arns        = var.operator_arns
+}
+
+module "deployer" {
+  source            = "../modules/deployer"
+  count             = var.github_repository == null ? 0 : 1
+  name              = var.name
+  github_repository = var.github_repository
+  oidc_provider_arn = var.github_oidc_provider_arn
+  repository_arns   = module.registry.arns
+  instance_arn      = one(module.host[*].instance_arn)
+}
+
+# --- the machine ---
+
+module "network" {
+  source             = "../modules/network"
+  count              = var.enable_host ? 1 : 0
+  name               = var.name
+  region             = var.region
+  availability_zones = [for letter in var.zones : "${var.region}${letter}"]
+}
+
+module "shared_volume" {
+  source                   = "../modules/shared_volume"
+  count                    = var.enable_host ? 1 : 0
+  name                     = var.name
+  kms_key_arn              = module.key.arn
+  vpc_id                   = module.network[0].vpc_id
+  subnet_ids               = module.network[0].data_subnet_ids
+  client_role_arn          = module.roles.arns["host"]
+  client_security_group_id = module.host[0].security_group_id
+}
+
+module "host" {
+  source            = "../modules/host"
+  count             = var.enable_host ? 1 : 0
+  name              = var.name
+  region            = var.region
+  vpc_id            = module.network[0].vpc_id
+  network_cidr      = module.network[0].cidr
+  subnet_id         = module.network[0].host_subnet_id
+  availability_zone = module.network[0].host_zone
+  instance_profile  = module.roles.instance_profile
+  instance_type     = var.instance_type
+  ami_id            = var.ami_id
+  kms_key_arn       = module.key.arn
+  registry          = local.registry
+  release           = var.release
+  secrets           = keys(var.host_secrets)
+  aws_config        = module.roles.aws_config
+  file_system_id    = module.shared_volume[0].file_system_id
+  access_point_id   = module.shared_volume[0].access_point_id
+  metrics_namespace = local.metrics
+  egress_ports      = var.egress_ports
+  compose           = var.compose
+
+  environment = {
+    RETRAIN_RAW_BUCKET        = module.raw.name
+    RETRAIN_STORE_BUCKET      = module.store.name
+    RETRAIN_LEDGER_BUCKET     = module.ledger.name
+    RETRAIN_MLFLOW_BUCKET     = module.artifacts.name
+    RETRAIN_LANDED_QUEUE      = module.notifications.queue_url
+    RETRAIN_REPOSITORY        = var.pipeline_repository
+    RETRAIN_SLACK_CHANNEL     = var.slack_channel
+    RETRAIN_SHARED_FOLDER     = "/mnt/retrain"
+    RETRAIN_AWS_CONFIG        = "/etc/retrain/aws/config"
+    AIRFLOW__SECRETS__BACKEND = "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend"
+    AIRFLOW__SECRETS__BACKEND_KWARGS = jsonencode({
+      connections_prefix         = "airflow/connections"
+      variables_prefix           = "airflow/variables"
+      connections_lookup_pattern = "^(${join("|", keys(var.airflow_connections))})$"
+      variables_lookup_pattern   = length(var.airflow_variables) == 0 ? "^$" : "^(${join("|", keys(var.airflow_variables))})$"
+      config_prefix              = null
+    })
+    RETRAIN_DATABASE        = one(module.database[*].endpoint) == null ? "" : module.database[0].endpoint
+    RETRAIN_DATABASE_SECRET = one(module.database[*].secret_arn) == null ? "" : module.database[0].secret_arn
+    RETRAIN_REDIS           = one(module.redis[*].endpoint) == null ? "" : module.redis[0].endpoint
+  }
+}
+
+module "backup" {
+  source        = "../modules/backup"
+  count         = var.enable_host ? 1 : 0
+  name          = var.name
+  account_id    = local.account
+  partition     = local.partition
+  kms_key_arn   = module.key.arn
+  resource_arns = [module.host[0].data_volume_arn]
+  force_destroy = var.trial
+}
+
+# --- options: in the compose stack unless they are asked for here ---
+
+module "database" {
+  source                   = "../modules/database"
+  count                    = var.enable_host && var.enable_database ? 1 : 0
+  name                     = var.name
+  kms_key_arn              = module.key.arn
+  vpc_id                   = module.network[0].vpc_id
+  subnet_ids               = values(module.network[0].data_subnet_ids)
+  client_security_group_id = module.host[0].security_group_id
+  protected                = !var.trial
+}
+
+module "redis" {
+  source                   = "../modules/redis"
+  count                    = var.enable_host && var.enable_redis ? 1 : 0
+  name                     = var.name
+  kms_key_arn              = module.key.arn
+  vpc_id                   = module.network[0].vpc_id
+  subnet_ids               = values(module.network[0].data_subnet_ids)
+  client_security_group_id = module.host[0].security_group_id
+}
+
+# --- who hears of it ---
+
+module "alarms" {
+  source            = "../modules/alarms"
+  name              = var.name
+  account_id        = local.account
+  kms_key_arn       = module.key.arn
+  emails            = var.alarm_emails
+  namespace         = local.metrics
+  queue_name        = module.notifications.queue_name
+  failed_queue_name = module.notifications.failed_queue_name
+  queue_read        = var.event_trigger
+  host_enabled      = var.enable_host
+  instance_id       = one(module.host[*].instance_id)
+  file_system_id    = one(module.shared_volume[*].file_system_id)
+}
+
+module "budget" {
+  source      = "../modules/budget"
+  name        = var.name
+  monthly_usd = var.monthly_budget_usd
+  topic_arn   = module.alarms.topic_arn
+  emails      = var.alarm_emails
+}

@@ -1,0 +1,61 @@
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_ssm_parameter" {
+    defaults = { value = "ami-0123456789abcdef0" }
+  }
+}
+
+variables {
+  region              = "us-east-1"
+  pipeline_repository = "https://github.com/example/trip-duration.git"
+  compose             = { version = "2.40.3", sha256 = "0000000000000000000000000000000000000000000000000000000000000000" }
+}
+
+run "by_default_databases_stay_in_the_compose_stack" {
+  command = plan
+
+  assert {
+    condition     = length(module.database) == 0 && length(module.redis) == 0 && length(module.deployer) == 0 && length(module.host) == 1
+    error_message = "An option is on that nobody asked for."
+  }
+  assert {
+    condition     = contains(output.secrets, "airflow/connections/slack_default") && contains(output.secrets, "retrain/host/fernet_key")
+    error_message = "Slack's token or Airflow's key has no place."
+  }
+}
+
+run "without_a_machine_the_data_stays" {
+  command = plan
+  variables {
+    enable_host     = false
+    enable_database = true
+    enable_redis    = true
+  }
+
+  assert {
+    condition     = length(module.host) + length(module.network) + length(module.shared_volume) + length(module.database) + length(module.redis) + length(module.backup) == 0 && output.instance_id == null
+    error_message = "Something of the machine is there."
+  }
+}
+
+run "a_frozen_pin_is_refused" {
+  command = plan
+  variables {
+    airflow_variables = { trip_duration_release = "the pin" }
+  }
+  expect_failures = [var.airflow_variables]
+}
+
+run "a_region_that_is_none_is_refused" {
+  command = plan
+  variables {
+    region = "Frankfurt"
+    name   = "Retrain_Production"
+  }
+  expect_failures = [var.region, var.name]
+}

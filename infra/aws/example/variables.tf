@@ -1,0 +1,187 @@
+variable "name" {
+  description = "The deployment's name: the beginning of every resource's, and the value of the tag `project`."
+  type        = string
+  default     = "retrain"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name))
+    error_message = "3 to 20 lower-case letters, digits and dashes, a letter first: buckets and databases are named after it."
+  }
+}
+
+variable "region" {
+  type = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "A region is named like eu-central-1."
+  }
+}
+
+variable "zones" {
+  description = "Letters of the region's availability zones; the first is the host's."
+  type        = list(string)
+  default     = ["a", "b"]
+}
+
+variable "trial" {
+  description = "Everything may be destroyed, with what is in it. For an account to play in, never for a deployment."
+  type        = bool
+  default     = false
+}
+
+# --- data ---
+
+variable "raw_prefixes" {
+  description = "The folders of the raw bucket that this deployment reads; their markers fill the queue."
+  type        = list(string)
+  default     = ["raw/yellow/"]
+}
+
+variable "event_trigger" {
+  description = "Whether a pipeline has `trigger: event`: then a message that waits for an hour is an alarm."
+  type        = bool
+  default     = false
+}
+
+variable "store_prefix" {
+  type    = string
+  default = "dvc/"
+}
+
+variable "ledger_prefix" {
+  type    = string
+  default = "ledger/"
+}
+
+variable "ledger_lock_days" {
+  description = "For so long nobody removes a ledger entry. Nothing removes it afterwards either; then it could be."
+  type        = number
+  default     = 3650
+}
+
+variable "ledger_lock_mode" {
+  type    = string
+  default = "GOVERNANCE"
+}
+
+# --- secrets: names and what they hold; values are put there by hand ---
+
+variable "airflow_connections" {
+  type = map(string)
+  default = {
+    slack_default  = "Slack: {\"conn_type\": \"http\", \"password\": \"xoxb-…\"}"
+    mlflow_default = "MLflow: {\"conn_type\": \"http\", \"schema\": \"http\", \"host\": \"mlflow\", \"port\": 5000}"
+  }
+}
+
+variable "airflow_variables" {
+  description = "Not the pin: a variable that is here cannot be changed by `make release`."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.airflow_variables) : !endswith(name, "_release")])
+    error_message = "A pin (…_release) belongs into Airflow's database: there `make release` moves it, here it would be frozen."
+  }
+}
+
+variable "host_secrets" {
+  description = "Files that the compose stack reads."
+  type        = map(string)
+  default = {
+    fernet_key        = "Airflow: what connections are encrypted with in its database"
+    jwt_secret        = "Airflow: what its components prove themselves with"
+    api_secret_key    = "Airflow: what sessions are signed with"
+    postgres_password = "Postgres in the compose stack"
+    git_deploy_key    = "Git: a read-only deploy key for the pipelines' repositories"
+  }
+}
+
+# --- roles ---
+
+variable "operator_arns" {
+  description = "Roles or users that may take the prune role."
+  type        = list(string)
+  default     = []
+}
+
+variable "github_repository" {
+  description = "owner/name whose releases may deploy; null for none."
+  type        = string
+  default     = null
+}
+
+variable "github_oidc_provider_arn" {
+  type    = string
+  default = null
+}
+
+# --- the machine ---
+
+variable "enable_host" {
+  type    = bool
+  default = true
+}
+
+variable "instance_type" {
+  type    = string
+  default = "m7i-flex.xlarge"
+}
+
+variable "ami_id" {
+  type    = string
+  default = null
+}
+
+variable "egress_ports" {
+  type    = set(number)
+  default = [443]
+}
+
+variable "compose" {
+  description = "Docker's compose plugin: version and SHA-256 of docker-compose-linux-x86_64, from the release's page."
+  type        = object({ version = string, sha256 = string })
+}
+
+variable "release" {
+  description = "What a new host starts; null until the first images are pushed."
+  type        = string
+  default     = null
+}
+
+variable "pipeline_repository" {
+  description = "The Git repository of the pipeline, whose tags are the releases."
+  type        = string
+}
+
+variable "slack_channel" {
+  type    = string
+  default = "#retrain-alerts"
+}
+
+# --- options ---
+
+variable "enable_database" {
+  description = "RDS in place of Postgres in the compose stack."
+  type        = bool
+  default     = false
+}
+
+variable "enable_redis" {
+  description = "ElastiCache in place of Redis in the compose stack."
+  type        = bool
+  default     = false
+}
+
+# --- who hears of it ---
+
+variable "alarm_emails" {
+  type    = list(string)
+  default = []
+}
+
+variable "monthly_budget_usd" {
+  type    = number
+  default = 250
+}

@@ -1,0 +1,64 @@
+variable "name" {
+  description = "The bucket's name, unique in all of AWS."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.name))
+    error_message = "A bucket's name has 3 to 63 lower-case letters, digits and dashes (no dots: they break TLS host names)."
+  }
+}
+
+variable "create_only" {
+  description = "Refuse writes without If-None-Match, and every delete, whoever asks."
+  type        = bool
+  default     = false
+}
+
+variable "object_lock_days" {
+  description = "Days for which a written version cannot be deleted; null for no Object Lock. Locking is decided when the bucket is made."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.object_lock_days == null ? true : var.object_lock_days >= 1
+    error_message = "A lock lasts at least one day; null means none."
+  }
+}
+
+variable "object_lock_mode" {
+  description = "GOVERNANCE: an administrator may still lift it. COMPLIANCE: nobody can, not even the account's owner, until it ends."
+  type        = string
+  default     = "GOVERNANCE"
+
+  validation {
+    condition     = contains(["GOVERNANCE", "COMPLIANCE"], var.object_lock_mode)
+    error_message = "The mode is GOVERNANCE or COMPLIANCE."
+  }
+}
+
+variable "expire_replaced_days" {
+  description = "Days after which a replaced or deleted version goes for good; null keeps all of them."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.expire_replaced_days == null ? true : var.expire_replaced_days >= 7
+    error_message = "Leave a week at least to notice a mistake."
+  }
+  validation {
+    condition     = var.expire_replaced_days == null || var.object_lock_days == null
+    error_message = "A bucket with Object Lock keeps every version: expire_replaced_days must be null."
+  }
+}
+
+variable "archive_replaced_days" {
+  description = "Days after which a replaced version moves to a cheaper class that is read at once; null for never."
+  type        = number
+  default     = null
+}
+
+variable "force_destroy" {
+  description = "Let `terraform destroy` delete the bucket with all that is in it. For trials."
+  type        = bool
+  default     = false
+}

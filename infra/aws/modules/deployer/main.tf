@@ -1,0 +1,88 @@
+# What a release needs from outside: push its images, and ask the one host to start them. GitHub proves who it is by OIDC; there is no key.
+
+resource "aws_iam_openid_connect_provider" "github" {
+  count          = var.oidc_provider_arn == null ? 1 : 0
+  url            = "https://token.actions.githubusercontent.com"
+  client_id_list = ["sts.amazonaws.com"]
+}
+
+resource "aws_iam_role" "this" {
+  name                 = "${var.name}-deploy"
+  max_session_duration = 3600
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Federated = coalesce(var.oidc_provider_arn, one(aws_iam_openid_connect_provider.github[*].arn)) }
+      Action    = "sts:AssumeRoleWithWebIdentity"
+      Condition = {
+        StringEquals = {
+          "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
+          # An environment, not a branch: who may deploy is decided by its reviewers, in GitHub.
+          "token.actions.githubusercontent.com:sub" = "repo:${var.github_repository}:environment:${var.github_environment}"
+        }
+      }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  name = "deploy"
+  role = aws_iam_role.this.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat([
+      {
+        Sid    = "PushImages"
+        Effect = "Allow"
+        Action = [
+          "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:DescribeImages",
+          "ecr:DescribeImageScanFindings", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage",
+        ]
+        Resource = var.repository_arns
+      },
+      {
+        Sid      = "LogIntoTheRegistry"
+        Effect   = "Allow"
+        Action   = "ecr:GetAuthorizationToken"
+        Resource = "*"
+      },
+      ],
+      [for instance in var.instance_arn[*] : {
+        # Run Command asks for both: the document and the instance. AWS-RunShellScript is not among them.
+        Sid      = "AskTheHost"
+        Effect   = "Allow"
+        Action   = "ssm:SendCommand"
+        Resource = [aws_ssm_document.deploy.arn, instance]
+      }],
+      [for instance in var.instance_arn[*] : {
+        Sid      = "HearTheAnswer"
+        Effect   = "Allow"
+        Action   = "ssm:GetCommandInvocation"
+        Resource = "*" # commands have no ARN to name
+      }],
+    )
+  })
+}
+
+resource "aws_ssm_document" "deploy" {
+  name            = "${var.name}-deploy"
+  document_type   = "Command"
+  document_format = "JSON"
+  content = jsonencode({
+    schemaVersion = "2.2"
+    description   = "Puts a release on the host and waits until it is well."
+    parameters = {
+      release = {
+        type           = "String"
+        description    = "The release's tag"
+        allowedPattern = "^v[0-9]+\\.[0-9]+\\.[0-9]+$"
+      }
+    }
+    mainSteps = [{
+      action = "aws:runShellScript"
+      name   = "deploy"
+      inputs = { runCommand = ["/usr/local/sbin/retrain-deploy '{{ release }}'"], timeoutSeconds = "1800" }
+    }]
+  })
+}

@@ -1,0 +1,104 @@
+# A marker lands -> S3 tells the topic -> the queue keeps it until a trigger has taken it.
+# The topic stands between them so that a second reader is a second subscription, not a change of the bucket.
+
+resource "aws_sns_topic" "landed" {
+  name              = "${var.name}-landed"
+  kms_master_key_id = var.kms_key_arn
+}
+
+resource "aws_sns_topic_policy" "landed" {
+  arn = aws_sns_topic.landed.arn
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "OnlyTheBucketPublishes"
+      Effect    = "Allow"
+      Principal = { Service = "s3.amazonaws.com" }
+      Action    = "sns:Publish"
+      Resource  = aws_sns_topic.landed.arn
+      Condition = {
+        ArnEquals    = { "aws:SourceArn" = var.bucket_arn }
+        StringEquals = { "aws:SourceAccount" = var.account_id }
+      }
+    }]
+  })
+}
+
+resource "aws_s3_bucket_notification" "landed" {
+  bucket = var.bucket_name
+
+  dynamic "topic" {
+    for_each = var.prefixes
+
+    content {
+      id            = "landed-${replace(trim(topic.value, "/"), "/", "-")}"
+      topic_arn     = aws_sns_topic_policy.landed.arn
+      events        = ["s3:ObjectCreated:*"]
+      filter_prefix = topic.value
+      filter_suffix = var.marker
+    }
+  }
+}
+
+resource "aws_sqs_queue" "failed" {
+  name                      = "${var.name}-landed-failed"
+  message_retention_seconds = 14 * 86400
+  sqs_managed_sse_enabled   = true
+}
+
+resource "aws_sqs_queue" "landed" {
+  name                       = "${var.name}-landed"
+  message_retention_seconds  = var.retention_days * 86400
+  visibility_timeout_seconds = var.visibility_seconds
+  receive_wait_time_seconds  = 20
+  sqs_managed_sse_enabled    = true
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.failed.arn
+    maxReceiveCount     = var.max_receives
+  })
+}
+
+resource "aws_sqs_queue_redrive_allow_policy" "failed" {
+  queue_url = aws_sqs_queue.failed.url
+  redrive_allow_policy = jsonencode({
+    redrivePermission = "byQueue"
+    sourceQueueArns   = [aws_sqs_queue.landed.arn]
+  })
+}
+
+resource "aws_sqs_queue_policy" "this" {
+  for_each  = { landed = aws_sqs_queue.landed, failed = aws_sqs_queue.failed }
+  queue_url = each.value.url
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "OnlyTheTopicSends"
+        Effect    = "Allow"
+        Principal = { Service = "sns.amazonaws.com" }
+        Action    = "sqs:SendMessage"
+        Resource  = each.value.arn
+        Condition = { ArnEquals = { "aws:SourceArn" = aws_sns_topic.landed.arn } }
+      },
+      {
+        Sid       = "TlsOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sqs:*"
+        Resource  = each.value.arn
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+    ]
+  })
+}
+
+resource "aws_sns_topic_subscription" "landed" {
+  topic_arn            = aws_sns_topic.landed.arn
+  protocol             = "sqs"
+  endpoint             = aws_sqs_queue.landed.arn
+  raw_message_delivery = true # the body is S3's own event, without an envelope
+  redrive_policy       = jsonencode({ deadLetterTargetArn = aws_sqs_queue.failed.arn })
+
+  depends_on = [aws_sqs_queue_policy.this]
+}

@@ -1,0 +1,25 @@
+output "arns" {
+  description = "By role."
+  value = merge(
+    { host = aws_iam_role.host.arn },
+    { for name, role in aws_iam_role.work : name => role.arn },
+    { for role in aws_iam_role.prune : "prune" => role.arn },
+  )
+}
+
+output "instance_profile" {
+  # An instance that starts before its role may do anything fails at its first command.
+  value      = aws_iam_instance_profile.host.name
+  depends_on = [aws_iam_role_policy.host, aws_iam_role_policy_attachment.host_ssm, aws_iam_role_policy.work]
+}
+
+output "aws_config" {
+  description = "The AWS configuration that the containers read: a profile a role, taken with the host's credentials."
+  value = join("\n", [for name, role in aws_iam_role.work : <<-PROFILE
+    [profile ${name}]
+    region = ${var.region}
+    role_arn = ${role.arn}
+    credential_source = Ec2InstanceMetadata
+  PROFILE
+  ])
+}

@@ -1,0 +1,95 @@
+"""The example root, applied to a stand-in for an AWS account and destroyed at the end. Minutes, not seconds: `make test-aws`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from accounts import REGION, Account, describing, enforcing
+from terraform_cli import Terraform, copied
+
+_SETTINGS = {
+    "region": REGION,
+    "trial": True,
+    "pipeline_repository": "https://github.com/example/trip-duration.git",
+    "alarm_emails": ["ml-platform@example.com"],
+    "compose": {"version": "2.40.3", "sha256": "0" * 64},
+}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What was applied, where, and what it answered."""
+
+    account: Account
+    terraform: Terraform
+    targets: Sequence[str]
+    outputs: dict[str, Any]
+
+    def state(self) -> list[dict[str, Any]]:
+        """The resources in Terraform's own state."""
+        document = json.loads((self.terraform.folder / "terraform.tfstate").read_text())
+        resources: list[dict[str, Any]] = document["resources"]
+        return resources
+
+    def changes(self) -> dict[str, set[str]]:
+        """What a second plan would change: address -> attributes, `*` for a resource made or removed."""
+        found = {}
+        for each in self.terraform.plan(*self.targets)["resource_changes"]:
+            change = each["change"]
+            if change["actions"] == ["update"]:
+                before, after = change["before"], change["after"]
+                unknown = {name for name, is_unknown in change["after_unknown"].items() if is_unknown}
+                found[each["address"]] = {name for name in before if before[name] != after.get(name)} - unknown
+            elif change["actions"] not in (["no-op"], ["read"]):
+                found[each["address"]] = {"*"}
+        return found
+
+
+@contextmanager
+def applied(
+    account: Account, folder: Path, settings: dict[str, Any], targets: Sequence[str] = ()
+) -> Iterator[Deployment]:
+    """Apply the example with settings of its own, to these targets of it or to all; destroy all of it at the end."""
+    terraform = copied(folder, account.environment())
+    (terraform.folder / "stand_in_override.tf").write_text('provider "aws" {\n  s3_use_path_style = true\n}\n')
+    (terraform.folder / "terraform.tfvars.json").write_text(json.dumps(_SETTINGS | settings))
+    try:
+        terraform.run("apply", "-input=false", "-no-color", "-auto-approve", *targets)
+        outputs = json.loads(terraform.run("output", "-json"))
+        yield Deployment(account, terraform, targets, {name: each["value"] for name, each in outputs.items()})
+    finally:
+        terraform.run("destroy", "-input=false", "-no-color", "-auto-approve")
+    assert terraform.run("state", "list") == ""
+
+
+@pytest.fixture(scope="session")
+def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Data, messages, images, secrets, roles, budget: the stand-in that decides by IAM forgets half of what a machine is."""
+    folder = tmp_path_factory.mktemp("enforced")
+    with enforcing(folder / "server") as account:
+        settings = {"enable_host": False, "operator_arns": [f"arn:aws:iam::{account.number}:user/operator"]}
+        with applied(account, folder, settings) as deployment:
+            yield deployment
+
+
+@pytest.fixture(scope="session")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The machine with its network, volume and database, the deployer, the alarms. Backups and Redis are whole on neither stand-in."""
+    folder = tmp_path_factory.mktemp("described")
+    targets = [f"-target=module.{name}" for name in ("deployer", "alarms", "database")]
+    settings = {
+        "github_repository": "example/trip-duration",
+        "release": "v1.0.0",
+        "enable_database": True,
+        "event_trigger": True,
+    }
+    with describing(folder / "server") as account, applied(account, folder, settings, targets) as deployment:
+        yield deployment
+        # It takes the volume's policy and cannot take it away again.
+        deployment.terraform.run("state", "rm", "module.shared_volume[0].aws_efs_file_system_policy.this")

@@ -1,0 +1,58 @@
+"""infra/aws as it is written: formatted, valid, and each module doing what its own tests say, without any account."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from terraform_cli import MODULES, Terraform, copied
+
+
+@pytest.fixture(scope="module")
+def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    return copied(tmp_path_factory.mktemp("modules"))
+
+
+def test_every_file_is_formatted(terraform):
+    assert terraform.run("fmt", "-check", "-recursive", "-diff", "..") == ""
+
+
+def test_the_example_is_valid_with_every_module(terraform):
+    assert "The configuration is valid" in terraform.run("validate", "-no-color")
+    used = set(re.findall(r'source += "../modules/(\w+)"', (MODULES / "example" / "main.tf").read_text()))
+    assert used == {module.name for module in (MODULES / "modules").iterdir()}
+
+
+def test_each_module_holds_what_its_own_tests_ask(terraform):
+    said = terraform.run("test", "-no-color")
+    assert re.search(r"Success! (\d+) passed, 0 failed\.", said)
+    tried = set(re.findall(r"modules/(\w+)", "".join(file.read_text() for file in MODULES.glob("example/tests/*"))))
+    assert tried == {module.name for module in (MODULES / "modules").iterdir()}
+
+
+def test_every_module_pins_the_same_terraform_and_provider():
+    pins = {file.read_text() for file in MODULES.glob("*/**/versions.tf") if ".terraform" not in file.parts}
+    assert len(pins) == 1
+    assert re.search(r'version = "\d+\.\d+\.\d+"', pins.pop())
+
+
+@pytest.mark.parametrize("script", sorted((MODULES / "modules/host/files").iterdir()), ids=lambda script: script.name)
+def test_the_hosts_scripts_are_read_by_bash(script):
+    assert shutil.which("bash")
+    subprocess.run(["bash", "-n", script], check=True)
+    assert script.stat().st_mode & 0o111
+
+
+def test_deploying_what_is_no_release_is_refused_before_anything_is_touched(tmp_path):
+    (tmp_path / "host.env").write_text("AWS_REGION='us-east-1'\n")
+    done = subprocess.run(
+        [MODULES / "modules/host/files/retrain-deploy", "main; reboot"],
+        env={"RETRAIN_ETC": str(tmp_path), "RETRAIN_PLACE": str(tmp_path / "place"), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (64, '"main; reboot" is no release. A release is a tag such as v1.2.0.\n')
+    assert not (tmp_path / "place").exists()
