@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -105,3 +106,22 @@ def test_no_secret_stands_in_the_file() -> None:
                     or variable.startswith("AIRFLOW__SECRETS__")
                     or variable.endswith("_FILE")
                 ), variable
+
+
+def test_the_dashboard_is_provisioned_with_a_source_that_is_there() -> None:
+    grafana = ROOT / "infra" / "monitoring" / "grafana"
+    sources = yaml.safe_load((grafana / "provisioning/datasources/prometheus.yml").read_text())["datasources"]
+    (provider,) = yaml.safe_load((grafana / "provisioning/dashboards/files.yml").read_text())["providers"]
+    assert f"./infra/monitoring/grafana/dashboards:{provider['options']['path']}:ro" in SERVICES["grafana"]["volumes"]
+    dashboard = json.loads((grafana / "dashboards/retrain.json").read_text())
+    panels = dashboard["panels"]
+    assert {panel["datasource"]["uid"] for panel in panels} == {source["uid"] for source in sources}
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"].endswith("/retrain.json")
+    places = [
+        (panel["gridPos"]["x"] + dx, panel["gridPos"]["y"] + dy)
+        for panel in panels
+        for dx in range(panel["gridPos"]["w"])
+        for dy in range(panel["gridPos"]["h"])
+    ]
+    assert len(set(places)) == len(places), "two panels overlap"
