@@ -33,7 +33,7 @@ from running_stack import ROOT, wait_until
 from settings import read_stack_file
 
 pytestmark = pytest.mark.timeout(1500)
-NEXT = DAY + timedelta(days=1)
+NEXT, LAST = DAY + timedelta(days=1), DAY + timedelta(days=2)
 # No such thing has happened yet, or not to these: an empty answer is the right one.
 _MAY_BE_EMPTY = ("airflow_scheduler_tasks_starving",)
 
@@ -101,6 +101,18 @@ def test_postgres_and_redis_can_be_restarted_in_mid_run(containers: Containers) 
     await_well(containers, "", time.monotonic())
 
 
+def test_workers_that_are_told_to_stop_let_their_stage_end(containers: Containers) -> None:
+    run_id = trigger(containers, LAST)
+    wait_until(
+        lambda: worker_at(containers, "featurize") or worker_at(containers, "train"), 600, "no stage begins", every=0.2
+    )
+    containers.compose("stop", "airflow-worker")
+    reproduced = task(containers, run_id, "reproduce")
+    assert (reproduced["state"], reproduced["try_number"]) == ("success", 1)
+    containers.start(*containers.services())
+    assert ended(containers, run_id) == "success"
+
+
 @pytest.mark.parametrize(
     "panel",
     json.loads((ROOT / "infra/monitoring/grafana/dashboards/retrain.json").read_text())["panels"],
@@ -147,6 +159,7 @@ def test_nothing_is_lost_when_everything_is_stopped_and_started(containers: Cont
     assert mlflow_runs(containers, run_key) == before["mlflow"]
 
 
+@pytest.mark.usefixtures("containers")
 def test_the_images_name_their_commit_and_nobody_in_them_is_root() -> None:
     for target in images.TARGETS:
         config = json.loads(docker("image", "inspect", f"retrain/{target}:local"))[0]["Config"]
