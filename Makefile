@@ -116,7 +116,7 @@ compose-demo: $(AIRFLOW_ENV) $(SERVERS_ENV) ## The days of `make demo` in contai
 	@$(CONTAINERS) demo
 
 test-compose: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Real days in containers, some of which are killed; starts a Docker engine if none answers
-	@timeout --signal=INT --kill-after=180 1320 $(SERVERS)/bin/pytest tests/compose
+	@timeout --signal=INT --kill-after=90 1400 $(SERVERS)/bin/pytest tests/compose
 
 quality: $(PIPELINE_ENV) $(SERVERS_ENV) ## Measure the model over the second half of 2019, and fail below its targets
 	@pipeline/.venv/bin/python tests/bench/quality.py
