@@ -23,10 +23,11 @@ SERVERS_ENV := $(TOOLS)/envs/servers/.installed
 MOTO_ENV := $(TOOLS)/envs/moto/.installed
 SCANNER_ENV := $(TOOLS)/envs/checkov/.installed
 STACK := $(SERVERS)/bin/python infra/local/stack.py
+CONTAINERS = env PYTHONPATH=infra/docker:infra/local $(SERVERS)/bin/python infra/docker/containers.py
 RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json)
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-aws test-e2e test-faults lint format up down status release rollback pin history restore verify replay explain prune inputs quality bench alerts-replay screenshots alerts-test runbook-pictures
+.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-aws test-e2e test-faults lint format up down status release rollback pin history restore verify replay explain prune inputs quality bench alerts-replay screenshots alerts-test runbook-pictures compose-up compose-down compose-demo test-compose
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -109,6 +110,18 @@ test-e2e: $(AIRFLOW_ENV) $(SERVERS_ENV)
 test-faults: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Inject twelve faults, kill and stop what runs, and read what Slack was told
 	@$(SERVERS)/bin/pytest tests/faults
 
+compose-up: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Start it all in containers: Celery workers, Postgres, Redis, monitoring (RETRAIN_WORKERS=3)
+	@$(CONTAINERS) up
+
+compose-down: $(SERVERS_ENV) ## Stop the containers, once their running stages have ended; the data stays
+	@$(CONTAINERS) down
+
+compose-demo: $(AIRFLOW_ENV) $(SERVERS_ENV) ## The days of `make demo` in containers
+	@$(CONTAINERS) demo
+
+test-compose: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Real days in containers, some of which are killed; starts a Docker engine if none answers
+	@timeout --signal=INT --kill-after=90 1400 $(SERVERS)/bin/pytest tests/compose
+
 quality: $(PIPELINE_ENV) $(SERVERS_ENV) ## Measure the model over the second half of 2019, and fail below its targets
 	@pipeline/.venv/bin/python tests/bench/quality.py
 
@@ -130,7 +143,7 @@ runbook-pictures: $(SERVERS_ENV) ## Picture each kind of alert on a phone, for t
 lint: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Check style, format and types; mends nothing
 	@.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy plugins/retrain plugins/retrain_plugin.py dags/retrain_pipelines.py infra/local infra/aws/plan_table.py pipeline
+	.venv/bin/mypy plugins/retrain plugins/retrain_plugin.py dags/retrain_pipelines.py infra/local infra/aws/plan_table.py infra/docker pipeline
 
 format: $(AIRFLOW_ENV) ## Format the code, mend what ruff can mend
 	@.venv/bin/ruff format .

@@ -1,4 +1,4 @@
-"""Airflow's REST API on the local stack, as far as the demo and the end-to-end tests need it."""
+"""Airflow's REST API, as far as the demo and the end-to-end tests need it."""
 
 from __future__ import annotations
 
@@ -19,21 +19,32 @@ class AirflowError(Exception):
 
 @dataclass
 class AirflowClient:
-    """A session with the api-server at `url`, where everybody is an admin."""
+    """A session with the api-server at `url`, where everybody is an admin, or `password` is the user admin's."""
 
     url: str
+    password: str | None = field(default=None, repr=False)
     _session: requests.Session = field(default_factory=requests.Session, repr=False)
 
     def _request(self, method: str, path: str, *, body: Any = None, absent_ok: bool = False) -> Any:
         if "Authorization" not in self._session.headers:
-            token = self._session.get(f"{self.url}/auth/token", timeout=_TIMEOUT).json()["access_token"]
-            self._session.headers["Authorization"] = f"Bearer {token}"
+            self._session.headers["Authorization"] = f"Bearer {self._token()}"
         answer = self._session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=_TIMEOUT)
         if absent_ok and answer.status_code == requests.codes.not_found:
             return None
         if not answer.ok:
             raise AirflowError(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
         return answer.json() if answer.content else None
+
+    def _token(self) -> str:
+        address = f"{self.url}/auth/token"
+        if self.password is None:
+            answer = self._session.get(address, timeout=_TIMEOUT)
+        else:
+            login = {"username": "admin", "password": self.password}
+            answer = self._session.post(address, json=login, timeout=_TIMEOUT)
+        if not answer.ok:
+            raise AirflowError(f"Airflow gave no token ({answer.status_code}): {answer.text[:500]}")
+        return str(answer.json()["access_token"])
 
     def dag(self, dag_id: str) -> dict[str, Any] | None:
         """The DAG, or None when no processor has read it yet."""

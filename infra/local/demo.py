@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         up(stack)
         variables = read_stack_file(stack.env_file)
         os.environ.update({name: value for name, value in variables.items() if name.startswith("AWS_")})
-        problems = play(stack, console, began)
+        problems = play(stack, AirflowClient(stack.airflow_url), console, began)
     except (
         DemoError,
         AirflowError,
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if problems else 0
 
 
-def play(stack: Stack, console: Console, began: float) -> list[str]:
+def play(stack: Stack, airflow: AirflowClient, console: Console, began: float) -> list[str]:
     """Play the days; returns what is wrong with the outcome, in sentences."""
 
     def say(text: str) -> None:
@@ -117,7 +117,6 @@ def play(stack: Stack, console: Console, began: float) -> list[str]:
     release = release_checkout(stack)
     say(f"release {release} is live")
 
-    airflow = AirflowClient(stack.airflow_url)
     await_true(
         lambda: airflow.dag(PIPELINE) is not None,
         _DAG_SECONDS,

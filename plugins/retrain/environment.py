@@ -54,6 +54,11 @@ def uv() -> Path:
     return Path(named)
 
 
+def provide(project: Path, environments: Path) -> Environment:
+    """The environment of `project`: the one that came with the worker's image, or is there already, else built below `environments`."""
+    return known(environments, hash_of(project)) or build(project, environments)
+
+
 def build(project: Path, environments: Path) -> Environment:
     """The environment of the project folder `project`, below `environments`.
 
@@ -72,7 +77,7 @@ def build(project: Path, environments: Path) -> Environment:
             f"{project.name}/ of the release has neither uv.lock, requirements.txt nor pyproject.toml. "
             "Add one, or correct repository.environment in the pipeline's file."
         )
-    digest = _hash([path for path in (lock, pyproject, requirements) if path.is_file()])
+    digest = hash_of(project)
     path = environments / digest[:32]
     with locked(environments / f"{digest[:32]}.lock"):
         frozen = path / "uv.lock" if source == lock else path / "frozen-requirements.txt"
@@ -130,17 +135,23 @@ def build(project: Path, environments: Path) -> Environment:
 
 
 def known(environments: Path, lock_hash: str) -> Environment | None:
-    """The environment of this hash, when it is still installed."""
-    path = environments / lock_hash[:32]
-    lock = next((path / name for name in ("uv.lock", "frozen-requirements.txt") if (path / name).is_file()), None)
-    return Environment(path, lock_hash, lock) if lock and (path / _COMPLETE).is_file() else None
+    """The environment of this hash, when it is installed: below `environments`, or below RETRAIN_ENVIRONMENTS, which came with the image."""
+    shipped = os.environ.get("RETRAIN_ENVIRONMENTS")
+    for folder in (*([Path(shipped)] if shipped else []), environments):
+        path = folder / lock_hash[:32]
+        lock = next((path / name for name in ("uv.lock", "frozen-requirements.txt") if (path / name).is_file()), None)
+        if lock and (path / _COMPLETE).is_file():
+            return Environment(path, lock_hash, lock)
+    return None
 
 
-def _hash(files: list[Path]) -> str:
+def hash_of(project: Path) -> str:
+    """SHA-256 (hex) of what an environment is built from: Python's minor version and the files that describe packages."""
     digest = hashlib.sha256(f"{sys.version_info.major}.{sys.version_info.minor}\n".encode())
-    for file in files:
-        digest.update(f"{file.name}\n".encode())
-        digest.update(file.read_bytes())
+    for name in ("uv.lock", "pyproject.toml", "requirements.txt"):
+        if (project / name).is_file():
+            digest.update(f"{name}\n".encode())
+            digest.update((project / name).read_bytes())
     return digest.hexdigest()
 
 

@@ -92,7 +92,9 @@ def reproduce(deployment: Deployment, run: dict[str, Any]) -> dict[str, Any]:
         deployment.repository.url, spec, objects, dag_run=run["dag_run"], min_free_mb=deployment.limits.min_free_disk_mb
     )
     try:
-        built = environment.build(place.checkout / deployment.repository.environment, workspace.home() / "environments")
+        built = environment.provide(
+            place.checkout / deployment.repository.environment, workspace.home() / "environments"
+        )
         program = _dvc(deployment, place, built, aws)
         program.configure(deployment.store, aws.endpoint)
         done = program.repro(deployment.limits.reproduce_minutes * 60)
@@ -114,7 +116,7 @@ def reproduce(deployment: Deployment, run: dict[str, Any]) -> dict[str, Any]:
 
 def _dvc(deployment: Deployment, place: workspace.Workspace, built: environment.Environment, aws: Aws) -> dvc.Dvc:
     home = workspace.home()
-    own = built.bin if built.has_dvc_on_s3 else environment.build(_DEPLOYMENT_DVC, home / "environments").bin
+    own = built.bin if built.has_dvc_on_s3 else environment.provide(_DEPLOYMENT_DVC, home / "environments").bin
     extra = {
         **aws.environment(),
         "RAW_CACHE_DIR": str(home / "raw" / deployment.pipeline),
@@ -173,7 +175,7 @@ def _cache(deployment: Deployment) -> Path:
 
 
 def _environment(deployment: Deployment, place: workspace.Workspace) -> environment.Environment:
-    return environment.build(place.checkout / deployment.repository.environment, workspace.home() / "environments")
+    return environment.provide(place.checkout / deployment.repository.environment, workspace.home() / "environments")
 
 
 def record_run(

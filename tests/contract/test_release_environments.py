@@ -79,6 +79,15 @@ def test_a_second_run_of_the_release_uses_what_the_first_has_built(project, tmp_
     assert calls() == ["sync"]
 
 
+def test_an_environment_that_came_with_the_image_is_taken_and_nothing_is_built(project, tmp_path, monkeypatch, calls):
+    shipped = environment.build(project, tmp_path / "image")
+    monkeypatch.setenv("RETRAIN_ENVIRONMENTS", str(tmp_path / "image"))
+    before = calls()
+    assert environment.provide(project, tmp_path / "home") == shipped
+    assert environment.known(tmp_path / "home", shipped.lock_hash) == shipped
+    assert (calls(), (tmp_path / "home").exists()) == (before, False)
+
+
 def test_a_release_with_another_lock_gets_an_environment_of_its_own(project, tmp_path):
     first = environment.build(project, tmp_path / "environments")
     with (project / "uv.lock").open("a") as lock:

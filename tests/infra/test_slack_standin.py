@@ -448,6 +448,18 @@ def test_everything_said_and_changed_can_be_read_back(slack):
     assert (dump["files"], [channel["messages"] for channel in dump["channels"]]) == ([], [[], []])
 
 
+def test_an_incoming_webhook_posts_into_the_first_channel_for_whoever_knows_its_address(slack):
+    def post(token: str, payload: bytes) -> bytes:
+        return fetch(f"{slack.url}/services/T0RETRAIN/B0RETRAIN/{token}", data=payload)[1]
+
+    assert post(SLACK_TOKEN, json.dumps({"attachments": [{"title": "a worker died"}]}).encode()) == b"ok"
+    (shown,) = slack.control("messages")["channels"][0]["messages"]
+    assert shown["attachments"][0]["title"] == "a worker died"
+    for token, payload, status in (("other", b"{}", "403"), (SLACK_TOKEN, b"{}", "400"), (SLACK_TOKEN, b"[", "400")):
+        with pytest.raises(urllib.error.HTTPError, match=status):
+            post(token, payload)
+
+
 def test_the_controls_need_the_token(slack):
     slack.client().auth_test()
     for path, data in (

@@ -1,8 +1,9 @@
-"""The stand-in's server: Slack's Web API under /api/, the readers' page at /, and what only a stand-in has under /control/.
+"""The stand-in's server: Slack's Web API under /api/, incoming webhooks under /services/, the readers' page at /, its own controls under /control/.
 
     python -m slack_standin.server
 
 Reads SLACK_STANDIN_STATE (folder), SLACK_STANDIN_PORT, SLACK_STANDIN_TOKEN and SLACK_STANDIN_CHANNELS (comma-separated names).
+It listens on the loopback. In a container SLACK_STANDIN_HOST is the name by which others reach it; then it listens on every interface.
 Refuses what Slack refuses, with Slack's error names; it has no rate limit of its own. Stricter than Slack in one place: a reply needs a root that exists.
 
 Under /control/, with the token as bearer and JSON as body:
@@ -28,6 +29,7 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
@@ -75,6 +77,7 @@ class Server:
         self.token = token
         self._api = WebApi(store, base_url)
         self._faults = Faults()
+        self._hosts = {"127.0.0.1", "localhost", urlsplit(base_url).hostname or ""} - {""}
 
     def application(self) -> Starlette:
         """Give the ASGI application."""
@@ -97,9 +100,10 @@ class Server:
                 Route("/control/requests", self.request_log),
                 Route("/control/reset", self.reset, methods=["POST"]),
                 Route("/api/{method:path}", self.call, methods=["GET", "POST"]),
+                Route("/services/{team}/{app}/{token}", self.webhook, methods=["POST"]),
             ],
             # A page of another site that resolves its name to the loopback gets no answer.
-            middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
+            middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[*self._hosts])],
         )
 
     async def call(self, request: Request) -> Response:
@@ -137,6 +141,23 @@ class Server:
                 return {"ok": False, "error": error.code}
             details = {"messages": [f"[ERROR] {message}" for message in error.messages]}
             return {"ok": False, "error": error.code, "errors": error.messages, "response_metadata": details}
+
+    async def webhook(self, request: Request) -> Response:
+        """Take a message at an incoming webhook, whose address is its secret and whose channel is the first.
+
+        Slack answers here in plain text: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+        """
+        if not hmac.compare_digest(request.path_params["token"].encode(), self.token.encode()):
+            return PlainTextResponse("invalid_token", 403)
+        try:
+            arguments = await _arguments(request)
+        except ValueError as error:
+            self._store.log_request("webhook", str(error), "invalid_payload")
+            return PlainTextResponse("invalid_payload", 400)
+        answer = self._answer("chat.postMessage", arguments | {"channel": self._store.channels()[0][0]}, self.token)
+        said = "ok" if answer["ok"] else str(answer["error"])
+        self._store.log_request("webhook", arguments, said)
+        return PlainTextResponse(said, 200 if answer["ok"] else 400)
 
     @_with_token
     async def faults(self, request: Request) -> Response:
@@ -316,10 +337,11 @@ def main() -> int:
     except (KeyError, ValueError) as error:
         print(f"The Slack stand-in needs its four SLACK_STANDIN_ variables: {error}", file=sys.stderr)
         return 2
-    server = Server(Store(folder, channels), token, f"http://127.0.0.1:{port}")
+    name = os.environ.get("SLACK_STANDIN_HOST")
+    server = Server(Store(folder, channels), token, f"http://{name or '127.0.0.1'}:{port}")
     uvicorn.run(
         server.application(),
-        host="127.0.0.1",
+        host="0.0.0.0" if name else "127.0.0.1",  # noqa: S104 - within its container, which publishes it as it likes
         port=port,
         log_level="warning",
         http=_connection,

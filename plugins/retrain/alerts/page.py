@@ -1,4 +1,4 @@
-"""The watch's own page: whether on-call can trust the silence, what is open, and the runbooks. On the loopback alone."""
+"""The watch's own page: whether on-call can trust the silence, what is open, and the runbooks. On the loopback, if nothing else is said."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Page:
         self._markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
         config = uvicorn.Config(
             self.application(),
-            host=_LOOPBACK,
+            host=watch.settings.host,
             port=watch.settings.port,
             log_level="warning",
             access_log=False,

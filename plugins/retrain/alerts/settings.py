@@ -46,6 +46,8 @@ class Settings:
     port: int
     digest_at: time  # UTC
     heartbeat_url: str | None
+    host: str = "127.0.0.1"  # the page's interface
+    airflow_api: str | None = None  # Airflow's address for the watch, where it is not the one for people
     seconds: Seconds = Seconds()
 
     @classmethod
@@ -85,4 +87,6 @@ class Settings:
             port=int(port),
             digest_at=digest_at,
             heartbeat_url=environment.get("RETRAIN_HEARTBEAT_URL") or None,
+            host=environment.get("RETRAIN_ALERTS_HOST") or cls.host,
+            airflow_api=environment.get("RETRAIN_AIRFLOW_API_URL") or None,
         )

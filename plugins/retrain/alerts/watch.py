@@ -331,7 +331,7 @@ def observer(settings: Settings, now: datetime) -> Looks:
     if not path.exists():
         write_whole(path, now.isoformat().encode())
     since = datetime.fromisoformat(path.read_text("utf-8"))
-    return Observer([], s3_client(), AirflowApi(settings.addresses.airflow), since)
+    return Observer([], s3_client(), AirflowApi(settings.airflow_api or settings.addresses.airflow), since)
 
 
 def s3_client() -> S3Client:

@@ -1,0 +1,281 @@
+"""The deployment in containers on this machine, with profile `local`: `containers.py up | down | demo`.
+
+up      makes what is missing (secrets, images, the Git origin), starts docker-compose.airflow.yml, waits until all is well
+down    stops it; running stages end first, the volumes stay
+demo    up, then the days of `make demo`
+
+Its state is `compose` below RETRAIN_STATE or `.local`: secrets/, settings.env (what the compose file is given: edit it), origin.git,
+and stack.env, with which the tools on this machine reach the containers. COMPOSE_PROJECT_NAME, RETRAIN_WORKERS (2) and
+RETRAIN_WITHOUT (services to leave out, such as "grafana") are read from the environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import demo
+import images
+import requests
+import trips
+from airflow_client import AirflowClient, AirflowError
+from buckets import BucketError, apply_buckets
+from origin import OriginError, publish_checkout
+from rich.console import Console
+from secret_files import SecretFiles, SecretsError, make_secrets
+from settings import Ports, Secrets, Stack, s3_variables, write_private
+
+ROOT = Path(__file__).resolve().parents[2]
+_FILE = ROOT / "docker-compose.airflow.yml"
+_UP_SECONDS = 600
+_MOST_STARTS = 3
+
+
+class ContainersError(Exception):
+    """The containers cannot be brought to the wanted state; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Containers:
+    """One deployment on this machine's engine."""
+
+    stack: Stack
+    files: SecretFiles
+    project: str
+    workers: int = 2
+    without: tuple[str, ...] = ()
+
+    @property
+    def airflow(self) -> AirflowClient:
+        return AirflowClient(self.stack.airflow_url, self.files.read("admin_password"))
+
+    def compose(self, *arguments: str, timeout: float = _UP_SECONDS) -> str:
+        """Run compose on this deployment; returns what it prints on stdout."""
+        command = [*compose_program(), "--file", str(_FILE), "--env-file", str(self.stack.state / "settings.env")]
+        command += ["--project-name", self.project, "--profile", "local", *arguments]
+        return _run(command, timeout)
+
+    def start(self, *services: str) -> None:
+        """Create and start services, with what they depend on; a container that is as it should be is left alone."""
+        self.compose("up", "--detach", "--no-build", f"--scale=airflow-worker={self.workers}", *services)
+
+    def published(self, name: str) -> int:
+        """The port of this machine at which a service of monitoring is published."""
+        usual = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
+        return int(os.environ.get(f"RETRAIN_{name.upper()}_PORT") or usual[name])
+
+    def services(self) -> list[str]:
+        return [name for name in self.compose("config", "--services").split() if name not in self.without]
+
+    def states(self) -> dict[str, str]:
+        """Each container's state by its name, such as healthy, starting, unhealthy, `exited 0`, or that it fails again and again."""
+        program = images.docker()
+        ids = _run(
+            [program, "ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={self.project}"]
+        ).split()
+        found = {}
+        for container in json.loads(_run([program, "inspect", *ids])) if ids else ():
+            state = container["State"]
+            health = state.get("Health", {}).get("Status", "")
+            name = container["Name"].lstrip("/").removeprefix(self.project).strip("_-")
+            said = health if state["Running"] and health else f"{state['Status']} {state['ExitCode']}"
+            found[name] = said if container["RestartCount"] <= _MOST_STARTS else f"fails again and again, now {said}"
+        return found
+
+
+def of_environment(environ: Mapping[str, str]) -> Containers:
+    """The deployment that the environment describes, its secrets made on first use."""
+    state = Path(environ.get("RETRAIN_STATE") or ROOT / ".local").absolute() / "compose"
+    ports = {
+        name: int(environ[variable])
+        for name in Ports.__dataclass_fields__
+        if (variable := f"RETRAIN_{name.upper()}_PORT") in environ
+    }
+    files = make_secrets(state / "secrets", local=True)
+    keys = dict(line.split("=", 1) for line in files.read("s3_keys").splitlines())
+    known = Secrets(
+        s3_access_key=keys["AWS_ACCESS_KEY_ID"],
+        s3_secret_key=keys["AWS_SECRET_ACCESS_KEY"],
+        slack_token=files.read("slack_token"),
+        jwt_secret=files.read("jwt_secret"),
+        api_secret_key=files.read("api_secret_key"),
+        fernet_key=files.read("fernet_key"),
+    )
+    containers = Containers(
+        Stack(ROOT, state, Ports(**ports), known),
+        files,
+        environ.get("COMPOSE_PROJECT_NAME") or "retrain",
+        int(environ.get("RETRAIN_WORKERS") or 2),
+        tuple(environ.get("RETRAIN_WITHOUT", "").split()),
+    )
+    _write_settings(containers)
+    return containers
+
+
+def up(containers: Containers, say: Callable[[str], None] = print) -> None:
+    """Bring everything up and wait until all is well.
+
+    Raises:
+        ContainersError: a service did not come up in time; the message has the end of its log.
+    """
+    began = time.monotonic()
+    stack = containers.stack
+    _make_images(say)
+    publish_checkout(stack, os.environ)
+    containers.start("s3", "postgres", "redis")
+    await_well(containers, "s3", began)
+    apply_buckets(stack)
+    containers.start(*containers.services())
+    await_well(containers, "", began)
+    say(f"Up after {time.monotonic() - began:.0f} s.")
+    for name, url in (
+        ("Airflow", f"{stack.airflow_url}  (admin, password in {containers.files.folder}/admin_password)"),
+        ("MLflow", stack.mlflow_url),
+        ("Slack", stack.slack_url),
+        ("Alerts", stack.alerts_url),
+    ):
+        say(f"  {name:8} {url}")
+
+
+def await_well(containers: Containers, prefix: str, began: float) -> None:
+    """Wait until every container whose name begins with `prefix` is healthy, or has ended as it should."""
+    while True:
+        states = {name: state for name, state in containers.states().items() if name.startswith(prefix)}
+        failed = [
+            name for name, state in states.items() if state.startswith(("exited", "fails")) and state != "exited 0"
+        ]
+        waiting = [f"{name} {state}" for name, state in sorted(states.items()) if state not in ("healthy", "exited 0")]
+        if states and not waiting:
+            return
+        if failed or time.monotonic() - began > _UP_SECONDS:
+            service = (failed or waiting)[0].split()[0].rstrip("0123456789").rstrip("_-")
+            tail = containers.compose("logs", "--no-color", "--tail=40", service)
+            raise ContainersError(
+                f"Not well after {time.monotonic() - began:.0f} s: {', '.join(waiting)}. {service} said:\n{tail}"
+            )
+        time.sleep(1)
+
+
+def down(containers: Containers, *, volumes: bool = False) -> None:
+    """Stop and remove the containers; with `volumes` everything that they kept, too."""
+    containers.compose("down", "--remove-orphans", *(["--volumes"] if volumes else []), timeout=1200)
+
+
+def play(containers: Containers) -> list[str]:
+    """The days of `make demo` on these containers; returns what is wrong with the outcome."""
+    console, stack = Console(width=None if sys.stdout.isatty() else 150), containers.stack
+    os.environ.update(s3_variables(stack))
+    for name in ("downloads", "raw"):  # what `make demo` has fetched is not fetched again
+        (ROOT / ".local" / name).mkdir(parents=True, exist_ok=True)
+        if not (stack.state / name).exists():
+            (stack.state / name).symlink_to(ROOT / ".local" / name)
+    return demo.play(stack, containers.airflow, console, time.monotonic())
+
+
+def _write_settings(containers: Containers) -> None:
+    """What compose is given, once: it is the user's from then on. What this machine's tools are given, each time."""
+    stack, path = containers.stack, containers.stack.state / "settings.env"
+    given = {
+        "RETRAIN_SECRETS": str(containers.files.folder),
+        "RETRAIN_ORIGIN": str(stack.origin),
+        "RETRAIN_S3_ENDPOINT": "http://s3:9000",
+        "RETRAIN_SLACK_API_URL": "http://slack:8090/api/",
+        "RETRAIN_AIRFLOW_URL": stack.airflow_url,
+        "RETRAIN_MLFLOW_URL": stack.mlflow_url,
+        "RETRAIN_RUNBOOKS_URL": f"{stack.alerts_url}/runbooks",
+    } | {
+        f"RETRAIN_{name.upper()}_PORT": str(getattr(stack.ports, name))
+        for name in ("airflow", "mlflow", "s3", "slack", "alerts")
+    }
+    if not path.exists():
+        write_private(path, "".join(f"{name}={value}\n" for name, value in given.items()))
+    tools = {
+        "RETRAIN_AIRFLOW_URL": stack.airflow_url,
+        "RETRAIN_REPOSITORY": str(stack.origin),
+        "RETRAIN_HOME": str(stack.state / "retrain"),
+        "RETRAIN_RAW_BUCKET": "retrain-raw",
+        "RETRAIN_STORE_BUCKET": "retrain-store",
+        "RETRAIN_LEDGER_BUCKET": "retrain-ledger",
+        "RETRAIN_SLACK_CHANNEL": "#retrain-alerts",
+        "AIRFLOW_API_USER": "admin",
+        "AIRFLOW_API_PASSWORD_FILE": str(containers.files.folder / "admin_password"),
+    } | s3_variables(stack)
+    write_private(stack.env_file, "".join(f"{name}={value}\n" for name, value in sorted(tools.items())))
+
+
+def _make_images(say: Callable[[str], None]) -> None:
+    """Build the images of this checkout's commit, unless they are named in the environment or there."""
+    program, head = images.docker(), _run(["git", "-C", str(ROOT), "rev-parse", "HEAD"]).strip()
+    for target in images.TARGETS:
+        if os.environ.get(f"RETRAIN_{target.upper()}_IMAGE"):
+            continue
+        label = '{{index .Config.Labels "org.opencontainers.image.revision"}}'
+        there = subprocess.run(
+            [program, "image", "inspect", f"--format={label}", f"retrain/{target}:local"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if there.stdout.strip() != head:
+            say(f"building retrain/{target}:local from {head[:12]}")
+            images.build([target], head, "unreleased", tag="local")
+
+
+def compose_program() -> list[str]:
+    """Compose, as a plugin of Docker or as a program of its own: the file is for both."""
+    for command in (["docker", "compose"], ["docker-compose"]):
+        try:
+            if subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0:
+                return command
+        except FileNotFoundError:
+            continue
+    raise ContainersError("Neither `docker compose` nor `docker-compose` is installed. Install one of them.")
+
+
+def _run(command: Sequence[str], timeout: float = 120) -> str:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=timeout)
+    if done.returncode:
+        raise ContainersError(
+            f"{' '.join(command[:9])}… answered {done.returncode}: {(done.stderr or done.stdout).strip()[-3000:]}"
+        )
+    return done.stdout
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("up", "down", "demo"))
+    options = parser.parse_args()
+    problems: list[str] = []
+    try:
+        containers = of_environment(os.environ)
+        if options.command == "down":
+            down(containers)
+        else:
+            up(containers)
+        if options.command == "demo":
+            problems = play(containers)
+    except (
+        AirflowError,
+        BucketError,
+        ContainersError,
+        OriginError,
+        SecretsError,
+        demo.DemoError,
+        images.ImageError,
+        requests.RequestException,
+        trips.TripsError,
+    ) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,11 @@
+"""Exit 0 when this container's Celery worker answers. Airflow's own command would import all of Airflow for it."""
+
+import socket
+import sys
+from pathlib import Path
+
+from celery import Celery
+
+broker = Path("/run/secrets/broker_url").read_text(encoding="utf-8").strip()
+if not Celery(broker=broker).control.ping(destination=[f"celery@{socket.gethostname()}"], timeout=10):
+    sys.exit("the worker does not answer")

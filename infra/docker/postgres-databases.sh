@@ -1,0 +1,10 @@
+#!/bin/bash
+# Run by Postgres's image on an empty data folder: a role and a database each for Airflow and MLflow.
+set -euo pipefail
+for name in airflow mlflow; do
+  psql --quiet --set=ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --set=password="$(cat "/run/secrets/${name}_database_password")" <<SQL
+CREATE ROLE $name LOGIN PASSWORD :'password';
+CREATE DATABASE $name OWNER $name;
+REVOKE CONNECT ON DATABASE $name FROM PUBLIC;
+SQL
+done

@@ -1,0 +1,168 @@
+"""Make the secrets of the containers that are not there yet, a file each: `secret_files.py FOLDER [--local]`.
+
+A file belongs to the user of the one service that reads it and is readable for nobody else (0600). Without the right to give
+files away (not root), it stays the caller's and is readable for all (0444) inside a folder that only the caller may enter (0700):
+a container sees the files that are mounted into it, other users of this machine none.
+
+What only others can give must be there before: SLACK's token and webhook, Git's credentials if the origin asks for any, and
+AWS's credentials where no role gives them. With --local it is made for the S3 server and the Slack stand-in of profile `local`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+_POSTGRES = _REDIS = 999
+_RETRAIN = 50000
+_GRAFANA = 472
+_NOBODY = 65534
+
+# Each secret and the user id of its reader; admin_password is for whoever makes them.
+READERS = {
+    "admin_password": os.geteuid(),
+    "airflow_database_password": _POSTGRES,
+    "airflow_database_url": _RETRAIN,
+    "airflow_passwords": _RETRAIN,
+    "api_secret_key": _RETRAIN,
+    "aws_credentials": _RETRAIN,
+    "broker_url": _RETRAIN,
+    "connections.json": _RETRAIN,
+    "fernet_key": _RETRAIN,
+    "git_credentials": _RETRAIN,
+    "grafana_password": _GRAFANA,
+    "jwt_secret": _RETRAIN,
+    "mlflow_database_password": _POSTGRES,
+    "mlflow_database_url": _RETRAIN,
+    "postgres_password": _POSTGRES,
+    "redis.conf": _REDIS,
+    "s3_keys": _RETRAIN,
+    "slack_token": _RETRAIN,
+    "slack_webhook": _NOBODY,
+    "watch_password": _RETRAIN,
+}
+_EMPTY_IS_FINE = {"aws_credentials", "git_credentials", "s3_keys"}
+
+
+class SecretsError(Exception):
+    """A secret that only others can give is missing; the message says which and where it belongs."""
+
+
+@dataclass(frozen=True)
+class SecretFiles:
+    """The folder of a deployment's secrets."""
+
+    folder: Path
+
+    def read(self, name: str) -> str:
+        return (self.folder / name).read_text(encoding="utf-8").strip()
+
+    def once(self, name: str, make: Callable[[], str]) -> str:
+        """The secret as it is, else as `make` makes it."""
+        path = self.folder / name
+        if not path.exists():
+            draft = self.folder / f".{name}"
+            draft.unlink(missing_ok=True)
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(make())
+            draft.replace(path)
+        return self.read(name)
+
+
+def make_secrets(folder: Path, *, local: bool) -> SecretFiles:
+    """Make what is missing, and give every file to its reader.
+
+    Raises:
+        SecretsError: a file is missing that cannot be made here.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    files = SecretFiles(folder)
+    files.once("postgres_password", _word)
+    for name in ("airflow", "mlflow"):
+        password = files.once(f"{name}_database_password", _word)
+        address = f"postgresql+psycopg2://{name}:{password}@postgres:5432/{name}"
+        files.once(f"{name}_database_url", partial(str, address))
+    redis = files.once("redis.conf", lambda: f"requirepass {_word()}").split()[1]
+    files.once("broker_url", lambda: f"redis://:{redis}@redis:6379/0")
+    files.once("fernet_key", lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+    for name in ("jwt_secret", "api_secret_key", "grafana_password"):
+        files.once(name, _word)
+    watch = files.once("watch_password", _word)
+    admin = files.once("admin_password", _word)
+    files.once("airflow_passwords", lambda: json.dumps({"admin": admin, "watch": watch}))
+    if local:
+        _make_local(files)
+    for name in _EMPTY_IS_FINE:
+        files.once(name, str)
+    files.once("connections.json", lambda: json.dumps(_connections({})))
+    missing = [name for name in READERS if not (folder / name).is_file()]
+    if missing:
+        raise SecretsError(
+            f"Put {' and '.join(missing)} into {folder}: only you have them. Then run the same command again."
+        )
+    for name, reader in READERS.items():
+        _give(folder / name, reader)
+    return files
+
+
+def _make_local(files: SecretFiles) -> None:
+    """What profile `local` needs: keys of its S3 server, a token and a webhook of its Slack."""
+    key, secret = f"retrain{secrets.token_hex(8)}", _word()
+    keys = files.once("s3_keys", lambda: f"AWS_ACCESS_KEY_ID={key}\nAWS_SECRET_ACCESS_KEY={secret}")
+    key, secret = (line.partition("=")[2] for line in keys.splitlines())
+    files.once("aws_credentials", lambda: f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}")
+    token = files.once("slack_token", lambda: f"xoxb-local-{_word()}")
+    files.once("slack_webhook", lambda: f"http://slack:8090/services/T0RETRAIN/B0RETRAIN/{token}")
+    aws: dict[str, object] = {
+        "login": key,
+        "password": secret,
+        "extra": {"endpoint_url": "http://s3:9000", "region_name": "us-east-1"},
+    }
+    files.once("connections.json", lambda: json.dumps(_connections(aws)))
+
+
+def _connections(aws: dict[str, object]) -> dict[str, object]:
+    """Airflow's connections. Without keys AWS is reached by the machine's role."""
+    return {
+        "aws_default": {"conn_type": "aws", **aws},
+        "mlflow_default": {"conn_type": "http", "schema": "http", "host": "mlflow", "port": 5000},
+    }
+
+
+def _word() -> str:
+    return secrets.token_hex(24)
+
+
+def _give(path: Path, reader: int) -> None:
+    if os.geteuid() == 0:
+        os.chown(path, reader, reader)
+        path.chmod(0o600)
+    elif path.stat().st_uid == os.geteuid():
+        path.chmod(0o444)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--local", action="store_true", help="for profile `local` too")
+    options = parser.parse_args()
+    try:
+        make_secrets(options.folder, local=options.local)
+    except SecretsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""What the tests of the running containers ask of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from datetime import date
+from typing import Any
+
+import images
+import requests
+from containers import Containers
+from running_stack import wait_until
+
+PIPELINE = "trip_duration"
+DAY = date(2020, 3, 9)
+_SECONDS = 900
+
+
+def trigger(containers: Containers, day: date, name: str = "test") -> str:
+    return containers.airflow.trigger(PIPELINE, f"{name}__{day}", {"partition": day.isoformat()})
+
+
+def task(containers: Containers, run_id: str, task_id: str) -> dict[str, Any]:
+    return containers.airflow.tasks(PIPELINE, run_id)[task_id]
+
+
+def ended(containers: Containers, run_id: str) -> str:
+    """Wait for a run's end; its state. Airflow may be restarting meanwhile."""
+
+    def state() -> str | None:
+        try:
+            runs = {run["dag_run_id"]: run["state"] for run in containers.airflow.runs(PIPELINE)}
+        except (requests.RequestException, RuntimeError):
+            return None
+        return runs[run_id] if runs[run_id] in ("success", "failed") else None
+
+    return str(wait_until(state, _SECONDS, f"{run_id} does not end"))
+
+
+def left_behind(containers: Containers, run_id: str, task_id: str) -> dict[str, Any]:
+    found = containers.airflow.left_behind(PIPELINE, run_id, task_id)
+    assert found is not None
+    return found
+
+
+def worker_at(containers: Containers, stage: str) -> str | None:
+    """The id of the worker's container in which a stage of the pipeline runs now."""
+    for container in docker("ps", "--quiet", f"--filter=name={containers.project}[-_]airflow-worker").split():
+        if f"-m pipeline.{stage}" in docker("top", container, "-eo", "pid,args"):
+            return container
+    return None
+
+
+def docker(*arguments: str) -> str:
+    done = subprocess.run([images.docker(), *arguments], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def in_worker(containers: Containers, *command: str) -> str:
+    """Run a command in a worker's container."""
+    return containers.compose("exec", "-T", "airflow-worker", *command)
+
+
+def ask_prometheus(containers: Containers, path: str, **parameters: str) -> Any:
+    port = containers.published("prometheus")
+    answer = requests.get(f"http://127.0.0.1:{port}/api/v1/{path}", params=parameters, timeout=30)
+    assert answer.ok, answer.text
+    return answer.json()["data"]
+
+
+def mlflow_runs(containers: Containers, run_key: str) -> list[str]:
+    """The ids of the MLflow runs of a run key."""
+    url = f"{containers.stack.mlflow_url}/api/2.0/mlflow"
+    experiments = requests.post(f"{url}/experiments/search", json={"max_results": 100}, timeout=30).json()[
+        "experiments"
+    ]
+    query = {"experiment_ids": [e["experiment_id"] for e in experiments], "filter": f"tags.`run_key` = '{run_key}'"}
+    return [
+        run["info"]["run_id"]
+        for run in requests.post(f"{url}/runs/search", json=query, timeout=30).json().get("runs", [])
+    ]
+
+
+def slack_messages(containers: Containers) -> list[dict[str, Any]]:
+    channels = requests.get(f"{containers.stack.slack_url}/messages.json", timeout=30).json()["channels"]
+    return [message for channel in channels for message in channel["messages"]]
+
+
+def says(message: dict[str, Any]) -> str:
+    return json.dumps(message, ensure_ascii=False)

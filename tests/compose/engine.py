@@ -1,0 +1,129 @@
+"""A Docker engine for the tests: the one that answers, else one of our own below a folder, which ends with the tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_START_SECONDS = 60
+_MIRROR = ("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
+
+
+class NoEngineError(Exception):
+    """No engine can run here; the message says what is missing."""
+
+
+def answers(host: str | None = None) -> bool:
+    """Whether a Docker engine answers, at `host` or where the environment says."""
+    variables = os.environ | ({"DOCKER_HOST": host} if host else {})
+    try:
+        done = subprocess.run(["docker", "info"], env=variables, capture_output=True, timeout=30, check=False)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+@contextmanager
+def engine(folder: Path) -> Iterator[str]:
+    """The address of an engine. One that is started here keeps its data in `folder`, and is ended by its id.
+
+    Raises:
+        NoEngineError: there is none, and none can be started.
+    """
+    if answers():
+        yield os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+        return
+    if os.geteuid() != 0:
+        raise NoEngineError("no Docker engine answers, and only root can start one")
+    _install()
+    folder.mkdir(parents=True, exist_ok=True)
+    host = f"unix://{folder}/docker.sock"
+    command = [
+        "dockerd",
+        f"--data-root={folder}/data",
+        f"--exec-root={folder}/exec",
+        f"--host={host}",
+        f"--pidfile={folder}/dockerd.pid",
+    ]
+    with (folder / "dockerd.log").open("wb") as log:
+        daemon = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while not answers(host):
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                said = (folder / "dockerd.log").read_text(errors="replace").splitlines()[-3:]
+                raise NoEngineError(f"dockerd does not start here: {' '.join(said)}")
+            time.sleep(0.5)
+        yield host
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            daemon.wait(60)
+        if daemon.poll() is None:
+            daemon.kill()
+            daemon.wait()
+
+
+def _install() -> None:
+    """What an engine needs, from Debian's packages, where apt-get is there and something is missing."""
+    needed = {
+        "dockerd": "docker.io",
+        "docker-compose": "docker-compose",
+        "iptables": "iptables",
+        "debootstrap": "debootstrap",
+    }
+    missing = [package for program, package in needed.items() if not shutil.which(program)]
+    if not missing:
+        return
+    if not shutil.which("apt-get"):
+        raise NoEngineError(f"{', '.join(missing)} are missing, and there is no apt-get to install them with")
+    for command in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
+        done = subprocess.run(
+            ["apt-get", "--quiet", *command], capture_output=True, text=True, timeout=600, check=False
+        )
+        if done.returncode:
+            raise NoEngineError(f"apt-get {command[0]} failed: {done.stderr.strip()[-300:]}")
+
+
+def pulls(program: str, image: str) -> bool:
+    """Whether an image is here or can be had from its registry."""
+    if subprocess.run([program, "image", "inspect", image], capture_output=True, check=False).returncode == 0:
+        return True
+    try:
+        return (
+            subprocess.run(
+                [program, "pull", "--quiet", image], capture_output=True, timeout=300, check=False
+            ).returncode
+            == 0
+        )
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def make_debian(program: str, tag: str, folder: Path) -> None:
+    """A base image of the Debian that this machine has, by debootstrap from the mirror that apt uses."""
+    root = folder / "debian"
+    if not (root / "usr").is_dir():
+        mirror = next(line for line in _output(*_MIRROR).splitlines() if "security" not in line)
+        _output("debootstrap", "--variant=minbase", "bookworm", str(root), mirror)
+        for path in (*root.glob("var/cache/apt/archives/*.deb"), *root.glob("var/lib/apt/lists/*_*")):
+            path.unlink()
+    with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as tar:
+        subprocess.run(
+            [program, "import", '--change=CMD ["bash"]', "-", tag], stdin=tar.stdout, check=True, capture_output=True
+        )
+
+
+def _output(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    if done.returncode:
+        raise NoEngineError(f"{command[0]} answered {done.returncode}: {(done.stderr or done.stdout).strip()[-500:]}")
+    return done.stdout

@@ -1,0 +1,51 @@
+"""Stand-ins for the public images that cannot be pulled here, and the variables with which the compose file takes them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from engine import make_debian, pulls
+
+_HERE = Path(__file__).parent / "standins"
+_DEBIAN = "standin/debian:bookworm"
+# Variable of the image: the image that it names by default, our target, and what the stand-in is called.
+IMAGES = {
+    "PYTHON_IMAGE": ("python:3.11.14-slim-bookworm", "python", "standin/python:3.11-debian"),
+    "UV_IMAGE": ("astral/uv:0.13.8", "uv", "standin/uv:of-this-machine"),
+    "POSTGRES_IMAGE": ("postgres:17.6-bookworm", "postgres", "standin/postgres:15-debian"),
+    "REDIS_IMAGE": ("redis:7.4.6-bookworm", "redis", "standin/redis:7.0-debian"),
+    "PROMETHEUS_IMAGE": ("prom/prometheus:v3.5.0", "prometheus", "standin/prometheus:2.42-debian"),
+    "ALERTMANAGER_IMAGE": ("prom/alertmanager:v0.28.1", "alertmanager", "standin/alertmanager:0.25-debian"),
+    "STATSD_EXPORTER_IMAGE": ("prom/statsd-exporter:v0.28.0", "statsd-exporter", "standin/statsd-exporter:our-own"),
+}
+GRAFANA = "grafana/grafana:12.2.1"
+
+
+def stand_in(program: str, folder: Path, uv: Path) -> dict[str, str]:
+    """Build a stand-in for each image that cannot be had; returns their variables. Without a registry RETRAIN_WITHOUT is Grafana."""
+    if pulls(program, IMAGES["REDIS_IMAGE"][0]):  # one that answers has the others too
+        return {}
+    chosen = {variable: name for variable, (_, _, name) in IMAGES.items()}
+    if not is_here(program, _DEBIAN):
+        make_debian(program, _DEBIAN, folder)
+    with tempfile.TemporaryDirectory() as context:
+        for file in _HERE.iterdir():
+            shutil.copy(file, context)
+        shutil.copy(uv, Path(context) / "uv")
+        for _, target, name in IMAGES.values():
+            command = [program, "build", "--quiet", f"--target={target}", f"--tag={name}", context]
+            done = subprocess.run(
+                command, env=os.environ | {"DOCKER_BUILDKIT": "1"}, capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                raise RuntimeError(f"{name} was not built: {done.stderr[-2000:]}")
+    return chosen | {"RETRAIN_WITHOUT": "grafana"}
+
+
+def is_here(program: str, image: str) -> bool:
+    """Whether an image is here already."""
+    return subprocess.run([program, "image", "inspect", image], capture_output=True, check=False).returncode == 0

@@ -1,0 +1,127 @@
+"""What the compose file promises, read from it; no engine is needed."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+from running_stack import ROOT
+from secret_files import READERS, SecretsError, make_secrets
+
+TEXT = (ROOT / "docker-compose.airflow.yml").read_text()
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
+STAY = {name: service for name, service in SERVICES.items() if service["restart"] != "no"}
+each = pytest.mark.parametrize("name", SERVICES)
+
+
+@pytest.mark.parametrize("command", [["docker-compose"], ["docker", "compose"]], ids=["compose v1", "compose v2"])
+def test_compose_accepts_the_file(command: list[str]) -> None:
+    if (
+        not shutil.which(command[0])
+        or subprocess.run([*command, "version"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip(f"`{' '.join(command)}` is not installed here")
+    done = subprocess.run(
+        [*command, "-f", ROOT / "docker-compose.airflow.yml", "--profile", "local", "config", "--quiet"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@each
+def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+    assert "privileged" not in service
+    # Ours say it in the image, public ones here.
+    assert service["image"].startswith("${RETRAIN_") or re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"])
+
+
+@pytest.mark.parametrize("name", STAY)
+def test_a_service_comes_back_and_says_whether_it_is_well(name: str) -> None:
+    assert STAY[name]["restart"] == "unless-stopped"
+    assert STAY[name]["healthcheck"]["test"]
+
+
+@each
+def test_an_image_is_pinned_and_can_be_another(name: str) -> None:
+    image = re.fullmatch(r"\$\{[A-Z_]+_IMAGE:-[a-z0-9./-]+:([^}]+)\}", SERVICES[name]["image"])
+    assert image
+    assert image[1] != "latest"
+
+
+@each
+def test_ports_are_published_on_the_loopback_unless_somebody_says_otherwise(name: str) -> None:
+    for port in SERVICES[name].get("ports", ()):
+        assert port.startswith(("${RETRAIN_BIND:-127.0.0.1}:", "127.0.0.1:"))
+
+
+def test_only_pages_for_people_are_published_and_a_worker_can_have_siblings() -> None:
+    published = {
+        name for name, service in SERVICES.items() if "ports" in service and "local" not in service.get("profiles", ())
+    }
+    assert published == {"airflow-api-server", "mlflow", "alerts", "prometheus", "alertmanager", "grafana"}
+    assert not {"container_name", "ports", "hostname"} & SERVICES["airflow-worker"].keys()
+
+
+def test_every_service_waits_for_those_it_needs_to_be_well() -> None:
+    for name, service in SERVICES.items():
+        for needed, condition in dict(service.get("depends_on") or {}).items():
+            wanted = "service_healthy" if needed in STAY else "service_completed_successfully"
+            assert condition == {"condition": wanted}, f"{name} -> {needed}"
+
+
+def test_every_secret_is_made_for_one_reader_and_no_other(tmp_path) -> None:
+    assert set(yaml.safe_load(TEXT)["secrets"]) == READERS.keys() - {"admin_password"}
+    files = make_secrets(tmp_path / "secrets", local=True)
+    first = {name: files.read(name) for name in READERS}
+    assert {oct((files.folder / name).stat().st_mode & 0o777) for name in READERS} <= {"0o600", "0o444"}
+    assert oct(files.folder.stat().st_mode & 0o777) == "0o700"
+    make_secrets(tmp_path / "secrets", local=True)
+    assert {name: files.read(name) for name in READERS} == first, "a second start keeps them"
+
+
+def test_what_only_others_can_give_is_asked_for_by_name(tmp_path) -> None:
+    with pytest.raises(SecretsError, match="slack_token and slack_webhook"):
+        make_secrets(tmp_path / "secrets", local=False)
+
+
+def test_no_secret_stands_in_the_file() -> None:
+    for service in SERVICES.values():
+        for variable, value in (service.get("environment") or {}).items():
+            if re.search("PASSWORD|SECRET|TOKEN|_KEY", variable):
+                assert (
+                    "/run/secrets/" in str(value)
+                    or variable.startswith("AIRFLOW__SECRETS__")
+                    or variable.endswith("_FILE")
+                ), variable
+
+
+def test_the_dashboard_is_provisioned_with_a_source_that_is_there() -> None:
+    grafana = ROOT / "infra" / "monitoring" / "grafana"
+    sources = yaml.safe_load((grafana / "provisioning/datasources/prometheus.yml").read_text())["datasources"]
+    (provider,) = yaml.safe_load((grafana / "provisioning/dashboards/files.yml").read_text())["providers"]
+    assert f"./infra/monitoring/grafana/dashboards:{provider['options']['path']}:ro" in SERVICES["grafana"]["volumes"]
+    dashboard = json.loads((grafana / "dashboards/retrain.json").read_text())
+    panels = dashboard["panels"]
+    assert {panel["datasource"]["uid"] for panel in panels} == {source["uid"] for source in sources}
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"].endswith("/retrain.json")
+    places = [
+        (panel["gridPos"]["x"] + dx, panel["gridPos"]["y"] + dy)
+        for panel in panels
+        for dx in range(panel["gridPos"]["w"])
+        for dy in range(panel["gridPos"]["h"])
+    ]
+    assert len(set(places)) == len(places), "two panels overlap"

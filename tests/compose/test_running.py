@@ -1,0 +1,167 @@
+"""Real days in containers, with a worker killed in mid-stage, Postgres and Redis restarted, and everything stopped and started.
+
+The tests build on each other, in the order in which they stand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from datetime import timedelta
+
+import images
+import pytest
+from containers import Containers, await_well, down
+from days import (
+    DAY,
+    PIPELINE,
+    ask_prometheus,
+    docker,
+    ended,
+    in_worker,
+    left_behind,
+    mlflow_runs,
+    says,
+    slack_messages,
+    task,
+    trigger,
+    worker_at,
+)
+from running_stack import ROOT, wait_until
+from settings import read_stack_file
+
+pytestmark = pytest.mark.timeout(1500)
+NEXT, LAST = DAY + timedelta(days=1), DAY + timedelta(days=2)
+# No such thing has happened yet, or not to these: an empty answer is the right one.
+_MAY_BE_EMPTY = ("airflow_scheduler_tasks_starving",)
+
+
+def retrain(containers: Containers, *arguments: str) -> str:
+    """Run our own command on this machine against the containers."""
+    variables = os.environ | read_stack_file(containers.stack.env_file) | {"PYTHONPATH": str(ROOT / "plugins")}
+    done = subprocess.run(
+        [ROOT / ".venv" / "bin" / "python", "-m", "retrain", *arguments],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr or done.stdout
+    return done.stdout
+
+
+def test_a_day_ends_right_though_its_worker_was_killed_in_mid_stage(containers: Containers) -> None:
+    run_id = trigger(containers, DAY)
+    victim = wait_until(lambda: worker_at(containers, "train"), 600, "no training begins", every=0.2)
+    docker("kill", "--signal=KILL", victim)
+    assert ended(containers, run_id) == "success"
+    done = task(containers, run_id, "reproduce")
+    assert done["try_number"] == 2
+    assert not done["hostname"].startswith(victim[:12])
+    run_key = left_behind(containers, run_id, "resolve_run")["run_key"]
+    assert len(mlflow_runs(containers, run_key)) == 1
+    assert retrain(containers, "verify", DAY.isoformat())
+    assert (
+        in_worker(
+            containers, "find", f"/var/lib/retrain/workspaces/{PIPELINE}", "-mindepth", "1", "-maxdepth", "1"
+        ).strip()
+        == ""
+    )
+
+
+def test_the_release_s_environment_came_with_the_worker_s_image(containers: Containers) -> None:
+    listing = in_worker(
+        containers,
+        "sh",
+        "-c",
+        "ls -A /var/lib/retrain/environments 2>/dev/null; ls -A /var/lib/retrain/uv 2>/dev/null; true",
+    )
+    assert listing.strip() == "", "an environment was built at run time"
+
+
+def test_a_lost_worker_is_told_by_prometheus_through_alertmanager_in_slack(containers: Containers) -> None:
+    def told() -> bool:
+        return any("A worker died with a task at hand" in says(message) for message in slack_messages(containers))
+
+    wait_until(told, 180, "Alertmanager has told nobody")
+
+
+def test_postgres_and_redis_can_be_restarted_in_mid_run(containers: Containers) -> None:
+    containers.start(*containers.services())  # the worker that was killed
+    run_id = trigger(containers, NEXT)
+    wait_until(
+        lambda: worker_at(containers, "featurize") or worker_at(containers, "train"), 600, "no stage begins", every=0.2
+    )
+    containers.compose("restart", "redis")
+    containers.compose("restart", "postgres")
+    assert ended(containers, run_id) == "success"
+    await_well(containers, "", time.monotonic())
+
+
+def test_workers_that_are_told_to_stop_let_their_stage_end(containers: Containers) -> None:
+    run_id = trigger(containers, LAST)
+    wait_until(
+        lambda: worker_at(containers, "featurize") or worker_at(containers, "train"), 600, "no stage begins", every=0.2
+    )
+    containers.compose("stop", "airflow-worker")
+    reproduced = task(containers, run_id, "reproduce")
+    assert (reproduced["state"], reproduced["try_number"]) == ("success", 1)
+    containers.start(*containers.services())
+    assert ended(containers, run_id) == "success"
+
+
+@pytest.mark.parametrize(
+    "panel",
+    json.loads((ROOT / "infra/monitoring/grafana/dashboards/retrain.json").read_text())["panels"],
+    ids=lambda p: p["title"],
+)
+def test_every_query_of_the_dashboard_has_an_answer(containers: Containers, panel: dict) -> None:
+    for query in panel["targets"]:
+        found = ask_prometheus(containers, "query", query=query["expr"])["result"]
+        assert found or any(name in query["expr"] for name in _MAY_BE_EMPTY), query["expr"]
+
+
+def test_every_alert_rule_can_be_evaluated_and_none_fires_that_should_not(containers: Containers) -> None:
+    rules = [rule for group in ask_prometheus(containers, "rules")["groups"] for rule in group["rules"]]
+    assert [rule["name"] for rule in rules if rule["health"] != "ok"] == []
+    expected = {"WorkerLost"} | ({"TargetDown"} if "grafana" in containers.without else set())
+    assert {rule["name"] for rule in rules if rule["state"] == "firing"} <= expected
+
+
+def test_nothing_is_lost_when_everything_is_stopped_and_started(containers: Containers) -> None:
+    def known() -> dict[str, object]:
+        return {
+            "runs": {
+                run["dag_run_id"]: run["state"]
+                for run in containers.airflow.runs(PIPELINE)
+                if run["dag_run_id"].startswith("test__")
+            },
+            "pin": retrain(containers, "pin"),
+            "history": retrain(containers, "history"),
+            "slack": sorted(message["ts"] for message in slack_messages(containers)),
+            "mlflow": mlflow_runs(containers, run_key),
+        }
+
+    run_key = left_behind(containers, f"test__{NEXT}", "resolve_run")["run_key"]
+    before = known()
+    down(containers)
+    assert docker("ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={containers.project}") == ""
+    containers.start(*containers.services())
+    await_well(containers, "", time.monotonic())
+    assert known() == before
+    again = trigger(containers, NEXT, "again")
+    assert ended(containers, again) == "success"
+    assert left_behind(containers, again, "resolve_run")["run_key"] == run_key
+    assert left_behind(containers, again, "reproduce")["executed"] == []
+    assert mlflow_runs(containers, run_key) == before["mlflow"]
+
+
+@pytest.mark.usefixtures("containers")
+def test_the_images_name_their_commit_and_nobody_in_them_is_root() -> None:
+    for target in images.TARGETS:
+        config = json.loads(docker("image", "inspect", f"retrain/{target}:local"))[0]["Config"]
+        assert config["User"] == "50000:50000"
+        assert len(config["Labels"]["org.opencontainers.image.revision"]) == 40
