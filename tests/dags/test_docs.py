@@ -6,6 +6,7 @@ import re
 import shlex
 import tomllib
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,15 @@ def test_helm_s_values_are_yaml_for_the_locked_airflow_and_its_variables_are_our
     names = [each["name"] for each in values["env"]]
     assert len(names) == len(set(names))
     assert all(isinstance(each["value"], str) for each in values["env"]), "the chart takes strings only"
-    require({name for name in names if not known(name)}, "variables")
+    from airflow.configuration import conf
+
+    airflows = {name for name in names if name.count("__") > 1 and conf.has_option(*name.lower().split("__")[1:])}
+    require({name for name in names if not known(name)} - airflows, "variables")
+    manager = next(each["value"] for each in values["env"] if each["name"].endswith("AUTH_MANAGER"))
+    module, _, name = manager.rpartition(".")
+    found = find_spec(module)
+    assert found is not None
+    assert f"class {name}(" in Path(str(found.origin)).read_text()
 
 
 def test_helm_s_values_hold_no_secret_and_hand_the_volume_to_every_container() -> None:
