@@ -27,7 +27,7 @@ CONTAINERS = env PYTHONPATH=infra/docker:infra/local $(SERVERS)/bin/python infra
 RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json)
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-aws test-e2e test-faults lint format up down status release rollback pin history restore verify replay explain prune inputs quality bench alerts-replay screenshots alerts-test runbook-pictures compose-up compose-down compose-demo test-compose
+.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-aws test-e2e test-faults lint format up down status release rollback pin history restore verify replay explain prune rebuild inputs quality bench alerts-replay screenshots alerts-test runbook-pictures compose-up compose-down compose-demo test-compose
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ explain: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Say why two days differ: make explain 
 prune: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Say what no kept day needs: make prune KEEP_DAYS=400 (REALLY=1 removes it)
 	@: "$${KEEP_DAYS:?How many days stay? make prune KEEP_DAYS=400}"
 	$(RETRAIN) prune --keep-days "$$KEEP_DAYS" $(if $(REALLY),--really)
+
+rebuild: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Tell MLflow again what it lost, from ledger and store (PARTITION=, SINCE=; PLAN=1 only says what)
+	@$(RETRAIN) rebuild $(if $(PARTITION),--partition "$$PARTITION") $(if $(SINCE),--since "$$SINCE") $(if $(PLAN),--plan)
 
 alerts-test: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Send a test message through every channel of the alerts; fails if one would not arrive
 	@$(STACK) run env PYTHONPATH=plugins .venv/bin/python -m retrain.alerts.watch --test

@@ -20,10 +20,12 @@ from retrain import (
     manifest,
     partition,
     prune,
+    rebuild,
     replay,
     restore,
     run_record,
     s3,
+    tracked_run,
     verify,
     workspace,
 )
@@ -294,6 +296,47 @@ def prune_store(options: argparse.Namespace) -> Answer:
     return document, lines, True
 
 
+def rebuild_mlflow(options: argparse.Namespace) -> Answer:
+    """Tell MLflow again what it lost: runs, metrics, artifacts, model versions, the champion. Only adds; says its plan first."""
+    place = _Place(options.pipeline)
+    tracking, deployment = tracked_run.connect(place.deployment), place.deployment
+    since = partition.parse(options.since).isoformat() if options.since else ""
+    only = partition.parse(options.partition).isoformat() if options.partition else None
+    records = [r for r in place.ledger.records(options.pipeline, only) if r.partition >= since]
+    lost = rebuild.plan(records, tracking, deployment)
+    planned = f"{len(records)} runs are in the ledger, {len(lost)} of them are not whole in MLflow at {tracking.uri}."
+    if options.plan:
+        lines = [planned, *(f"{each.record.partition}  {each.record.run_key[:12]}" for each in lost)]
+        return {"recorded": len(records), "lost": [each.record.run_key for each in lost]}, lines, True
+    print(planned, flush=True)  # on standard error, before anything is written
+    scratch = workspace.home()
+    scratch.mkdir(parents=True, exist_ok=True)
+    show = _bar("runs") if lost else lambda _done, _total: None
+    outcomes = list(
+        rebuild.rebuild(lost, tracking, deployment, place.ledger, place.remote, scratch=scratch, progress=show)
+    )
+    told = [each for each in outcomes if isinstance(each, rebuild.Told)]
+    failed = [each for each in outcomes if isinstance(each, rebuild.Failed)]
+    model = deployment.tracking.model
+    alias = rebuild.champion(tracking, model, place.ledger, options.pipeline) if model else None
+    lines = [f"{len(told)} runs told again, {len(records) - len(lost)} were whole, {len(failed)} could not be told."]
+    lines += [
+        f"{each.partition}  version {each.version}, recorded as {each.recorded_version}"
+        for each in told
+        if each.version != each.recorded_version
+    ]
+    lines += [f"{each.partition}  without {', '.join(each.left_out)}: never stored" for each in told if each.left_out]
+    lines += [f"{each.partition}  {each.run_key[:12]}  {each.why}" for each in failed]
+    lines += [alias.said] if alias else []
+    document = {
+        "recorded": len(records),
+        "told": [asdict(each) for each in told],
+        "failed": [asdict(each) for each in failed],
+        "champion": asdict(alias) if alias else None,
+    }
+    return document, lines, not failed and (alias is None or alias.well)
+
+
 def _bar(what: str) -> Callable[[int, int], None]:
     """A progress bar on stderr, for people; nothing when nobody watches."""
     from rich.console import Console
@@ -352,6 +395,10 @@ def _parser() -> argparse.ArgumentParser:
     explaining = command("explain", explain_runs, day=True)
     explaining.add_argument("other", help="the day to compare with, YYYY-MM-DD")
     explaining.add_argument("--most", type=int, default=12, help="names shown of each kind (default: %(default)s)")
+    rebuilding = command("rebuild", rebuild_mlflow)
+    rebuilding.add_argument("--partition", help="only this day, YYYY-MM-DD")
+    rebuilding.add_argument("--since", help="only from this day on, YYYY-MM-DD")
+    rebuilding.add_argument("--plan", action="store_true", help="say what is lost, and do nothing")
     pruning = command("prune", prune_store)
     pruning.add_argument("--keep-days", type=int, required=True, help="days, counted back from the newest recorded one")
     pruning.add_argument("--really", action="store_true", help="do it")

@@ -10,7 +10,7 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -375,7 +375,7 @@ def _of_stages(stages: list[tuple[dict[str, Any], str]], kind: str) -> list[tupl
     ]
 
 
-def _patterns(paths: list[tuple[str, dict[str, Any]]]) -> tuple[re.Pattern[str], ...]:
+def _patterns(paths: Iterable[tuple[str, dict[str, Any]]]) -> tuple[re.Pattern[str], ...]:
     """A templated path `${...}` matches whatever DVC put there."""
     texts = dict.fromkeys(os.path.normpath(path) for path, _ in paths)
     return tuple(re.compile(".+".join(re.escape(part) for part in re.split(r"\$\{[^}]*\}", text))) for text in texts)
@@ -395,6 +395,23 @@ def matching(patterns: tuple[re.Pattern[str], ...], lock: Lock, checkout: Path) 
             f"dvc.yaml declares {missing[0]}, which is not there after dvc repro. Correct dvc.yaml in a new release."
         )
     return [Path(path) for path in dict.fromkeys(found)]
+
+
+def exactly(paths: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+    """Paths, as a declaration has them."""
+    return _patterns([(path, {}) for path in paths])
+
+
+def holding(patterns: Iterable[re.Pattern[str]], outputs: Iterable[Output]) -> list[Output]:
+    """The outputs that a declaration names, that hold what it names, or that are in a folder that it names."""
+
+    def holds(pattern: re.Pattern[str], output: Output) -> bool:
+        plain = re.sub(r"\\(.)", r"\1", pattern.pattern)
+        within = plain.startswith(f"{output.path}/") or output.path.startswith(f"{plain}/")
+        return within or pattern.fullmatch(output.path) is not None
+
+    known = tuple(patterns)
+    return [output for output in outputs if any(holds(pattern, output) for pattern in known)]
 
 
 def metrics(declared: Declared, lock: Lock, checkout: Path) -> dict[str, float]:

@@ -80,6 +80,24 @@ def restore(
             f"{existing} has {free:,} bytes free, {record.partition} needs {needed:,}. Nothing was written."
         )
     outputs = ledger.lock(record).outputs_in(ledger.committed_receipt(record).by_key)
+    files = require_files(remote, outputs)
+    bare = git.mirror(origin, Release(record.release, record.commit), mirror)
+    git.checkout(bare, record.commit, to, standalone=True)
+    for name in ("run.yaml", "manifest.json", "dvc.lock"):
+        (to / name).write_bytes(ledger.file(record, name))
+    size = fetch(remote, outputs, files, to, progress)
+    built = environment.build(to / project, environments) if environments else None
+    if built:
+        (to / ".venv").symlink_to(built.path)
+    return Restored(to, len(files), size, built.path if built else None)
+
+
+def require_files(remote: Remote, outputs: Sequence[Output]) -> list[File]:
+    """The files of these outputs, all of which are on the remote.
+
+    Raises:
+        GoneError: objects are not; each is named by path. TamperedError: a folder's listing has another content.
+    """
     files, gone = list_files(remote, outputs)
     seen = remote.look(file.item.key for file in files)
     gone += [file.item for file in files if file.item.key not in seen]
@@ -88,10 +106,21 @@ def restore(
             f"{len(gone)} objects are not on {remote.url} any more: {names(gone, most=None)}. A folder's listing stands for all its files. "
             "If the bucket keeps versions, bring them back there; else recompute the day: make replay"
         )
-    bare = git.mirror(origin, Release(record.release, record.commit), mirror)
-    git.checkout(bare, record.commit, to, standalone=True)
-    for name in ("run.yaml", "manifest.json", "dvc.lock"):
-        (to / name).write_bytes(ledger.file(record, name))
+    return files
+
+
+def fetch(
+    remote: Remote,
+    outputs: Sequence[Output],
+    files: Sequence[File],
+    to: Path,
+    progress: Progress = lambda _done, _total: None,
+) -> int:
+    """Fetch the files of these outputs into `to` and its DVC cache, each verified; returns their bytes.
+
+    Raises:
+        TamperedError: an object has another content.
+    """
     # The same content may stand in several places: it is fetched once.
     objects: dict[str, tuple[CachedObject, list[File]]] = {
         output.item.key: (output.item, []) for output in outputs if output.md5.endswith(".dir")
@@ -104,10 +133,7 @@ def restore(
         for (_, own), written in zip(objects.values(), fetched, strict=True):
             size, done = size + written, done + len(own)
             progress(done, len(files))
-    built = environment.build(to / project, environments) if environments else None
-    if built:
-        (to / ".venv").symlink_to(built.path)
-    return Restored(to, len(files), size, built.path if built else None)
+    return size
 
 
 def list_files(remote: Remote, outputs: Sequence[Output]) -> tuple[list[File], list[CachedObject]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,14 +23,14 @@ from retrain import (
     process,
     promotion,
     proving,
-    receipt,
     release,
     s3,
+    tracked_run,
     workspace,
 )
 from retrain.alerts import verdicts
 from retrain.alerts.tell import tell
-from retrain.connections import Aws, connect_mlflow
+from retrain.connections import Aws
 from retrain.deployment import Deployment
 from retrain.errors import ReportError, ScoreError
 from retrain.ledger import Ledger
@@ -39,7 +38,7 @@ from retrain.remote import Remote
 from retrain.run_record import RunRecord, live
 from retrain.run_spec import RunSpec
 from retrain.spell import State
-from retrain.tracking import Recorded, Tracking
+from retrain.tracking import Recorded
 
 log = logging.getLogger(__name__)
 
@@ -189,17 +188,21 @@ def record_run(
     proven = ledger.receipt(spec, pushed["receipt"])
     proven.require(_reachable(deployment, place))
     metrics = dvc.metrics(declared, lock, checkout)
-    models = dvc.matching(declared.models, lock, checkout)
-    recorded = _tracking(deployment).record(
-        experiment=deployment.tracking.experiment,
-        name=f"{spec.partition} {spec.release}",
-        tags={**{k: str(v) for k, v in run.items()}, "environment": reproduced["environment"]},
-        params=lock.params,
-        metrics=metrics,
-        dataset=(f"{spec.pipeline}/dt={spec.partition}", spec.manifest_digest, deployment.raw.url),
-        artifacts=lambda: _artifacts(deployment, place, declared, lock, proven),
-        model=(deployment.tracking.model, checkout / models[0]) if deployment.tracking.model and models else None,
+    written = place.path / "receipt.json"
+    written.write_text(proven.to_json(), encoding="utf-8")
+    finished = tracked_run.TrackedRun(
+        spec,
+        run["dag_run"],
+        run["mode"],
+        reproduced["environment"],
+        metrics,
+        deployment.raw.url,
+        lock,
+        declared,
+        checkout,
+        written,
     )
+    recorded = tracked_run.record(tracked_run.connect(deployment), deployment, finished)
     files = {
         "dvc.lock": lock.text,
         "dvc.yaml": (checkout / "dvc.yaml").read_text("utf-8"),
@@ -231,32 +234,6 @@ def _superseded(ledger: Ledger, spec: RunSpec) -> str | None:
         record for record in live(ledger.records(spec.pipeline, spec.partition)) if record.run_key != spec.run_key
     ]
     return before[-1].run_key if before else None
-
-
-def _artifacts(
-    deployment: Deployment, place: workspace.Workspace, declared: dvc.Declared, lock: dvc.Lock, proven: receipt.Receipt
-) -> Iterator[tuple[Path, str | None]]:
-    for name in ("dvc.lock", "run.yaml", "manifest.json"):
-        yield place.checkout / name, "run"
-    written = place.path / "receipt.json"
-    written.write_text(proven.to_json(), encoding="utf-8")
-    yield written, "run"
-    reports = [
-        *dvc.matching(declared.metrics, lock, place.checkout),
-        *dvc.matching(declared.plots, lock, place.checkout),
-    ]
-    if deployment.drift:
-        reports += [
-            Path(p) for p in (deployment.drift.report, deployment.drift.picture) if p and (place.checkout / p).is_file()
-        ]
-    for path in dict.fromkeys(reports):
-        yield place.checkout / path, str(path.parent) if path.parent != Path() else None
-
-
-def _tracking(deployment: Deployment) -> Tracking:
-    return Tracking(
-        connect_mlflow(deployment.mlflow_conn_id), workspace.home() / "locks" / f"{deployment.pipeline}.tracking"
-    )
 
 
 def mlflow_run_url(recorded: Recorded) -> str:
@@ -329,7 +306,7 @@ def promote(
     gate, model, spec = deployment.promotion, deployment.tracking.model, RunSpec.from_dict(run)
     if gate is None or model is None or recorded["model_version"] is None:
         raise AirflowSkipException("This pipeline has no model to promote.")
-    tracking = _tracking(deployment)
+    tracking = tracked_run.connect(deployment)
     tags = tracking.champion(model)
     champion = promotion.Champion(tags["version"], tags["partition"]) if tags else None
     if champion is not None and champion.version == recorded["model_version"]:

@@ -9,9 +9,10 @@ import json
 import os
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,17 @@ def _allowed(name: str) -> str:
     return posixpath.normpath(f"/{plain}").lstrip("/")[:_NAME_LIMIT]
 
 
+def _pages(search: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
+    """Everything that a search of MLflow's finds, page by page."""
+    token = None
+    while True:
+        page = search(*arguments, max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
 @dataclass(frozen=True)
 class Recorded:
     """Where a run stands in MLflow; `model_version` None for a pipeline without a model."""
@@ -88,6 +100,8 @@ class Tracking:
         dataset: tuple[str, str, str],
         artifacts: Callable[[], Iterator[tuple[Path, str | None]]],
         model: tuple[str, Path] | None,
+        at: datetime | None = None,
+        version_tags: Mapping[str, str] | None = None,
     ) -> Recorded:
         """Find or make the run of `tags["run_key"]` and bring it to FINISHED with everything in it.
 
@@ -95,13 +109,16 @@ class Tracking:
             dataset: name, digest and source of the data.
             artifacts: file or folder, and the folder of the run that it goes to.
             model: registered name and model directory.
+            at: when the run was, for one that is told later; else it began with its creation, and ends now.
+            version_tags: what a new model version is tagged with besides `tags`.
         """
+        then = int(at.timestamp() * 1000) if at else None
         run_key = tags[_RUN_KEY]
         client = self._client()
         with _naming("record the run", self.uri):
             with locked(self.lock):
                 run = self._find(client, experiment, run_key) or client.create_run(
-                    self._experiment(client, experiment), run_name=name, tags=dict(tags)
+                    self._experiment(client, experiment), start_time=then, run_name=name, tags=dict(tags)
                 )
             run_id = str(run.info.run_id)
             if run.info.status != "FINISHED":
@@ -111,11 +128,14 @@ class Tracking:
                     (client.log_artifacts if path.is_dir() else client.log_artifact)(run_id, str(path), folder)
                 if model is not None:
                     client.log_artifacts(run_id, str(model[1]), "model")
-                client.set_terminated(run_id, "FINISHED")
+                client.set_terminated(run_id, "FINISHED", end_time=then)
             version = None
             if model is not None:
+                all_tags = {**tags, **(version_tags or {})}
                 with locked(self.lock):
-                    version = self._version(client, model[0], run_key) or self._register(client, model[0], run_id, tags)
+                    version = self._version(client, model[0], run_key) or self._register(
+                        client, model[0], run_id, all_tags
+                    )
         return Recorded(run_id, run.info.experiment_id, str(version.version) if version else None)
 
     @staticmethod
@@ -173,6 +193,38 @@ class Tracking:
                 raise
         return client.create_model_version(model, source=f"runs:/{run_id}/model", run_id=run_id, tags=dict(tags))
 
+    def finished(self, experiment: str, model: str | None) -> dict[str, Recorded]:
+        """The finished runs by run key, each with the version of `model` that is registered for its key, if any."""
+        with _naming("list its runs", self.uri):
+            client = self._client()
+            place = client.get_experiment_by_name(experiment)
+            runs = _pages(client.search_runs, [place.experiment_id], "attributes.status = 'FINISHED'") if place else ()
+            versions = _pages(client.search_model_versions, f"name = '{model}'") if model else ()
+            by_key = {version.tags.get(_RUN_KEY): str(version.version) for version in versions}
+            return {
+                run.data.tags[_RUN_KEY]: Recorded(
+                    str(run.info.run_id), str(run.info.experiment_id), by_key.get(run.data.tags[_RUN_KEY])
+                )
+                for run in runs
+                if _RUN_KEY in run.data.tags
+            }
+
+    def has_artifacts(self, run_id: str, folders: Iterable[str]) -> bool:
+        """Whether something is in each of these folders of a run."""
+        with _naming("list a run's artifacts", self.uri):
+            return all(self._client().list_artifacts(run_id, folder) for folder in folders)
+
+    def reopen(self, run_id: str) -> None:
+        """Let `record` fill a finished run again: its artifacts are lost."""
+        with _naming("reopen a run", self.uri):
+            self._client().update_run(run_id, status="RUNNING")
+
+    def version_of(self, model: str, run_key: str) -> str | None:
+        """The version of a model that is registered for a run key."""
+        with _naming("name a model version", self.uri):
+            found = self._version(self._client(), model, run_key)
+        return str(found.version) if found else None
+
     def champion(self, model: str) -> dict[str, str] | None:
         """The champion's tags, with its `version`; None when there is none."""
         from mlflow.exceptions import MlflowException
@@ -189,14 +241,8 @@ class Tracking:
     def newest_partition(self, model: str) -> str:
         """The newest partition that any version of the model was made for; empty when there is none."""
         with _naming("list model versions", self.uri):
-            client, token = self._client(), None
-            newest: str = ""
-            while True:
-                page = client.search_model_versions(f"name = '{model}'", max_results=1000, page_token=token)
-                newest = max([newest, *(version.tags.get("partition", "") for version in page)])
-                token = page.token
-                if not token:
-                    return newest
+            versions = _pages(self._client().search_model_versions, f"name = '{model}'")
+            return max((version.tags.get("partition", "") for version in versions), default="")
 
     def download_model(self, run_id: str, to: Path) -> Path:
         """The model directory of a run, below `to`."""

@@ -1,0 +1,323 @@
+"""MLflow loses its database and its artifacts: the ledger and the store give all of it back, on real S3 and MLflow servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from foreign_pipeline import PIPELINE, Origin, isolated_git
+from live_servers import ROOT, free_ports, running
+from settings import STORE_BUCKET, Stack
+
+from retrain import s3 as store
+from retrain import steps, tracked_run
+from retrain.__main__ import _parser
+from retrain.deployment import Deployment, load
+from retrain.ledger import Ledger
+
+DAYS = ("2020-03-03", "2020-03-04", "2020-03-05")
+CHAMPION = DAYS[1]
+# The middle day has the best model, so that the champion is not the newest version.
+ERRORS = {"2020-03-03": 5.0, "2020-03-04": 3.0, "2020-03-05": 4.0}
+DVC_YAML = """
+stages:
+  fit:
+    cmd: python fit.py
+    deps: [fit.py, manifest.json]
+    params: [fit, run.yaml: [partition]]
+    outs: [model, rows.txt]
+  report:
+    cmd: python report.py
+    deps: [report.py, model]
+    outs: [reports/plots, reports/drift.json]
+    metrics: [reports/metrics.json, reports/notes.json: {cache: false}]
+plots: [reports/plots/curve.csv]
+artifacts:
+  model: {path: model, type: model}
+"""
+FIT = f"""
+import pathlib, yaml
+day = yaml.safe_load(open("run.yaml"))["partition"]
+pathlib.Path("model/data").mkdir(parents=True)
+pathlib.Path("model/MLmodel").write_text("flavors: {{}}\\n")
+pathlib.Path("model/error.txt").write_text(str({ERRORS}[str(day)]))
+pathlib.Path("model/data/weights").write_bytes(bytes(range(256)) * 200 + str(day).encode())
+pathlib.Path("rows.txt").write_text("rows")
+"""
+REPORT = """
+import json, pathlib
+error = float(pathlib.Path("model/error.txt").read_text())
+pathlib.Path("reports/plots").mkdir(parents=True)
+pathlib.Path("reports/plots/curve.csv").write_text(f"hour,mae\\n1,{error}\\n")
+pathlib.Path("reports/plots/other.csv").write_text("x\\n")
+pathlib.Path("reports/drift.json").write_text(json.dumps({"schema_version": 1, "of": error}))
+pathlib.Path("reports/metrics.json").write_text(json.dumps({"model": {"mae": error}}))
+pathlib.Path("reports/notes.json").write_text(json.dumps({"seen": 1}))
+"""
+SCORE = """
+import json, pathlib, sys
+pathlib.Path(sys.argv[3]).write_text(json.dumps({"mae": float(pathlib.Path(sys.argv[1], "error.txt").read_text())}))
+"""
+RELEASE = {
+    "dvc.yaml": DVC_YAML,
+    "fit.py": FIT,
+    "report.py": REPORT,
+    "score.py": SCORE,
+    "params.yaml": "fit: {rate: 0.1, zones: [a, b]}\n",
+    **{name: (ROOT / "infra" / "dvc" / name).read_text() for name in ("pyproject.toml", "uv.lock")},
+}
+DEPLOYMENT = """
+schema_version: 1
+description: Has a model, a drift report, and a metrics file that DVC does not keep.
+owner: them
+schedule: {{cron: "0 6 * * *", start_date: 2020-01-01}}
+repository: {{url: {origin}, environment: .}}
+raw: {{url: "s3://{bucket}/raw", window_days: 1}}
+store: s3://{store}/{bucket}
+ledger: s3://{bucket}/ledger
+limits: {{min_free_disk_mb: 1}}
+tracking: {{experiment: {name}, model: {name}}}
+promotion: {{score: [python, score.py], rows: rows.txt, metrics: reports/metrics.json, challenger: model, metric: mae}}
+drift: {{report: reports/drift.json}}
+slack: {{channel: "#alerts"}}
+"""
+
+
+@dataclass(frozen=True)
+class Days:
+    """Three recorded days, as MLflow held them before it was lost."""
+
+    deployment: Deployment
+    client: object
+    before: dict
+    file: str
+
+    @property
+    def records(self):
+        found = Ledger(self.client, self.deployment.ledger).records(PIPELINE)
+        return {record.partition: record for record in found}
+
+    @contextmanager
+    def without(self, day, path):
+        """The store has lost one file of a day, for a while."""
+        record = self.records[day]
+        md5 = record.outputs[path]
+        bucket, prefix = store.split(self.deployment.store)
+        where = {"Bucket": bucket, "Key": f"{prefix}/files/md5/{md5[:2]}/{md5[2:]}"}
+        content = self.client.get_object(**where)["Body"].read()
+        self.client.delete_object(**where)
+        yield
+        self.client.put_object(**where, Body=content)
+
+
+@contextmanager
+def new_mlflow(stack: Stack, client, folder: Path):
+    """An MLflow server that has never heard of anything, with a bucket of its own; both are gone afterwards."""
+    ports = replace(stack.ports, mlflow=free_ports(1)[0])
+    own, bucket = replace(stack, state=folder, ports=ports), f"mlflow-{ports.mlflow}"
+    folder.mkdir()
+    client.create_bucket(Bucket=bucket)
+    connection = {"conn_type": "http", "schema": "http", "host": "127.0.0.1", "port": ports.mlflow}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("programs.MLFLOW_BUCKET", bucket)
+        patch.setenv("AIRFLOW_CONN_MLFLOW_DEFAULT", json.dumps(connection))
+        with running(own, "mlflow"):
+            yield bucket
+    empty(client, bucket)
+    client.delete_bucket(Bucket=bucket)
+
+
+def empty(client, bucket):
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for entry in page.get("Contents", ()):
+            client.delete_object(Bucket=bucket, Key=entry["Key"])
+
+
+def deploy(text, name):
+    """The pipeline, with an MLflow experiment and a model of this name."""
+    file = Path(os.environ["RETRAIN_PIPELINES"]) / f"{PIPELINE}.yaml"
+    file.write_text(text.replace("{name}", name))
+    return load(file)
+
+
+@pytest.fixture(scope="module")
+def recorded(stack, s3, environments, deployment_dvc, tmp_path_factory):  # noqa: ARG001 - stages run in DVC's own environment
+    folder, bucket = tmp_path_factory.mktemp("rebuilt"), "rebuilt-mlflow"
+    with pytest.MonkeyPatch.context() as patch:
+        isolated_git(folder / "engineer", patch)
+        (folder / "home").mkdir()
+        (folder / "home" / "environments").symlink_to(environments)
+        (folder / "pipelines").mkdir()
+        patch.setenv("RETRAIN_HOME", str(folder / "home"))
+        patch.setenv("RETRAIN_PIPELINES", str(folder / "pipelines"))
+        origin = Origin.create(folder)
+        origin.release("v1.0.0", RELEASE)
+        text = DEPLOYMENT.replace("{name}", "{{name}}").format(origin=origin.path, bucket=bucket, store=STORE_BUCKET)
+        deployment = deploy(text, "fits")
+        s3.create_bucket(Bucket=bucket)
+        with new_mlflow(stack, s3, folder / "first"):
+            for day in DAYS:
+                for name in ("part-0.txt", "_SUCCESS"):
+                    s3.put_object(Bucket=bucket, Key=f"raw/dt={day}/{name}", Body=day.encode())
+                run_day(deployment, day)
+            before = held(deployment)
+        with new_mlflow(stack, s3, folder / "second") as artifacts:
+            yield Days(deployment, s3, before, text), artifacts
+
+
+def run_day(deployment, day):
+    """The tasks of a day that MLflow hears of."""
+    run = steps.resolve_run(deployment, day, "v1.0.0", f"run of {day}", "daily")
+    reproduced = steps.reproduce(deployment, run)
+    recorded = steps.record_run(deployment, run, reproduced, steps.push(deployment, run, reproduced))
+    steps.promote(deployment, run, reproduced, recorded)
+    steps.remove_workspace(deployment, run["dag_run"])
+
+
+@pytest.fixture
+def days(recorded, request):
+    """The days, and an MLflow that has never heard of them: for each test under another name."""
+    known, _ = recorded
+    return replace(known, deployment=deploy(known.file, request.node.name))
+
+
+def held(deployment):
+    """All that MLflow holds: each run's content, the versions' tags, the champion; ids and times left out."""
+    client = tracked_run.connect(deployment)._client()
+    experiment = client.get_experiment_by_name(deployment.tracking.experiment)
+    runs = {}
+    for run in client.search_runs([experiment.experiment_id]) if experiment else []:
+        assert run.data.tags["run_key"] not in runs, "a run twice"
+        with tempfile.TemporaryDirectory() as folder:
+            client.download_artifacts(run.info.run_id, "", folder)
+            artifacts = {str(f.relative_to(folder)): f.read_bytes() for f in Path(folder).rglob("*") if f.is_file()}
+        runs[run.data.tags["run_key"]] = {
+            "name": run.info.run_name,
+            "status": run.info.status,
+            "params": run.data.params,
+            "metrics": {name: len(client.get_metric_history(run.info.run_id, name)) for name in run.data.metrics},
+            "values": run.data.metrics,
+            "tags": run.data.tags,
+            "data": [
+                (used.dataset.name, used.dataset.digest, used.dataset.source) for used in run.inputs.dataset_inputs
+            ],
+            "artifacts": artifacts,
+        }
+    versions = client.search_model_versions(f"name = '{deployment.tracking.model}'")
+    champion = tracked_run.connect(deployment).champion(deployment.tracking.model)
+    return {
+        "experiment": {k: v for k, v in experiment.tags.items() if k.endswith("Kind")} if experiment else None,
+        "runs": runs,
+        "versions": {version.version: version.tags for version in versions},
+        "champion": champion and champion["run_key"],
+    }
+
+
+def finished(days):
+    names = days.deployment.tracking
+    return tracked_run.connect(days.deployment).finished(names.experiment, names.model)
+
+
+def rebuild(*arguments):
+    """What the command answers with --json, and whether all is well: its exit code is 0 then, else 1."""
+    options = _parser().parse_args(["--pipeline", PIPELINE, "rebuild", *arguments])
+    document, _, well = options.command(options)
+    return document, well
+
+
+def stored(content):
+    """Without what DVC was told not to keep, and without what only a rebuilt version is tagged with."""
+    runs = {
+        key: {**run, "artifacts": {p: b for p, b in run["artifacts"].items() if p != "reports/notes.json"}}
+        for key, run in content["runs"].items()
+    }
+    versions = {
+        number: {name: value for name, value in tags.items() if name != "recorded_version"}
+        for number, tags in content["versions"].items()
+    }
+    return {**content, "runs": runs, "versions": versions}
+
+
+def test_what_is_compared_is_not_empty(days):
+    assert [run["name"] for run in days.before["runs"].values()] == [f"{day} v1.0.0" for day in reversed(DAYS)]
+    for run in days.before["runs"].values():
+        assert {"model/data/weights", "reports/plots/curve.csv", "reports/drift.json", "reports/notes.json"} < set(
+            run["artifacts"]
+        )
+    assert days.before["champion"] == days.records[CHAMPION].run_key
+
+
+def test_runs_models_versions_and_the_champion_come_back_and_a_second_time_nothing_is_doubled(days):
+    document, well = rebuild()
+    assert well
+    assert [told["partition"] for told in document["told"]] == list(DAYS)
+    assert [told["left_out"] for told in document["told"]] == [("reports/notes.json",)] * 3
+    after = held(days.deployment)
+    assert stored(after) == stored(days.before)
+    assert {number: tags["recorded_version"] for number, tags in after["versions"].items()} == {
+        "1": "1",
+        "2": "2",
+        "3": "3",
+    }
+
+    assert rebuild()[0]["told"] == []
+    assert held(days.deployment) == after
+
+
+def test_a_run_that_is_told_later_stands_at_the_time_of_its_recording(days):
+    assert not rebuild("--partition", DAYS[0])[1], "the champion is another day's"
+    (found,) = finished(days).values()
+    info = tracked_run.connect(days.deployment)._client().get_run(found.run_id).info
+    at = datetime.fromisoformat(days.records[DAYS[0]].recorded_at).timestamp() * 1000
+    assert (info.start_time, info.end_time) == (at, at)
+
+
+def test_lost_artifacts_alone_come_back_into_the_runs_that_are_there(days, recorded):
+    rebuild()
+    ids = finished(days)
+    empty(days.client, recorded[1])
+    assert len(rebuild()[0]["told"]) == len(DAYS)
+    assert finished(days) == ids
+    assert stored(held(days.deployment)) == stored(days.before)
+
+
+def test_a_run_whose_model_is_gone_is_named_and_the_others_are_told(days):
+    with days.without(DAYS[0], "model"):
+        document, well = rebuild()
+    assert not well
+    (failed,) = document["failed"]
+    assert failed["partition"] == DAYS[0]
+    assert re.search(r"GoneError: 1 objects .*model \(stage fit", failed["why"])
+    assert [(told["version"], told["recorded_version"]) for told in document["told"]] == [("1", "2"), ("2", "3")]
+    after = held(days.deployment)
+    assert set(after["runs"]) == {days.records[day].run_key for day in DAYS[1:]}
+    assert after["champion"] == days.records[CHAMPION].run_key
+
+    assert rebuild()[1], "the object is back"
+    assert stored(held(days.deployment))["runs"] == stored(days.before)["runs"]
+
+
+def test_a_champion_that_is_not_there_is_an_error_and_one_that_is_there_is_left_alone(days):
+    document, well = rebuild("--since", DAYS[2])
+    assert not well
+    assert [told["partition"] for told in document["told"]] == [DAYS[2]]
+    assert f"There is no champion: the newest promotion is of {CHAMPION}" in document["champion"]["said"]
+    tracked_run.connect(days.deployment).promote(days.deployment.tracking.model, "1")
+    document, well = rebuild()
+    assert well
+    assert "left where it is" in document["champion"]["said"]
+    assert held(days.deployment)["champion"] == days.records[DAYS[2]].run_key
+
+
+def test_a_plan_names_what_is_lost_and_writes_nothing(days):
+    document, _ = rebuild("--plan")
+    assert set(document["lost"]) == {record.run_key for record in days.records.values()}
+    assert held(days.deployment)["runs"] == {}
+    assert not list(Path(os.environ["RETRAIN_HOME"]).glob("rebuild-*"))
