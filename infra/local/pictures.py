@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from screenshot import ScreenshotError, picture_message, take_screenshot
+from screenshot import ScreenshotError, take_screenshot
 from settings import SettingsError, load_stack
 from stack import ROOT
 
@@ -23,9 +23,8 @@ def main() -> int:
         if not demo.is_file():
             print(f"{demo} is not there: run `make demo` first.", file=sys.stderr)
             return 1
-        outcome = json.loads(demo.read_text(encoding="utf-8"))
-        alerted = next(day for day in outcome["days"] if day["alert"])
-        drift = next(message for message in outcome["slack"] if "drifted" in message["text"])
+        days = json.loads(demo.read_text(encoding="utf-8"))["days"]
+        alerted = next(day for day in days if day["alert"])
         dag = f"{stack.airflow_url}/dags/trip_duration"
         shots: list[tuple[str, str, int, int, str, int]] = [
             ("grid.png", dag, 1500, 560, "reproduce", 260),
@@ -36,8 +35,6 @@ def main() -> int:
                 url, Path(PICTURES / name), width=width, height=height, wait_for=text, seconds=_SECONDS, drag=drag
             )
             print(PICTURES.relative_to(ROOT) / name)
-        picture_message(stack.slack_url, drift["ts"], PICTURES / "alert.png")
-        print(PICTURES.relative_to(ROOT) / "alert.png")
     except (ScreenshotError, SettingsError, StopIteration) as error:
         print(f"No picture: {error or 'no day of the demo alerted'}", file=sys.stderr)
         return 1
