@@ -358,17 +358,18 @@ def promote(
     }
     tell(verdicts.of_promotion(spec, _now(), facts, alert=why is not None))
     if decision.promote:
-        tracking.promote(model, recorded["model_version"])
-        tell(verdicts.promoted(spec, _now(), recorded["model_version"], champion, decision.reason))
         event = {
             "from": tags["version"] if tags else None,
             "to": recorded["model_version"],
             "reason": decision.reason,
             "run_key": spec.run_key,
         }
+        # Before the alias: killed in between, a second try moves it; after it, a second try would find nothing to do.
         Ledger(Aws(deployment.aws_conn_id).client(), deployment.ledger).event(
             spec.pipeline, "promotions", f"{spec.partition}-{spec.run_key}", event
         )
+        tracking.promote(model, recorded["model_version"])
+        tell(verdicts.promoted(spec, _now(), recorded["model_version"], champion, decision.reason))
     return {"promoted": decision.promote, "version": recorded["model_version"], "reason": decision.reason}
 
 

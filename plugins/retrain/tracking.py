@@ -108,7 +108,7 @@ class Tracking:
         Args:
             dataset: name, digest and source of the data.
             artifacts: file or folder, and the folder of the run that it goes to.
-            model: registered name and model directory.
+            model: registered name, and the model's directory or file.
             at: when the run was, for one that is told later; else it began with its creation, and ends now.
             version_tags: what a new model version is tagged with besides `tags`.
         """
@@ -127,7 +127,8 @@ class Tracking:
                 for path, folder in artifacts():
                     (client.log_artifacts if path.is_dir() else client.log_artifact)(run_id, str(path), folder)
                 if model is not None:
-                    client.log_artifacts(run_id, str(model[1]), "model")
+                    # A model may be one file; `log_artifacts` would log nothing of it, and say nothing.
+                    (client.log_artifacts if model[1].is_dir() else client.log_artifact)(run_id, str(model[1]), "model")
                 client.set_terminated(run_id, "FINISHED", end_time=then)
             version = None
             if model is not None:

@@ -183,6 +183,11 @@ def test_a_model_is_downloaded_with_the_bytes_it_was_recorded_with(record, track
     assert contents(downloaded) == contents(model)
 
 
+def test_a_model_that_is_one_file_is_there_too(record, client, model):
+    recorded = record(model=("of_one_file", model / "data" / "weights"))
+    assert [f.path for f in client.list_artifacts(recorded.run_id, "model")] == ["model/weights"]
+
+
 def contents(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
