@@ -49,7 +49,7 @@ READERS = {
     "slack_webhook": _NOBODY,
     "watch_password": _RETRAIN,
 }
-_EMPTY_IS_FINE = {"aws_credentials", "git_credentials", "s3_keys"}
+_EMPTY_IS_FINE = {"git_credentials", "s3_keys"}
 
 
 class SecretsError(Exception):
@@ -102,6 +102,7 @@ def make_secrets(folder: Path, *, local: bool) -> SecretFiles:
     files.once("airflow_passwords", lambda: json.dumps({"admin": admin, "watch": watch}))
     if local:
         _make_local(files)
+    files.once("aws_credentials", lambda: "[default]")  # a profile that is named has to be there, with keys or without
     for name in _EMPTY_IS_FINE:
         files.once(name, str)
     files.once("connections.json", lambda: json.dumps(_connections({})))

@@ -86,7 +86,7 @@ def test_the_queue_keeps_and_gives_up_as_told(enforced):
 
 def test_a_tag_in_the_registry_never_moves_and_images_are_scanned(enforced):
     repositories = enforced.account.client("ecr").describe_repositories()["repositories"]
-    assert {each["repositoryName"] for each in repositories} == {"retrain/airflow", "retrain/pipeline"}
+    assert {each["repositoryName"] for each in repositories} == {"retrain/airflow", "retrain/worker", "retrain/mlflow"}
     assert all(each["imageTagMutability"] == "IMMUTABLE" for each in repositories)
     assert all(each["imageScanningConfiguration"]["scanOnPush"] for each in repositories)
 

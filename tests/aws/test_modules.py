@@ -7,7 +7,8 @@ import shutil
 import subprocess
 
 import pytest
-from terraform_cli import MODULES, Terraform, copied
+import yaml
+from terraform_cli import MODULES, ROOT, Terraform, copied
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +57,31 @@ def test_deploying_what_is_no_release_is_refused_before_anything_is_touched(tmp_
     )
     assert (done.returncode, done.stderr) == (64, '"main; reboot" is no release. A release is a tag such as v1.2.0.\n')
     assert not (tmp_path / "place").exists()
+
+
+def test_what_the_host_hands_over_is_what_the_containers_ask_for():
+    compose = (ROOT / "docker-compose.airflow.yml").read_text()
+    asked = set(re.findall(r"\$\{(\w+):-", compose))
+    script = (MODULES / "modules/host/files/retrain-deploy").read_text()
+    example = (MODULES / "example" / "main.tf").read_text()
+    handed = set(re.findall(r"^    ([A-Z_]+) +=", example, re.MULTILINE))
+    assert handed
+    assert handed <= asked
+    assert set(re.findall(r"(RETRAIN_(?:\w+_IMAGE|SECRETS)|AWS_DEFAULT_REGION)=", script)) <= asked
+
+    secrets = set(yaml.safe_load(compose)["secrets"])
+    variables = (MODULES / "example" / "variables.tf").read_text()
+    block = variables.split('variable "host_secrets"')[1].split("\n}\n")[0]
+    kept = set(re.findall(r"^    (\w+) +=", block, re.MULTILINE))
+    assert kept <= secrets | {"admin_password"}
+    assert {"slack_token", "slack_webhook", "git_credentials", "fernet_key", "postgres_password"} <= kept
+
+    images = re.search(
+        r'variable "repositories".*?default += \[(.*?)\]',
+        (MODULES / "modules/registry/variables.tf").read_text(),
+        re.DOTALL,
+    )
+    pulled = re.search(r"for each in (.*?); do\n  docker pull", script)
+    assert images
+    assert pulled
+    assert re.findall(r'"(\w+)"', images[1]) == pulled[1].split()

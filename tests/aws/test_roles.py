@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -35,7 +38,7 @@ def owner(enforced: Deployment) -> Account:
         Bucket=buckets["ledger"], Key="ledger/trip_duration/dt=2020-03-05/key/run.json", Body=b"{}", IfNoneMatch="*"
     )
     secrets = account.client("secretsmanager")
-    for name in ("airflow/connections/slack_default", "retrain/host/fernet_key"):
+    for name in ("airflow/connections/mlflow_default", "retrain/host/fernet_key"):
         secrets.put_secret_value(SecretId=name, SecretString="{}")
     return account
 
@@ -55,6 +58,64 @@ def refused(request: Callable[..., Any], **arguments: Any) -> None:
     with pytest.raises(ClientError) as error:
         request(**arguments)
     assert error.value.response["Error"]["Code"] in DENIED, str(error.value)
+
+
+@pytest.fixture
+def metadata_service(host: Account) -> Iterator[str]:
+    """What a machine's metadata service answers to IMDSv2, with the host role's credentials."""
+    told = {
+        "AccessKeyId": "aws_access_key_id",
+        "SecretAccessKey": "aws_secret_access_key",
+        "Token": "aws_session_token",
+    }
+    credentials = {name: host.keys[key] for name, key in told.items()}
+    credentials |= {"Code": "Success", "Type": "AWS-HMAC", "Expiration": "2099-01-01T00:00:00Z"}
+    folder = "/latest/meta-data/iam/security-credentials/"
+    pages = {"/latest/api/token": "token", folder: "retrain-host", f"{folder}retrain-host": json.dumps(credentials)}
+
+    class Service(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(pages[self.path].encode())
+
+        do_PUT = do_GET  # noqa: N815 - http.server looks for this name
+
+        def log_message(self, *_: object) -> None:
+            """Nothing to say."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("profile", "role"),
+    [("default", "run"), ("control", "control"), ("watch", "watch"), ("mlflow", "mlflow")],
+)
+def test_a_container_takes_its_role_with_the_hosts_credentials(enforced, metadata_service, tmp_path, profile, role):
+    (tmp_path / "aws_credentials").write_text(enforced.outputs["aws_credentials"])
+    environment = {name: value for name, value in enforced.account.environment().items() if "KEY" not in name}
+    del environment["AWS_EC2_METADATA_DISABLED"]
+    done = subprocess.run(
+        [sys.executable, "-c", "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"],
+        env=environment
+        | {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "aws_credentials"),
+            "AWS_PROFILE": profile,
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata_service,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f":assumed-role/retrain-{role}/" in done.stdout
 
 
 def test_the_run_reads_its_raw_data_by_version_and_nobody_elses(host, buckets):
@@ -190,9 +251,9 @@ def test_a_landed_marker_reaches_the_run_and_nothing_else_does(owner, host, enfo
 @pytest.mark.parametrize("role", ["run", "control", "watch"])
 def test_airflows_secrets_are_read_and_the_hosts_are_not(host, role):
     secrets = host.role(f"retrain-{role}").client("secretsmanager")
-    assert secrets.get_secret_value(SecretId="airflow/connections/slack_default")["SecretString"] == "{}"
+    assert secrets.get_secret_value(SecretId="airflow/connections/mlflow_default")["SecretString"] == "{}"
     refused(secrets.get_secret_value, SecretId="retrain/host/fernet_key")
-    refused(secrets.put_secret_value, SecretId="airflow/connections/slack_default", SecretString="x")
+    refused(secrets.put_secret_value, SecretId="airflow/connections/mlflow_default", SecretString="x")
     refused(secrets.list_secrets)
 
 
@@ -224,12 +285,12 @@ def test_mlflow_keeps_artifacts_and_reaches_nothing_else(host, buckets):
     assert s3.get_object(Bucket=buckets["mlflow"], Key="1/run/artifacts/drift.png")["Body"].read() == b"png"
     refused(s3.delete_object, Bucket=buckets["mlflow"], Key="1/run/artifacts/drift.png")
     refused(s3.get_object, Bucket=buckets["store"], Key=OBJECT)
-    refused(mlflow.client("secretsmanager").get_secret_value, SecretId="airflow/connections/slack_default")
+    refused(mlflow.client("secretsmanager").get_secret_value, SecretId="airflow/connections/mlflow_default")
 
 
 def test_the_host_itself_has_its_secrets_and_no_data(host, buckets):
     assert host.client("secretsmanager").get_secret_value(SecretId="retrain/host/fernet_key")["SecretString"] == "{}"
-    refused(host.client("secretsmanager").get_secret_value, SecretId="airflow/connections/slack_default")
+    refused(host.client("secretsmanager").get_secret_value, SecretId="airflow/connections/mlflow_default")
     refused(host.client("s3").get_object, Bucket=buckets["raw"], Key=PART)
     refused(host.client("ec2").terminate_instances, InstanceIds=["i-0123456789abcdef0"])
     refused(

@@ -105,7 +105,6 @@ module "roles" {
   queue_arn            = module.notifications.queue_arn
   kms_key_arn          = module.key.arn
   repository_arns      = module.registry.arns
-  database_secret_arns = module.database[*].secret_arn
   metrics_namespace    = local.metrics
   operator_arns        = var.operator_arns
 }
@@ -157,7 +156,7 @@ module "host" {
   registry          = local.registry
   release           = var.release
   secrets           = keys(var.host_secrets)
-  aws_config        = module.roles.aws_config
+  aws_credentials   = module.roles.aws_credentials
   file_system_id    = module.shared_volume[0].file_system_id
   access_point_id   = module.shared_volume[0].access_point_id
   metrics_namespace = local.metrics
@@ -165,26 +164,25 @@ module "host" {
   compose           = var.compose
 
   environment = {
-    RETRAIN_RAW_BUCKET        = module.raw.name
-    RETRAIN_STORE_BUCKET      = module.store.name
-    RETRAIN_LEDGER_BUCKET     = module.ledger.name
-    RETRAIN_MLFLOW_BUCKET     = module.artifacts.name
-    RETRAIN_LANDED_QUEUE      = module.notifications.queue_url
-    RETRAIN_REPOSITORY        = var.pipeline_repository
-    RETRAIN_SLACK_CHANNEL     = var.slack_channel
-    RETRAIN_SHARED_FOLDER     = "/mnt/retrain"
-    RETRAIN_AWS_CONFIG        = "/etc/retrain/aws/config"
-    AIRFLOW__SECRETS__BACKEND = "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend"
-    AIRFLOW__SECRETS__BACKEND_KWARGS = jsonencode({
+    RETRAIN_RAW_BUCKET      = module.raw.name
+    RETRAIN_STORE_BUCKET    = module.store.name
+    RETRAIN_LEDGER_BUCKET   = module.ledger.name
+    RETRAIN_MLFLOW_BUCKET   = module.artifacts.name
+    RETRAIN_LANDED_QUEUE    = module.notifications.queue_url
+    RETRAIN_REPOSITORY      = var.pipeline_repository
+    RETRAIN_SLACK_CHANNEL   = var.slack_channel
+    RETRAIN_HOME_VOLUME     = "/mnt/retrain"
+    RETRAIN_CONTROL_PROFILE = "control"
+    RETRAIN_WATCH_PROFILE   = "watch"
+    RETRAIN_MLFLOW_PROFILE  = "mlflow"
+    AIRFLOW_SECRETS_BACKEND = "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend"
+    AIRFLOW_SECRETS_BACKEND_KWARGS = jsonencode({
       connections_prefix         = "airflow/connections"
       variables_prefix           = "airflow/variables"
       connections_lookup_pattern = "^(${join("|", keys(var.airflow_connections))})$"
-      variables_lookup_pattern   = length(var.airflow_variables) == 0 ? "^$" : "^(${join("|", keys(var.airflow_variables))})$"
+      variables_lookup_pattern   = "^(${join("|", keys(var.airflow_variables))})$"
       config_prefix              = null
     })
-    RETRAIN_DATABASE        = one(module.database[*].endpoint) == null ? "" : module.database[0].endpoint
-    RETRAIN_DATABASE_SECRET = one(module.database[*].secret_arn) == null ? "" : module.database[0].secret_arn
-    RETRAIN_REDIS           = one(module.redis[*].endpoint) == null ? "" : module.redis[0].endpoint
   }
 }
 

@@ -36,6 +36,20 @@ output "deploy_document" {
   value = one(module.deployer[*].document)
 }
 
+output "database" {
+  description = "RDS: its address, and the secret with its user and password."
+  value       = one([for each in module.database : { endpoint = each.endpoint, secret = each.secret_arn }])
+}
+
+output "redis" {
+  value = one(module.redis[*].endpoint)
+}
+
+output "aws_credentials" {
+  description = "What containers read as AWS's credentials: no keys, the roles that they take."
+  value       = module.roles.aws_credentials
+}
+
 output "alarm_topic" {
   value = module.alarms.topic_arn
 }

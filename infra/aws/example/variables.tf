@@ -70,7 +70,6 @@ variable "ledger_lock_mode" {
 variable "airflow_connections" {
   type = map(string)
   default = {
-    slack_default  = "Slack: {\"conn_type\": \"http\", \"password\": \"xoxb-…\"}"
     mlflow_default = "MLflow: {\"conn_type\": \"http\", \"schema\": \"http\", \"host\": \"mlflow\", \"port\": 5000}"
   }
 }
@@ -87,14 +86,21 @@ variable "airflow_variables" {
 }
 
 variable "host_secrets" {
-  description = "Files that the compose stack reads."
+  description = "Files that the compose stack reads. What is not named here the host makes by itself, at each start anew."
   type        = map(string)
   default = {
-    fernet_key        = "Airflow: what connections are encrypted with in its database"
-    jwt_secret        = "Airflow: what its components prove themselves with"
-    api_secret_key    = "Airflow: what sessions are signed with"
-    postgres_password = "Postgres in the compose stack"
-    git_deploy_key    = "Git: a read-only deploy key for the pipelines' repositories"
+    postgres_password         = "Postgres: its owner's password"
+    airflow_database_password = "Postgres: Airflow's"
+    mlflow_database_password  = "Postgres: MLflow's"
+    fernet_key                = "Airflow: what connections and variables are encrypted with in its database"
+    jwt_secret                = "Airflow: what its components prove themselves with"
+    api_secret_key            = "Airflow: what sessions are signed with"
+    admin_password            = "Airflow: the user admin"
+    watch_password            = "Airflow: the user of the watch"
+    grafana_password          = "Grafana: the user admin"
+    slack_token               = "Slack: the app's token, for the watch"
+    slack_webhook             = "Slack: Alertmanager's webhook"
+    git_credentials           = "Git: https://user:token@host of a read-only token"
   }
 }
 

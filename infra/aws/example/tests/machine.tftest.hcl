@@ -24,7 +24,7 @@ variables {
   registry                 = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
   secrets                  = ["fernet_key", "jwt_secret"]
   environment              = { RETRAIN_RAW_BUCKET = "raw" }
-  aws_config               = "[profile run]\n"
+  aws_credentials          = "[default]\n"
   file_system_id           = "fs-1"
   access_point_id          = "fsap-1"
   metrics_namespace        = "Retrain/retrain"

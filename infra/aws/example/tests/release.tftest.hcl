@@ -82,7 +82,7 @@ run "images_are_scanned_and_tags_never_move" {
     error_message = "A tag can move, or an image is not scanned."
   }
   assert {
-    condition     = toset(keys(aws_ecr_repository.this)) == toset(["airflow", "pipeline"])
+    condition     = toset(keys(aws_ecr_repository.this)) == toset(["airflow", "worker", "mlflow"])
     error_message = "An image has no repository."
   }
 }

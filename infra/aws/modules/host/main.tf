@@ -99,8 +99,8 @@ locals {
       RETRAIN_NAMESPACE        = var.metrics_namespace
       RETRAIN_WATCH_HEALTH_URL = var.watch_health_url
     })
-    release    = var.release
-    aws_config = base64encode(var.aws_config)
+    release         = var.release
+    aws_credentials = base64encode(var.aws_credentials)
     scripts = { for name in ["retrain-prepare", "retrain-deploy", "retrain-heartbeat"] :
       name => filebase64("${path.module}/files/${name}")
     }

@@ -89,8 +89,8 @@ variable "environment" {
   }
 }
 
-variable "aws_config" {
-  description = "The AWS configuration of the containers: a profile a role."
+variable "aws_credentials" {
+  description = "What the containers read as AWS's credentials: roles, no keys."
   type        = string
 }
 

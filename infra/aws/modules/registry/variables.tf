@@ -9,7 +9,7 @@ variable "kms_key_arn" {
 variable "repositories" {
   description = "One repository an image."
   type        = set(string)
-  default     = ["airflow", "pipeline"]
+  default     = ["airflow", "worker", "mlflow"]
 }
 
 variable "keep_releases" {

@@ -1,4 +1,4 @@
-# Who may do what. The host's own role carries no data: each container takes the role of its work (see output aws_config).
+# Who may do what. The host's own role carries no data: each container takes the role of its work (see output aws_credentials).
 #
 #   host     starts the stack: pulls images, reads its own secrets, mounts the volume, takes the roles below
 #   run      workers and triggerer: read raw, write the store, create in the ledger, read the queue
@@ -120,7 +120,7 @@ resource "aws_iam_role_policy" "host" {
         Sid      = "OwnSecrets"
         Effect   = "Allow"
         Action   = "secretsmanager:GetSecretValue"
-        Resource = concat(["${local.secret}:${var.name}/host/*"], var.database_secret_arns)
+        Resource = "${local.secret}:${var.name}/host/*"
       },
       local.decrypt_secrets,
       {

@@ -13,11 +13,10 @@ output "instance_profile" {
   depends_on = [aws_iam_role_policy.host, aws_iam_role_policy_attachment.host_ssm, aws_iam_role_policy.work]
 }
 
-output "aws_config" {
-  description = "The AWS configuration that the containers read: a profile a role, taken with the host's credentials."
-  value = join("\n", [for name, role in aws_iam_role.work : <<-PROFILE
-    [profile ${name}]
-    region = ${var.region}
+output "aws_credentials" {
+  description = "What the containers read as AWS's credentials: no keys, a role each, taken with the host's. Without a profile of its own a container is `run`."
+  value = join("\n", [for profile, role in merge(aws_iam_role.work, { default = aws_iam_role.work["run"] }) : <<-PROFILE
+    [${profile}]
     role_arn = ${role.arn}
     credential_source = Ec2InstanceMetadata
   PROFILE

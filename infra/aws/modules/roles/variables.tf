@@ -66,12 +66,6 @@ variable "secrets_prefix" {
   default     = "airflow"
 }
 
-variable "database_secret_arns" {
-  description = "Where RDS keeps the password, if there is RDS."
-  type        = list(string)
-  default     = []
-}
-
 variable "metrics_namespace" {
   type = string
 }

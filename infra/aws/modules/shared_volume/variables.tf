@@ -31,5 +31,5 @@ variable "uid" {
 
 variable "gid" {
   type    = number
-  default = 0
+  default = 50000
 }
