@@ -156,8 +156,8 @@ def _pushed(release: str, image: str, folder: Path, built: str, registry: Regist
 def _sign(reference: str, contents: Path, access: dict[str, str], environ: Mapping[str, str]) -> None:
     """Sign, and attest the list of contents, unless both are there: each signature stays in a public log for good."""
     attested = ["cosign", "verify-attestation", "--type=spdxjson", *_identity(environ), reference]
-    if not _succeeds(["cosign", "verify", *_identity(environ), *_commit(environ), reference], access):
-        _run(["cosign", "sign", "--yes", *_commit(environ), reference], access)
+    if not _succeeds(["cosign", "verify", *_identity(environ), reference], access):
+        _run(["cosign", "sign", "--yes", reference], access)
     if not _succeeds(attested, access):
         _run(["cosign", "attest", "--yes", "--type=spdxjson", f"--predicate={contents}", reference], access)
 
@@ -178,21 +178,20 @@ def verify(release: str, registry: Registry, environ: Mapping[str, str]) -> dict
                 )
             digests[image] = there[0]
             reference = f"{registry.reference(image)}@{digests[image]}"
-            _run(["cosign", "verify", *_identity(environ), *_commit(environ), reference], access)
+            _run(["cosign", "verify", *_identity(environ), reference], access)
             _run(["cosign", "verify-attestation", "--type=spdxjson", *_identity(environ), reference], access)
             print(f"{registry.reference(image)}:{release} is {digests[image]}, signed for {environ['GITHUB_SHA']}")
     return digests
 
 
 def _identity(environ: Mapping[str, str]) -> list[str]:
-    workflow = (
-        f"https://github.com/{environ['GITHUB_REPOSITORY']}/.github/workflows/release.yml@{environ['GITHUB_REF']}"
-    )
-    return [f"--certificate-identity={workflow}", f"--certificate-oidc-issuer={_ISSUER}"]
-
-
-def _commit(environ: Mapping[str, str]) -> list[str]:
-    return [f"--annotations=commit={environ['GITHUB_SHA']}"]
+    """What Sigstore's certificate has to say: this workflow, of this repository, on this tag, at this commit."""
+    workflow = f"{environ['GITHUB_REPOSITORY']}/.github/workflows/release.yml@{environ['GITHUB_REF']}"
+    return [
+        f"--certificate-identity=https://github.com/{workflow}",
+        f"--certificate-github-workflow-sha={environ['GITHUB_SHA']}",
+        f"--certificate-oidc-issuer={_ISSUER}",
+    ]
 
 
 def _succeeds(command: list[str], environment: dict[str, str]) -> bool:
