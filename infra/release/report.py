@@ -99,25 +99,28 @@ def run_day(side: Side, day: str) -> None:
 
 def differences(side: Side, kind: str) -> dict[str, dict[str, dict[str, Any]]]:
     """`dvc metrics diff` or `dvc params diff` of the two sides: file to name to `old`, `new`, `diff`."""
-    text = _run(["dvc", kind, "diff", "main", "change", "--json"], side.variables(), side.tree)
+    text = _run(["dvc", kind, "diff", "main", "change", "--all", "--json"], side.variables(), side.tree)
     found: dict[str, dict[str, dict[str, Any]]] = json.loads(text or "{}")
     return found
 
 
 def draw(side: Side, revisions: list[str], folder: Path) -> dict[str, str]:
-    """`dvc plots diff` as PNG files in `folder`; the title of each by file name."""
+    """`dvc plots diff` as PNG files in `folder`, one where both sides have the same; the title of each by file name."""
     with tempfile.TemporaryDirectory() as scratch:
         text = _run(["dvc", "plots", "diff", *revisions, "--json", f"--out={scratch}"], side.variables(), side.tree)
         plots: dict[str, list[dict[str, Any]]] = json.loads(text)["data"]
-        drawn = {}
+        drawn: dict[str, str] = {}
         for name, parts in plots.items():
             for part in parts:
                 if part["type"] == "vega":
-                    file, title = f"{Path(name).stem}.png", str(part["content"].get("title") or name)
+                    title = part["content"].get("title") or name
+                    file, title = f"{Path(name).stem}.png", title["text"] if isinstance(title, dict) else title
                     (folder / file).write_bytes(vl_convert.vegalite_to_png(part["content"], scale=1.5))
                 else:
                     (revision,) = part["revisions"]
                     file, title = f"{Path(name).stem}-{revision}.png", f"{name}, {revision}"
+                    if any(Path(part["url"]).read_bytes() == (folder / other).read_bytes() for other in drawn):
+                        continue
                     (folder / file).write_bytes(Path(part["url"]).read_bytes())
                 drawn[file] = title
     return drawn
@@ -137,7 +140,7 @@ def write(
         "",
     ]
     rows = [(name, values) for file in metrics.values() for name, values in sorted(file.items())]
-    changed = [(name, values) for name, values in rows if values.get("diff") != 0]
+    changed = [(name, values) for name, values in rows if values.get("old") != values.get("new")]
     if not changed:
         lines += ["Every metric of the day is the same.", ""]
     else:
@@ -151,6 +154,7 @@ def write(
         f"`{name}` {_number(v.get('old'))} → {_number(v.get('new'))}"
         for file in params.values()
         for name, v in sorted(file.items())
+        if v.get("old") != v.get("new")
     ]
     lines += [f"Parameters: {', '.join(changes)}.", ""] if changes else []
     lines += [part for file, title in drawn.items() for part in (f"![{title}]({file})", "")]
