@@ -141,7 +141,7 @@ def main(arguments: list[str]) -> int:
             raise DeployError(f"{arguments} is no release. A release is a tag such as v1.2.0.")
         document, instance = os.environ["RETRAIN_DEPLOY_DOCUMENT"], os.environ["RETRAIN_DEPLOY_INSTANCE"]
         ssm = session().client("ssm", config=Config(retries={"mode": "standard", "max_attempts": 10}))
-        deployer = Deployer(ssm, document, instance)
+        deployer = Deployer(ssm, document, instance, _POLL_SECONDS)
         word = deployer.deploy(arguments[0])
     except KeyError as error:
         print(

@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import vl_convert
-
 ROOT = Path(__file__).resolve().parents[2]
 STATE = Path(os.environ.get("RETRAIN_STATE") or ROOT / ".local").absolute()
 UV = ROOT / ".local" / "tools" / "bin" / "uv"
@@ -65,6 +63,20 @@ _ISOLATED = {
 }
 
 
+def scratch_clone(clone: Path) -> Path:
+    """All objects of this checkout and none of its names: the report's tags are the only ones, and nothing of it stays."""
+
+    def of_root(path: str) -> Path:
+        return Path(_run(["git", "rev-parse", "--path-format=absolute", "--git-path", path], _ISOLATED, ROOT).strip())
+
+    _run(["git", "init", "--quiet", "--template=", str(clone)], _ISOLATED)
+    (clone / ".git" / "objects" / "info").mkdir(exist_ok=True)
+    (clone / ".git" / "objects" / "info" / "alternates").write_text(f"{of_root('objects')}\n", encoding="utf-8")
+    if (shallow := of_root("shallow")).exists():
+        (clone / ".git" / "shallow").write_bytes(shallow.read_bytes())
+    return clone
+
+
 def check_out(name: str, commit: str, clone: Path) -> Side:
     """A worktree of `commit` beside the clone, and its pipeline's locked environment."""
     side = Side(name, commit, clone.parent / name)
@@ -106,6 +118,8 @@ def differences(side: Side, kind: str) -> dict[str, dict[str, dict[str, Any]]]:
 
 def draw(side: Side, revisions: list[str], folder: Path) -> dict[str, str]:
     """`dvc plots diff` as PNG files in `folder`, one where both sides have the same; the title of each by file name."""
+    import vl_convert
+
     with tempfile.TemporaryDirectory() as scratch:
         text = _run(["dvc", "plots", "diff", *revisions, "--json", f"--out={scratch}"], side.variables(), side.tree)
         plots: dict[str, list[dict[str, Any]]] = json.loads(text)["data"]
@@ -149,7 +163,7 @@ def write(
             f"| {name} | {_number(v.get('old'))} | {_number(v.get('new'))} | {_number(v.get('diff'), sign=True)} |"
             for name, v in changed
         ]
-        lines += ["", f"{len(rows) - len(changed)} other metrics are the same.", ""]
+        lines += ["", f"Metrics that are the same: {len(rows) - len(changed)}.", ""]
     changes = [
         f"`{name}` {_number(v.get('old'))} → {_number(v.get('new'))}"
         for file in params.values()
@@ -165,12 +179,11 @@ def report(base: str, change: str, day: str, folder: Path) -> bool:
     """Write the report; returns whether the change ran its day."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="report-") as scratch:
-        clone, commits = Path(scratch) / "clone", {"main": base, "change": change}
-        _run(["git", "init", "--quiet", "--template=", str(clone)], _ISOLATED)
-        # Everything of the checkout by its commit, and none of its names: the tags of the report are the only ones.
-        objects = _run(["git", "rev-parse", "--path-format=absolute", "--git-path", "objects"], _ISOLATED, ROOT)
-        (clone / ".git" / "objects" / "info").mkdir(exist_ok=True)
-        (clone / ".git" / "objects" / "info" / "alternates").write_text(objects, encoding="utf-8")
+        commits = {
+            name: _run(["git", "rev-parse", "--verify", f"{revision}^{{commit}}"], _ISOLATED, ROOT).strip()
+            for name, revision in (("main", base), ("change", change))
+        }
+        clone = scratch_clone(Path(scratch) / "clone")
         sides, failed = {}, {}
         for name, commit in commits.items():
             try:
