@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -142,6 +144,47 @@ def test_what_is_no_release_starts_nothing(host: HostStandin, release: Ask, tag:
 def test_whoever_waits_waits_longer_than_the_longest_release() -> None:
     assert LONGEST_SECONDS < DOCUMENT_SECONDS < WAIT_SECONDS
     assert DELIVERY_SECONDS <= WAIT_SECONDS - DOCUMENT_SECONDS
+
+
+def test_the_words_that_the_host_reads_are_the_commands_own() -> None:
+    """The pin is asked for in a container of the release; here of the same command, at a server with Airflow's API."""
+    variable: dict[str, str] = {}
+
+    class Variables(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = {"access_token": "x"} if self.path == "/auth/token" else variable
+            content = json.dumps(body).encode()
+            self.send_response(200 if body else 404)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Variables)
+    Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    command = [
+        ROOT / ".venv/bin/python",
+        "-m",
+        "retrain",
+        "--json",
+        "--pipeline",
+        "trip_duration",
+        "--airflow",
+        address,
+    ]
+
+    def asked() -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "plugins")}
+        return subprocess.run([*command, "pin"], env=environment, capture_output=True, text=True, check=False)
+
+    assert "NoPinError" in asked().stderr
+    variable["value"] = json.dumps({"live": {"tag": "v1.1.0", "commit": "a" * 40}, "previous": []})
+    assert json.loads(asked().stdout)["live"]["tag"] == "v1.1.0"
+    server.shutdown()
+    server.server_close()
 
 
 def test_the_hosts_settings_may_be_in_its_file(host: HostStandin) -> None:
