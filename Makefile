@@ -22,12 +22,13 @@ PIPELINE_ENV := pipeline/.venv/.installed
 SERVERS_ENV := $(TOOLS)/envs/servers/.installed
 MOTO_ENV := $(TOOLS)/envs/moto/.installed
 SCANNER_ENV := $(TOOLS)/envs/checkov/.installed
+RELEASE_ENV := $(TOOLS)/envs/release/.installed
 STACK := $(SERVERS)/bin/python infra/local/stack.py
 CONTAINERS = env PYTHONPATH=infra/docker:infra/local $(SERVERS)/bin/python infra/docker/containers.py
 RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json)
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-aws test-e2e test-faults lint format up down status release rollback pin history restore verify replay explain prune rebuild inputs quality bench alerts-replay screenshots alerts-test runbook-pictures compose-up compose-down compose-demo test-compose
+.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-aws test-release test-e2e test-faults report actions release-environment lint format up down status release rollback pin history restore verify replay explain prune rebuild inputs quality bench alerts-replay screenshots alerts-test runbook-pictures compose-up compose-down compose-demo test-compose
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -87,7 +88,7 @@ inputs: $(PIPELINE_ENV) $(SERVERS_ENV) ## Research: write a partition's inputs h
 	@: "$${PARTITION:?Which day? make inputs PARTITION=2020-03-05}"
 	$(SERVERS)/bin/python infra/local/trips.py inputs --partition "$$PARTITION"
 
-test: lint test-units test-contract test-pipeline test-infra test-e2e ## Lint, then every test
+test: lint test-units test-contract test-pipeline test-infra test-release test-e2e ## Lint, then every test
 
 test-units: $(AIRFLOW_ENV)
 	@.venv/bin/pytest tests/retrain tests/dags
@@ -107,6 +108,9 @@ test-infra: $(AIRFLOW_ENV) $(SERVERS_ENV)
 test-aws: $(PIPELINE_ENV) $(SERVERS_ENV) $(MOTO_ENV) $(SCANNER_ENV) ## Apply infra/aws to two stand-ins for an account, try its roles, scan it
 	@$(SERVERS)/bin/pytest tests/aws --ignore tests/aws/test_modules.py
 
+test-release: $(AIRFLOW_ENV) $(RELEASE_ENV) $(MOTO_ENV)
+	@$(TOOLS)/envs/release/bin/pytest tests/release
+
 test-e2e: $(AIRFLOW_ENV) $(SERVERS_ENV)
 	@$(SERVERS)/bin/pytest tests/e2e
 
@@ -124,6 +128,15 @@ compose-demo: $(AIRFLOW_ENV) $(SERVERS_ENV) ## The days of `make demo` in contai
 
 test-compose: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Real days in containers, some of which are killed; starts a Docker engine if none answers
 	@timeout --signal=INT --kill-after=90 1400 $(SERVERS)/bin/pytest tests/compose
+
+report: $(PIPELINE_ENV) $(SERVERS_ENV) $(RELEASE_ENV) ## Compare a real day at two commits: make report BASE=main CHANGE=HEAD FOLDER=/tmp/report
+	@: "$${BASE:?Against which commit? make report BASE=main CHANGE=HEAD FOLDER=/tmp/report}" "$${CHANGE:?Which commit? CHANGE=HEAD}" "$${FOLDER:?Where to? FOLDER=/tmp/report}"
+	$(TOOLS)/envs/release/bin/python infra/release/report.py --base "$$BASE" --change "$$CHANGE" "$$FOLDER"
+
+actions: ## Check the commits that the workflows' actions are pinned to against their tags
+	@"$(PYTHON)" infra/release/action_pins.py
+
+release-environment: $(RELEASE_ENV)
 
 quality: $(PIPELINE_ENV) $(SERVERS_ENV) ## Measure the model over the second half of 2019, and fail below its targets
 	@pipeline/.venv/bin/python tests/bench/quality.py
@@ -143,10 +156,14 @@ screenshots: $(SERVERS_ENV) ## Take the README's pictures from a stack on which 
 runbook-pictures: $(SERVERS_ENV) ## Picture each kind of alert on a phone, for the runbooks
 	@$(SERVERS)/bin/python infra/local/runbook_pictures.py
 
-lint: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Check style, format and types; mends nothing
+lint: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) $(RELEASE_ENV) ## Check style, format, types and workflows; mends nothing
 	@.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy plugins/retrain plugins/retrain_plugin.py dags/retrain_pipelines.py infra/local infra/aws/plan_table.py infra/docker pipeline
+	.venv/bin/mypy plugins/retrain plugins/retrain_plugin.py dags/retrain_pipelines.py infra/local infra/aws/plan_table.py infra/docker infra/release pipeline
+	$(TOOLS)/envs/release/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(TOOLS)/envs/release/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(TOOLS)/envs/release/bin/zizmor --quiet --no-progress --offline --persona=auditor .github
+	$(TOOLS)/envs/release/bin/shellcheck .ci/run
 
 format: $(AIRFLOW_ENV) ## Format the code, mend what ruff can mend
 	@.venv/bin/ruff format .
@@ -179,3 +196,6 @@ $(MOTO_ENV): infra/moto/pyproject.toml infra/moto/uv.lock | $(UV)
 
 $(SCANNER_ENV): infra/aws/pyproject.toml infra/aws/uv.lock | $(UV)
 	$(call install,the policy scanner's environment,infra/aws,UV_PROJECT_ENVIRONMENT="$(CURDIR)/$(TOOLS)/envs/checkov")
+
+$(RELEASE_ENV): infra/release/pyproject.toml infra/release/uv.lock | $(UV)
+	$(call install,the release's environment,infra/release,UV_PROJECT_ENVIRONMENT="$(CURDIR)/$(TOOLS)/envs/release")

@@ -1,0 +1,162 @@
+"""Put a report on its pull request: `comment.py FOLDER`. One comment a pull request, changed in place.
+
+The pictures go to the repository itself, as a commit of their own under `refs/reports/pr-<number>`: no branch, no history, and
+nobody outside may look at what the repository's readers may. Reads GITHUB_REPOSITORY, GITHUB_TOKEN (contents and pull-requests:
+write), PULL_REQUEST, and GITHUB_API_URL and GITHUB_SERVER_URL. What is in FOLDER was made by the change's own code: it is taken
+as text and pictures of a bounded size, and nothing of it is executed.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HEADER = "<!-- retrain: a real day -->"
+_LONGEST = 60_000  # characters; GitHub takes 65,536
+_LARGEST = 2_000_000  # bytes of a picture
+_MOST = 20
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}\.png")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_NOT_FOUND = 404
+
+
+class CommentError(Exception):
+    """GitHub refused, or the report is not one; the message says what."""
+
+
+@dataclass(frozen=True)
+class GitHub:
+    """The REST API of one repository."""
+
+    api: str
+    repository: str
+    token: str
+
+    def request(self, method: str, path: str, body: object = None) -> Any:
+        """The answer's JSON; None for 404.
+
+        Raises:
+            CommentError: any other refusal.
+        """
+        request = urllib.request.Request(  # noqa: S310 - the runner's own API address
+            f"{self.api}/repos/{self.repository}{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Accept": "application/vnd.github+json",
+                "Authorization": f"Bearer {self.token}",
+                "Content-Type": "application/json",
+                "User-Agent": "retrain-report",
+                "X-GitHub-Api-Version": "2022-11-28",
+            },
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            said = error.read(500).decode(errors="replace")
+            if error.code == _NOT_FOUND and method == "GET":
+                return None
+            raise CommentError(f"GitHub answered {error.code} to {method} {path}: {said}") from error
+        except OSError as error:
+            raise CommentError(f"GitHub did not answer {method} {path}: {error}") from error
+
+    def comments(self, number: int) -> Iterator[dict[str, Any]]:
+        page = 1
+        while found := self.request("GET", f"/issues/{number}/comments?per_page=100&page={page}"):
+            yield from found
+            page += 1
+
+    def keep(self, pictures: Mapping[str, Path], reference: str) -> str:
+        """Commit the pictures under `reference`, whatever was there; returns the commit."""
+        tree = []
+        for name, path in pictures.items():
+            content = base64.b64encode(path.read_bytes()).decode()
+            blob = self.request("POST", "/git/blobs", {"content": content, "encoding": "base64"})
+            tree.append({"path": name, "mode": "100644", "type": "blob", "sha": blob["sha"]})
+        made = self.request("POST", "/git/trees", {"tree": tree})
+        commit = self.request("POST", "/git/commits", {"message": reference, "tree": made["sha"], "parents": []})
+        sha = str(commit["sha"])
+        if self.request("GET", f"/git/ref/{reference}"):
+            self.request("PATCH", f"/git/refs/{reference}", {"sha": sha, "force": True})
+        else:
+            self.request("POST", "/git/refs", {"ref": f"refs/{reference}", "sha": sha})
+        return sha
+
+
+def pictures(folder: Path) -> dict[str, Path]:
+    """The PNG files of a report; what is not one is refused.
+
+    Raises:
+        CommentError: a name, a size or a content that no report has.
+    """
+    found = {path.name: path for path in sorted(folder.iterdir()) if path.name != "report.md"}
+    for name, path in found.items():
+        if not _NAME.fullmatch(name) or path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST:
+            raise CommentError(
+                f"{name!r} is no picture of a report: letters, digits, .png, {_LARGEST:,} bytes at most."
+            )
+        if path.read_bytes()[:8] != _PNG:
+            raise CommentError(f"{name!r} does not begin as a PNG does.")
+    if len(found) > _MOST:
+        raise CommentError(f"{len(found)} pictures; a report has {_MOST} at most.")
+    return found
+
+
+def text(folder: Path, addresses: Mapping[str, str]) -> str:
+    """The report with its pictures' addresses in place of their names."""
+    written = (folder / "report.md").read_text(encoding="utf-8", errors="replace").replace(HEADER, "")
+    for name, address in addresses.items():
+        written = written.replace(f"]({name})", f"]({address})")
+    if len(written) > _LONGEST:
+        written = f"{written[:_LONGEST]}\n\n(cut: the whole is in the run's artifact)"
+    return f"{HEADER}\n{written.strip()}\n"
+
+
+def publish(github: GitHub, server: str, number: int, folder: Path) -> str:
+    """Put the report on the pull request; returns the comment's address."""
+    found = pictures(folder)
+    addresses = {}
+    if found:
+        commit = github.keep(found, f"reports/pr-{number}")
+        addresses = {name: f"{server}/{github.repository}/raw/{commit}/{name}" for name in found}
+    body = {"body": text(folder, addresses)}
+    # A person who quotes the report begins otherwise, and is no robot.
+    ours = next(
+        (c for c in github.comments(number) if c["body"].startswith(HEADER) and c["user"]["type"] == "Bot"), None
+    )
+    if ours:
+        done = github.request("PATCH", f"/issues/comments/{ours['id']}", body)
+    else:
+        done = github.request("POST", f"/issues/{number}/comments", body)
+    return str(done["html_url"])
+
+
+def main(arguments: list[str]) -> int:
+    (folder,) = arguments
+    environ = os.environ
+    try:
+        github = GitHub(
+            environ.get("GITHUB_API_URL", "https://api.github.com"),
+            environ["GITHUB_REPOSITORY"],
+            environ["GITHUB_TOKEN"],
+        )
+        server = environ.get("GITHUB_SERVER_URL", "https://github.com")
+        print(publish(github, server, int(environ["PULL_REQUEST"]), Path(folder)))
+    except (CommentError, KeyError, ValueError, OSError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,317 @@
+#!/usr/bin/env python3.11
+"""Bring a release to this host, or leave the host as it was: `retrain-release v1.2.0`.
+
+Runs on the host, as the one thing that the deployer's SSM document starts, so that it ends what it began when nobody
+waits for it any more. Standard library only. Each step may be repeated; what was live before is written down first
+(`release.json`, removed at the end), so an interrupted release is simply asked for again.
+
+    start -> check -> pin -> confirm        and after any failure: what was before is started, pinned and checked
+
+Settings come from the environment, else from /etc/retrain/host.env. The last line on stdout is the outcome as JSON.
+Exit codes: 0 released, 1 returned to what was before, 2 stuck (a person must look), 64 no release, 75 another one is under way.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+RELEASE = re.compile(r"v(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
+RELEASED, RETURNED, STUCK, NO_RELEASE, BUSY = 0, 1, 2, 64, 75
+
+# Seconds. SSM ends the command after the document's timeoutSeconds: the way there and back has to be shorter.
+START_SECONDS = 1200
+CHECK_SECONDS = 300
+PIN_SECONDS = 180  # for all that a step asks of the pin
+LONGEST_SECONDS = 2 * START_SECONDS + 3 * CHECK_SECONDS + 2 * PIN_SECONDS
+
+_COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class StepError(Exception):
+    """A step did not do what it should; the message says which, and what was seen."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are on this host."""
+
+    place: Path  # `release`: what is on the host; here are the journal and the lock too
+    deploy: tuple[str, ...]  # puts a release's images and compose file on the host and waits until they are up
+    docker: tuple[str, ...]
+    project: str
+    pipeline: str
+    airflow_url: str
+    watch_health_url: str
+    check_seconds: float
+    poll_seconds: float
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Settings:
+        get = environment.get
+        return cls(
+            place=Path(get("RETRAIN_PLACE", "/srv/retrain")),
+            deploy=tuple(shlex.split(get("RETRAIN_DEPLOY_COMMAND", "/usr/local/sbin/retrain-deploy"))),
+            docker=tuple(shlex.split(get("RETRAIN_DOCKER_COMMAND", "docker"))),
+            project=get("RETRAIN_PROJECT", "retrain"),
+            pipeline=get("RETRAIN_PIPELINE", "trip_duration"),
+            airflow_url=get("RETRAIN_AIRFLOW_HEALTH_URL", "http://127.0.0.1:8080"),
+            watch_health_url=get("RETRAIN_WATCH_HEALTH_URL", "http://127.0.0.1:8091/health"),
+            check_seconds=float(get("RETRAIN_CHECK_SECONDS", str(CHECK_SECONDS))),
+            poll_seconds=float(get("RETRAIN_POLL_SECONDS", "5")),
+        )
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What a release under way was asked for, and what it found: the way back."""
+
+    target: str
+    image_before: str | None
+    pin_before: str | None
+
+    @classmethod
+    def read(cls, path: Path) -> Journal | None:
+        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+    def write(self, path: Path) -> None:
+        draft = path.with_suffix(".new")
+        with draft.open("w", encoding="utf-8") as stream:
+            json.dump(asdict(self), stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+
+
+class Host:
+    """The running deployment: each method does or asks one thing, in bounded time."""
+
+    def __init__(self, settings: Settings, lock: int) -> None:
+        self._settings = settings
+        self._lock = lock
+
+    def image(self) -> str | None:
+        """The release whose images were last brought up."""
+        path = self._settings.place / "release"
+        return path.read_text(encoding="utf-8").strip() or None if path.exists() else None
+
+    def start(self, release: str) -> None:
+        self._run([*self._settings.deploy, release], START_SECONDS)
+
+    def pinned(self) -> str | None:
+        """The tag that the daily runs take; None when none is pinned. StepError when Airflow cannot be asked."""
+        done = self._retrain("pin", check=False)
+        if done.returncode == 0:
+            return str(json.loads(done.stdout)["live"]["tag"])
+        if "NoPinError" in done.stderr:
+            return None
+        raise StepError(f"the pin cannot be read: {_end(done.stderr)}")
+
+    def pin(self, release: str) -> None:
+        """`make release`, through Airflow's API: refuses a tag that moved or that the origin does not have."""
+        if self.pinned() != release:
+            self._retrain("release", release)
+
+    def return_pin(self, release: str, before: str) -> None:
+        """Go back as `make rollback` does, which forgets `release`; nothing if the pin was or is elsewhere."""
+        if release != before and self.pinned() == release:
+            self._retrain("rollback")
+            if self.pinned() != before:
+                self._retrain("release", before)
+
+    def unwell(self) -> list[str]:
+        """What is not as it should be, each in a few words."""
+        return [*self._services(), *self._airflow(), *self._watch()]
+
+    def await_well(self) -> None:
+        deadline = time.monotonic() + self._settings.check_seconds
+        while problems := self.unwell():
+            if time.monotonic() > deadline:
+                raise StepError(f"not well after {self._settings.check_seconds:.0f} s: {'; '.join(problems)}")
+            time.sleep(self._settings.poll_seconds)
+
+    def _containers(self) -> list[dict[str, Any]]:
+        listing = ("compose", "--project-name", self._settings.project, "ps", "--all", "--format", "json")
+        text = self._run([*self._settings.docker, *listing], 60).stdout.strip()
+        # One object a line since compose 2.21, one array before.
+        found: list[dict[str, Any]] = (
+            json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
+        )
+        return found
+
+    def _services(self) -> list[str]:
+        try:
+            containers = self._containers()
+        except StepError as error:
+            return [str(error)]
+        if not containers:
+            return ["no container runs"]
+        return [
+            f"{each['Service']} is {each['State']} {each.get('Health') or ''}".strip()
+            for each in containers
+            if not (
+                (each["State"] == "running" and each.get("Health") in ("", None, "healthy"))
+                or (each["State"] == "exited" and each.get("ExitCode") == 0)
+            )
+        ]
+
+    def _airflow(self) -> list[str]:
+        try:
+            status, text = _ask(f"{self._settings.airflow_url}/api/v2/monitor/health")
+            health = json.loads(text)
+            said = {name: health[name]["status"] for name in _COMPONENTS}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return [f"Airflow does not tell its health ({error})"]
+        return [f"Airflow's {name} is {state}" for name, state in said.items() if state != "healthy" or status != 200]  # noqa: PLR2004
+
+    def _watch(self) -> list[str]:
+        try:
+            status, text = _ask(self._settings.watch_health_url)
+        except OSError as error:
+            return [f"the watch does not answer ({error})"]
+        return [] if status == 200 else [f"the watch answers {status}: {text[:200]}"]  # noqa: PLR2004
+
+    def _retrain(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """A command of ours in the api-server's container, which has Git's credentials and Airflow's passwords."""
+        name = next((each["Name"] for each in self._containers() if each["Service"] == "airflow-api-server"), None)
+        if name is None:
+            raise StepError("there is no container airflow-api-server")
+        login = ("--env=AIRFLOW_API_USER=watch", "--env=AIRFLOW_API_PASSWORD_FILE=/run/secrets/watch_password")
+        ours = ("python", "-m", "retrain", "--json", "--pipeline", self._settings.pipeline)
+        address = ("--airflow", "http://127.0.0.1:8080")
+        command = [*self._settings.docker, "exec", *login, name, *ours, *address, *arguments]
+        return self._run(command, PIN_SECONDS / 3, check=check)
+
+    def _run(self, command: list[str], seconds: float, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+        name = Path(command[0]).name
+        # The lock goes along: when this program is killed, its lock holds until what it started has ended.
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            pass_fds=(self._lock,),
+        ) as process:
+            try:
+                out, err = process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired as error:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise StepError(f"{name} took more than {seconds:.0f} s") from error
+        if check and process.returncode:
+            raise StepError(f"{name} answered {process.returncode}: {_end(err or out)}")
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def release(host: Host, target: str, journal_path: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Bring `target` to the host, or everything back; the outcome."""
+    journal = Journal.read(journal_path)
+    if journal:
+        say(f"a release of {journal.target} was interrupted; before it {journal.image_before or 'nothing'} was live")
+        journal = replace(journal, target=target)
+    else:
+        journal = Journal(target, host.image(), None)
+    journal.write(journal_path)
+    step = "start"
+    try:
+        say(f"start {target}; {journal.image_before or 'nothing'} was live")
+        host.start(target)
+        step = "check"
+        host.await_well()
+        step = "pin"
+        journal = replace(journal, pin_before=journal.pin_before or host.pinned())
+        journal.write(journal_path)
+        say(f"pin {target}; {journal.pin_before or 'nothing'} was pinned")
+        host.pin(target)
+        step = "confirm"
+        if (pinned := host.pinned()) != target:
+            raise StepError(f"{pinned} is pinned")
+        host.await_well()
+    except (StepError, OSError, ValueError, KeyError) as error:
+        say(f"{step} failed: {error}")
+        return _back(host, journal, journal_path, step, str(error), say)
+    journal_path.unlink()
+    return {"outcome": "released", "release": target, "before": journal.image_before}
+
+
+def _back(
+    host: Host, journal: Journal, path: Path, step: str, cause: str, say: Callable[[str], None]
+) -> dict[str, Any]:
+    outcome = {"release": journal.target, "before": journal.image_before, "failed": step, "cause": cause}
+    # Where it ends stuck the journal stays: whatever is asked for next still knows what was live.
+    if journal.image_before is None:
+        return outcome | {
+            "outcome": "stuck",
+            "next": "Nothing was live before. Look at the containers, then ask again.",
+        }
+    try:
+        if journal.image_before != journal.target:
+            say(f"return to {journal.image_before}")
+        # Also when it is the same release: what runs is what `retrain-deploy` makes of it.
+        host.start(journal.image_before)
+        if journal.pin_before is not None:
+            host.return_pin(journal.target, journal.pin_before)
+        host.await_well()
+    except (StepError, OSError, ValueError, KeyError) as error:
+        return outcome | {"outcome": "stuck", "next": f"The way back failed too: {error}"}
+    path.unlink()
+    return outcome | {"outcome": "returned"}
+
+
+def _end(text: str) -> str:
+    return " ".join(text.split())[-600:] or "no word"
+
+
+def _ask(url: str) -> tuple[int, str]:
+    try:
+        with _DIRECT.open(url, timeout=10) as answer:
+            return answer.status, answer.read(20_000).decode(errors="replace")
+    except urllib.error.HTTPError as error:
+        return error.code, error.read(2_000).decode(errors="replace")
+
+
+def _environment() -> dict[str, str]:
+    path = Path(os.environ.get("RETRAIN_ETC", "/etc/retrain")) / "host.env"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    written = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    return {name: " ".join(shlex.split(value)) for name, value in written} | dict(os.environ)
+
+
+def _say(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S', time.gmtime())} {line}", flush=True)
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1 or not RELEASE.fullmatch(arguments[0]):
+        print(f"{arguments} is no release. A release is a tag such as v1.2.0.", file=sys.stderr)
+        return NO_RELEASE
+    settings = Settings.of(_environment())
+    settings.place.mkdir(parents=True, exist_ok=True)
+    with (settings.place / "release.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another release is under way on this host.", file=sys.stderr)
+            return BUSY
+        outcome = release(Host(settings, lock.fileno()), arguments[0], settings.place / "release.json", _say)
+    print(json.dumps(outcome), flush=True)
+    return {"released": RELEASED, "returned": RETURNED}.get(outcome["outcome"], STUCK)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

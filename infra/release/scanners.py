@@ -1,0 +1,71 @@
+"""Fetch the scanners and the signer that scanners.toml pins: `scanners.py FOLDER syft grype`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import sys
+import tarfile
+import tomllib
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+PINS = Path(__file__).with_name("scanners.toml")
+_LARGEST = 500_000_000
+
+
+class ScannerError(Exception):
+    """A program was not fetched, or is not the one that is pinned."""
+
+
+def pins(path: Path = PINS) -> dict[str, dict[str, str]]:
+    """Name to `url` and `sha256`."""
+    found: dict[str, dict[str, str]] = tomllib.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def fetch(name: str, folder: Path, known: Mapping[str, Mapping[str, str]]) -> Path:
+    """Put the program `name` into `folder`, executable, if its bytes are the pinned ones.
+
+    Raises:
+        ScannerError: no such name, no answer, or other bytes: then nothing is written.
+    """
+    if name not in known:
+        raise ScannerError(f"{name} is not pinned. There are {', '.join(sorted(known))} in {PINS.name}.")
+    url, pinned = known[name]["url"], known[name]["sha256"]
+    try:
+        with urllib.request.urlopen(url, timeout=300) as answer:  # noqa: S310 - the address is pinned, and so are the bytes
+            content: bytes = answer.read(_LARGEST)
+    except OSError as error:
+        raise ScannerError(f"{url} was not fetched: {error}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != pinned:
+        raise ScannerError(
+            f"{url} has the SHA-256 {found}, pinned is {pinned}. It was replaced, or cut. Do not release with it; "
+            f"compare with the publisher's signed checksums before anything is changed in {PINS.name}."
+        )
+    if url.endswith(".tar.gz"):
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            member = archive.extractfile(name)
+            content = member.read() if member else b""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / name
+    target.write_bytes(content)
+    target.chmod(0o755)
+    return target
+
+
+def main(arguments: list[str]) -> int:
+    folder, *names = arguments
+    try:
+        for name in names:
+            print(fetch(name, Path(folder), pins()))
+    except ScannerError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,188 @@
+"""The programs of a host, as far as retrain_release.py sees them: `retrain-deploy`, `docker`, and two health pages.
+
+Everything is decided by files of one folder: `faults.json` says what goes wrong, `calls` what was asked, `pin.json` is the pin.
+The pin moves by the project's own rules (retrain.release), so that a return is what `make rollback` makes of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def commit_of(tag: str) -> str:
+    return hashlib.sha1(tag.encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass
+class HostStandin:
+    """The folder, from the test's side."""
+
+    folder: Path
+    port: int = 0
+
+    @property
+    def place(self) -> Path:
+        return self.folder / "place"
+
+    @property
+    def live(self) -> str | None:
+        path = self.place / "release"
+        return path.read_text().strip() if path.exists() else None
+
+    @property
+    def calls(self) -> list[str]:
+        path = self.folder / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def faults(self) -> dict[str, Any]:
+        path = self.folder / "faults.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    @property
+    def pin(self) -> dict[str, Any] | None:
+        path = self.folder / "pin.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def fail(self, **faults: Any) -> None:
+        draft = self.folder / "faults.new"
+        draft.write_text(json.dumps(faults))
+        draft.replace(self.folder / "faults.json")
+
+    def was(self, *tags: str) -> None:
+        """What was live and pinned, the newest last."""
+        self.place.mkdir(parents=True, exist_ok=True)
+        (self.place / "release").write_text(tags[-1] + "\n")
+        releases = [{"tag": tag, "commit": commit_of(tag)} for tag in reversed(tags)]
+        (self.folder / "pin.json").write_text(json.dumps({"live": releases[0], "previous": releases[1:]}))
+
+    def environment(self) -> dict[str, str]:
+        program = f"{sys.executable} -S -E {__file__} {self.folder}"
+        return {
+            "PATH": os.environ["PATH"],
+            "RETRAIN_ETC": str(self.folder / "etc"),
+            "RETRAIN_PLACE": str(self.place),
+            "RETRAIN_DEPLOY_COMMAND": f"{program} retrain-deploy",
+            "RETRAIN_DOCKER_COMMAND": f"{program} docker",
+            "RETRAIN_AIRFLOW_HEALTH_URL": f"http://127.0.0.1:{self.port}",
+            "RETRAIN_WATCH_HEALTH_URL": f"http://127.0.0.1:{self.port}/health",
+            "RETRAIN_CHECK_SECONDS": "0.4",
+            "RETRAIN_POLL_SECONDS": "0.05",
+        }
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[HostStandin]:
+    """The host with its two health pages on a port of the loopback."""
+    host = HostStandin(folder)
+
+    class Pages(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            faults, live = host.faults, host.live
+            if self.path == "/api/v2/monitor/health":
+                states = dict.fromkeys(("metadatabase", "scheduler", "triggerer", "dag_processor"), "healthy")
+                if live in faults.get("airflow", []):
+                    states["scheduler"] = "unhealthy"
+                self.answer(200 if live else 502, {name: {"status": state} for name, state in states.items()})
+            else:
+                unwell = live in faults.get("watch", [])
+                self.answer(503 if unwell else 200, {"slack": "channel_not_found"} if unwell else {})
+
+        def answer(self, status: int, body: object) -> None:
+            content = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    host.port = server.server_address[1]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield host
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def retrain_deploy(host: HostStandin, tag: str) -> int:
+    gate = host.folder / "hold"
+    if gate.exists():
+        (host.folder / "held").touch()
+        with gate.open() as pipe:  # a FIFO: opens when the test lets go
+            pipe.read()
+    if tag in host.faults.get("deploy", []):
+        print(f"dependency failed to start: airflow-scheduler of {tag} is unhealthy", file=sys.stderr)
+        return 1
+    host.place.mkdir(exist_ok=True)
+    (host.place / "release").write_text(tag + "\n")
+    return 0
+
+
+def docker(host: HostStandin, arguments: list[str]) -> int:
+    if arguments[0] == "compose":
+        unwell = host.live in host.faults.get("services", [])
+        for service, health in (("airflow-api-server", "healthy"), ("postgres", "healthy"), ("alerts", "healthy")):
+            state = "unhealthy" if unwell and service == "postgres" else health
+            print(json.dumps({"Name": f"retrain-{service}-1", "Service": service, "State": "running", "Health": state}))
+        print(
+            json.dumps({"Name": "retrain-airflow-init-1", "Service": "airflow-init", "State": "exited", "ExitCode": 0})
+        )
+        return 0
+    return retrain(host, arguments[arguments.index("retrain") + 1 :])
+
+
+def retrain(host: HostStandin, arguments: list[str]) -> int:
+    sys.path.insert(0, str(ROOT / "plugins"))
+    from retrain.errors import RetrainError
+    from retrain.release import Pin, Release
+
+    path = host.folder / "pin.json"
+    words = [word for word in arguments if word in ("pin", "release", "rollback") or word.startswith("v")]
+    try:
+        pin = Pin.from_mapping(host.pin, "trip_duration_release") if host.pin else None
+        if words[0] == "release":
+            if words[1] in host.faults.get("pin", []):
+                print(f"MovedTagError: The tag {words[1]} has moved", file=sys.stderr)
+                return 1
+            chosen = Release(words[1], commit_of(words[1]))
+            pin = pin.moved_to(chosen) if pin else Pin(chosen)
+        elif pin is None:
+            print("NoPinError: No release is pinned", file=sys.stderr)
+            return 1
+        elif words[0] == "rollback":
+            pin = pin.rolled_back()
+    except RetrainError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    path.write_text(pin.to_json())
+    if words[0] == "release" and words[1] in host.faults.get("after_pin", []):
+        host.fail(watch=[words[1]])
+    print(pin.to_json())
+    return 0
+
+
+def main(folder: str, program: str, *arguments: str) -> int:
+    host = HostStandin(Path(folder))
+    with (host.folder / "calls").open("a") as calls:
+        calls.write(" ".join([program, *(a for a in arguments if not a.startswith("--env"))]) + "\n")
+    return retrain_deploy(host, arguments[0]) if program == "retrain-deploy" else docker(host, list(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

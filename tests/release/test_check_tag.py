@@ -1,0 +1,76 @@
+"""Which tag may be released."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from check_tag import TagError, check
+
+
+class Repository:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.git("init", "--quiet", "--initial-branch=main", ".")
+        self.commit("3.3.2")
+
+    def git(self, *arguments: str) -> str:
+        environment = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        command = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", *arguments]
+        done = subprocess.run(command, cwd=self.folder, env=environment, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def commit(self, airflow: str) -> str:
+        (self.folder / "uv.lock").write_text(f'[[package]]\nname = "apache-airflow"\nversion = "{airflow}"\n')
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message=x")
+        return self.git("rev-parse", "HEAD")
+
+    def check(self, tag: str, commit: str | None = None) -> list[str]:
+        started_for = commit or self.git("rev-parse", f"{tag}^{{commit}}")
+        return check({"GITHUB_REF": f"refs/tags/{tag}", "GITHUB_SHA": started_for}, self.folder, "main")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    found = Repository(tmp_path)
+    found.git("tag", "--annotate", "--message=x", "v1.0.0")
+    found.commit("3.3.2")
+    return found
+
+
+def test_a_tag_on_main_may_be_released(repository: Repository) -> None:
+    repository.git("tag", "--annotate", "--message=x", "v1.1.0")
+    assert repository.check("v1.1.0") == []
+
+
+def test_a_release_that_changes_airflow_says_that_there_is_no_automatic_way_back(repository: Repository) -> None:
+    repository.commit("3.4.0")
+    repository.git("tag", "v1.1.0")
+    (warning,) = repository.check("v1.1.0")
+    assert "from 3.3.2 to 3.4.0" in warning
+    assert "the automatic return to v1.0.0 will not work" in warning
+
+
+def test_a_tag_that_nobody_merged_is_refused(repository: Repository) -> None:
+    repository.git("checkout", "--quiet", "-b", "mine")
+    repository.commit("3.3.2")
+    repository.git("tag", "v1.1.0")
+    with pytest.raises(TagError, match="not on main"):
+        repository.check("v1.1.0")
+
+
+def test_a_tag_that_moved_while_the_release_waited_is_refused(repository: Repository) -> None:
+    repository.git("tag", "v1.1.0")
+    with pytest.raises(TagError, match="has moved"):
+        repository.check("v1.1.0", repository.git("rev-parse", "v1.0.0^{commit}"))
+
+
+@pytest.mark.parametrize(
+    "reference", ["refs/heads/main", "refs/tags/v1.1", "refs/tags/v1.1.0-rc1", "refs/pull/7/merge"]
+)
+def test_what_is_no_releases_tag_is_refused(repository: Repository, reference: str) -> None:
+    with pytest.raises(TagError, match="is no release"):
+        check({"GITHUB_REF": reference, "GITHUB_SHA": "a" * 40}, repository.folder, "main")

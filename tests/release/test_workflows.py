@@ -1,0 +1,148 @@
+"""What a workflow may and may not do, whoever writes the next one. zizmor and the schema are in `make lint`; these are ours."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import action_pins
+import pytest
+import yaml
+from conftest import ROOT
+
+FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+MAKEFILE = (ROOT / "Makefile").read_text()
+WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in FILES}
+JOBS = {f"{name}, {job}": body for name, flow in WORKFLOWS.items() for job, body in flow["jobs"].items()}
+EVERY_JOB = pytest.mark.parametrize("job", JOBS.values(), ids=JOBS.keys())
+SHELLCHECK = ROOT / ".local" / "envs" / "release" / "bin" / "shellcheck"
+
+
+def triggers(flow: dict[Any, Any]) -> set[str]:
+    return set(flow[True])  # YAML's `on`
+
+
+def commands(job: dict[str, Any]) -> list[str]:
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+def test_no_workflow_gives_rights_to_a_foreign_change() -> None:
+    for flow in WORKFLOWS.values():
+        assert not triggers(flow) & {"pull_request_target", "workflow_run", "issue_comment"}
+
+
+def test_every_action_is_pinned_to_a_commit_with_its_tag_beside_it() -> None:
+    for path in FILES:
+        for line in path.read_text().splitlines():
+            if "uses:" in line:
+                assert action_pins.PIN.search(line), f"{path.name}: {line.strip()}"
+
+
+def test_only_githubs_own_actions_are_used() -> None:
+    assert {action.split("/")[0] for action, _, _ in action_pins.pins()} == {"actions"}
+
+
+def test_no_workflow_has_rights_of_its_own() -> None:
+    assert {name: flow["permissions"] for name, flow in WORKFLOWS.items()} == {name: {} for name in WORKFLOWS}
+
+
+@EVERY_JOB
+def test_a_job_has_the_rights_it_names_a_time_limit_and_a_fixed_machine(job: dict[str, Any]) -> None:
+    assert "permissions" in job
+    assert job["timeout-minutes"] <= 100
+    assert job["runs-on"] == "ubuntu-24.04"
+
+
+def test_rights_beyond_reading_are_where_they_are_needed_and_nowhere_else() -> None:
+    rights = {
+        name: {right for right, kind in job["permissions"].items() if kind == "write"} for name, job in JOBS.items()
+    }
+    assert {name: given for name, given in rights.items() if given} == {
+        "pull_request, comment": {"contents", "pull-requests"},
+        "release, publish": {"id-token"},
+        "release, deploy": {"id-token"},
+    }
+
+
+@EVERY_JOB
+def test_a_job_that_can_take_a_role_is_approved_in_an_environment(job: dict[str, Any]) -> None:
+    assert ("id-token" in job["permissions"]) == (job.get("environment") == "production")
+
+
+def test_a_job_that_may_write_runs_mains_code() -> None:
+    (checkout,) = [s for s in WORKFLOWS["pull_request"]["jobs"]["comment"]["steps"] if "checkout" in s.get("uses", "")]
+    assert checkout["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
+
+
+@EVERY_JOB
+def test_no_expression_is_pasted_into_a_command(job: dict[str, Any]) -> None:
+    for command in commands(job):
+        assert "${{" not in command
+
+
+@EVERY_JOB
+def test_no_token_is_left_in_a_checkout(job: dict[str, Any]) -> None:
+    for step in job["steps"]:
+        if "checkout" in step.get("uses", ""):
+            assert step["with"]["persist-credentials"] is False
+
+
+def test_no_secret_is_read() -> None:
+    for path in FILES:
+        assert "secrets." not in path.read_text()
+
+
+def test_a_release_waits_for_the_one_before_and_a_pull_request_does_not() -> None:
+    assert WORKFLOWS["release"]["concurrency"] == {"group": "release", "cancel-in-progress": False}
+    assert WORKFLOWS["pull_request"]["concurrency"]["cancel-in-progress"] is True
+
+
+def test_what_is_deployed_was_published_what_is_published_was_built_what_is_built_was_checked() -> None:
+    needs = {name: job.get("needs") for name, job in WORKFLOWS["release"]["jobs"].items()}
+    assert needs == {"check": None, "build": "check", "publish": "build", "deploy": "publish"}
+
+
+def test_every_test_target_runs_on_a_pull_request() -> None:
+    suites = set(WORKFLOWS["pull_request"]["jobs"]["test"]["strategy"]["matrix"]["suite"])
+    assert set(re.findall(r"^(test-[a-z0-9-]+):", MAKEFILE, re.MULTILINE)) <= suites
+    assert suites <= set(re.findall(r"^([a-z][a-z0-9-]*):", MAKEFILE, re.MULTILINE))
+
+
+@EVERY_JOB
+def test_what_a_job_calls_exists(job: dict[str, Any]) -> None:
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):", MAKEFILE, re.MULTILINE))
+    for command in commands(job):
+        if command.startswith("make "):
+            assert {word for word in command.split()[1:] if re.fullmatch(r"[a-z-]+", word)} <= targets
+        for script in re.findall(r"infra/release/\w+\.py", command):
+            assert (ROOT / script).exists()
+
+
+@EVERY_JOB
+def test_the_commands_of_a_job_are_sound_shell(job: dict[str, Any]) -> None:
+    for command in commands(job):
+        checked = [SHELLCHECK, "--shell=bash", "-"]
+        done = subprocess.run(checked, input=command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+def origin(folder: Path, annotated: bool) -> str:
+    """A repository of an action's with the tag v1.0.0; returns its commit."""
+    folder.mkdir(parents=True)
+    git = ["git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for arguments in (
+        ["init", "--quiet"],
+        ["commit", "--quiet", "--allow-empty", "--message=x"],
+        ["tag", *(["--annotate", "--message=x"] if annotated else []), "v1.0.0"],
+    ):
+        subprocess.run([*git, *arguments], check=True)
+    return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.parametrize("annotated", [True, False], ids=["annotated tag", "plain tag"])
+def test_a_pin_is_held_against_the_tag_at_its_origin(tmp_path: Path, annotated: bool) -> None:
+    commit = origin(tmp_path / "actions" / "checkout", annotated)
+    assert action_pins.commit_of(f"file://{tmp_path}", "actions/checkout", "v1.0.0") == commit
+    assert action_pins.commit_of(f"file://{tmp_path}", "actions/checkout", "v9.9.9") is None
