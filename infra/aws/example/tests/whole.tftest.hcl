@@ -24,7 +24,7 @@ run "by_default_databases_stay_in_the_compose_stack" {
     error_message = "An option is on that nobody asked for."
   }
   assert {
-    condition     = contains(output.secrets, "airflow/connections/slack_default") && contains(output.secrets, "retrain/host/fernet_key")
+    condition     = contains(output.secrets, "airflow/connections/mlflow_default") && contains(output.secrets, "retrain/host/slack_token")
     error_message = "Slack's token or Airflow's key has no place."
   }
 }
