@@ -1,4 +1,4 @@
-"""Fetch the scanners and the signer that scanners.toml pins: `scanners.py FOLDER syft grype`."""
+"""Fetch programs of others, if their bytes are those of pinned.toml: `pinned.py FOLDER syft grype`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import sys
 import tarfile
 import tomllib
 import urllib.request
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-PINS = Path(__file__).with_name("scanners.toml")
+PINS = Path(__file__).with_name("pinned.toml")
 _LARGEST = 500_000_000
 
 
-class ScannerError(Exception):
+class PinnedError(Exception):
     """A program was not fetched, or is not the one that is pinned."""
 
 
@@ -29,19 +30,19 @@ def fetch(name: str, folder: Path, known: Mapping[str, Mapping[str, str]]) -> Pa
     """Put the program `name` into `folder`, executable, if its bytes are the pinned ones.
 
     Raises:
-        ScannerError: no such name, no answer, or other bytes: then nothing is written.
+        PinnedError: no such name, no answer, or other bytes: then nothing is written.
     """
     if name not in known:
-        raise ScannerError(f"{name} is not pinned. There are {', '.join(sorted(known))} in {PINS.name}.")
+        raise PinnedError(f"{name} is not pinned. There are {', '.join(sorted(known))} in {PINS.name}.")
     url, pinned = known[name]["url"], known[name]["sha256"]
     try:
         with urllib.request.urlopen(url, timeout=300) as answer:  # noqa: S310 - the address is pinned, and so are the bytes
             content: bytes = answer.read(_LARGEST)
     except OSError as error:
-        raise ScannerError(f"{url} was not fetched: {error}") from error
+        raise PinnedError(f"{url} was not fetched: {error}") from error
     found = hashlib.sha256(content).hexdigest()
     if found != pinned:
-        raise ScannerError(
+        raise PinnedError(
             f"{url} has the SHA-256 {found}, pinned is {pinned}. It was replaced, or cut. Do not release with it; "
             f"compare with the publisher's signed checksums before anything is changed in {PINS.name}."
         )
@@ -49,6 +50,9 @@ def fetch(name: str, folder: Path, known: Mapping[str, Mapping[str, str]]) -> Pa
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             member = archive.extractfile(name)
             content = member.read() if member else b""
+    elif url.endswith(".zip"):
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            content = packed.read(name)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / name
     target.write_bytes(content)
@@ -61,7 +65,7 @@ def main(arguments: list[str]) -> int:
     try:
         for name in names:
             print(fetch(name, Path(folder), pins()))
-    except ScannerError as error:
+    except PinnedError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
