@@ -88,7 +88,7 @@ inputs: $(PIPELINE_ENV) $(SERVERS_ENV) ## Research: write a partition's inputs h
 	@: "$${PARTITION:?Which day? make inputs PARTITION=2020-03-05}"
 	$(SERVERS)/bin/python infra/local/trips.py inputs --partition "$$PARTITION"
 
-test: lint test-units test-contract test-pipeline test-infra test-release test-e2e ## Lint, then every test
+test: lint test-units test-contract test-pipeline test-infra test-e2e ## Lint, then every test
 
 test-units: $(AIRFLOW_ENV)
 	@.venv/bin/pytest tests/retrain tests/dags
@@ -108,7 +108,7 @@ test-infra: $(AIRFLOW_ENV) $(SERVERS_ENV)
 test-aws: $(PIPELINE_ENV) $(SERVERS_ENV) $(MOTO_ENV) $(SCANNER_ENV) ## Apply infra/aws to two stand-ins for an account, try its roles, scan it
 	@$(SERVERS)/bin/pytest tests/aws --ignore tests/aws/test_modules.py
 
-test-release: $(AIRFLOW_ENV) $(RELEASE_ENV) $(MOTO_ENV)
+test-release: $(AIRFLOW_ENV) $(RELEASE_ENV) $(MOTO_ENV) ## The release train against stand-ins for a host, an account and GitHub
 	@$(TOOLS)/envs/release/bin/pytest tests/release
 
 test-e2e: $(AIRFLOW_ENV) $(SERVERS_ENV)
