@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 
 _START_SECONDS = 60
 _MIRROR = ("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
@@ -56,12 +57,12 @@ def engine(folder: Path) -> Iterator[str]:
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        deadline = time.monotonic() + _START_SECONDS
+        pause, deadline = Event(), time.monotonic() + _START_SECONDS
         while not answers(host):
             if daemon.poll() is not None or time.monotonic() > deadline:
                 said = (folder / "dockerd.log").read_text(errors="replace").splitlines()[-3:]
                 raise NoEngineError(f"dockerd does not start here: {' '.join(said)}")
-            time.sleep(0.5)
+            pause.wait(0.5)
         yield host
     finally:
         daemon.send_signal(signal.SIGTERM)
