@@ -294,7 +294,7 @@ def report(stack: Stack, airflow: AirflowClient, release: str, console: Console,
         highlight=False,
     )
     console.print(
-        "\nThe stack is up; `make down` stops it. The newest scheduled run waits for a partition that this data set, which ends in 2020, does not have."
+        "\nThe stack is up; `make down` stops it (in containers `make compose-down`). The newest scheduled run waits for a partition that this data set, which ends in 2020, does not have."
     )
     document = {
         "release": release,
