@@ -11,7 +11,7 @@ person must act on. Git is never written to. One DAG a file in `dags/pipelines/`
 | `reproduce` | fresh workspace, the release's own environment, `dvc repro` | yes; finished stages come from the cache |
 | `push` | `dvc push`, then proves every object on the remote | yes; Airflow clears `reproduce` with it |
 | `record_run` | MLflow run and model version, then the ledger entry | yes; found again by run key, never twice |
-| `check_drift` | reads the drift report, tells Slack if it matters | yes; one message a run key |
+| `check_drift` | judges drift and the error by the days before; the watch tells if it matters | yes; one verdict a run key |
 | `promote` | challenger against champion, moves the alias or says why not | yes |
 | `remove_workspace` | removes this run's workspaces | yes |
 
@@ -70,15 +70,7 @@ def pipeline_dag(deployment: Deployment) -> DAG:
         params=PARAMS,
         user_defined_macros={"partition_of": partition.of_template},
         tags=["retrain", *deployment.tags],
-        default_args={
-            "owner": deployment.owner,
-            "retries": deployment.limits.retries,
-            "retry_delay": timedelta(seconds=deployment.limits.retry_seconds),
-            "retry_exponential_backoff": 2,  # a multiplier: True would be 1, which is none
-            "retry_policy": ExceptionRetryPolicy([RetryRule(FinalError, RetryAction.FAIL)]),
-            "on_failure_callback": Failed(deployment.pipeline),
-            "on_success_callback": Succeeded(deployment.pipeline),
-        },
+        default_args=task_defaults(deployment),
     ) as dag:
         landed = PartitionSensor(
             task_id="wait_for_partition",
@@ -134,6 +126,19 @@ def pipeline_dag(deployment: Deployment) -> DAG:
     return dag
 
 
+def task_defaults(deployment: Deployment) -> dict[str, Any]:
+    """What every task of a pipeline has: its owner, its retries (none of what is final), and its callbacks, which write signals."""
+    return {
+        "owner": deployment.owner,
+        "retries": deployment.limits.retries,
+        "retry_delay": timedelta(seconds=deployment.limits.retry_seconds),
+        "retry_exponential_backoff": 2,  # a multiplier: True would be 1, which is none
+        "retry_policy": ExceptionRetryPolicy([RetryRule(FinalError, RetryAction.FAIL)]),
+        "on_failure_callback": Failed(deployment.pipeline),
+        "on_success_callback": Succeeded(deployment.pipeline),
+    }
+
+
 def landings_dag(deployment: Deployment) -> DAG:
     """`trigger: event`: starts a day's run on S3's message about its marker. A run of the schedule is the safety net."""
     from airflow.providers.amazon.aws.triggers.sqs import SqsSensorTrigger
@@ -154,14 +159,7 @@ def landings_dag(deployment: Deployment) -> DAG:
         start_date=datetime.combine(deployment.schedule.start_date, time.min, tzinfo=UTC),
         catchup=False,
         tags=["retrain", *deployment.tags],
-        default_args={
-            "owner": deployment.owner,
-            "retries": deployment.limits.retries,
-            "retry_delay": timedelta(seconds=deployment.limits.retry_seconds),
-            "retry_policy": ExceptionRetryPolicy([RetryRule(FinalError, RetryAction.FAIL)]),
-            "on_failure_callback": Failed(deployment.pipeline),
-            "on_success_callback": Succeeded(deployment.pipeline),
-        },
+        default_args=task_defaults(deployment),
     ) as dag:
 
         @task(

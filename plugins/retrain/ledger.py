@@ -174,20 +174,20 @@ class Ledger:
             (json.dumps(body, sort_keys=True, indent=1) + "\n").encode(),
         )
 
-    def has_event(self, pipeline: str, kind: str, name: str) -> bool:
-        return s3.get(self.client, self._event_url(pipeline, kind, name)) is not None
-
     def event_names(self, pipeline: str, kind: str) -> list[str]:
         """The names of all events of a kind."""
         return [key.removesuffix(".json") for key in s3.list_objects(self.client, f"{self.url}/{pipeline}/{kind}")]
 
-    def newest_event(self, pipeline: str, kind: str) -> tuple[str, dict[str, Any]] | None:
-        """The event written last, with its name; None when there is none."""
+    def newest_daily_event(self, pipeline: str, kind: str) -> tuple[str, dict[str, Any]] | None:
+        """Of the events of a kind that are named `<partition>-<run_key>`, the newest partition's, with its name.
+
+        By partition before time of writing, which is lost when a bucket is copied. None when there is none.
+        """
         folder = f"{self.url}/{pipeline}/{kind}"
         keys = s3.list_objects(self.client, folder)
         if not keys:
             return None
-        newest = max(keys, key=lambda key: (keys[key][1], key))
+        newest = max(keys, key=lambda key: (key[:_DATE], keys[key][1], key))
         body = s3.get(self.client, f"{folder}/{newest}")
         return (newest.removesuffix(".json"), json.loads(body)) if body else None
 

@@ -159,18 +159,13 @@ def _bring_back(
 
 
 def champion(tracking: Tracking, model: str, ledger: Ledger, pipeline: str) -> Alias:
-    """Set the champion's alias as the newest promotion says, found by its run key. An alias that is there stays.
-
-    A promotion is never of an older partition than the one before, and its time of writing is lost when a bucket is copied.
-    """
-    promotions = ledger.daily_events(pipeline, PROMOTIONS)
-    if not promotions:
+    """Set the champion's alias as the newest promotion says, found by its run key. An alias that is there stays."""
+    newest = ledger.newest_daily_event(pipeline, PROMOTIONS)
+    if newest is None:
         return Alias(well=True, said="No promotion is in the ledger, so there is no champion.")
-    partition = max(promotions)
-    run_key, named = (
-        str(promotions[partition]["run_key"]),
-        f"{partition} ({str(promotions[partition]['run_key'])[:12]})",
-    )
+    partition, promotion = newest[0][: len("YYYY-MM-DD")], newest[1]
+    run_key = str(promotion["run_key"])
+    named = f"{partition} ({run_key[:12]})"
     present = tracking.champion(model)
     if present is not None:
         said = f"The champion is version {present['version']}, of {present.get('partition')}."
@@ -186,7 +181,7 @@ def champion(tracking: Tracking, model: str, ledger: Ledger, pipeline: str) -> A
     tracking.promote(model, version)
     return Alias(
         well=True,
-        said=f"The champion is version {version} again, of {named}; promoted as version {promotions[partition]['to']}.",
+        said=f"The champion is version {version} again, of {named}; promoted as version {promotion['to']}.",
     )
 
 

@@ -37,7 +37,7 @@ class Nothing:
     deployments: Any = ()
     problems: Any = ()
 
-    def look(self, _now, _incidents, _known):
+    def look(self, _now, _incidents):
         return []
 
     def situation(self, _deployment, _now):

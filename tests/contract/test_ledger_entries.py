@@ -249,7 +249,7 @@ def test_of_sixteen_runs_with_another_outcome_each_one_is_kept_and_the_others_fa
 
 
 def test_an_event_is_noted_once(ledger):
-    assert not ledger.has_event("taxi", "alerts", "drift")
+    assert ledger.event_names("taxi", "alerts") == []
     assert ledger.event("taxi", "alerts", "drift", {"ts": "1"}) is True
     assert ledger.event("taxi", "alerts", "drift", {"ts": "2"}) is False
-    assert ledger.has_event("taxi", "alerts", "drift")
+    assert ledger.event_names("taxi", "alerts") == ["drift"]

@@ -61,46 +61,60 @@ def folded(signals: list[Signal], incidents: list[Incident]) -> list[Incident]:
 def test_a_marker_is_late_from_its_time_on_and_not_any_more_once_it_is_there(
     observer: Observer, deployment: Deployment, s3: S3Client
 ) -> None:
-    assert of(observer.look(MORNING, [], {}), Kind.DATA_LATE) == []
-    [late] = of(observer.look(NOON, [], {}), Kind.DATA_LATE)
+    assert of(observer.look(MORNING, []), Kind.DATA_LATE) == []
+    [late] = of(observer.look(NOON, []), Kind.DATA_LATE)
     assert (late.step, late.partition) == (Step.TROUBLE, DAY)
     assert late.facts["expected_at"] == "2020-03-11T10:00:00+00:00"
     assert f"dt={DAY}/_SUCCESS" in late.facts["marker"]
     incidents = folded([late], [])
-    assert folded(of(observer.look(NOON, incidents, {}), Kind.DATA_LATE), incidents) == incidents  # told once
+    assert folded(of(observer.look(NOON, incidents), Kind.DATA_LATE), incidents) == incidents  # told once
 
     store.create(s3, f"{deployment.raw.url}/dt={DAY}/_SUCCESS", b"")
-    [landed] = of(observer.look(AFTERNOON, incidents, {}), Kind.DATA_LATE)
+    [landed] = of(observer.look(AFTERNOON, incidents), Kind.DATA_LATE)
     assert landed.step is Step.GOOD
     assert folded([landed], incidents) == []
-    assert of(observer.look(NOON, [], {}), Kind.DATA_LATE) == []
+    assert of(observer.look(NOON, []), Kind.DATA_LATE) == []
 
 
 def test_a_day_without_a_record_is_told_after_its_deadline_unless_something_explains_it(
     observer: Observer, deployment: Deployment, s3: S3Client
 ) -> None:
-    looked = observer.look(AFTERNOON, [], {})
+    looked = observer.look(AFTERNOON, [])
     late, silent = of(looked, Kind.DATA_LATE), of(looked, Kind.PIPELINE_SILENT)
     assert silent[0].partition == DAY
-    assert of(observer.look(AFTERNOON, folded(late, []), {}), Kind.PIPELINE_SILENT) == []
+    assert of(observer.look(AFTERNOON, folded(late, [])), Kind.PIPELINE_SILENT) == []
 
     incidents = folded(silent, [])
     store.create(s3, f"{deployment.ledger}/{deployment.pipeline}/dt={DAY}/abc/run.json", b"{}")
-    [recorded] = of(observer.look(AFTERNOON + timedelta(hours=1), incidents, {}), Kind.PIPELINE_SILENT)
+    [recorded] = of(observer.look(AFTERNOON + timedelta(hours=1), incidents), Kind.PIPELINE_SILENT)
     assert recorded.step is Step.GOOD
     assert folded([recorded], incidents) == []
+
+
+def test_a_day_that_an_ended_incident_left_without_a_run_is_told_no_second_time(
+    observer: Observer, deployment: Deployment
+) -> None:
+    def ends(step: Step, partition: str, at: datetime, kind: Kind | None = None) -> Signal:
+        moment, name = at.isoformat(), f"{partition}/{step}"
+        return Signal(name, moment, step, deployment.pipeline, kind, "reproduce", partition=partition, task="reproduce")
+
+    [failed] = apply([], ends(Step.TROUBLE, DAY, MORNING, Kind.TASK_FAILED))
+    assert failed.missing == [DAY]
+    [ended] = apply([failed], ends(Step.GOOD, "2020-03-11", MORNING + timedelta(days=1)))
+    assert (ended.open, ended.missing) == (False, [DAY])
+    assert of(observer.look(AFTERNOON, [ended]), Kind.PIPELINE_SILENT) == []
 
 
 def test_an_airflow_that_does_not_answer_is_told_once_it_has_lasted_and_the_rest_is_looked_at(
     observer: Observer,
 ) -> None:
-    assert [s for s in observer.look(MORNING, [], {}) if s.key == AIRFLOW] == []
-    [unwell] = [s for s in observer.look(MORNING + UNWELL_FOR, [], {}) if s.key == AIRFLOW]
+    assert [s for s in observer.look(MORNING, []) if s.key == AIRFLOW] == []
+    [unwell] = [s for s in observer.look(MORNING + UNWELL_FOR, []) if s.key == AIRFLOW]
     assert "api-server" in unwell.facts["what"]
     assert timedelta(minutes=2) > UNWELL_FOR
     assert any("did not answer" in problem for problem in observer.problems)
     incidents = folded([unwell], [])
-    looked = observer.look(AFTERNOON, incidents, {})
+    looked = observer.look(AFTERNOON, incidents)
     assert of(looked, Kind.DATA_LATE)
     assert of(looked, Kind.PIPELINE_SILENT) == []  # explained by the dead Airflow
 
@@ -112,7 +126,7 @@ def test_an_airflow_that_hangs_is_asked_once_a_look_and_so_told_in_time(
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # it takes connections, and never a word
         observer.airflow = AirflowApi(f"http://127.0.0.1:{deaf.getsockname()[1]}")
         began = time.monotonic()
-        looked = observer.look(AFTERNOON, [], {})
+        looked = observer.look(AFTERNOON, [])
         assert time.monotonic() - began < 5
     assert of(looked, Kind.DATA_LATE)
     (silent,) = of(looked, Kind.PIPELINE_SILENT)
@@ -123,5 +137,5 @@ def test_a_ledger_that_cannot_be_read_is_a_problem_of_the_look_and_no_silence(
     observer: Observer, deployment: Deployment
 ) -> None:
     observer.deployments = [deployment.model_copy(update={"ledger": "s3://nobodys-bucket/ledger"})]
-    assert of(observer.look(AFTERNOON, [], {}), Kind.PIPELINE_SILENT) == []
+    assert of(observer.look(AFTERNOON, []), Kind.PIPELINE_SILENT) == []
     assert any("NoSuchBucket" in problem for problem in observer.problems)

@@ -59,23 +59,24 @@ class Observer:
     _heard: set[tuple[str, str]] = field(default_factory=set)
     _pins: dict[str, Pin | None] = field(default_factory=dict)
 
-    def look(self, now: datetime, incidents: Sequence[Incident], known_backfills: Mapping[str, bool]) -> list[Signal]:
+    def look(self, now: datetime, incidents: Sequence[Incident]) -> list[Signal]:
         """What is to be told at `now` (UTC): also what was told already, the same id each time.
 
-        `incidents` are the open ones; `known_backfills` has each backfill told so far, `pipeline/id`, True while its incident is open.
+        `incidents` are all that are known, those that have ended too.
         """
-        found = list(self._health(now, incidents))
+        open_ones = [incident for incident in incidents if incident.open]
+        found = list(self._health(now, open_ones))
         self.problems = [self._no_answer] if self._no_answer else []
         for deployment in self.deployments:
             questions: tuple[Callable[[], Iterator[Signal]], ...] = (
-                partial(self._data, deployment, now, incidents),
+                partial(self._data, deployment, now, open_ones),
                 partial(self._records, deployment, now, incidents),
             )
             # An Airflow that hangs takes its full time to refuse each question: a look would last minutes.
             if not self._no_answer:
                 questions += (
-                    partial(self._ends, deployment, now, incidents),
-                    partial(self._backfills, deployment, now, known_backfills),
+                    partial(self._ends, deployment, now, open_ones),
+                    partial(self._backfills, deployment, now, incidents),
                     partial(self._pin, deployment, now),
                 )
             for question in questions:
@@ -89,7 +90,7 @@ class Observer:
         """What consumers are on and which day was the last good one, from the ledger; StoreError when it cannot be read."""
         ledger = Ledger(self.client, deployment.ledger)
         record = next(iter(reversed(live(ledger.newest_records(deployment.pipeline)))), None)
-        promotion = ledger.newest_event(deployment.pipeline, "promotions")
+        promotion = ledger.newest_daily_event(deployment.pipeline, "promotions")
         return Situation(
             as_of=now.isoformat(timespec="seconds"),
             champion=str(promotion[1]["to"]) if promotion else None,
@@ -147,18 +148,21 @@ class Observer:
                 yield _signal(f"{deployment.pipeline}/late/{day}", now, Step.TROUBLE, key, day, facts)
 
     def _records(self, deployment: Deployment, now: datetime, incidents: Sequence[Incident]) -> Iterator[Signal]:
-        """Days without a run in the ledger after their deadline, unless an open incident says why already."""
+        """Days without a run in the ledger after their deadline, unless an incident has said why.
+
+        A newer day's good run ends an incident and leaves the older day without a run: that was told, and is told no second time.
+        """
         if deployment.expected is None:
             return
         key = Key(deployment.pipeline, Kind.PIPELINE_SILENT, "")
-        silent = {day for incident in incidents if incident.key == key for day in incident.missing}
+        silent = {day for incident in incidents if incident.key == key and incident.open for day in incident.missing}
         explained = {
             day
             for incident in incidents
             if incident.key.pipeline == deployment.pipeline and incident.key != key
             for day in incident.missing
         }
-        airflow_is_told = any(incident.key == AIRFLOW for incident in incidents)
+        airflow_is_told = any(incident.key == AIRFLOW and incident.open for incident in incidents)
         owed = dict(deadlines.owed(deployment, deployment.expected.recorded, self.since, now))
         for day in sorted({*owed, *silent}):
             if (deployment.pipeline, day) in self._recorded and day not in silent:
@@ -240,11 +244,12 @@ class Observer:
             facts=facts,
         )
 
-    def _backfills(self, deployment: Deployment, now: datetime, known: Mapping[str, bool]) -> Iterator[Signal]:
+    def _backfills(self, deployment: Deployment, now: datetime, incidents: Sequence[Incident]) -> Iterator[Signal]:
         pipeline = deployment.pipeline
+        known = {i.key.subject: i.open for i in incidents if i.key.kind is Kind.BACKFILL and i.key.pipeline == pipeline}
         for backfill in reversed(self.airflow.backfills(pipeline)):
             subject = str(backfill["id"])
-            told = known.get(f"{pipeline}/{subject}")
+            told = known.get(subject)
             if told is False or (told is None and datetime.fromisoformat(backfill["updated_at"]) < self.since):
                 continue
             window = {"logical_date_gte": backfill["from_date"], "logical_date_lte": backfill["to_date"]}

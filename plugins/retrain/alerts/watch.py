@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,6 @@ from retrain.alerts.delivery import Delivery, Line, Thread
 from retrain.alerts.digest import digest
 from retrain.alerts.editions import Editions
 from retrain.alerts.incident import Incident, Situation
-from retrain.alerts.kinds import Kind
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.part import Part
 from retrain.alerts.plain_text import Content, Plain
@@ -54,9 +53,7 @@ class Looks(Protocol):
     deployments: Sequence[Deployment]
     problems: list[str]
 
-    def look(
-        self, now: datetime, incidents: Sequence[Incident], known_backfills: Mapping[str, bool]
-    ) -> list[Signal]: ...
+    def look(self, now: datetime, incidents: Sequence[Incident]) -> list[Signal]: ...
     def situation(self, deployment: Deployment, now: datetime) -> Situation: ...
 
 
@@ -147,13 +144,8 @@ class Watch:
         """Raise what nobody tells."""
         looks = self._observer()
         looks.deployments = list(self.deployments.values())
-        backfills = {
-            f"{known.key.pipeline}/{known.key.subject}": known.open
-            for known in self.book.incidents()
-            if known.key.kind is Kind.BACKFILL
-        }
         changed = False
-        for found in looks.look(self.now(), self.book.open(), backfills):
+        for found in looks.look(self.now(), self.book.incidents()):
             told = into_thread(found, self.book.open(), self.now())
             if told is not None:
                 changed |= self.book.fold(told, self.situations.get(found.pipeline))
