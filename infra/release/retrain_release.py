@@ -38,6 +38,7 @@ CHECK_SECONDS = 300
 PIN_SECONDS = 180  # for all that a step asks of the pin
 LONGEST_SECONDS = 2 * START_SECONDS + 3 * CHECK_SECONDS + 2 * PIN_SECONDS
 
+_SERVER, _INIT = "airflow-api-server", "airflow-init"
 _COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -144,29 +145,25 @@ class Host:
                 raise StepError(f"not well after {self._settings.check_seconds:.0f} s: {'; '.join(problems)}")
             time.sleep(self._settings.poll_seconds)
 
-    def _containers(self) -> list[dict[str, Any]]:
-        listing = ("compose", "--project-name", self._settings.project, "ps", "--all", "--format", "json")
-        text = self._run([*self._settings.docker, *listing], 60).stdout.strip()
-        # One object a line since compose 2.21, one array before.
-        found: list[dict[str, Any]] = (
-            json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
-        )
-        return found
+    def _containers(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Of each container by its id: its service, and its state as the engine says it."""
+        # By the engine, not by compose: what `compose ps` prints is another with each of its versions.
+        listing = ("ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={self._settings.project}")
+        ids = self._run([*self._settings.docker, *listing], 60).stdout.split()
+        found = json.loads(self._run([*self._settings.docker, "inspect", *ids], 60).stdout) if ids else []
+        return {each["Id"]: (each["Config"]["Labels"]["com.docker.compose.service"], each["State"]) for each in found}
 
     def _services(self) -> list[str]:
         try:
             containers = self._containers()
-        except StepError as error:
-            return [str(error)]
+        except (StepError, ValueError, KeyError) as error:
+            return [f"the engine does not tell of its containers ({error})"]
         if not containers:
             return ["no container runs"]
         return [
-            f"{each['Service']} is {each['State']} {each.get('Health') or ''}".strip()
-            for each in containers
-            if not (
-                (each["State"] == "running" and each.get("Health") in ("", None, "healthy"))
-                or (each["State"] == "exited" and each.get("ExitCode") == 0)
-            )
+            f"{service} is {_said(state)}"
+            for service, state in containers.values()
+            if _said(state) not in ("running", "running, healthy") and (service, _said(state)) != (_INIT, "exited 0")
         ]
 
     def _airflow(self) -> list[str]:
@@ -187,13 +184,13 @@ class Host:
 
     def _retrain(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command of ours in the api-server's container, which has Git's credentials and Airflow's passwords."""
-        name = next((each["Name"] for each in self._containers() if each["Service"] == "airflow-api-server"), None)
-        if name is None:
-            raise StepError("there is no container airflow-api-server")
+        container = next((key for key, (service, _) in self._containers().items() if service == _SERVER), None)
+        if container is None:
+            raise StepError(f"there is no container {_SERVER}")
         login = ("--env=AIRFLOW_API_USER=watch", "--env=AIRFLOW_API_PASSWORD_FILE=/run/secrets/watch_password")
         ours = ("python", "-m", "retrain", "--json", "--pipeline", self._settings.pipeline)
         address = ("--airflow", "http://127.0.0.1:8080")
-        command = [*self._settings.docker, "exec", *login, name, *ours, *address, *arguments]
+        command = [*self._settings.docker, "exec", *login, container, *ours, *address, *arguments]
         return self._run(command, PIN_SECONDS / 3, check=check)
 
     def _run(self, command: list[str], seconds: float, *, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -271,6 +268,14 @@ def _back(
         return outcome | {"outcome": "stuck", "next": f"The way back failed too: {error}"}
     path.unlink()
     return outcome | {"outcome": "returned"}
+
+
+def _said(state: Mapping[str, Any]) -> str:
+    """A container's state in words: `running, healthy` or `exited 1`."""
+    if state["Status"] == "running":
+        health = state.get("Health", {}).get("Status", "")
+        return f"running, {health}" if health else "running"
+    return f"{state['Status']} {state['ExitCode']}"
 
 
 def _end(text: str) -> str:

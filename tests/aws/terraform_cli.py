@@ -55,6 +55,9 @@ def copied(folder: Path, environment: Mapping[str, str] | None = None) -> Terraf
     shutil.copytree(
         MODULES, folder / "aws", ignore=shutil.ignore_patterns(".terraform", "*.tfstate*", "terraform.tfvars")
     )
+    # The host's module takes the release program from where the release train has it.
+    (folder / "release").mkdir()
+    shutil.copy(ROOT / "infra" / "release" / "retrain_release.py", folder / "release")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
     terraform = Terraform(
         folder / "aws" / "example",

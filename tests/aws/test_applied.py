@@ -140,7 +140,7 @@ def test_a_release_is_the_only_thing_that_the_document_takes(described):
     ssm = described.account.client("ssm")
     document = yaml.safe_load(ssm.get_document(Name=described.outputs["deploy_document"])["Content"])
     assert document["parameters"]["release"]["allowedPattern"] == r"^v[0-9]+\.[0-9]+\.[0-9]+$"
-    assert document["mainSteps"][0]["inputs"]["runCommand"] == ["/usr/local/sbin/retrain-deploy '{{ release }}'"]
+    assert document["mainSteps"][0]["inputs"]["runCommand"] == ["/usr/local/sbin/retrain-release '{{ release }}'"]
 
 
 def test_the_deploy_role_pushes_and_asks_this_host_alone(described):

@@ -55,6 +55,8 @@ def containers() -> Iterator[Containers]:
                     up(running)
                     for name, value in s3_variables(running.stack).items():
                         patch.setenv(name, value)
+                    trips.fetch(SHARED)
+                    trips.cut(state=SHARED)
                     trips.land(DAY - timedelta(days=365), DAY + timedelta(days=2), state=SHARED)
                     release_checkout(running.stack)
                     wait_until(lambda: running.airflow.dag(PIPELINE), 120, "Airflow has not read the DAG")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+_SERVICES = ("airflow-init", "airflow-api-server", "postgres", "prometheus", "alerts")
 
 
 def commit_of(tag: str) -> str:
@@ -134,15 +135,21 @@ def retrain_deploy(host: HostStandin, tag: str) -> int:
     return 0
 
 
+def container(host: HostStandin, service: str) -> dict[str, Any]:
+    """What `docker inspect` says of a service's container, as far as anybody reads it."""
+    unwell = service == "postgres" and host.live in host.faults.get("services", [])
+    state: dict[str, Any] = {"Status": "running", "Health": {"Status": "unhealthy" if unwell else "healthy"}}
+    if service == "airflow-init" or (service == "prometheus" and host.live in host.faults.get("gone", [])):
+        state = {"Status": "exited", "ExitCode": 0}
+    return {"Id": service, "State": state, "Config": {"Labels": {"com.docker.compose.service": service}}}
+
+
 def docker(host: HostStandin, arguments: list[str]) -> int:
-    if arguments[0] == "compose":
-        unwell = host.live in host.faults.get("services", [])
-        for service, health in (("airflow-api-server", "healthy"), ("postgres", "healthy"), ("alerts", "healthy")):
-            state = "unhealthy" if unwell and service == "postgres" else health
-            print(json.dumps({"Name": f"retrain-{service}-1", "Service": service, "State": "running", "Health": state}))
-        print(
-            json.dumps({"Name": "retrain-airflow-init-1", "Service": "airflow-init", "State": "exited", "ExitCode": 0})
-        )
+    if arguments[0] == "ps":
+        print("\n".join(_SERVICES))
+        return 0
+    if arguments[0] == "inspect":
+        print(json.dumps([container(host, service) for service in arguments[1:]]))
         return 0
     return retrain(host, arguments[arguments.index("retrain") + 1 :])
 

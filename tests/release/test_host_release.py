@@ -40,6 +40,7 @@ def test_the_first_release_needs_nothing_before_it(host: HostStandin, release: A
     [
         pytest.param({"deploy": ["v1.2.0"]}, "start", id="its containers do not come up"),
         pytest.param({"services": ["v1.2.0"]}, "check", id="a service is unhealthy"),
+        pytest.param({"gone": ["v1.2.0"]}, "check", id="a service has ended, though without an error"),
         pytest.param({"airflow": ["v1.2.0"]}, "check", id="Airflow's scheduler is unhealthy"),
         pytest.param({"watch": ["v1.2.0"]}, "check", id="the watch answers 503"),
         pytest.param({"pin": ["v1.2.0"]}, "pin", id="the pin refuses its tag"),

@@ -55,8 +55,13 @@ run "the_host_starts_by_itself_and_nobody_reaches_it" {
     error_message = "cloud-init cannot read it, or it lacks what the scripts read."
   }
   assert {
-    condition     = toset([for file in yamldecode(output.user_data).write_files : file.path if startswith(file.path, "/usr/local/sbin/")]) == toset(["/usr/local/sbin/retrain-prepare", "/usr/local/sbin/retrain-deploy", "/usr/local/sbin/retrain-heartbeat"])
+    condition     = toset([for file in yamldecode(output.user_data).write_files : file.path if startswith(file.path, "/usr/local/sbin/")]) == toset(["/usr/local/sbin/retrain-prepare", "/usr/local/sbin/retrain-deploy", "/usr/local/sbin/retrain-release", "/usr/local/sbin/retrain-heartbeat"])
     error_message = "A script is missing."
+  }
+  assert {
+    condition = alltrue([for file in yamldecode(output.user_data).write_files :
+    file.content == file(file.path == "/usr/local/sbin/retrain-release" ? "../../release/retrain_release.py" : "../modules/host/files/${basename(file.path)}") if startswith(file.path, "/usr/local/sbin/")])
+    error_message = "A script came through the YAML as another."
   }
   assert {
     condition     = toset([for rule in aws_vpc_security_group_egress_rule.internet : rule.from_port]) == toset([443])

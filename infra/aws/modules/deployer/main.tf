@@ -71,7 +71,7 @@ resource "aws_ssm_document" "deploy" {
   document_format = "JSON"
   content = jsonencode({
     schemaVersion = "2.2"
-    description   = "Puts a release on the host and waits until it is well."
+    description   = "Brings a release to the host, images and pin, or what was live back."
     parameters = {
       release = {
         type           = "String"
@@ -82,7 +82,8 @@ resource "aws_ssm_document" "deploy" {
     mainSteps = [{
       action = "aws:runShellScript"
       name   = "deploy"
-      inputs = { runCommand = ["/usr/local/sbin/retrain-deploy '{{ release }}'"], timeoutSeconds = "1800" }
+      # The longest way there and back takes 3,660 s; the host has to end it by its own word.
+      inputs = { runCommand = ["/usr/local/sbin/retrain-release '{{ release }}'"], timeoutSeconds = "4500" }
     }]
   })
 }

@@ -101,9 +101,10 @@ locals {
     })
     release         = var.release
     aws_credentials = base64encode(var.aws_credentials)
-    scripts = { for name in ["retrain-prepare", "retrain-deploy", "retrain-heartbeat"] :
-      name => filebase64("${path.module}/files/${name}")
-    }
+    # What decides about going back comes with the host: it must not be what has just failed.
+    scripts = merge({ "retrain-release" = file("${path.module}/../../../release/retrain_release.py") }, {
+      for name in ["retrain-prepare", "retrain-deploy", "retrain-heartbeat"] : name => file("${path.module}/files/${name}")
+    })
     agent = base64encode(jsonencode({
       agent = { metrics_collection_interval = 60, run_as_user = "cwagent" }
       metrics = {
