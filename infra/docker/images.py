@@ -89,10 +89,9 @@ def _build(command: list[str], revision: str) -> None:
         )
     if done.returncode:
         raise ImageError(f"{' '.join(command)} answered {done.returncode}:\n{done.stdout[-4000:]}")
-    print(
-        f"{next(part for part in command if part.startswith('--tag='))[6:]} built in {time.monotonic() - began:.0f} s",
-        flush=True,
-    )
+    name = next(part for part in command if part.startswith("--tag=")).removeprefix("--tag=")
+    size = int(_says(command[0], "image", "inspect", "--format={{.Size}}", name))
+    print(f"{name} built in {time.monotonic() - began:.0f} s, {size / 1e9:.2f} GB", flush=True)
 
 
 def _on_path(name: str) -> list[str]:

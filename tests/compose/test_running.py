@@ -8,8 +8,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import images
 import pytest
@@ -129,6 +132,51 @@ def test_every_alert_rule_can_be_evaluated_and_none_fires_that_should_not(contai
     assert [rule["name"] for rule in rules if rule["health"] != "ok"] == []
     expected = {"WorkerLost"} | ({"TargetDown"} if "grafana" in containers.without else set())
     assert {rule["name"] for rule in rules if rule["state"] == "firing"} <= expected
+
+
+def test_a_release_moves_the_pin_once_the_stack_is_well_and_one_that_is_not_well_moves_nothing(
+    containers: Containers, tmp_path: Path
+) -> None:
+    stack, before = containers.stack, json.loads(retrain(containers, "--json", "pin"))["live"]
+    for tag in ("v1.1.0", "v1.2.0"):
+        subprocess.run(["git", f"--git-dir={stack.origin}", "tag", tag, before["commit"]], check=True)
+    (tmp_path / "release").write_text(before["tag"])
+    exporter = docker("ps", "--quiet", f"--filter=name={containers.project}[-_]statsd-exporter")
+    # In the place of `retrain-deploy`, which pulls from a registry: v1.2.0 is one that loses a service.
+    deploy = tmp_path / "deploy"
+    deploy.write_text(
+        f"#!/bin/sh\nset -e\n[ $1 = v1.2.0 ] && does=stop || does=start\n"
+        f'{images.docker()} $does {exporter} >&2\necho "$1" >{tmp_path}/release\n'
+    )
+    deploy.chmod(0o755)
+    settings = {
+        "RETRAIN_PLACE": str(tmp_path),
+        "RETRAIN_DEPLOY_COMMAND": str(deploy),
+        "RETRAIN_DOCKER_COMMAND": images.docker(),
+        "RETRAIN_PROJECT": containers.project,
+        "RETRAIN_AIRFLOW_HEALTH_URL": stack.airflow_url,
+        "RETRAIN_WATCH_HEALTH_URL": f"{stack.alerts_url}/health",
+    }
+
+    def released(tag: str, check_seconds: int) -> dict[str, Any]:
+        done = subprocess.run(
+            [sys.executable, ROOT / "infra/release/retrain_release.py", tag],
+            env=os.environ | settings | {"RETRAIN_CHECK_SECONDS": str(check_seconds)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        return json.loads(done.stdout.splitlines()[-1]) | {"code": done.returncode, "said": done.stdout + done.stderr}
+
+    good = released("v1.1.0", 120)
+    assert (good["code"], good["outcome"]) == (0, "released"), good["said"]
+    assert json.loads(retrain(containers, "--json", "pin"))["live"] == before | {"tag": "v1.1.0"}
+    bad = released("v1.2.0", 60)
+    assert (bad["code"], bad["outcome"], bad["failed"]) == (1, "returned", "check"), bad["said"]
+    assert "statsd-exporter is exited" in bad["cause"]
+    assert json.loads(retrain(containers, "--json", "pin"))["live"]["tag"] == "v1.1.0"
+    retrain(containers, "rollback")
 
 
 def test_nothing_is_lost_when_everything_is_stopped_and_started(containers: Containers) -> None:
