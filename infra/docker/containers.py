@@ -5,8 +5,8 @@ down    stops it; running stages end first, the volumes stay
 demo    up, then the days of `make demo`
 
 Its state is `compose` below RETRAIN_STATE or `.local`: secrets/, settings.env (what the compose file is given: edit it), origin.git,
-and stack.env, with which the tools on this machine reach the containers. COMPOSE_PROJECT_NAME, RETRAIN_WORKERS (2) and
-RETRAIN_WITHOUT (services to leave out, such as "grafana") are read from the environment.
+and stack.env, with which the tools on this machine reach the containers. COMPOSE_PROJECT_NAME and RETRAIN_WORKERS (2) are read
+from the environment.
 """
 
 from __future__ import annotations
@@ -50,7 +50,6 @@ class Containers:
     files: SecretFiles
     project: str
     workers: int = 2
-    without: tuple[str, ...] = ()
 
     @property
     def airflow(self) -> AirflowClient:
@@ -58,7 +57,14 @@ class Containers:
 
     def compose(self, *arguments: str, timeout: float = _UP_SECONDS) -> str:
         """Run compose on this deployment; returns what it prints on stdout."""
-        command = [*compose_program(), "--file", str(_FILE), "--env-file", str(self.stack.state / "settings.env")]
+        command = [
+            images.docker(),
+            "compose",
+            "--file",
+            str(_FILE),
+            "--env-file",
+            str(self.stack.state / "settings.env"),
+        ]
         command += ["--project-name", self.project, "--profile", "local", *arguments]
         return _run(command, timeout)
 
@@ -72,7 +78,7 @@ class Containers:
         return int(os.environ.get(f"RETRAIN_{name.upper()}_PORT") or usual[name])
 
     def services(self) -> list[str]:
-        return [name for name in self.compose("config", "--services").split() if name not in self.without]
+        return self.compose("config", "--services").split()
 
     def states(self) -> dict[str, str]:
         """Each container's state by its name, such as healthy, starting, unhealthy, `exited 0`, or that it fails again and again."""
@@ -113,7 +119,6 @@ def of_environment(environ: Mapping[str, str]) -> Containers:
         files,
         environ.get("COMPOSE_PROJECT_NAME") or "retrain",
         int(environ.get("RETRAIN_WORKERS") or 2),
-        tuple(environ.get("RETRAIN_WITHOUT", "").split()),
     )
     _write_settings(containers)
     return containers
@@ -226,17 +231,6 @@ def _make_images(say: Callable[[str], None]) -> None:
         if there.stdout.strip() != head:
             say(f"building retrain/{target}:local from {head[:12]}")
             images.build([target], head, "unreleased", tag="local")
-
-
-def compose_program() -> list[str]:
-    """Compose, as a plugin of Docker or as a program of its own: the file is for both."""
-    for command in (["docker", "compose"], ["docker-compose"]):
-        try:
-            if subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0:
-                return command
-        except FileNotFoundError:
-            continue
-    raise ContainersError("Neither `docker compose` nor `docker-compose` is installed. Install one of them.")
 
 
 def _run(command: Sequence[str], timeout: float = 120) -> str:

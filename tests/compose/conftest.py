@@ -24,7 +24,7 @@ import trips
 from containers import Containers, down, of_environment, up
 from days import DAY, PIPELINE
 from demo import release_checkout
-from engine import NoEngineError, engine
+from engine import NoEngineError, engine, with_compose
 from loopback import free_ports
 from running_stack import ROOT, SHARED, wait_until
 from settings import Ports, s3_variables
@@ -42,6 +42,8 @@ def containers() -> Iterator[Containers]:
         try:
             with engine(STATE / "engine") as host:
                 patch.setenv("DOCKER_HOST", host)
+                for variable, value in with_compose(images.docker(), STATE).items():
+                    patch.setenv(variable, value)
                 patch.setenv("RETRAIN_STATE", str(STATE))
                 patch.setenv("COMPOSE_PROJECT_NAME", "retrain-test")
                 for name, port in zip(_PUBLISHED, free_ports(len(_PUBLISHED)), strict=True):

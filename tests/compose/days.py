@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from datetime import date
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import images
 import requests
 from containers import Containers
-from running_stack import wait_until
+from running_stack import ROOT, wait_until
+from settings import read_stack_file
 
 PIPELINE = "trip_duration"
 DAY = date(2020, 3, 9)
@@ -61,6 +63,21 @@ def docker(*arguments: str) -> str:
 def in_worker(containers: Containers, *command: str) -> str:
     """Run a command in a worker's container."""
     return containers.compose("exec", "-T", "airflow-worker", *command)
+
+
+def retrain(containers: Containers, *arguments: str) -> str:
+    """Run our own command on this machine against the containers."""
+    variables = os.environ | read_stack_file(containers.stack.env_file) | {"PYTHONPATH": str(ROOT / "plugins")}
+    done = subprocess.run(
+        [ROOT / ".venv" / "bin" / "python", "-m", "retrain", *arguments],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr or done.stdout
+    return done.stdout
 
 
 def ask_prometheus(containers: Containers, path: str, **parameters: str) -> Any:

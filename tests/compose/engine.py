@@ -75,12 +75,7 @@ def engine(folder: Path) -> Iterator[str]:
 
 def _install() -> None:
     """What an engine needs, from Debian's packages, where apt-get is there and something is missing."""
-    needed = {
-        "dockerd": "docker.io",
-        "docker-compose": "docker-compose",
-        "iptables": "iptables",
-        "debootstrap": "debootstrap",
-    }
+    needed = {"dockerd": "docker.io", "iptables": "iptables", "debootstrap": "debootstrap"}
     missing = [package for program, package in needed.items() if not shutil.which(program)]
     if not missing:
         return
@@ -92,6 +87,45 @@ def _install() -> None:
         )
         if done.returncode:
             raise NoEngineError(f"apt-get {command[0]} failed: {done.stderr.strip()[-300:]}")
+
+
+def with_compose(program: str, folder: Path) -> dict[str, str]:
+    """The variables with which `program` finds compose: none where it has it, else those of a plugin put below `folder`.
+
+    Raises:
+        NoEngineError: it has none, and none can be had.
+    """
+    if subprocess.run([program, "compose", "version"], capture_output=True, check=False).returncode == 0:
+        return {}
+    # This Debian has compose v1 only, which its authors have given up; the next one's plugin needs nothing but libc.
+    plugin = unpacked("docker-compose", "trixie", folder) / "usr/libexec/docker/cli-plugins/docker-compose"
+    (folder / "docker" / "cli-plugins").mkdir(parents=True, exist_ok=True)
+    shutil.copy(plugin, folder / "docker" / "cli-plugins")
+    return {"DOCKER_CONFIG": str(folder / "docker")}
+
+
+def unpacked(package: str, suite: str, folder: Path) -> Path:
+    """A package of Debian's, unpacked below `folder` and not installed; apt checks its signature."""
+    root, lists, archives = (folder / "packages" / name for name in (package, f"{suite}-lists", f"{suite}-cache"))
+    if root.is_dir():
+        return root
+    if not shutil.which("apt-get"):
+        raise NoEngineError(f"{package} is missing, and there is no apt-get to fetch it with")
+    for path in (lists / "partial", archives / "archives" / "partial"):
+        path.mkdir(parents=True, exist_ok=True)
+    mirror = next(line for line in _output(*_MIRROR).splitlines() if "security" not in line)
+    sources = folder / "packages" / f"{suite}.list"
+    sources.write_text(f"deb {mirror} {suite} main\n")
+    options = {"Etc::sourcelist": sources, "Etc::sourceparts": "-", "State::lists": lists, "Cache": archives}
+    apt = ["apt-get", "--quiet", *(f"--option=Dir::{name}={value}" for name, value in options.items())]
+    _output(*apt, "update")
+    _output(*apt, "install", "--yes", "--download-only", "--reinstall", "--no-install-recommends", package)
+    (archive,) = (archives / "archives").glob(f"{package}_*.deb")
+    draft = root.with_suffix(".new")
+    shutil.rmtree(draft, ignore_errors=True)
+    _output("dpkg-deb", "--extract", str(archive), str(draft))
+    draft.rename(root)
+    return root
 
 
 def pulls(program: str, image: str) -> bool:

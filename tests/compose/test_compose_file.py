@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from typing import Any
 
 import pytest
@@ -17,22 +15,6 @@ TEXT = (ROOT / "docker-compose.airflow.yml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
 STAY = {name: service for name, service in SERVICES.items() if service["restart"] != "no"}
 each = pytest.mark.parametrize("name", SERVICES)
-
-
-@pytest.mark.parametrize("command", [["docker-compose"], ["docker", "compose"]], ids=["compose v1", "compose v2"])
-def test_compose_accepts_the_file(command: list[str]) -> None:
-    if (
-        not shutil.which(command[0])
-        or subprocess.run([*command, "version"], capture_output=True, check=False).returncode
-    ):
-        pytest.skip(f"`{' '.join(command)}` is not installed here")
-    done = subprocess.run(
-        [*command, "-f", ROOT / "docker-compose.airflow.yml", "--profile", "local", "config", "--quiet"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 @each

@@ -6,13 +6,8 @@ The tests build on each other, in the order in which they stand.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import images
 import pytest
@@ -26,6 +21,7 @@ from days import (
     in_worker,
     left_behind,
     mlflow_runs,
+    retrain,
     says,
     slack_messages,
     task,
@@ -33,27 +29,11 @@ from days import (
     worker_at,
 )
 from running_stack import ROOT, wait_until
-from settings import read_stack_file
 
 pytestmark = pytest.mark.timeout(1500)
 NEXT, LAST = DAY + timedelta(days=1), DAY + timedelta(days=2)
 # No such thing has happened yet, or not to these: an empty answer is the right one.
 _MAY_BE_EMPTY = ("airflow_scheduler_tasks_starving",)
-
-
-def retrain(containers: Containers, *arguments: str) -> str:
-    """Run our own command on this machine against the containers."""
-    variables = os.environ | read_stack_file(containers.stack.env_file) | {"PYTHONPATH": str(ROOT / "plugins")}
-    done = subprocess.run(
-        [ROOT / ".venv" / "bin" / "python", "-m", "retrain", *arguments],
-        env=variables,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr or done.stdout
-    return done.stdout
 
 
 def test_a_day_ends_right_though_its_worker_was_killed_in_mid_stage(containers: Containers) -> None:
@@ -130,53 +110,7 @@ def test_every_query_of_the_dashboard_has_an_answer(containers: Containers, pane
 def test_every_alert_rule_can_be_evaluated_and_none_fires_that_should_not(containers: Containers) -> None:
     rules = [rule for group in ask_prometheus(containers, "rules")["groups"] for rule in group["rules"]]
     assert [rule["name"] for rule in rules if rule["health"] != "ok"] == []
-    expected = {"WorkerLost"} | ({"TargetDown"} if "grafana" in containers.without else set())
-    assert {rule["name"] for rule in rules if rule["state"] == "firing"} <= expected
-
-
-def test_a_release_moves_the_pin_once_the_stack_is_well_and_one_that_is_not_well_moves_nothing(
-    containers: Containers, tmp_path: Path
-) -> None:
-    stack, before = containers.stack, json.loads(retrain(containers, "--json", "pin"))["live"]
-    for tag in ("v1.1.0", "v1.2.0"):
-        subprocess.run(["git", f"--git-dir={stack.origin}", "tag", tag, before["commit"]], check=True)
-    (tmp_path / "release").write_text(before["tag"])
-    exporter = docker("ps", "--quiet", f"--filter=name={containers.project}[-_]statsd-exporter")
-    # In the place of `retrain-deploy`, which pulls from a registry: v1.2.0 is one that loses a service.
-    deploy = tmp_path / "deploy"
-    deploy.write_text(
-        f"#!/bin/sh\nset -e\n[ $1 = v1.2.0 ] && does=stop || does=start\n"
-        f'{images.docker()} $does {exporter} >&2\necho "$1" >{tmp_path}/release\n'
-    )
-    deploy.chmod(0o755)
-    settings = {
-        "RETRAIN_PLACE": str(tmp_path),
-        "RETRAIN_DEPLOY_COMMAND": str(deploy),
-        "RETRAIN_DOCKER_COMMAND": images.docker(),
-        "RETRAIN_PROJECT": containers.project,
-        "RETRAIN_AIRFLOW_HEALTH_URL": stack.airflow_url,
-        "RETRAIN_WATCH_HEALTH_URL": f"{stack.alerts_url}/health",
-    }
-
-    def released(tag: str, check_seconds: int) -> dict[str, Any]:
-        done = subprocess.run(
-            [sys.executable, ROOT / "infra/release/retrain_release.py", tag],
-            env=os.environ | settings | {"RETRAIN_CHECK_SECONDS": str(check_seconds)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
-        return json.loads(done.stdout.splitlines()[-1]) | {"code": done.returncode, "said": done.stdout + done.stderr}
-
-    good = released("v1.1.0", 120)
-    assert (good["code"], good["outcome"]) == (0, "released"), good["said"]
-    assert json.loads(retrain(containers, "--json", "pin"))["live"] == before | {"tag": "v1.1.0"}
-    bad = released("v1.2.0", 60)
-    assert (bad["code"], bad["outcome"], bad["failed"]) == (1, "returned", "check"), bad["said"]
-    assert "statsd-exporter is exited" in bad["cause"]
-    assert json.loads(retrain(containers, "--json", "pin"))["live"]["tag"] == "v1.1.0"
-    retrain(containers, "rollback")
+    assert {rule["name"] for rule in rules if rule["state"] == "firing"} <= {"WorkerLost"}
 
 
 def test_nothing_is_lost_when_everything_is_stopped_and_started(containers: Containers) -> None:

@@ -1,0 +1,65 @@
+"""The rest of what a host is given: an image registry and an account that keeps secrets, on the loopback, each ended by its id."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+from engine import unpacked
+from loopback import free_ports
+from running_stack import ROOT, wait_until
+
+_MOTO = ROOT / ".local" / "envs" / "moto" / "bin" / "moto_server"
+
+
+@contextmanager
+def registry(state: Path, folder: Path) -> Iterator[str]:
+    """The address of a real registry (distribution), which keeps its images in `folder`."""
+    program = unpacked("docker-registry", "bookworm", state) / "usr" / "bin" / "docker-registry"
+    (port,) = free_ports(1)
+    settings = folder / "registry.yml"
+    settings.write_text(
+        f"version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {folder}/images}}}}\n"
+        f"http: {{addr: '127.0.0.1:{port}', secret: only-here}}\n"
+    )
+    with _serving([program, "serve", settings], f"http://127.0.0.1:{port}/v2/", folder / "registry.log", os.environ):
+        yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def account(folder: Path) -> Iterator[str]:
+    """The address of an account's services: moto."""
+    (port,) = free_ports(1)
+    address = f"http://127.0.0.1:{port}"
+    with _serving([_MOTO, "-H", "127.0.0.1", "-p", str(port)], f"{address}/moto-api/", folder / "account.log", {}):
+        yield address
+
+
+@contextmanager
+def _serving(command: list[object], answers_at: str, log: Path, variables: Mapping[str, str]) -> Iterator[None]:
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            [str(part) for part in command], stdout=said, stderr=subprocess.STDOUT, env=dict(variables)
+        )
+
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text(errors="replace")[-2000:]
+        try:
+            return requests.get(answers_at, timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    try:
+        wait_until(answers, 60, f"nobody answers at {answers_at}", every=0.2)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
