@@ -166,10 +166,11 @@ def landings_dag(deployment: Deployment) -> DAG:
             doc_md="The landings that the messages tell of. Clear it: a landing has one run, however often it is told."
         )
         def read_messages(triggering_asset_events: Any = None) -> list[dict[str, Any]]:
-            events = [event for found in triggering_asset_events.values() for event in found]
-            return landings.runs(
-                [message for event in events for message in event.extra["payload"]["message_batch"]], deployment.raw
-            )
+            return landings.runs(landings.messages(triggering_asset_events), deployment.raw)
+
+        @task(doc_md="Fails if a message is none of S3's, and shows it. The landings of the others have their runs.")
+        def refuse_others(triggering_asset_events: Any = None) -> None:
+            landings.refuse_others(landings.messages(triggering_asset_events))
 
         TriggerDagRunOperator.partial(
             task_id="start_run",
@@ -178,6 +179,7 @@ def landings_dag(deployment: Deployment) -> DAG:
             skip_when_already_exists=True,
             doc_md="One run a landing; a message that came twice is skipped.",
         ).expand_kwargs(read_messages())
+        refuse_others()
     return dag
 
 

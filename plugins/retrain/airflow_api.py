@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -17,31 +17,45 @@ _TIMEOUT = 30.0
 _HEALTH_TIMEOUT = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class AirflowApi:
     """The api-server at `url`.
 
     The token comes from AIRFLOW_API_TOKEN, or is asked for with AIRFLOW_API_USER and the password in the file
-    AIRFLOW_API_PASSWORD_FILE; a local stack, where all are admins, hands one out.
+    AIRFLOW_API_PASSWORD_FILE; a local stack, where all are admins, hands one out. It is kept until Airflow refuses it.
     """
 
     url: str
+    _token: str | None = field(default=None, repr=False)
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         try:
-            token = os.environ.get("AIRFLOW_API_TOKEN") or self._new_token()
-            return httpx.request(
-                method, f"{self.url}{path}", json=body, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT
-            )
+            kept = self._token
+            self._token = kept or os.environ.get("AIRFLOW_API_TOKEN") or self._new_token()
+            answer = self._sent(method, path, body)
+            if answer.status_code == httpx.codes.UNAUTHORIZED and kept:
+                self._token = os.environ.get("AIRFLOW_API_TOKEN") or self._new_token()
+                answer = self._sent(method, path, body)
+            return answer
         except httpx.HTTPError as error:
             raise AirflowApiError(
                 f"Airflow at {self.url} did not answer ({error}). Is it up? Locally: make up"
             ) from error
 
+    def _sent(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        return httpx.request(method, f"{self.url}{path}", json=body, headers=headers, timeout=_TIMEOUT)
+
     def _new_token(self) -> str:
         user, file = os.environ.get("AIRFLOW_API_USER"), os.environ.get("AIRFLOW_API_PASSWORD_FILE")
         if user and file:
-            login = {"username": user, "password": Path(file).read_text(encoding="utf-8").strip()}
+            try:
+                password = Path(file).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise AirflowApiError(
+                    f"The password of {user} cannot be read: {error}. AIRFLOW_API_PASSWORD_FILE names it."
+                ) from error
+            login = {"username": user, "password": password}
             answer = httpx.post(f"{self.url}/auth/token", json=login, timeout=_TIMEOUT)
         else:
             answer = httpx.get(f"{self.url}/auth/token", timeout=_TIMEOUT)

@@ -72,7 +72,7 @@ def test_a_marker_starts_its_days_run(live: Live, queue: str) -> None:
     assert live.left_behind(PIPELINE, run_id, "resolve_run")["resolve_run"]["partition"] == DAY
 
 
-def test_a_message_that_comes_twice_starts_nothing_and_an_older_day_that_comes_later_runs(
+def test_a_message_that_comes_twice_or_is_garbage_starts_nothing_and_an_older_day_that_comes_later_runs(
     live: Live, queue: str
 ) -> None:
     (before,) = landed_runs(live, DAY)
@@ -84,6 +84,7 @@ def test_a_message_that_comes_twice_starts_nothing_and_an_older_day_that_comes_l
     place["object"]["versionId"] = token
     twice = {"Records": [{"eventName": "ObjectCreated:Put", "eventTime": "2024-03-01T00:00:00Z", "s3": place}]}
     boto3.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(twice))
+    boto3.client("sqs").send_message(QueueUrl=queue, MessageBody="none of S3's")
     land(live, OLDER)
     run_id = first_run(live, OLDER)
     assert live.ended(PIPELINE, run_id)["state"] == "success"
@@ -91,5 +92,10 @@ def test_a_message_that_comes_twice_starts_nothing_and_an_older_day_that_comes_l
     wait_until(
         lambda: all(run["state"] in ("success", "failed") for run in live.airflow.runs(readers)), 120, "still reading"
     )
-    assert {run["state"] for run in live.airflow.runs(readers)} == {"success"}
+    ended = {run["dag_run_id"]: run["state"] for run in live.airflow.runs(readers)}
+    assert sorted(ended.values()).count("failed") == 1
+    (refused,) = (run_id for run_id, state in ended.items() if state == "failed")
+    assert {task: state for task, state in live.states(readers, refused).items() if state == "failed"} == {
+        "refuse_others": "failed"
+    }
     assert [run["dag_run_id"] for run in landed_runs(live, DAY)] == [before["dag_run_id"]]

@@ -9,7 +9,7 @@ import pytest
 
 from retrain.deployment import Raw
 from retrain.errors import LandingError
-from retrain.landings import runs
+from retrain.landings import refuse_others, runs
 
 RAW = Raw(url="s3://raw-bucket/raw/yellow", window_days=3)
 
@@ -57,7 +57,13 @@ def test_what_is_no_landing_of_ours_starts_nothing(other: dict[str, Any]) -> Non
     assert runs([other], RAW) == []
 
 
-@pytest.mark.parametrize("body", ["", "[]", "no JSON", '{"Records": [{}]}', '{"Message": "x"}'])
-def test_a_message_that_is_none_of_s3s_is_named(body: str) -> None:
+@pytest.mark.parametrize(
+    "body",
+    ["", "[]", "no JSON", '{"Records": [{}]}', '{"Message": "x"}', '{"Records": [{"eventName": "ObjectCreated:Put"}]}'],
+)
+def test_a_message_that_is_none_of_s3s_is_named_and_holds_up_no_other(body: str) -> None:
+    batch = [{"Body": body}, message(record())]
+    assert runs(batch, RAW) == runs([message(record())], RAW)
+    refuse_others(batch[1:])
     with pytest.raises(LandingError, match="none of S3's"):
-        runs([{"Body": body}], RAW)
+        refuse_others(batch)

@@ -248,6 +248,7 @@ class Watch:
         for gone in self.book.prune(self.now()):
             self.told.forget(gone)
             self.heard.forget(gone)
+            self.unshown = {name: why for name, why in self.unshown.items() if name.split(" ")[0] != gone}
         self.outbox.prune(self.now() - KEPT)
         self.outbox.keep_ballast()
 
@@ -293,12 +294,14 @@ class Watch:
     def _shown(self, identifier: str, render: Callable[[], Content]) -> Content:
         """A message; its bare id where it cannot be written, for one message must not hold up the others."""
         try:
-            return render()
+            shown = render()
         except Exception as error:
             if identifier not in self.unshown:
                 log.exception("the message of %s cannot be written", identifier)
             self.unshown[identifier] = f"cannot be written: {error!r}"
             return Plain(f"{identifier}: see the watch's page, the message could not be written.")
+        self.unshown.pop(identifier, None)
+        return shown
 
     def is_silenced(self, incident: Incident, today: date) -> bool:
         return silences.silenced(self.silences.entries, incident, today) is not None
