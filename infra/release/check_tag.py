@@ -12,8 +12,10 @@ from pathlib import Path
 from retrain_release import RELEASE
 
 ROOT = Path(__file__).resolve().parents[2]
-_AIRFLOW_CHANGES = (
-    "{tag} changes Airflow from {old} to {new}. Its database is migrated, and an older Airflow does not run on a newer database: "
+# What migrates a database when it starts, and the lock that says its version.
+_MIGRATING = {"apache-airflow": "uv.lock", "mlflow": "infra/docker/mlflow/uv.lock"}
+_CHANGES = (
+    "{tag} changes {name} from {old} to {new}. Its database is migrated, and an older {name} does not run on a newer database: "
     "the automatic return to {before} will not work. Copy the database first."
 )
 
@@ -40,14 +42,16 @@ def check(environ: Mapping[str, str], root: Path, main: str = "origin/main") -> 
     before = next((name for name in earlier if RELEASE.fullmatch(name)), None)
     if before is None:
         return [f"{tag} is the first release on this line."]
-    old, new = (_airflow(_git(root, "show", f"{at}:uv.lock")) for at in (before, commit))
-    if old != new:
-        return [_AIRFLOW_CHANGES.format(tag=tag, before=before, old=old, new=new)]
-    return []
+    warnings = []
+    for name, lock in _MIGRATING.items():
+        old, new = (_version(name, _git(root, "show", f"{at}:{lock}")) for at in (before, commit))
+        if old != new:
+            warnings.append(_CHANGES.format(tag=tag, name=name, before=before, old=old, new=new))
+    return warnings
 
 
-def _airflow(lock: str) -> str:
-    return next(str(p["version"]) for p in tomllib.loads(lock)["package"] if p["name"] == "apache-airflow")
+def _version(name: str, lock: str) -> str:
+    return next(str(p["version"]) for p in tomllib.loads(lock)["package"] if p["name"] == name)
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -38,7 +38,8 @@ CHECK_SECONDS = 300
 PIN_SECONDS = 180  # for all that a step asks of the pin
 LONGEST_SECONDS = 2 * START_SECONDS + 3 * CHECK_SECONDS + 2 * PIN_SECONDS
 
-_SERVER, _INIT = "airflow-api-server", "airflow-init"
+_SERVER = "airflow-api-server"
+_ONCE = ("airflow-init", "mlflow-init")
 _COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -163,7 +164,7 @@ class Host:
         return [
             f"{service} is {_said(state)}"
             for service, state in containers.values()
-            if _said(state) not in ("running", "running, healthy") and (service, _said(state)) != (_INIT, "exited 0")
+            if _said(state) not in ("running", "running, healthy", *(["exited 0"] if service in _ONCE else []))
         ]
 
     def _airflow(self) -> list[str]:

@@ -22,8 +22,11 @@ class Repository:
         done = subprocess.run(command, cwd=self.folder, env=environment, check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
-    def commit(self, airflow: str) -> str:
-        (self.folder / "uv.lock").write_text(f'[[package]]\nname = "apache-airflow"\nversion = "{airflow}"\n')
+    def commit(self, airflow: str, mlflow: str = "3.17.2") -> str:
+        locks = {"apache-airflow": (self.folder, airflow), "mlflow": (self.folder / "infra/docker/mlflow", mlflow)}
+        for name, (folder, version) in locks.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "uv.lock").write_text(f'[[package]]\nname = "{name}"\nversion = "{version}"\n')
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message=x")
         return self.git("rev-parse", "HEAD")
@@ -46,12 +49,17 @@ def test_a_tag_on_main_may_be_released(repository: Repository) -> None:
     assert repository.check("v1.1.0") == []
 
 
-def test_a_release_that_changes_airflow_says_that_there_is_no_automatic_way_back(repository: Repository) -> None:
-    repository.commit("3.4.0")
+def test_a_release_that_changes_airflow_or_mlflow_says_that_there_is_no_automatic_way_back(
+    repository: Repository,
+) -> None:
+    repository.commit("3.4.0", "3.19.0")
     repository.git("tag", "v1.1.0")
-    (warning,) = repository.check("v1.1.0")
-    assert "from 3.3.2 to 3.4.0" in warning
-    assert "the automatic return to v1.0.0 will not work" in warning
+    warnings = repository.check("v1.1.0")
+    assert [warning.split("Its")[0] for warning in warnings] == [
+        "v1.1.0 changes apache-airflow from 3.3.2 to 3.4.0. ",
+        "v1.1.0 changes mlflow from 3.17.2 to 3.19.0. ",
+    ]
+    assert all("the automatic return to v1.0.0 will not work" in warning for warning in warnings)
 
 
 def test_a_tag_that_nobody_merged_is_refused(repository: Repository) -> None:
