@@ -70,7 +70,8 @@ class Containers:
 
     def start(self, *services: str) -> None:
         """Create and start services, with what they depend on; a container that is as it should be is left alone."""
-        self.compose("up", "--detach", "--no-build", f"--scale=airflow-worker={self.workers}", *services)
+        scale = [f"--scale=airflow-worker={self.workers}"] if "airflow-worker" in services else []
+        self.compose("up", "--detach", "--no-build", *scale, *services)
 
     def published(self, name: str) -> int:
         """The port of this machine at which a service of monitoring is published."""
