@@ -35,6 +35,7 @@ from settings import Ports, Secrets, Stack, s3_variables, write_private
 ROOT = Path(__file__).resolve().parents[2]
 _FILE = ROOT / "docker-compose.airflow.yml"
 _UP_SECONDS = 600
+_DOWN_SECONDS = 1200  # more than a worker gives its stages
 _MOST_STARTS = 3
 
 
@@ -133,7 +134,9 @@ def up(containers: Containers, say: Callable[[str], None] = print) -> None:
     """
     began = time.monotonic()
     stack = containers.stack
-    _make_images(say)
+    if _make_images(say):
+        # While all else is up: what the workers run ends, and is heard. Compose alone would stop Airflow and its database before them.
+        containers.compose("stop", "airflow-worker", timeout=_DOWN_SECONDS)
     publish_checkout(stack, os.environ)
     containers.start("s3", "postgres", "redis")
     await_well(containers, "s3", began)
@@ -171,7 +174,7 @@ def await_well(containers: Containers, prefix: str, began: float) -> None:
 
 def down(containers: Containers, *, volumes: bool = False) -> None:
     """Stop and remove the containers; with `volumes` everything that they kept, too."""
-    containers.compose("down", "--remove-orphans", *(["--volumes"] if volumes else []), timeout=1200)
+    containers.compose("down", "--remove-orphans", *(["--volumes"] if volumes else []), timeout=_DOWN_SECONDS)
 
 
 def play(containers: Containers) -> list[str]:
@@ -216,8 +219,9 @@ def _write_settings(containers: Containers) -> None:
     write_private(stack.env_file, "".join(f"{name}={value}\n" for name, value in sorted(tools.items())))
 
 
-def _make_images(say: Callable[[str], None]) -> None:
-    """Build the images of this checkout's commit, unless they are named in the environment or there."""
+def _make_images(say: Callable[[str], None]) -> bool:
+    """Build the images of this checkout's commit, unless they are named in the environment or there; whether any was built."""
+    built = False
     program, head = images.docker(), _run(["git", "-C", str(ROOT), "rev-parse", "HEAD"]).strip()
     for target in images.TARGETS:
         if os.environ.get(f"RETRAIN_{target.upper()}_IMAGE"):
@@ -232,6 +236,8 @@ def _make_images(say: Callable[[str], None]) -> None:
         if there.stdout.strip() != head:
             say(f"building retrain/{target}:local from {head[:12]}")
             images.build([target], head, "unreleased", tag="local")
+            built = True
+    return built
 
 
 def _run(command: Sequence[str], timeout: float = 120) -> str:

@@ -33,7 +33,7 @@ RELEASE = re.compile(r"v(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 RELEASED, RETURNED, STUCK, NO_RELEASE, BUSY = 0, 1, 2, 64, 75
 
 # Seconds. SSM ends the command after the document's timeoutSeconds: the way there and back has to be shorter.
-START_SECONDS = 1200
+START_SECONDS = 1800  # images, 15 minutes for stages that run, 10 for all to be well
 CHECK_SECONDS = 300
 PIN_SECONDS = 180  # for all that a step asks of the pin
 LONGEST_SECONDS = 2 * START_SECONDS + 3 * CHECK_SECONDS + 2 * PIN_SECONDS

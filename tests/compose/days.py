@@ -10,6 +10,7 @@ from typing import Any
 
 import images
 import requests
+from airflow_client import AirflowError
 from containers import Containers
 from running_stack import ROOT, wait_until
 from settings import read_stack_file
@@ -33,7 +34,7 @@ def ended(containers: Containers, run_id: str) -> str:
     def state() -> str | None:
         try:
             runs = {run["dag_run_id"]: run["state"] for run in containers.airflow.runs(PIPELINE)}
-        except (requests.RequestException, RuntimeError):
+        except (requests.RequestException, AirflowError):
             return None
         return runs[run_id] if runs[run_id] in ("success", "failed") else None
 
@@ -78,6 +79,12 @@ def retrain(containers: Containers, *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stderr or done.stdout
     return done.stdout
+
+
+def built_at_run_time(containers: Containers) -> str:
+    """The environments, and the packages for them, that were fetched where the worker's image had them already."""
+    places = "/var/lib/retrain/environments /var/lib/retrain/uv"
+    return in_worker(containers, "sh", "-c", f"find {places} -mindepth 1 -maxdepth 1 2>/dev/null; true").strip()
 
 
 def ask_prometheus(containers: Containers, path: str, **parameters: str) -> Any:

@@ -101,7 +101,7 @@ DOCUMENT = {
         {
             "action": "aws:runShellScript",
             "name": "deploy",
-            "inputs": {"runCommand": ["/usr/local/sbin/retrain-release '{{ release }}'"], "timeoutSeconds": "4500"},
+            "inputs": {"runCommand": ["/usr/local/sbin/retrain-release '{{ release }}'"], "timeoutSeconds": "5400"},
         }
     ],
 }

@@ -82,8 +82,8 @@ resource "aws_ssm_document" "deploy" {
     mainSteps = [{
       action = "aws:runShellScript"
       name   = "deploy"
-      # The longest way there and back takes 3,660 s; the host has to end it by its own word.
-      inputs = { runCommand = ["/usr/local/sbin/retrain-release '{{ release }}'"], timeoutSeconds = "4500" }
+      # The longest way there and back takes 4,860 s; the host has to end it by its own word.
+      inputs = { runCommand = ["/usr/local/sbin/retrain-release '{{ release }}'"], timeoutSeconds = "5400" }
     }]
   })
 }
