@@ -7,6 +7,7 @@ one are skipped, and say why.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
@@ -51,6 +52,7 @@ def containers() -> Iterator[Containers]:
                 for variable, value in stand_in(images.docker(), STATE, UV.resolve()).items():
                     patch.setenv(variable, os.environ.get(variable, value))
                 (STATE / "compose" / "settings.env").unlink(missing_ok=True)  # the ports are others each time
+                shutil.rmtree(STATE / "compose" / "origin.git", ignore_errors=True)  # with the releases of a run before
                 running = of_environment(os.environ)
                 down(running, volumes=True)  # what a run that was killed has left
                 try:
