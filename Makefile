@@ -127,7 +127,7 @@ compose-demo: $(AIRFLOW_ENV) $(SERVERS_ENV) ## The days of `make demo` in contai
 	@$(CONTAINERS) demo
 
 test-compose: $(AIRFLOW_ENV) $(SERVERS_ENV) $(MOTO_ENV) $(RELEASE_ENV) ## Real days and releases in containers, some of which are killed; starts a Docker engine if none answers
-	@timeout --signal=INT --kill-after=90 1680 $(SERVERS)/bin/pytest tests/compose
+	@timeout --signal=INT --kill-after=60 1740 $(SERVERS)/bin/pytest tests/compose
 
 report: $(PIPELINE_ENV) $(SERVERS_ENV) $(RELEASE_ENV) ## Compare a real day at two commits: make report BASE=main CHANGE=HEAD FOLDER=/tmp/report
 	@: "$${BASE:?Against which commit? make report BASE=main CHANGE=HEAD FOLDER=/tmp/report}" "$${CHANGE:?Which commit? CHANGE=HEAD}" "$${FOLDER:?Where to? FOLDER=/tmp/report}"
