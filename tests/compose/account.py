@@ -8,19 +8,30 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import images
 import requests
-from engine import unpacked
+from days import docker
+from engine import pulls, unpacked
 from loopback import free_ports
 from running_stack import ROOT, wait_until
 
+_REGISTRY = "registry:2.8.3"
 _MOTO = ROOT / ".local" / "envs" / "moto" / "bin" / "moto_server"
 
 
 @contextmanager
 def registry(state: Path, folder: Path) -> Iterator[str]:
-    """The address of a real registry (distribution), which keeps its images in `folder`."""
-    program = unpacked("docker-registry", "bookworm", state) / "usr" / "bin" / "docker-registry"
+    """The address of a real registry (distribution): its own image, or Debian's package where no image can be pulled."""
     (port,) = free_ports(1)
+    if pulls(images.docker(), _REGISTRY):
+        container = docker("run", "--detach", "--rm", f"--publish=127.0.0.1:{port}:5000", _REGISTRY)
+        try:
+            wait_until(lambda: _answers(f"http://127.0.0.1:{port}/v2/"), 60, "the registry does not answer", every=0.2)
+            yield f"127.0.0.1:{port}"
+        finally:
+            docker("stop", container)
+        return
+    program = unpacked("docker-registry", "bookworm", state) / "usr" / "bin" / "docker-registry"
     settings = folder / "registry.yml"
     settings.write_text(
         f"version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {folder}/images}}}}\n"
@@ -48,10 +59,7 @@ def _serving(command: list[object], answers_at: str, log: Path, variables: Mappi
 
     def answers() -> bool:
         assert process.poll() is None, log.read_text(errors="replace")[-2000:]
-        try:
-            return requests.get(answers_at, timeout=5).ok
-        except requests.RequestException:
-            return False
+        return _answers(answers_at)
 
     try:
         wait_until(answers, 60, f"nobody answers at {answers_at}", every=0.2)
@@ -63,3 +71,10 @@ def _serving(command: list[object], answers_at: str, log: Path, variables: Mappi
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False

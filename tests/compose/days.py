@@ -56,7 +56,7 @@ def worker_at(containers: Containers, stage: str) -> str | None:
 
 
 def docker(*arguments: str) -> str:
-    done = subprocess.run([images.docker(), *arguments], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run([images.docker(), *arguments], capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
