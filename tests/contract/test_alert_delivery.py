@@ -98,6 +98,25 @@ def test_a_problem_that_ends_is_resolved_in_place_with_its_length(standin, chose
     assert "1 h 30 min" in json.dumps(message["blocks"])
 
 
+def test_a_day_that_was_left_behind_is_named_until_it_is_made_up_for(standin, chosen, outbox):
+    def says() -> str:
+        return json.dumps(tops(standin)[0]["blocks"])
+
+    with watching(chosen) as watch:
+        outbox.put(trouble(0))
+        eventually(lambda: len(thread(standin)) == 1, "it is told")
+        outbox.put(good(90, partition="2020-03-18"))
+        eventually(lambda: "Still without a model: 2020-03-17" in says(), "the day left behind is named")
+        outbox.put(good(200, partition="2020-03-17"))
+        eventually(lambda: "Still without a model" not in says(), "it is ticked off")
+        eventually(lambda: len(thread(standin)) == 3, "and told in the thread")
+        (incident,) = watch.book.incidents()
+        eventually(lambda: watch.told.of(incident.id).over, "nothing more can come")
+    (message,) = tops(standin)
+    assert "Resolved" in message["text"]
+    assert "1 h 30 min" in says()
+
+
 def test_with_slack_down_for_long_nothing_is_lost_doubled_or_out_of_order(standin, chosen, outbox):
     standin.stop()
     with watching(chosen) as watch:

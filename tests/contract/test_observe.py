@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,6 +104,26 @@ def test_a_day_that_an_ended_incident_left_without_a_run_is_told_no_second_time(
     [ended] = apply([failed], ends(Step.GOOD, "2020-03-11", MORNING + timedelta(days=1)))
     assert (ended.open, ended.missing) == (False, [DAY])
     assert of(observer.look(AFTERNOON, [ended]), Kind.PIPELINE_SILENT) == []
+
+
+def test_a_day_that_comes_after_its_incident_has_ended_is_made_up_for(
+    observer: Observer, deployment: Deployment, s3: S3Client
+) -> None:
+    late, silent = (of(observer.look(AFTERNOON, []), kind)[0] for kind in (Kind.DATA_LATE, Kind.PIPELINE_SILENT))
+    next_day = {"step": Step.GOOD, "partition": "2020-03-11", "at": (AFTERNOON + timedelta(days=1)).isoformat()}
+    ended = [
+        after
+        for trouble in (late, silent)
+        for before in apply([], trouble)
+        for after in apply([before], replace(trouble, id=f"next {trouble.kind}", **next_day))
+    ]
+    assert [(i.open, i.missing) for i in ended] == [(False, [DAY])] * 2
+    store.create(s3, f"{deployment.raw.url}/dt={DAY}/{deployment.raw.marker}", b"")
+    store.create(s3, f"{deployment.ledger}/{deployment.pipeline}/dt={DAY}/abc/run.json", b"{}")
+    looked = [signal for signal in observer.look(AFTERNOON + timedelta(days=2), ended) if signal.step is Step.GOOD]
+    assert {signal.kind for signal in looked} == {Kind.DATA_LATE, Kind.PIPELINE_SILENT}
+    after = {known.id: known for signal in looked for known in apply(ended, signal)}
+    assert [i.missing for i in after.values()] == [[], []]
 
 
 def test_an_airflow_that_does_not_answer_is_told_once_it_has_lasted_and_the_rest_is_looked_at(

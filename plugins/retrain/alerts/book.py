@@ -100,7 +100,7 @@ class Book:
             entry.id == signal.id for known in self._incidents.values() for entry in known.entries
         ):
             return False
-        changed = folding.apply((i for i in self._incidents.values() if i.open), signal, situation)
+        changed = folding.apply(list(self._incidents.values()), signal, situation)
         for after in changed:
             self._incidents[after.id] = self._unsaved[after.id] = after
         return bool(changed)

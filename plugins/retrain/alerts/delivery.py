@@ -236,10 +236,9 @@ class Delivery:
                 over=posted is None,
             )
             return
-        loud = line.loud and not thread.over
         reply = self._taken(
             action,
-            lambda content: self.slack.post(told.channel, content, mark, thread=told.ts, loud=loud),
+            lambda content: self.slack.post(told.channel, content, mark, thread=told.ts, loud=line.loud),
             line.message,
         )
         self._note(action, replies={**told.replies, action.item: reply.ts if reply else ""})

@@ -1,7 +1,8 @@
 """Signals, folded into incidents: one problem, one incident. Pure.
 
 An incident opens with the first trouble of its key and ends with the next good run: the same task, for the same partition or
-a newer one. A newer day's good run ends the problem, not the older day's lack: `missing` says which days still want a rerun.
+a newer one. A newer day's good run ends the problem, not the older day's lack: `missing` says which days still want a rerun,
+and each is ticked off when it has had one.
 """
 
 from __future__ import annotations
@@ -74,14 +75,14 @@ class Incident:
 
 
 def apply(incidents: Iterable[Incident], signal: Signal, situation: Situation | None = None) -> list[Incident]:
-    """The incidents that a signal changed or opened; empty when it changes none. `incidents` are the open ones."""
+    """The incidents that a signal changed or opened; empty when it changes none. `incidents` are all that are known."""
     if signal.step is Step.NOTE:
         return []
     if signal.step is Step.GOOD:
         return [
             after
             for before in incidents
-            if before.open and _concerns(before, signal) and (after := _settle(before, signal)) is not before
+            if _concerns(before, signal) and (after := _settle(before, signal)) is not before
         ]
     current = next((i for i in incidents if i.open and i.key == signal.key), None)
     if current is None:
@@ -118,6 +119,10 @@ def _settle(incident: Incident, signal: Signal) -> Incident:
     days = dict(incident.partitions)
     if signal.partition in days:
         days[signal.partition] = True
+    if not incident.open:
+        # A newer day had ended it and left this one without a run, which is made up for.
+        made_up = days != incident.partitions
+        return replace(incident, partitions=days, entries=(*incident.entries, _entry(signal))) if made_up else incident
     newer = signal.partition is None or all(signal.partition >= day for day in days)
     over = all(days.values()) or (newer and not signal.backfill)
     if not over and days == incident.partitions:

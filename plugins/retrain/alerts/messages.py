@@ -122,7 +122,8 @@ def _resolved(incident: Incident, trouble: Trouble, addresses: Addresses) -> Mes
     counted = incident.key.kind is Kind.BACKFILL
     mark = "⚠️" if counted and incident.missing else _DONE
     headline = wording.headline(trouble) if counted else f"Resolved: {wording.headline(replace(trouble, days=1))}"
-    last = incident.entries[-1] if incident.entries else None
+    # What came after the end makes up for days that it left behind.
+    last = next((e for e in reversed(incident.entries) if e.at == incident.resolved_at), None)
     ended = wording.end(replace(trouble, partition=last.partition if last else None))
     run = f" (run {code(Facts(last.facts).text('dag_run'), 100)})" if last and last.facts.get("dag_run") else ""
     # The data came after the run had stopped waiting for it: nobody starts that run again but a person.
@@ -138,6 +139,12 @@ def _resolved(incident: Incident, trouble: Trouble, addresses: Addresses) -> Mes
         *section(_links(trouble, addresses)),
     ]
     return _message(f"{mark} {headline}", f"{ended}. Lasted {lasted}.", blocks)
+
+
+def is_final(incident: Incident) -> bool:
+    """Whether nothing more can come: it has ended, and no day that it left without a model may still be made up for."""
+    awaited = incident.missing and (incident.task or incident.key.kind in (Kind.DATA_LATE, Kind.PIPELINE_SILENT))
+    return not incident.open and (not awaited or _trouble(incident).recorded)
 
 
 def _missing(incident: Incident, trouble: Trouble) -> Blocks:

@@ -69,7 +69,7 @@ class Observer:
         self.problems = [self._no_answer] if self._no_answer else []
         for deployment in self.deployments:
             questions: tuple[Callable[[], Iterator[Signal]], ...] = (
-                partial(self._data, deployment, now, open_ones),
+                partial(self._data, deployment, now, incidents),
                 partial(self._records, deployment, now, incidents),
             )
             # An Airflow that hangs takes its full time to refuse each question: a look would last minutes.
@@ -155,7 +155,7 @@ class Observer:
         if deployment.expected is None:
             return
         key = Key(deployment.pipeline, Kind.PIPELINE_SILENT, "")
-        silent = {day for incident in incidents if incident.key == key and incident.open for day in incident.missing}
+        silent = {day for incident in incidents if incident.key == key for day in incident.missing}
         explained = {
             day
             for incident in incidents

@@ -278,7 +278,7 @@ class Watch:
                     f"{incident.id} {entry.id}",
                     partial(messages.reply, incident, entry, self.settings.addresses),
                 ),
-                entry.loud,
+                entry.loud and incident.open,
                 entry.pictures,
             )
             for entry in incident.entries
@@ -286,7 +286,9 @@ class Watch:
         changed_at = max([incident.opened_at, *(entry.at for entry in incident.entries)])
         top = self.top(incident)
         quiet = self.is_silenced(incident, today)
-        return Thread(incident.id, channel, incident.opened_at, changed_at, top, lines, quiet, not incident.open)
+        # What had ended before it was told is told once, and is no matter any more.
+        over = not incident.open and (messages.is_final(incident) or not self.told.of(incident.id).ts)
+        return Thread(incident.id, channel, incident.opened_at, changed_at, top, lines, quiet, over)
 
     def top(self, incident: Incident) -> Content:
         return self._shown(incident.id, partial(messages.top, incident, self.settings.addresses))

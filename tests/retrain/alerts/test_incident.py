@@ -45,7 +45,7 @@ def told(signals: Iterable[Signal]) -> list[Incident]:
     """Every incident that the signals made, in the order of opening."""
     made: dict[str, Incident] = {}
     for signal in signals:
-        for incident in apply([i for i in made.values() if i.open], signal):
+        for incident in apply(list(made.values()), signal):
             made[incident.id] = incident
     return list(made.values())
 
@@ -85,6 +85,20 @@ def test_a_newer_day_done_well_ends_the_problem_and_the_day_without_a_run_stays_
     [incident] = told([FAILED, good("2020-03-11")])
     assert not incident.open
     assert incident.missing == ["2020-03-10"]
+
+
+@pytest.mark.parametrize("backfill", [False, True])
+def test_a_day_that_an_ended_problem_left_behind_is_made_up_for_and_the_end_stays(backfill: bool) -> None:
+    ended = good("2020-03-11")
+    later = good("2020-03-10", at="2020-03-14T09:00:00.000+00:00", backfill=backfill)
+    [incident] = told([FAILED, ended, later, later])
+    assert (incident.missing, incident.resolved_at) == ([], ended.at)
+    assert [entry.id for entry in incident.entries] == [FAILED.id, ended.id, later.id]
+
+
+def test_what_comes_after_an_end_and_was_not_left_behind_changes_nothing() -> None:
+    [incident] = told([FAILED, good("2020-03-11"), good("2020-03-12", at="2020-03-13T06:05:00.000+00:00")])
+    assert len(incident.entries) == 2
 
 
 def test_an_older_day_done_well_says_nothing_about_the_problem() -> None:
