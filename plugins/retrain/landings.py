@@ -70,16 +70,13 @@ def _created(message: Mapping[str, Any]) -> list[_Created]:
         body = json.loads(message["Body"])
         if "Records" not in body and "Message" in body:
             body = json.loads(body["Message"])
-        return [
-            _Created(
-                record["s3"]["bucket"]["name"],
-                unquote_plus(item["key"]),
-                str(item.get("versionId") or item.get("sequencer") or record.get("eventTime") or item.get("eTag", "?")),
-            )
-            for record in body.get("Records", [])
-            if record["eventName"].startswith(("ObjectCreated:", "s3:ObjectCreated:"))
-            and (item := record["s3"]["object"])
-        ]
+        created = []
+        for record in body.get("Records", []):
+            if record["eventName"].startswith(("ObjectCreated:", "s3:ObjectCreated:")):
+                item = record["s3"]["object"]
+                write = item.get("versionId") or item.get("sequencer") or record.get("eventTime") or item.get("eTag")
+                created.append(_Created(record["s3"]["bucket"]["name"], unquote_plus(item["key"]), str(write or "?")))
+        return created
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LandingError(
             f"A message of the queue is none of S3's ({error!r}): {str(message)[:300]}. Look at who writes to the queue. "

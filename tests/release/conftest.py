@@ -93,7 +93,7 @@ class Account:
         draft.replace(self.folder / "agent.json")
 
 
-# As infra/aws makes it, but for the program: see "What the host needs" in infra/release/README.md.
+# As infra/aws makes it.
 DOCUMENT = {
     "schemaVersion": "2.2",
     "parameters": {"release": {"type": "String", "allowedPattern": "^v[0-9]+\\.[0-9]+\\.[0-9]+$"}},

@@ -145,6 +145,9 @@ def test_what_is_no_release_starts_nothing(host: HostStandin, release: Ask, tag:
 def test_whoever_waits_waits_longer_than_the_longest_release() -> None:
     assert LONGEST_SECONDS < DOCUMENT_SECONDS < WAIT_SECONDS
     assert DELIVERY_SECONDS <= WAIT_SECONDS - DOCUMENT_SECONDS
+    document = (ROOT / "infra/aws/modules/deployer/main.tf").read_text()
+    assert f'timeoutSeconds = "{DOCUMENT_SECONDS}"' in document
+    assert f"takes {LONGEST_SECONDS:,} s" in document
 
 
 def test_the_words_that_the_host_reads_are_the_commands_own() -> None:

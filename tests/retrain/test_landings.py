@@ -59,7 +59,15 @@ def test_what_is_no_landing_of_ours_starts_nothing(other: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize(
     "body",
-    ["", "[]", "no JSON", '{"Records": [{}]}', '{"Message": "x"}', '{"Records": [{"eventName": "ObjectCreated:Put"}]}'],
+    [
+        "",
+        "[]",
+        "no JSON",
+        '{"Records": [{}]}',
+        '{"Message": "x"}',
+        '{"Records": [{"eventName": "ObjectCreated:Put"}]}',
+        '{"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "raw-bucket"}, "object": {}}}]}',
+    ],
 )
 def test_a_message_that_is_none_of_s3s_is_named_and_holds_up_no_other(body: str) -> None:
     batch = [{"Body": body}, message(record())]
