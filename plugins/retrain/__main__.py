@@ -14,31 +14,35 @@ from pathlib import Path
 from typing import Any
 
 from retrain import (
+    entry,
+    environment,
     explain,
     git,
     history,
+    ledger_facts,
     manifest,
     partition,
+    pinning,
     prune,
     rebuild,
     replay,
     restore,
     run_record,
     s3,
-    tracked_run,
     verify,
     workspace,
 )
 from retrain.airflow_api import AirflowApi
-from retrain.connections import Aws
+from retrain.airflow_services import services
 from retrain.deployment import Deployment, load
-from retrain.errors import NoPinError, RetrainError
-from retrain.ledger import Ledger
+from retrain.description import Description
+from retrain.dvc import Dvc
+from retrain.errors import RetrainError
 from retrain.receipt import name
-from retrain.release import Pin, Release, check_tag, variable
-from retrain.remote import Remote
+from retrain.release import Pin, Release
 
 ROOT = Path(__file__).resolve().parents[2]
+DEPLOYMENT_DVC = ROOT / "infra" / "dvc"
 # What a command says: a document for --json, and lines for people. The last: whether all is well.
 Answer = tuple[Any, list[str], bool]
 
@@ -80,15 +84,13 @@ class _Place:
 
     def __init__(self, pipeline: str) -> None:
         self.deployment = _deployment(pipeline)
-        self.aws = Aws(self.deployment.aws_conn_id)
-        client = self.aws.client()
-        self.ledger = Ledger(client, self.deployment.ledger)
-        self.remote = Remote(client, self.deployment.store)
+        self.services = services(self.deployment)
+        self.ledger = self.services.ledger
+        self.remote = self.services.remote
 
     def record(self, options: argparse.Namespace, day: str | None = None) -> run_record.RunRecord:
         wanted = partition.parse(day or options.partition).isoformat()
-        records = self.ledger.records(self.deployment.pipeline, wanted)
-        return run_record.choose(records, wanted, None if day else options.run_key)
+        return self.ledger.entry(self.deployment.pipeline, wanted, None if day else options.run_key)
 
     def manifest(self, record: run_record.RunRecord) -> manifest.Manifest:
         return self.ledger.manifest(record.spec)
@@ -97,27 +99,33 @@ class _Place:
         at = workspace.home() / "git" / f"{record.pipeline}.git"
         return git.mirror(self.deployment.repository.url, Release(record.release, record.commit), at)
 
+    def describe(self, record: run_record.RunRecord, folder: Path) -> Description:
+        """What DVC says of a recorded run's checkout, made again in an empty folder from its commit and its ledger entry."""
+        git.checkout(self.mirror(record), record.commit, folder)
+        for name in ("run.yaml", "manifest.json", "dvc.lock"):
+            (folder / name).write_bytes(self.ledger.file(record, name))
+        own = environment.provide(DEPLOYMENT_DVC, workspace.home() / "environments")
+        program = Dvc.of(folder, own, own, folder.parent / "cache", {})
+        program.configure(self.deployment.store, None)
+        return program.describe()
+
 
 def release(options: argparse.Namespace) -> Answer:
     """Make a tag live."""
-    api = AirflowApi(options.airflow.rstrip("/"))
-    return _pinned(
-        options,
-        deploy(api, options.pipeline, options.repository or _deployment(options.pipeline).repository.url, options.tag),
-    )
+    place, api = _Place(options.pipeline), AirflowApi(options.airflow.rstrip("/"))
+    origin = options.repository or place.deployment.repository.url
+    return _pinned(options, pinning.deploy(api, place.ledger, options.pipeline, origin, options.tag))
 
 
 def rollback(options: argparse.Namespace) -> Answer:
     """Go back to the release before."""
     api = AirflowApi(options.airflow.rstrip("/"))
-    before = _required(api, options.pipeline).rolled_back()
-    api.set_pin(options.pipeline, before)
-    return _pinned(options, before)
+    return _pinned(options, pinning.roll_back(api, _Place(options.pipeline).ledger, options.pipeline))
 
 
 def pin(options: argparse.Namespace) -> Answer:
     """Say which release is live."""
-    return _pinned(options, _required(AirflowApi(options.airflow.rstrip("/")), options.pipeline))
+    return _pinned(options, pinning.required(AirflowApi(options.airflow.rstrip("/")), options.pipeline))
 
 
 def _pinned(options: argparse.Namespace, now: Pin) -> Answer:
@@ -125,32 +133,6 @@ def _pinned(options: argparse.Namespace, now: Pin) -> Answer:
     if now.previous:
         lines.append(f"before: {', '.join(release.tag for release in now.previous)}")
     return asdict(now), lines, True
-
-
-def deploy(api: AirflowApi, pipeline: str, repository: str, tag: str) -> Pin:
-    """Pin `tag` at the commit that the origin names now, after looking into that commit.
-
-    Raises:
-        ReleaseError: no such tag, no dvc.yaml in it, or a tag that was pinned at another commit before.
-    """
-    check_tag(tag)
-    with tempfile.TemporaryDirectory() as scratch:
-        chosen = Release(tag, git.commit_of_tag(repository, tag, cwd=Path(scratch)))
-        git.mirror(repository, chosen, Path(scratch) / "mirror.git")
-    before = api.pin(pipeline)
-    now = before.moved_to(chosen) if before else Pin(chosen)
-    if now != before:
-        api.set_pin(pipeline, now)
-    return now
-
-
-def _required(api: AirflowApi, pipeline: str) -> Pin:
-    found = api.pin(pipeline)
-    if found is None:
-        raise NoPinError(
-            f"No release is pinned: the Airflow Variable {variable(pipeline)} is not set. Run: make release TAG=vX.Y.Z"
-        )
-    return found
 
 
 def show_history(options: argparse.Namespace) -> Answer:
@@ -161,21 +143,36 @@ def show_history(options: argparse.Namespace) -> Answer:
     text = [
         f"{'day':10}  {'release':9}  {'run key':12}  {'recorded (UTC)':19}  {'mode':8}  {'rows':>6}  {'MAE':>6}  status"
     ]
-    for line in history.lines(place.ledger.records(options.pipeline)):
+    known = history.runs(
+        place.ledger.records(options.pipeline),
+        place.ledger.counts(options.pipeline),
+        ledger_facts.pruned(place.ledger, options.pipeline),
+    )
+    for line in known:
         record, note = line.record, line.status
         stale: list[str] = []
         if options.stale and line.status == "live":
             days = partition.window(record.partition, raw.window_days)
-            listing = s3.list_versions(place.remote.client, raw.url, f"dt={days[0]}", f"dt={days[-1]}")
+            listing = s3.list_versions(place.services.s3, raw.url, f"dt={days[0]}", f"dt={days[-1]}")
             now = manifest.of_listing(record.pipeline, record.partition, raw.url, days, listing, raw.marker)
             stale = history.stale_days(place.manifest(record), {item.key: item for item in now.objects})
         if line.superseded_by:
             note = f"superseded by {line.superseded_by[:12]}"
+        if line.pruned:
+            note = f"{note}, objects removed by prune"
         if stale:
             note = f"stale: {', '.join(stale[:3])}{' …' if len(stale) > 3 else ''} changed; a backfill reruns it"  # noqa: PLR2004
         if options.stale and not stale:
             continue
-        rows.append({**asdict(record), "status": line.status, "superseded_by": line.superseded_by, "stale": stale})
+        rows.append(
+            {
+                **record.to_dict(),
+                "status": line.status,
+                "superseded_by": line.superseded_by,
+                "pruned": line.pruned,
+                "stale": stale,
+            }
+        )
         mae, count = record.metrics.get("model.mae"), record.metrics.get("rows")
         text.append(
             f"{record.partition}  {record.release:9}  {record.run_key[:12]}  {record.recorded_at[:19]}  {record.mode:8}  "
@@ -193,9 +190,8 @@ def restore_run(options: argparse.Namespace) -> Answer:
         record,
         place.ledger,
         place.remote,
-        place.deployment.repository.url,
+        place.deployment.repository,
         to,
-        project=place.deployment.repository.environment,
         mirror=workspace.home() / "git" / f"{record.pipeline}.git",
         environments=None if options.no_environment else workspace.home() / "environments",
         progress=_bar("files"),
@@ -217,8 +213,9 @@ def verify_runs(options: argparse.Namespace) -> Answer:
     """Check recorded runs against the bucket: every object there, and with its content."""
     place = _Place(options.pipeline)
     records = place.ledger.records(options.pipeline) if options.all else [place.record(options)]
-    found = verify.verify(records, place.ledger, place.remote)
+    found = verify.verify(records, place.ledger, place.remote, ledger_facts.pruned(place.ledger, options.pipeline))
     lines = [f"{found.runs} runs, {found.proven} objects proven with {found.requests} requests."]
+    lines += [f"{found.pruned} runs were left out: prune removed their objects."] if found.pruned else []
     lines += [f"missing: {name(item)}" for item in found.missing] + [f"wrong: {name(item)}" for item in found.wrong]
     return {**asdict(found), "sound": found.sound}, lines, found.sound
 
@@ -227,16 +224,7 @@ def replay_run(options: argparse.Namespace) -> Answer:
     """Compute a day again from the raw bytes, without any cache, and compare every output with the record."""
     place = _Place(options.pipeline)
     record = place.record(options)
-    deployment = place.deployment
-    done = replay.replay(
-        record,
-        place.ledger,
-        deployment.repository.url,
-        place.aws,
-        project=deployment.repository.environment,
-        deployment_dvc=ROOT / "infra" / "dvc",
-        timeout=deployment.limits.reproduce_minutes * 60,
-    )
+    done = replay.replay(record, place.services, deployment_dvc=DEPLOYMENT_DVC)
     lines = [
         f"{'same' if c.same else 'OTHER':6} {c.path:28} {c.recorded or '-':36} {c.recomputed or '-'}"
         for c in done.outputs
@@ -258,7 +246,7 @@ def explain_runs(options: argparse.Namespace) -> Answer:
     found = explain.explain(
         (one, two),
         (place.manifest(one), place.manifest(two)),
-        (place.ledger.lock(one).params, place.ledger.lock(two).params),
+        (entry.params(one, place.ledger), entry.params(two, place.ledger)),
         (place.ledger.file(one, "environment.lock").decode(), place.ledger.file(two, "environment.lock").decode()),
         tuple(code),
     )
@@ -281,16 +269,17 @@ def prune_store(options: argparse.Namespace) -> Answer:
     place = _Place(options.pipeline)
     chosen = prune.plan(place.ledger, place.remote, options.pipeline, options.keep_days)
     size = f"{len(chosen.remove)} objects, {chosen.bytes:,} bytes"
-    lines = [f"{len(chosen.kept)} runs are kept, {len(chosen.dropped)} older ones lose their objects: {size}."]
+    lines = [f"{len(chosen.kept)} runs are kept, {len(chosen.losing)} older ones lose objects: {size}."]
     if options.really:
-        lines.append(f"{prune.carry_out(chosen, place.remote)} objects were removed.")
+        gone = prune.carry_out(chosen, place.ledger, place.remote, options.keep_days)
+        lines.append(f"{gone} objects were removed.")
     else:
         lines.append("Nothing was removed. Add REALLY=1 to do it.")
     document = {
         "objects": len(chosen.remove),
         "bytes": chosen.bytes,
         "kept": len(chosen.kept),
-        "dropped": len(chosen.dropped),
+        "dropped": len(chosen.losing),
         "removed": options.really,
     }
     return document, lines, True
@@ -299,11 +288,11 @@ def prune_store(options: argparse.Namespace) -> Answer:
 def rebuild_mlflow(options: argparse.Namespace) -> Answer:
     """Tell MLflow again what it lost: runs, metrics, artifacts, model versions, the champion. Only adds; says its plan first."""
     place = _Place(options.pipeline)
-    tracking, deployment = tracked_run.connect(place.deployment), place.deployment
+    deployment, tracking = place.deployment, place.services.tracking
     since = partition.parse(options.since).isoformat() if options.since else ""
     only = partition.parse(options.partition).isoformat() if options.partition else None
     records = [r for r in place.ledger.records(options.pipeline, only) if r.partition >= since]
-    lost = rebuild.plan(records, tracking, deployment)
+    lost = rebuild.plan(records, place.services)
     planned = f"{len(records)} runs are in the ledger, {len(lost)} of them are not whole in MLflow at {tracking.uri}."
     if options.plan:
         lines = [planned, *(f"{each.record.partition}  {each.record.run_key[:12]}" for each in lost)]
@@ -313,10 +302,10 @@ def rebuild_mlflow(options: argparse.Namespace) -> Answer:
     scratch.mkdir(parents=True, exist_ok=True)
     show = _bar("runs") if lost else lambda _done, _total: None
     outcomes = list(
-        rebuild.rebuild(lost, tracking, deployment, place.ledger, place.remote, scratch=scratch, progress=show)
+        rebuild.rebuild(lost, place.services, place.describe, scratch=scratch, progress=show)
     )
-    told = [each for each in outcomes if isinstance(each, rebuild.Told)]
-    failed = [each for each in outcomes if isinstance(each, rebuild.Failed)]
+    told = [each for each in outcomes if isinstance(each, rebuild.Rebuilt)]
+    failed = [each for each in outcomes if isinstance(each, rebuild.NotRebuilt)]
     model = deployment.tracking.model
     alias = rebuild.champion(tracking, model, place.ledger, options.pipeline) if model else None
     lines = [f"{len(told)} runs told again, {len(records) - len(lost)} were whole, {len(failed)} could not be told."]

@@ -94,6 +94,10 @@ class MovedTagError(ReleaseError):
     """The tag points at another commit than the one that was pinned."""
 
 
+class PinConflictError(ReleaseError):
+    """The pin was moved by somebody else at the same moment."""
+
+
 class NotAPipelineError(ReleaseError):
     """The commit holds no dvc.yaml."""
 

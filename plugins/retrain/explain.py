@@ -65,7 +65,8 @@ def explain(
     """Compare two runs. `code` are the files that Git says changed from the first commit to the second."""
     one, two = runs
     data = changes(*({o.key: f"{o.etag} ({o.size} bytes)" for o in m.objects} for m in manifests))
-    environment = () if one.environment == two.environment else changes(*(packages(lock) for lock in locks))
+    # Always by the packages: before version 2 the same identity could hide others.
+    environment = changes(*(packages(lock) for lock in locks))
     return Explanation(
         code, environment, changes(*params), data, changes(one.outputs, two.outputs), changes(one.metrics, two.metrics)
     )

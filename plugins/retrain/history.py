@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from retrain.manifest import Manifest, RawObject
-from retrain.run_record import RunRecord, live
+from retrain.run_record import RunRecord, counting
 
 
 @dataclass(frozen=True)
-class Line:
-    """One recorded run: whether it is the partition's live one, or which run took its place."""
+class RecordedRun:
+    """One recorded run: `live` if it is the one of its day that counts, else `superseded` and by which run key; `pruned` if
+    its objects were removed."""
 
     record: RunRecord
     status: str
     superseded_by: str | None
+    pruned: bool
 
 
-def lines(records: Iterable[RunRecord]) -> list[Line]:
-    """Every run by partition and time; `live` or `superseded`."""
-    known = list(records)
-    current = {record.run_key for record in live(known)}
-    by = {record.supersedes: record.run_key for record in known if record.supersedes}
-    ordered = sorted(known, key=lambda record: (record.partition, record.recorded_at))
-    return [Line(r, "live" if r.run_key in current else "superseded", by.get(r.run_key)) for r in ordered]
+def runs(
+    records: Iterable[RunRecord], counts: Mapping[str, str], pruned: Container[str] = ()
+) -> list[RecordedRun]:
+    """Every run by partition and time. `counts` as for `run_record.counting`."""
+    known = sorted(records, key=lambda record: (record.partition, record.recorded_at))
+    live = {record.partition: record.run_key for record in counting(known, counts)}
+    return [
+        RecordedRun(
+            record,
+            "live" if record.run_key == live[record.partition] else "superseded",
+            None if record.run_key == live[record.partition] else live[record.partition],
+            record.run_key in pruned,
+        )
+        for record in known
+    ]
 
 
 def stale_days(manifest: Manifest, present: Mapping[str, RawObject]) -> list[str]:

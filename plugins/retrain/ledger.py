@@ -1,30 +1,34 @@
-"""The ledger in S3: one folder a run, create-only, the run record last."""
+"""The ledger in S3: one folder a run, create-only, the run record last; and events, which say what came after."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
+import logging
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrain import s3
-from retrain.dvc import Lock
-from retrain.errors import LedgerConflictError, StoreError
-from retrain.manifest import Manifest, RawObject
+from retrain.errors import LedgerConflictError, RecordError, RecordVersionError, StoreError
+from retrain.manifest import Manifest
 from retrain.partition import window
 from retrain.receipt import Receipt
-from retrain.run_record import RunRecord
+from retrain.run_record import RunRecord, choose, counting
 from retrain.run_spec import RunSpec
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+log = logging.getLogger(__name__)
+
 RECORD = "run.json"
+DESCRIPTION = "description.json"
+COUNTS = "counts"
 _AT_ONCE = 8
 _DATE = len("YYYY-MM-DD")
+_NUMBER = 4
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,7 @@ class Ledger:
         body = s3.get(self.client, url)
         if body is None:
             raise StoreError(f"{url} is gone. Clear resolve_run to list the raw objects again.")
-        document = json.loads(body)
-        manifest = Manifest(
-            document["pipeline"],
-            document["partition"],
-            document["root"],
-            tuple(RawObject(**entry) for entry in document["objects"]),
-        )
+        manifest = Manifest.from_json(body, url)
         if manifest.digest != spec.manifest_digest:
             raise LedgerConflictError(
                 f"{url} has digest {manifest.digest}, the run was resolved with {spec.manifest_digest}."
@@ -76,42 +74,57 @@ class Ledger:
         return Receipt.from_json(body, url)
 
     def earlier_receipt(self, pipeline: str, partition: str, days: int = 14) -> Receipt | None:
-        """The newest committed receipt of the partition or of one of the `days` before it; None when there is none."""
+        """The newest committed receipt of the partition or of one of the `days` before it; None when there is none.
+
+        It only saves looks at objects, so one that cannot be read is passed over.
+        """
         for day in reversed(window(partition, days + 1)):
             folder = f"{self.url}/{pipeline}/dt={day}"
             keys = s3.list_objects(self.client, folder)
             committed = [key.removesuffix(f"/{RECORD}") for key in keys if key.endswith(f"/{RECORD}")]
             for run_key in sorted(committed, key=lambda key: keys[f"{key}/{RECORD}"][1], reverse=True):
-                body = s3.get(self.client, f"{folder}/{run_key}/receipt.json")
-                if body is not None:
-                    return Receipt.from_json(body, f"{folder}/{run_key}/receipt.json")
+                url = f"{folder}/{run_key}/receipt.json"
+                body = s3.get(self.client, url)
+                try:
+                    if body is not None:
+                        return Receipt.from_json(body, url)
+                except (RecordError, RecordVersionError) as error:
+                    log.warning("an earlier receipt is of no use: %s", error)
         return None
 
-    def commit(self, record: RunRecord, files: dict[str, str], receipt: Receipt) -> bool:
+    def commit(self, record: RunRecord, files: Mapping[str, str], receipt: Receipt) -> bool:
         """Write the entry's files, then its record; False when the same run had been committed already.
 
-        The first receipt of an entry stands: a later one may prove the same objects in another way.
+        The first record of a run key stands, with the documents that were written with it.
 
         Raises:
             LedgerConflictError: the key is committed with other outputs. Both sides are named.
         """
         folder = self.folder(record.spec)
+        if self._is_committed(record):
+            return False
         for name, text in files.items():
             self._create(f"{folder}/{name}", text.encode())
         s3.create(self.client, f"{folder}/receipt.json", receipt.to_json().encode())
-        if s3.create(self.client, f"{folder}/{RECORD}", record.to_json().encode()):
-            return True
-        kept = self._record(f"{folder}/{RECORD}")
+        return s3.create(self.client, f"{folder}/{RECORD}", record.to_json().encode()) or not self._is_committed(record)
+
+    def _is_committed(self, record: RunRecord) -> bool:
+        url = f"{self.folder(record.spec)}/{RECORD}"
+        body = s3.get(self.client, url)
+        if body is None:
+            return False
+        kept = RunRecord.from_json(body, url)
         other = [
             path for path in {*kept.outputs, *record.outputs} if kept.outputs.get(path) != record.outputs.get(path)
         ]
         if other:
             path = min(other)
             raise LedgerConflictError(
-                f"{folder} is committed with other outputs, {path} among {len(other)}: recorded {kept.outputs.get(path)}, "
-                f"now {record.outputs.get(path)}. The same key must give the same bytes: a stage is not deterministic. The kept entry stands."
+                f"{self.folder(record.spec)} is committed with other outputs, {path} among {len(other)}: recorded "
+                f"{kept.outputs.get(path)}, now {record.outputs.get(path)}. The same key must give the same bytes: "
+                "a stage is not deterministic. The kept entry stands."
             )
-        return False
+        return True
 
     def records(self, pipeline: str, partition: str | None = None) -> list[RunRecord]:
         """Every committed run of a pipeline, or of one partition of it."""
@@ -126,14 +139,28 @@ class Ledger:
             key.endswith(f"/{RECORD}") for key in s3.list_objects(self.client, f"{self.url}/{pipeline}/dt={partition}")
         )
 
-    def newest_records(self, pipeline: str) -> list[RunRecord]:
-        """The committed runs of the newest partition that has any."""
+    def newest(self, pipeline: str) -> RunRecord | None:
+        """The run that counts of the newest partition that has one."""
         days = [name for name in s3.list_folders(self.client, f"{self.url}/{pipeline}") if name.startswith("dt=")]
         for day in sorted(days, reverse=True):
             found = self.records(pipeline, day.removeprefix("dt="))
             if found:
-                return found
-        return []
+                return counting(found, self.counts(pipeline, day.removeprefix("dt=")))[-1]
+        return None
+
+    def counts(self, pipeline: str, partition: str | None = None) -> dict[str, str]:
+        """The run key that counts, by partition, as the events `counts` say; see `run_record.counting` for days without one."""
+        below = f"{COUNTS}/dt={partition}" if partition else COUNTS
+        found: dict[str, str] = {}
+        for name in sorted(self.event_names(pipeline, below)):
+            day, _, event = name.rpartition("/") if partition is None else (f"dt={partition}", "", name)
+            found[day.removeprefix("dt=")] = event.partition("-")[2]
+        return found
+
+    def entry(self, pipeline: str, partition: str, run_key: str | None = None) -> RunRecord:
+        """One run of a partition: by the beginning of its run key, else the one that counts. Raises as `run_record.choose`."""
+        counts = {} if run_key else self.counts(pipeline, partition)
+        return choose(self.records(pipeline, partition), counts, partition, run_key)
 
     def pipelines(self) -> list[str]:
         """Every pipeline that has something in this ledger."""
@@ -148,13 +175,6 @@ class Ledger:
                 f"{url} is gone, though its run is recorded. If the bucket keeps versions, bring it back there."
             )
         return body
-
-    def lock(self, record: RunRecord) -> Lock:
-        """The dvc.lock of a committed entry."""
-        with tempfile.TemporaryDirectory() as folder:
-            for name in ("dvc.yaml", "dvc.lock"):
-                (Path(folder) / name).write_bytes(self.file(record, name))
-            return Lock.read(Path(folder))
 
     def committed_receipt(self, record: RunRecord) -> Receipt:
         """The receipt of a committed entry."""
@@ -174,6 +194,26 @@ class Ledger:
             (json.dumps(body, sort_keys=True, indent=1) + "\n").encode(),
         )
 
+    def numbered_event(self, pipeline: str, folder: str, label: str, body: dict[str, Any]) -> str:
+        """Note the next of a series of events, `<folder>/<number>-<label>`; returns its name.
+
+        Two that are noted at the same moment have the same number, and the label says which comes last.
+        """
+        taken = [int(name[:_NUMBER]) for name in self.event_names(pipeline, folder)]
+        name = f"{max(taken, default=0) + 1:0{_NUMBER}}-{label}"
+        self.event(pipeline, folder, name, body)
+        return name
+
+    def event_body(self, pipeline: str, kind: str, name: str) -> dict[str, Any] | None:
+        """What an event says; None when it has not happened.
+
+        Raises:
+            RecordError: it is no JSON object.
+        """
+        url = self._event_url(pipeline, kind, name)
+        body = s3.get(self.client, url)
+        return None if body is None else _document(body, url)
+
     def event_names(self, pipeline: str, kind: str) -> list[str]:
         """The names of all events of a kind."""
         return [key.removesuffix(".json") for key in s3.list_objects(self.client, f"{self.url}/{pipeline}/{kind}")]
@@ -189,7 +229,7 @@ class Ledger:
             return None
         newest = max(keys, key=lambda key: (key[:_DATE], keys[key][1], key))
         body = s3.get(self.client, f"{folder}/{newest}")
-        return (newest.removesuffix(".json"), json.loads(body)) if body else None
+        return (newest.removesuffix(".json"), _document(body, f"{folder}/{newest}")) if body else None
 
     def daily_events(self, pipeline: str, kind: str, first: str = "", last: str = "9") -> dict[str, dict[str, Any]]:
         """The events of a kind that are named `<partition>-<run_key>`: of each partition from `first` to `last`, in order,
@@ -205,7 +245,11 @@ class Ledger:
                 newest[key[:_DATE]] = key
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             bodies = pool.map(lambda key: s3.get(self.client, f"{folder}/{key}"), newest.values())
-            return {day: json.loads(body) for day, body in zip(newest, bodies, strict=True) if body is not None}
+            return {
+                day: _document(body, f"{folder}/{newest[day]}")
+                for day, body in zip(newest, bodies, strict=True)
+                if body is not None
+            }
 
     def _event_url(self, pipeline: str, kind: str, name: str) -> str:
         return f"{self.url}/{pipeline}/{kind}/{name}.json"
@@ -219,6 +263,16 @@ class Ledger:
                 f"{url} holds other bytes (SHA-256 {_sha256(kept or b'')}) than this run would write ({_sha256(body)}). "
                 "The same key must give the same bytes: a stage is not deterministic. The kept entry stands."
             )
+
+
+def _document(body: bytes, url: str) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise RecordError(f"{url} is not JSON ({error}). Somebody else wrote it; see who may.") from error
+    if not isinstance(document, dict):
+        raise RecordError(f"{url} holds {type(document).__name__}, not an object. Somebody else wrote it; see who may.")
+    return document
 
 
 def _sha256(body: bytes) -> str:

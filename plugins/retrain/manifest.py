@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from retrain.errors import NoRawDataError
+from retrain.errors import NoRawDataError, RecordError, RecordVersionError
 
 SCHEMA_VERSION = 1
 
@@ -39,6 +39,27 @@ class Manifest:
             "objects": [asdict(o) for o in sorted(self.objects)],
         }
         return json.dumps(document, sort_keys=True, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: bytes, url: str) -> Manifest:
+        """Read `url`, as `to_json` wrote it.
+
+        Raises:
+            RecordVersionError: a newer deployment wrote it.
+            RecordError: it is no manifest.
+        """
+        try:
+            document = json.loads(text)
+            version = document["schema_version"]
+            if version != SCHEMA_VERSION:
+                raise RecordVersionError(
+                    f"{url} has schema_version {version!r}, this deployment reads {SCHEMA_VERSION}. "
+                    "Use the deployment that wrote it, or a newer one."
+                )
+            objects = tuple(RawObject(**entry) for entry in document["objects"])
+            return cls(document["pipeline"], document["partition"], document["root"], objects)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecordError(f"{url} is no manifest ({error!r}). Clear resolve_run to write it again.") from error
 
     @property
     def digest(self) -> str:

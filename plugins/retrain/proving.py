@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain.dvc import CachedObject, put_aside
+from retrain.cached_objects import put_aside
+from retrain.description import CachedObject
 from retrain.errors import CorruptCacheError, LostObjectError, UnprovenPushError
 from retrain.receipt import Look, Proof, ProvenBy, Receipt, Seen, look, names
 from retrain.remote import Remote, checksums_of, md5_of, multipart_etag

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from retrain import s3
+from retrain import ledger_facts, s3
 from retrain.errors import LedgerUnreadableError, RetrainError, StoreError
 from retrain.ledger import Ledger
 from retrain.remote import Remote
@@ -19,11 +19,11 @@ _BATCH = 1000
 
 @dataclass(frozen=True)
 class Plan:
-    """What would go: keys with their bytes; and the entries that are kept and that lose their objects."""
+    """What would go: keys with their bytes; the entries that are kept, and those that lose objects."""
 
     remove: dict[str, int]
     kept: tuple[RunRecord, ...]
-    dropped: tuple[RunRecord, ...]
+    losing: tuple[RunRecord, ...]
 
     @property
     def bytes(self) -> int:
@@ -63,11 +63,22 @@ def plan(ledger: Ledger, remote: Remote, pipeline: str, keep_days: int, now: dat
     remove = {
         f"files/{key}": size for key, (size, at) in stored.items() if f"files/{key}" not in reachable and at < young
     }
-    return Plan(remove, tuple(kept), tuple(dropped))
+    gone = ledger_facts.pruned(ledger, pipeline)
+    losing = [
+        record
+        for record in dropped
+        if record.run_key not in gone and not remove.keys().isdisjoint(ledger.committed_receipt(record).by_key)
+    ]
+    return Plan(remove, tuple(kept), tuple(losing))
 
 
-def carry_out(chosen: Plan, remote: Remote) -> int:
-    """Remove what the plan says; returns how many objects went."""
+def carry_out(chosen: Plan, ledger: Ledger, remote: Remote, keep_days: int) -> int:
+    """Remove what the plan says; returns how many objects went.
+
+    That a run loses its objects is noted in the ledger first, so that `verify` and `rebuild` know it whatever happens next.
+    """
+    for record in chosen.losing:
+        ledger_facts.note_removed(ledger, record, keep_days)
     bucket, prefix = s3.split(f"{remote.url}/")
     keys = sorted(chosen.remove)
     for start in range(0, len(keys), _BATCH):

@@ -1,20 +1,20 @@
-"""MLflow's records again after it lost them, from nothing but the ledger and the store. It only adds: a second time does nothing."""
+"""MLflow's records again after it lost them, from the ledger and the store. It only adds: a second time does nothing."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from retrain import dvc, restore, tracked_run
-from retrain.deployment import Deployment
+from retrain import entry, ledger_facts, restore, tracked_run
+from retrain.description import Description
 from retrain.errors import RetrainError, TrackingError
 from retrain.ledger import Ledger
-from retrain.remote import Remote
 from retrain.run_record import RunRecord
+from retrain.services import Services
 from retrain.tracked_run import TrackedRun
 from retrain.tracking import Tracking
 
@@ -22,19 +22,26 @@ from retrain.tracking import Tracking
 RECORDED_VERSION = "recorded_version"
 PROMOTIONS = "promotions"
 _AT_ONCE = 8
-_DOCUMENTS = ("dvc.yaml", "dvc.lock", "run.yaml", "manifest.json")
+_DOCUMENTS = ("dvc.lock", "run.yaml", "manifest.json")
+
+# What DVC says of a recorded run whose entry has no description, in an empty folder.
+Describe = Callable[[RunRecord, Path], Description]
 
 
 @dataclass(frozen=True)
 class Lost:
-    """A record that MLflow does not hold whole; `run_id` where its run is there and something of it is not."""
+    """A record that MLflow does not hold whole.
+
+    `run_id` where its run is there and something of it is not; `version` the number that its model version had.
+    """
 
     record: RunRecord
     run_id: str | None
+    version: str | None
 
 
 @dataclass(frozen=True)
-class Told:
+class Rebuilt:
     """A run that MLflow holds again, as which version it was recorded, and what the store never had of it."""
 
     partition: str
@@ -46,8 +53,8 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Failed:
-    """A run that cannot be told again, and why."""
+class NotRebuilt:
+    """A run that MLflow cannot be given again, and why."""
 
     partition: str
     run_key: str
@@ -62,87 +69,92 @@ class Alias:
     said: str
 
 
-def plan(records: Iterable[RunRecord], tracking: Tracking, deployment: Deployment) -> list[Lost]:
+def plan(records: Iterable[RunRecord], services: Services) -> list[Lost]:
     """The records that MLflow does not hold whole, in the order of their recording, so that versions count as they did.
 
-    A run is whole with its four documents' folder, its model's folder, and its model version. One request a finished run.
+    A run is whole with its three documents' folder, its model's folder, and its model version. Runs whose objects were pruned
+    are left out. Two or three requests a run.
     """
-    known = sorted(records, key=lambda record: (record.recorded_at, int(_version(record) or 0), record.partition))
-    held = tracking.finished(deployment.tracking.experiment, deployment.tracking.model)
+    tracking, tracked = services.tracking, services.deployment.tracking
+    pruned = ledger_facts.pruned(services.ledger, services.pipeline)
+    held = tracking.finished(tracked.experiment, tracked.model)
 
     def lost(record: RunRecord) -> Lost | None:
-        found, has_model = held.get(record.run_key), _version(record) is not None and deployment.tracking.model
+        where = ledger_facts.mirrored(services.ledger, record)
+        found, version = held.get(record.run_key), where.model_version if where else None
+        has_model = tracked.model is not None and (version is not None or where is None)
         if found is None:
-            return Lost(record, None)
+            return Lost(record, None, version)
         whole = (found.model_version or not has_model) and tracking.has_artifacts(
-            found.run_id, ["run", "model"] if has_model else ["run"]
+            found.run_id, ["run", "model"] if found.model_version else ["run"]
         )
-        return None if whole else Lost(record, found.run_id)
+        return None if whole else Lost(record, found.run_id, version)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return [each for each in pool.map(lost, known) if each is not None]
+        found = [each for each in pool.map(lost, (r for r in records if r.run_key not in pruned)) if each is not None]
+    return sorted(found, key=lambda loss: (loss.record.recorded_at, int(loss.version or 0), loss.record.partition))
 
 
 def rebuild(
     losses: Sequence[Lost],
-    tracking: Tracking,
-    deployment: Deployment,
-    ledger: Ledger,
-    remote: Remote,
+    services: Services,
+    describe: Describe,
     *,
     scratch: Path | None = None,
     progress: restore.Progress = lambda _done, _total: None,
-) -> Iterator[Told | Failed]:
-    """Tell MLflow each of these runs. One whose documents or objects are gone is passed over, with the reason.
+) -> Iterator[Rebuilt | NotRebuilt]:
+    """Log each of these runs in MLflow. One whose documents or objects are gone is passed over, with the reason.
 
     Raises:
-        TrackingError: MLflow itself does not answer. What was told stays; a second time goes on from there.
+        TrackingError: MLflow itself does not answer. What was logged stays; a second time goes on from there.
     """
     for done, loss in enumerate(losses, start=1):
-        outcome: Told | Failed
+        outcome: Rebuilt | NotRebuilt
         try:
-            outcome = _tell(loss, tracking, deployment, ledger, remote, scratch)
+            outcome = _log_again(loss, services, describe, scratch)
         except TrackingError:
             raise
         except RetrainError as error:
-            outcome = Failed(loss.record.partition, loss.record.run_key, f"{type(error).__name__}: {error}")
+            outcome = NotRebuilt(loss.record.partition, loss.record.run_key, f"{type(error).__name__}: {error}")
         progress(done, len(losses))
         yield outcome
 
 
-def _tell(
-    loss: Lost, tracking: Tracking, deployment: Deployment, ledger: Ledger, remote: Remote, scratch: Path | None
-) -> Told:
-    record, version = loss.record, _version(loss.record)
+def _log_again(loss: Lost, services: Services, describe: Describe, scratch: Path | None) -> Rebuilt:
+    record, tracking = loss.record, services.tracking
     with tempfile.TemporaryDirectory(prefix="rebuild-", dir=scratch) as folder:
-        run, left_out = _bring_back(record, deployment, ledger, remote, Path(folder))
+        run, left_out = _bring_back(record, services, describe, Path(folder))
         if loss.run_id is not None:
             tracking.reopen(loss.run_id)
-        recorded = tracked_run.record(
+        where = tracked_run.record(
             tracking,
-            deployment,
+            services.deployment,
             run,
             at=datetime.fromisoformat(record.recorded_at),
-            version_tags={RECORDED_VERSION: version} if version else None,
+            version_tags={RECORDED_VERSION: loss.version} if loss.version else None,
         )
-    return Told(record.partition, record.run_key, recorded.run_id, recorded.model_version, version, left_out)
+    ledger_facts.mirror(services.ledger, record.spec, where)
+    return Rebuilt(record.partition, record.run_key, where.run_id, where.model_version, loss.version, left_out)
 
 
 def _bring_back(
-    record: RunRecord, deployment: Deployment, ledger: Ledger, remote: Remote, folder: Path
+    record: RunRecord, services: Services, describe: Describe, folder: Path
 ) -> tuple[TrackedRun, tuple[str, ...]]:
     """What MLflow holds of a run, below `folder`: documents from the ledger, model and reports from the store, no data."""
-    checkout, receipt = folder / "checkout", folder / "receipt.json"
+    ledger, checkout, receipt = services.ledger, folder / "checkout", folder / "receipt.json"
     checkout.mkdir()
     for name in _DOCUMENTS:
         (checkout / name).write_bytes(ledger.file(record, name))
-    proven = ledger.committed_receipt(record)
-    receipt.write_text(proven.to_json(), encoding="utf-8")
-    lock, declared = dvc.Lock.read(checkout), dvc.Declared.read(checkout)
-    patterns = (*declared.metrics, *declared.plots, *declared.models, *dvc.exactly(tracked_run.reports_of(deployment)))
-    stored = lock.outputs_in(proven.by_key)
-    wanted = dvc.holding(patterns, stored)
-    restore.fetch(remote, wanted, restore.require_files(remote, wanted), checkout)
+    receipt.write_text(ledger.committed_receipt(record).to_json(), encoding="utf-8")
+    described = entry.description(record, ledger) or describe(record, folder / "described")
+    paths = tracked_run.paths_of(services.deployment, described)
+    wanted = described.within(paths, entry.outputs(record, ledger))
+    restore.fetch(services.remote, wanted, restore.require_files(services.remote, wanted), checkout)
+    present = replace(
+        described,
+        metrics={path: values for path, values in described.metrics.items() if (checkout / path).exists()},
+        plots=tuple(path for path in described.plots if (checkout / path).exists()),
+    )
     run = TrackedRun(
         record.spec,
         record.dag_run,
@@ -150,12 +162,11 @@ def _bring_back(
         record.environment,
         record.metrics,
         ledger.manifest(record.spec).root,
-        replace(lock, outputs=tuple(wanted)),
-        declared,
+        present,
         checkout,
         receipt,
     )
-    return run, tuple(each.path for each in dvc.holding(patterns, lock.outputs) if each not in stored)
+    return run, tuple(path for path in described.metrics | dict.fromkeys(described.plots) if not (checkout / path).exists())
 
 
 def champion(tracking: Tracking, model: str, ledger: Ledger, pipeline: str) -> Alias:
@@ -183,9 +194,3 @@ def champion(tracking: Tracking, model: str, ledger: Ledger, pipeline: str) -> A
         well=True,
         said=f"The champion is version {version} again, of {named}; promoted as version {promotion['to']}.",
     )
-
-
-def _version(record: RunRecord) -> str | None:
-    """The number that the record's model version had."""
-    number = record.mlflow.get("model_version")
-    return None if number is None else str(number)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from retrain.dvc import CachedObject
+from retrain.description import CachedObject
 from retrain.errors import RecordVersionError, UnprovenPushError
 
 SCHEMA_VERSION = 1

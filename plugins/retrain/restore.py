@@ -6,13 +6,15 @@ import hashlib
 import json
 import shutil
 import stat
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain import environment, git
-from retrain.dvc import CachedObject, Output
+from retrain import entry, git, recorded_environment
+from retrain.deployment import Repository
+from retrain.description import CachedObject, Output
 from retrain.errors import DiskFullError, GoneError, RestoreTargetError, TamperedError
 from retrain.ledger import Ledger
 from retrain.receipt import names
@@ -50,10 +52,9 @@ def restore(
     record: RunRecord,
     ledger: Ledger,
     remote: Remote,
-    origin: str,
+    repository: Repository,
     to: Path,
     *,
-    project: str,
     mirror: Path,
     environments: Path | None,
     progress: Progress = lambda _done, _total: None,
@@ -61,7 +62,7 @@ def restore(
     """Put a recorded run into the empty folder `to`: code, run.yaml, manifest.json, dvc.lock, every output, its environment.
 
     Args:
-        project: the folder of the release that describes its environment.
+        repository: where its release is.
         mirror: where the origin's mirror is, or goes.
         environments: where environments are built; None leaves the environment out.
         progress: told files done and files in all.
@@ -70,6 +71,7 @@ def restore(
         RestoreTargetError: `to` is not empty. DiskFullError: it would not fit. GoneError: objects are not on the remote; each is
             named by path. All three before anything is written.
         TamperedError: an object has another content.
+        EnvironmentGoneError: a package of the environment is not to be had any more. All else is in `to`, verified.
     """
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise RestoreTargetError(f"{to} is not an empty folder. Nothing was written. Name another DEST.")
@@ -79,17 +81,19 @@ def restore(
         raise DiskFullError(
             f"{existing} has {free:,} bytes free, {record.partition} needs {needed:,}. Nothing was written."
         )
-    outputs = ledger.lock(record).outputs_in(ledger.committed_receipt(record).by_key)
+    outputs = entry.outputs(record, ledger)
     files = require_files(remote, outputs)
-    bare = git.mirror(origin, Release(record.release, record.commit), mirror)
+    bare = git.mirror(repository.url, Release(record.release, record.commit), mirror)
     git.checkout(bare, record.commit, to, standalone=True)
     for name in ("run.yaml", "manifest.json", "dvc.lock"):
         (to / name).write_bytes(ledger.file(record, name))
     size = fetch(remote, outputs, files, to, progress)
-    built = environment.build(to / project, environments) if environments else None
-    if built:
-        (to / ".venv").symlink_to(built.path)
-    return Restored(to, len(files), size, built.path if built else None)
+    if environments is None:
+        return Restored(to, len(files), size, None)
+    with tempfile.TemporaryDirectory() as scratch:
+        built = recorded_environment.provide(record, ledger, repository, Path(scratch), environments)
+    (to / ".venv").symlink_to(built.path)
+    return Restored(to, len(files), size, built.path)
 
 
 def require_files(remote: Remote, outputs: Sequence[Output]) -> list[File]:

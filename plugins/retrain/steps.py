@@ -1,16 +1,13 @@
-"""What each of the DAG's tasks does, in the DAG's order. Values between tasks are small and JSON: XCom carries them."""
+"""What each of the DAG's tasks does, in the DAG's order. Each takes and returns the types of `retrain.results`."""
 
 from __future__ import annotations
 
 import logging
 import os
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-from airflow.sdk import Variable
-from airflow.sdk.exceptions import AirflowSkipException
 
 from retrain import (
     dvc,
@@ -18,11 +15,13 @@ from retrain import (
     error_picture,
     git,
     judging,
+    ledger_facts,
     manifest,
     partition,
     process,
     promotion,
     proving,
+    recorded_environment,
     release,
     s3,
     tracked_run,
@@ -30,34 +29,37 @@ from retrain import (
 )
 from retrain.alerts import verdicts
 from retrain.alerts.tell import tell
-from retrain.connections import Aws
-from retrain.deployment import Deployment
-from retrain.errors import ReportError, ScoreError
-from retrain.ledger import Ledger
-from retrain.remote import Remote
-from retrain.run_record import RunRecord, live
+from retrain.cached_objects import objects_of
+from retrain.deployment import Promotion
+from retrain.description import Description, lock_outputs
+from retrain.errors import EnvironmentGoneError, LockError, NoPinError, ReportError, RetrainError, ScoreError
+from retrain.ledger import DESCRIPTION
+from retrain.locks import locked
+from retrain.results import Checked, Promoted, Pushed, Recorded, Removed, Reproduced, Resolved
+from retrain.run_record import RunRecord
 from retrain.run_spec import RunSpec
+from retrain.services import Services
 from retrain.spell import State
-from retrain.tracking import Recorded
+from retrain.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-BACKFILL = "backfill"
+DEPLOYMENT_DVC = Path(__file__).resolve().parents[2] / "infra" / "dvc"
 _SCORE_TIMEOUT = 900.0
-_DEPLOYMENT_DVC = Path(__file__).resolve().parents[2] / "infra" / "dvc"
+_OTHER_RUN_MARGIN = 1800.0  # seconds that a run of the same key may take beside its `dvc repro`: checkout and environment
+_PROMOTION_TIMEOUT = 3600.0
 
 
-def resolve_run(deployment: Deployment, day: str, tag: str | None, dag_run: str, mode: str) -> dict[str, Any]:
+def resolve_run(services: Services, day: str, tag: str | None, dag_run: str, mode: str) -> Resolved:
     """Pin -> tag -> commit, and the raw objects of the window: the run spec, kept for all later tasks."""
-    home = workspace.home()
-    home.mkdir(parents=True, exist_ok=True)
-    chosen = _release(deployment, tag, home)
-    client = Aws(deployment.aws_conn_id).client()
+    deployment = services.deployment
+    workspace.home().mkdir(parents=True, exist_ok=True)
+    chosen = _release(services, tag)
     days = partition.window(day, deployment.raw.window_days)
-    listing = s3.list_versions(client, deployment.raw.url, f"dt={days[0]}", f"dt={days[-1]}")
+    listing = s3.list_versions(services.s3, deployment.raw.url, f"dt={days[0]}", f"dt={days[-1]}")
     objects = manifest.of_listing(deployment.pipeline, day, deployment.raw.url, days, listing, deployment.raw.marker)
     spec = RunSpec(deployment.pipeline, day, chosen.tag, chosen.commit, objects.digest)
-    Ledger(client, deployment.ledger).put_manifest(spec, objects)
+    services.ledger.put_manifest(spec, objects)
     log.info(
         "%s: %s of %d days landed, release %s (%s), run key %s",
         day,
@@ -67,215 +69,221 @@ def resolve_run(deployment: Deployment, day: str, tag: str | None, dag_run: str,
         chosen.commit,
         spec.run_key,
     )
-    return {**spec.to_dict(), "dag_run": dag_run, "mode": mode}
+    return Resolved.of(spec, dag_run, mode)
 
 
-def _release(deployment: Deployment, tag: str | None, home: Path) -> release.Release:
-    """The release asked for by Param, else the pinned one; either way its tag must still name the commit it was pinned at."""
-    origin, name = deployment.repository.url, release.variable(deployment.pipeline)
-    value = Variable.get(name, default=None, deserialize_json=True)
-    if tag is None:
-        live = release.Pin.from_mapping(value, name).live
-        return release.confirm(live, git.commit_of_tag(origin, live.tag, cwd=home))
-    at_origin = git.commit_of_tag(origin, tag, cwd=home)
-    known = release.Pin.from_mapping(value, name).known_commit(tag) if value is not None else None
-    return release.confirm(release.Release(tag, known or at_origin), at_origin)
-
-
-def reproduce(deployment: Deployment, run: dict[str, Any]) -> dict[str, Any]:
-    """A fresh workspace of the run's commit, the release's own environment, `dvc repro`. A failed attempt removes its workspace."""
-    spec, aws = RunSpec.from_dict(run), Aws(deployment.aws_conn_id)
-    client = aws.client()
-    objects = Ledger(client, deployment.ledger).manifest(spec)
-    place = workspace.create(
-        deployment.repository.url, spec, objects, dag_run=run["dag_run"], min_free_mb=deployment.limits.min_free_disk_mb
-    )
-    try:
-        built = environment.provide(
-            place.checkout / deployment.repository.environment, workspace.home() / "environments"
+def _release(services: Services, tag: str | None) -> release.Release:
+    """The release asked for by Param, else the pinned one. Its tag must still name the commit that it had at first."""
+    origin, pin = services.deployment.repository.url, services.pins.pin(services.pipeline)
+    if tag is None and pin is None:
+        raise NoPinError(
+            f"No release is pinned: the Airflow Variable {release.variable(services.pipeline)} is not set. "
+            "Run: make release TAG=vX.Y.Z"
         )
-        program = _dvc(deployment, place, built, aws)
-        program.configure(deployment.store, aws.endpoint)
-        done = program.repro(deployment.limits.reproduce_minutes * 60)
-        dvc.Lock.read(place.checkout)
-        if done.executed:  # else nothing was read
-            s3.require_unchanged(client, objects)
-    except BaseException:
-        workspace.discard(place)
-        raise
+    wanted = tag or (pin.live.tag if pin else "")
+    at_origin = release.Release(wanted, git.commit_of_tag(origin, wanted, cwd=workspace.home()))
+    if tag is None and pin is not None:
+        release.confirm(pin.live, at_origin.commit)
+    return ledger_facts.fix_tag(services.ledger, services.pipeline, at_origin, pin)
+
+
+def reproduce(services: Services, run: Resolved) -> Reproduced:
+    """A fresh workspace of the run's commit, the release's own environment, `dvc repro`. A failed attempt removes its workspace.
+
+    Two runs of one run key take turns: the second one finds everything in the cache.
+    """
+    deployment, spec, home = services.deployment, run.spec, workspace.home()
+    objects = services.ledger.manifest(spec)
+    limit = deployment.limits.reproduce_minutes * 60.0
+    with locked(
+        home / "locks" / f"{spec.pipeline}-{spec.run_key}",
+        what=f"another run of {spec.partition} with the same run key",
+        timeout=limit + _OTHER_RUN_MARGIN,
+    ):
+        place = workspace.create(
+            deployment.repository.url, spec, objects, dag_run=run.dag_run, min_free_mb=deployment.limits.min_free_disk_mb
+        )
+        try:
+            built = environment.provide(_project(services, place), home / "environments")
+            with _dvc(services, place, built) as program:
+                program.configure(deployment.store, services.credentials.endpoint())
+                done = program.repro(limit)
+                described = program.describe()
+            _require_described(described, place)
+            place.description.write_text(described.to_json(), encoding="utf-8")
+            if done.executed:  # else nothing was read
+                s3.require_unchanged(services.s3, objects)
+        except BaseException:
+            workspace.discard(place)
+            raise
     log.info("executed: %s; from the cache: %s", ", ".join(done.executed) or "-", ", ".join(done.cached) or "-")
-    return {
-        "workspace": str(place.path),
-        "environment": built.lock_hash,
-        "executed": list(done.executed),
-        "cached": list(done.cached),
-        "seconds": round(done.seconds, 1),
-    }
+    return Reproduced(str(place.path), built.identity, done.stages, round(done.seconds, 1))
 
 
-def _dvc(deployment: Deployment, place: workspace.Workspace, built: environment.Environment, aws: Aws) -> dvc.Dvc:
+def _require_described(described: Description, place: Workspace) -> None:
+    """LockError unless DVC has described every output that its dvc.lock names: none may be left without a proof."""
+    known = {output.md5 for output in described.outputs}
+    lock = place.checkout / "dvc.lock"
+    for stage, path, md5 in lock_outputs(lock.read_text(encoding="utf-8")) if lock.is_file() else ():
+        if md5 not in known:
+            raise LockError(
+                f"dvc.lock has {path} of stage {stage} ({md5}), which DVC does not name when it describes the checkout. "
+                "Remove stages that are no more from dvc.lock in a new release."
+            )
+
+
+def _project(services: Services, place: Workspace) -> Path:
+    """The folder of the checkout that describes the release's environment."""
+    return place.checkout / services.deployment.repository.environment
+
+
+@contextmanager
+def _dvc(services: Services, place: Workspace, built: environment.Environment) -> Iterator[dvc.Dvc]:
+    """DVC in a workspace, with the pipeline's credentials for as long as the context lasts."""
     home = workspace.home()
-    own = built.bin if built.has_dvc_on_s3 else environment.provide(_DEPLOYMENT_DVC, home / "environments").bin
-    extra = {
-        **aws.environment(),
-        "RAW_CACHE_DIR": str(home / "raw" / deployment.pipeline),
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2"),
-    }
-    return dvc.Dvc.of(place.checkout, built, own, _cache(deployment), extra)
+    own = environment.provide(DEPLOYMENT_DVC, home / "environments")
+    with services.credentials.child_environment() as access:
+        extra = {
+            **access,
+            "RAW_CACHE_DIR": str(home / "raw" / services.pipeline),
+            "OMP_NUM_THREADS": str(threads()),
+        }
+        yield dvc.Dvc.of(place.checkout, built, own, _cache(services), extra)
 
 
-def push(deployment: Deployment, run: dict[str, Any], reproduced: dict[str, Any]) -> dict[str, Any]:
+def threads() -> int:
+    """OMP_NUM_THREADS of the stages: what the worker's environment says, else 2. Recorded, because sums may depend on it."""
+    return int(os.environ.get("OMP_NUM_THREADS", "2"))
+
+
+def push(services: Services, run: Resolved, reproduced: Reproduced) -> Pushed:
     """`dvc push`, then the proof that every object reachable from dvc.lock is on the remote: the receipt, kept in the ledger."""
-    spec, place, aws = (
-        RunSpec.from_dict(run),
-        workspace.Workspace(Path(reproduced["workspace"])),
-        Aws(deployment.aws_conn_id),
-    )
-    program = _dvc(deployment, place, _environment(deployment, place), aws)
-    client = aws.client()
-    ledger = Ledger(client, deployment.ledger)
-    earlier = ledger.earlier_receipt(spec.pipeline, spec.partition)
-    proven = proving.push_and_prove(
-        program.push,
-        Remote(client, deployment.store),
-        _reachable(deployment, place),
-        program.cache,
-        earlier.by_key if earlier and earlier.remote == deployment.store else {},
-    )
-    name = ledger.put_receipt(spec, proven.receipt)
+    spec, place = run.spec, Workspace(Path(reproduced.workspace))
+    described = _described(place)
+    earlier = services.ledger.earlier_receipt(spec.pipeline, spec.partition)
+    with _dvc(services, place, _environment(reproduced)) as program:
+        proven = proving.push_and_prove(
+            program.push,
+            services.remote,
+            objects_of(described.stored, program.cache),
+            program.cache,
+            earlier.by_key if earlier and earlier.remote == services.deployment.store else {},
+        )
+    proven.receipt.require([output.item for output in described.stored])
+    name = services.ledger.put_receipt(spec, proven.receipt)
     objects, size = len(proven.receipt.proofs), proven.receipt.size
     log.info(
         "%d objects, %d bytes proven on %s: %d sent, %d healed, %d requests, %.1f s",
         objects,
         size,
-        deployment.store,
+        services.deployment.store,
         proven.sent,
         proven.healed,
         proven.requests,
         proven.seconds,
     )
-    return {
-        "receipt": name,
-        "objects": objects,
-        "bytes": size,
-        "sent": proven.sent,
-        "healed": proven.healed,
-        "requests": proven.requests,
-        "seconds": proven.seconds,
-    }
+    return Pushed(name, objects, size, proven.sent, proven.healed, proven.requests, proven.seconds)
 
 
-def _reachable(deployment: Deployment, place: workspace.Workspace) -> list[dvc.CachedObject]:
-    return dvc.reachable(dvc.Lock.read(place.checkout), dvc.Declared.read(place.checkout), _cache(deployment))
+def _described(place: Workspace) -> Description:
+    """What `reproduce` noted of the checkout."""
+    return Description.from_json(place.description.read_text(encoding="utf-8"), str(place.description))
 
 
-def _cache(deployment: Deployment) -> Path:
-    return workspace.home() / "cache" / deployment.pipeline
+def _cache(services: Services) -> Path:
+    return workspace.home() / "cache" / services.pipeline
 
 
-def _environment(deployment: Deployment, place: workspace.Workspace) -> environment.Environment:
-    return environment.provide(place.checkout / deployment.repository.environment, workspace.home() / "environments")
+def _environment(reproduced: Reproduced) -> environment.Environment:
+    """The very environment that `reproduce` ran in."""
+    found = environment.known(workspace.home() / "environments", reproduced.environment)
+    if found is None:
+        raise EnvironmentGoneError(
+            f"The environment {reproduced.environment[:12]} that reproduce ran in is not on the shared volume any more. "
+            "Clear reproduce: it is installed again, and finished stages come back from the cache."
+        )
+    return found
 
 
-def record_run(
-    deployment: Deployment, run: dict[str, Any], reproduced: dict[str, Any], pushed: dict[str, Any]
-) -> dict[str, Any]:
-    """The MLflow run and the model version of this run key, then the ledger's entry, create-only."""
-    spec, place = RunSpec.from_dict(run), workspace.Workspace(Path(reproduced["workspace"]))
-    checkout = place.checkout
-    lock, declared = dvc.Lock.read(checkout), dvc.Declared.read(checkout)
-    ledger = Ledger(Aws(deployment.aws_conn_id).client(), deployment.ledger)
-    proven = ledger.receipt(spec, pushed["receipt"])
-    proven.require(_reachable(deployment, place))
-    metrics = dvc.metrics(declared, lock, checkout)
-    written = place.path / "receipt.json"
-    written.write_text(proven.to_json(), encoding="utf-8")
-    finished = tracked_run.TrackedRun(
-        spec,
-        run["dag_run"],
-        run["mode"],
-        reproduced["environment"],
-        metrics,
-        deployment.raw.url,
-        lock,
-        declared,
-        checkout,
-        written,
-    )
-    recorded = tracked_run.record(tracked_run.connect(deployment), deployment, finished)
-    files = {
-        "dvc.lock": lock.text,
-        "dvc.yaml": (checkout / "dvc.yaml").read_text("utf-8"),
-        "run.yaml": spec.run_yaml(),
-        "environment.lock": _environment(deployment, place).lock.read_text("utf-8"),
-    }
+def record_run(services: Services, run: Resolved, reproduced: Reproduced, pushed: Pushed) -> Recorded:
+    """The ledger's entry, create-only, and which run of the day counts now; then MLflow's run and model version, which mirror it."""
+    spec, place, ledger = run.spec, Workspace(Path(reproduced.workspace)), services.ledger
+    described = _described(place)
+    receipt = ledger.receipt(spec, pushed.receipt)
+    receipt.require(objects_of(described.stored, _cache(services)))
     record = RunRecord(
         **spec.to_dict(),
         recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        dag_run=run["dag_run"],
-        mode=run["mode"],
-        environment=reproduced["environment"],
+        dag_run=run.dag_run,
+        mode=run.mode,
+        environment=reproduced.environment,
+        threads=threads(),
         raw_versioned=ledger.manifest(spec).versioned,
-        outputs={output.path: output.md5 for output in lock.outputs},
-        metrics=metrics,
-        mlflow=asdict(recorded),
-        objects=pushed["objects"],
-        size=pushed["bytes"],
-        supersedes=_superseded(ledger, spec),
+        outputs={output.path: output.md5 for output in described.outputs},
+        metrics=described.metric_values(),
+        objects=pushed.objects,
+        size=pushed.bytes,
     )
-    new = ledger.commit(record, files, proven)
+    files = {
+        "dvc.lock": (place.checkout / "dvc.lock").read_text(encoding="utf-8"),
+        "run.yaml": spec.run_yaml(),
+        "environment.lock": _environment(reproduced).frozen.read_text(encoding="utf-8"),
+        DESCRIPTION: described.to_json(),
+    }
+    new = ledger.commit(record, files, receipt)
     log.info("run %s is %s", spec.run_key, "committed" if new else "already committed, with the same bytes")
-    return {**asdict(recorded), "url": mlflow_run_url(recorded), "metrics": metrics}
-
-
-def _superseded(ledger: Ledger, spec: RunSpec) -> str | None:
-    """The entry of the same partition that a new one takes the place of."""
-    before = [
-        record for record in live(ledger.records(spec.pipeline, spec.partition)) if record.run_key != spec.run_key
-    ]
-    return before[-1].run_key if before else None
-
-
-def mlflow_run_url(recorded: Recorded) -> str:
-    """Where a person reads this run. MLflow 3 shows language models' pages unless told otherwise."""
-    server = os.environ.get("RETRAIN_MLFLOW_URL", "").rstrip("/")
-    return f"{server}/#/experiments/{recorded.experiment_id}/runs/{recorded.run_id}?workflowType=machine_learning"
+    ledger_facts.note_stages(
+        ledger, spec, place.path.name, reproduced.stages, environment=reproduced.environment, dag_run=run.dag_run
+    )
+    ledger_facts.note_stored(ledger, spec)
+    if ledger_facts.count(ledger, spec, run.dag_run, run.mode):
+        log.info("it is the run of %s that counts", spec.partition)
+    where = tracked_run.record(
+        services.tracking,
+        services.deployment,
+        tracked_run.TrackedRun(
+            spec,
+            run.dag_run,
+            run.mode,
+            reproduced.environment,
+            record.metrics,
+            services.deployment.raw.url,
+            described,
+            place.checkout,
+            place.write("receipt.json", receipt.to_json()),
+        ),
+    )
+    ledger_facts.mirror(ledger, spec, where)
+    return Recorded(
+        new, where.run_id, where.experiment_id, where.model_version, tracked_run.address(where), record.metrics
+    )
 
 
 def check_drift(
-    deployment: Deployment, run: dict[str, Any], reproduced: dict[str, Any], recorded: dict[str, Any], log_url: str
-) -> dict[str, Any]:
-    """Judge the day, keep it for the days to come, and leave a signal of each verdict.
+    services: Services, run: Resolved, reproduced: Reproduced, recorded: Recorded, log_url: str
+) -> Checked | None:
+    """Judge the day, keep it for the days to come, and leave a signal of each verdict; None for a pipeline without such policies.
 
     A backfill's days, and a day that a newer one has followed, are history: kept, without a signal.
     """
-    spec = RunSpec.from_dict(run)
+    deployment, spec = services.deployment, run.spec
     if deployment.drift is None and deployment.performance is None:
-        raise AirflowSkipException("This pipeline declares no drift report and no error.")
-    ledger = Ledger(Aws(deployment.aws_conn_id).client(), deployment.ledger)
-    checkout = workspace.Workspace(Path(reproduced["workspace"])).checkout
-    judged = judging.judge_day(deployment, ledger, spec, checkout)
+        return None
+    checkout = Workspace(Path(reproduced.workspace)).checkout
+    judged = judging.judge_day(deployment, services.ledger, spec, checkout)
     for verdict in filter(None, (judged.drift, judged.performance)):
         log.info("%s: %s %s", verdict.state, " ".join(verdict.reasons) or "nothing to say.", verdict.confidence_reason)
-    told = run["mode"] != BACKFILL and judged.newest
+    told = not run.is_backfill and judged.newest
     if told:
-        _tell_verdicts(deployment, ledger, spec, judged, checkout, {"log_url": log_url, "mlflow_url": recorded["url"]})
-    return {
-        "drift": judged.drift.to_dict() if judged.drift else None,
-        "performance": judged.performance.to_dict() if judged.performance else None,
-        "told": told,
-    }
+        _tell_verdicts(services, spec, judged, checkout, {"log_url": log_url, "mlflow_url": recorded.url})
+    return Checked(judged.drift, judged.performance, told)
 
 
 def _tell_verdicts(
-    deployment: Deployment,
-    ledger: Ledger,
-    spec: RunSpec,
-    judged: judging.Judged,
-    checkout: Path,
-    links: dict[str, str],
+    services: Services, spec: RunSpec, judged: judging.Judged, checkout: Path, links: dict[str, str]
 ) -> None:
     """One signal a verdict, with its picture while it is in alert."""
+    deployment = services.deployment
     if judged.drift and deployment.drift:
         drawn = deployment.drift.picture
         pictures = {}
@@ -286,7 +294,9 @@ def _tell_verdicts(
     if judged.performance and deployment.performance:
         pictures = {}
         if judged.performance.state is State.ALERT:
-            promotions = [name[: len(spec.partition)] for name in ledger.event_names(spec.pipeline, "promotions")]
+            promotions = [
+                name[: len(spec.partition)] for name in services.ledger.event_names(spec.pipeline, "promotions")
+            ]
             picture = error_picture.draw(
                 judged.days, judged.errors, judged.releases, promotions, deployment.performance.unit
             )
@@ -299,42 +309,54 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def promote(
-    deployment: Deployment, run: dict[str, Any], reproduced: dict[str, Any], recorded: dict[str, Any]
-) -> dict[str, Any]:
-    """Challenger against champion on the partition's rows, each scored in a process of its own; moves the alias or says why not."""
-    gate, model, spec = deployment.promotion, deployment.tracking.model, RunSpec.from_dict(run)
-    if gate is None or model is None or recorded["model_version"] is None:
-        raise AirflowSkipException("This pipeline has no model to promote.")
-    tracking = tracked_run.connect(deployment)
+def promote(services: Services, run: Resolved, reproduced: Reproduced, recorded: Recorded) -> Promoted | None:
+    """Challenger against champion on the partition's rows, each scored in a process of its own; moves the alias or says why not.
+
+    None for a pipeline without a model. One promotion of a pipeline at a time, so that an older day cannot overtake a newer one.
+    """
+    gate, model = services.deployment.promotion, services.deployment.tracking.model
+    if gate is None or model is None or recorded.model_version is None:
+        return None
+    with locked(
+        workspace.home() / "locks" / f"{services.pipeline}.promotion",
+        what=f"another promotion of {services.pipeline}",
+        timeout=_PROMOTION_TIMEOUT,
+    ):
+        return _promote(services, gate, model, run, reproduced, recorded, recorded.model_version)
+
+
+def _promote(
+    services: Services,
+    gate: Promotion,
+    model: str,
+    run: Resolved,
+    reproduced: Reproduced,
+    recorded: Recorded,
+    version: str,
+) -> Promoted:
+    spec, tracking = run.spec, services.tracking
     tags = tracking.champion(model)
     champion = promotion.Champion(tags["version"], tags["partition"]) if tags else None
-    if champion is not None and champion.version == recorded["model_version"]:
-        return {"promoted": False, "version": champion.version, "reason": "This version is the champion already."}
+    if champion is not None and champion.version == version:
+        return Promoted(promoted=False, version=version, reason="This version is the champion already.")
     decision = promotion.may_compete(
-        spec.partition, champion, tracking.newest_partition(model), backfill=run["mode"] == BACKFILL
+        spec.partition, champion, tracking.newest_partition(model), backfill=run.is_backfill
     )
     if not decision.promote:
         log.info("%s", decision.reason)
-        return {"promoted": False, "version": recorded["model_version"], "reason": decision.reason}
+        return Promoted(promoted=False, version=version, reason=decision.reason)
 
-    place = workspace.Workspace(Path(reproduced["workspace"]))
+    place = Workspace(Path(reproduced.workspace))
     measured = judging.read_json(place.checkout / gate.metrics)
-    own = _environment(deployment, place)
-    challenger = _score(deployment, place, own, place.checkout / _model_path(place), "challenger")
+    own = _environment(reproduced)
+    challenger = _score(gate, place, own, place.checkout / _described(place).models[0], "challenger")
     rival = None
     if tags is not None:
         downloaded = tracking.download_model(tags["run_id"], place.scratch("champion"))
-        rival = _score(
-            deployment,
-            place,
-            environment.known(workspace.home() / "environments", tags["environment"]) or own,
-            downloaded,
-            "champion",
-        )
+        rival = _score(gate, place, _environment_of_champion(services, place, tags), downloaded, "champion")
     try:
         baselines = {name: float(measured[name][gate.metric]) for name in gate.baselines}
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ReportError(
             f"{gate.metrics} has no {gate.metric} of the baseline {error}. Correct promotion in the pipeline's file."
         ) from error
@@ -344,7 +366,7 @@ def promote(
     facts = {
         "reason": why or decision.reason,
         "metric": gate.metric,
-        "challenger": {"version": recorded["model_version"], gate.metric: challenger},
+        "challenger": {"version": version, gate.metric: challenger},
         "champion": {
             "version": champion.version,
             "partition": champion.partition,
@@ -354,36 +376,46 @@ def promote(
         if champion
         else None,
         "baselines": baselines,
-        "mlflow_url": recorded["url"],
+        "mlflow_url": recorded.url,
     }
-    tell(verdicts.of_promotion(spec, _now(), facts, alert=why is not None))
     if decision.promote:
         event = {
             "from": tags["version"] if tags else None,
-            "to": recorded["model_version"],
+            "to": version,
             "reason": decision.reason,
             "run_key": spec.run_key,
         }
         # Before the alias: killed in between, a second try moves it; after it, a second try would find nothing to do.
-        Ledger(Aws(deployment.aws_conn_id).client(), deployment.ledger).event(
-            spec.pipeline, "promotions", f"{spec.partition}-{spec.run_key}", event
+        services.ledger.event(spec.pipeline, "promotions", f"{spec.partition}-{spec.run_key}", event)
+        tracking.promote(model, version)
+        tell(verdicts.promoted(spec, _now(), version, champion, decision.reason))
+    tell(verdicts.of_promotion(spec, _now(), facts, alert=why is not None, promoted=decision.promote))
+    return Promoted(promoted=decision.promote, version=version, reason=decision.reason)
+
+
+def _environment_of_champion(services: Services, place: Workspace, tags: dict[str, str]) -> environment.Environment:
+    """The environment that the champion was trained in, installed again from its ledger entry if need be.
+
+    A model that another environment loads may give other numbers, or none.
+    """
+    environments = workspace.home() / "environments"
+    there = environment.known(environments, tags["environment"])
+    if there is not None:
+        return there
+    try:
+        record = services.ledger.entry(services.pipeline, tags["partition"], tags["run_key"])
+        return recorded_environment.provide(
+            record, services.ledger, services.deployment.repository, place.scratch("champion-code"), environments
         )
-        tracking.promote(model, recorded["model_version"])
-        tell(verdicts.promoted(spec, _now(), recorded["model_version"], champion, decision.reason))
-    return {"promoted": decision.promote, "version": recorded["model_version"], "reason": decision.reason}
+    except RetrainError as error:
+        raise ScoreError(
+            f"The champion, version {tags['version']} of {tags['partition']}, cannot be scored without its own environment: "
+            f"{error} The champion is unchanged, and no model is promoted until this is fixed."
+        ) from error
 
 
-def _model_path(place: workspace.Workspace) -> Path:
-    return dvc.matching(dvc.Declared.read(place.checkout).models, dvc.Lock.read(place.checkout), place.checkout)[0]
-
-
-def _score(
-    deployment: Deployment, place: workspace.Workspace, built: environment.Environment, model: Path, name: str
-) -> float:
+def _score(gate: Promotion, place: Workspace, built: environment.Environment, model: Path, name: str) -> float:
     """One model's metric on the partition's rows."""
-    gate = deployment.promotion
-    if gate is None:
-        raise ScoreError("There is no promotion section to score by.")
     program, *arguments = gate.score
     out = place.path / f"{name}.json"
     path = os.pathsep.join([str(built.bin), os.environ.get("PATH", os.defpath)])
@@ -398,9 +430,15 @@ def _score(
         raise ScoreError(
             f"The {name} could not be scored: {done.lines[-1] if done.lines else 'no output'}. The champion is unchanged."
         )
-    return float(judging.read_json(out)[gate.metric])
+    try:
+        return float(judging.read_json(out)[gate.metric])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ScoreError(
+            f"{' '.join(gate.score)} wrote no number {gate.metric} for the {name} ({error!r}). The champion is unchanged. "
+            "Correct promotion in the pipeline's file, or the program in a new release."
+        ) from error
 
 
-def remove_workspace(deployment: Deployment, dag_run: str) -> list[str]:
+def remove_workspace(services: Services, dag_run: str) -> Removed:
     """Remove all attempts of this DAG run; what they made is in the cache, on the remote and in the ledger."""
-    return workspace.remove(deployment.pipeline, dag_run)
+    return Removed(tuple(workspace.remove(services.pipeline, dag_run)))

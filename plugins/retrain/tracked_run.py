@@ -1,24 +1,25 @@
-"""A finished run as MLflow holds it: the same whether the run tells it or a rebuild."""
+"""A finished run as MLflow holds it: the same whether the run itself is logged or a rebuild logs it."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from retrain import dvc, workspace
-from retrain.connections import connect_mlflow
 from retrain.deployment import Deployment
+from retrain.description import Description
+from retrain.run_record import Mirrored
 from retrain.run_spec import RunSpec
-from retrain.tracking import Recorded, Tracking
+from retrain.tracking import Tracking
 
 
 @dataclass(frozen=True)
 class TrackedRun:
     """What a run leaves behind.
 
-    `checkout` holds run.yaml, manifest.json, dvc.lock and the outputs that `lock` names; `receipt` is the file of that name.
+    `checkout` holds run.yaml, manifest.json, dvc.lock and the outputs that MLflow holds too; `receipt` is the file of that name.
     """
 
     spec: RunSpec
@@ -27,17 +28,9 @@ class TrackedRun:
     environment: str
     metrics: Mapping[str, float]
     raw_url: str
-    lock: dvc.Lock
-    declared: dvc.Declared
+    described: Description
     checkout: Path
     receipt: Path
-
-
-def connect(deployment: Deployment) -> Tracking:
-    """The pipeline's MLflow; tasks and commands on the shared volume take turns there."""
-    return Tracking(
-        connect_mlflow(deployment.mlflow_conn_id), workspace.home() / "locks" / f"{deployment.pipeline}.tracking"
-    )
 
 
 def record(
@@ -47,15 +40,15 @@ def record(
     *,
     at: datetime | None = None,
     version_tags: Mapping[str, str] | None = None,
-) -> Recorded:
+) -> Mirrored:
     """Find or make the run's MLflow run and its model version. `at` and `version_tags` as in `Tracking.record`."""
     spec, model = run.spec, deployment.tracking.model
-    models = dvc.matching(run.declared.models, run.lock, run.checkout)
+    models = run.described.existing(run.described.models, run.checkout) if model else []
     return tracking.record(
         experiment=deployment.tracking.experiment,
         name=f"{spec.partition} {spec.release}",
         tags={**spec.to_dict(), "dag_run": run.dag_run, "mode": run.mode, "environment": run.environment},
-        params=run.lock.params,
+        params=run.described.params,
         metrics=run.metrics,
         dataset=(f"{spec.pipeline}/dt={spec.partition}", spec.manifest_digest, run.raw_url),
         artifacts=lambda: _artifacts(deployment, run),
@@ -65,19 +58,28 @@ def record(
     )
 
 
-def reports_of(deployment: Deployment) -> list[str]:
-    """The drift report and its picture, which MLflow holds without a declaration in dvc.yaml."""
-    return [path for path in (deployment.drift.report, deployment.drift.picture) if path] if deployment.drift else []
+def address(where: Mirrored) -> str:
+    """Where a person reads this run. MLflow 3 shows language models' pages unless told otherwise."""
+    server = os.environ.get("RETRAIN_MLFLOW_URL", "").rstrip("/")
+    return f"{server}/#/experiments/{where.experiment_id}/runs/{where.run_id}?workflowType=machine_learning"
+
+
+def paths_of(deployment: Deployment, described: Description) -> list[str]:
+    """What MLflow holds of a run's files: metrics, plots, models, and the drift report with its picture, which dvc.yaml need not declare."""
+    return [*_reports(deployment, described), *described.models]
+
+
+def _reports(deployment: Deployment, described: Description) -> list[str]:
+    drift = [deployment.drift.report, deployment.drift.picture] if deployment.drift else []
+    return list(dict.fromkeys([*described.metrics, *described.plots, *(path for path in drift if path)]))
 
 
 def _artifacts(deployment: Deployment, run: TrackedRun) -> Iterator[tuple[Path, str | None]]:
     for name in ("dvc.lock", "run.yaml", "manifest.json"):
         yield run.checkout / name, "run"
     yield run.receipt, "run"
-    reports = [
-        *dvc.matching(run.declared.metrics, run.lock, run.checkout),
-        *dvc.matching(run.declared.plots, run.lock, run.checkout),
-        *(Path(path) for path in reports_of(deployment) if (run.checkout / path).is_file()),
-    ]
-    for path in dict.fromkeys(reports):
-        yield run.checkout / path, str(path.parent) if path.parent != Path() else None
+    declared = [*run.described.metrics, *run.described.plots]
+    run.described.existing(declared, run.checkout)
+    for path in map(Path, _reports(deployment, run.described)):
+        if (run.checkout / path).exists():
+            yield run.checkout / path, str(path.parent) if path.parent != Path() else None

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from retrain.errors import TrackingError
 from retrain.locks import locked
+from retrain.run_record import Mirrored
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -67,15 +68,6 @@ def _pages(search: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """Where a run stands in MLflow; `model_version` None for a pipeline without a model."""
-
-    run_id: str
-    experiment_id: str
-    model_version: str | None
-
-
-@dataclass(frozen=True)
 class Tracking:
     """An MLflow server, seen through its client. `lock` orders the find-or-create of concurrent tasks."""
 
@@ -102,7 +94,7 @@ class Tracking:
         model: tuple[str, Path] | None,
         at: datetime | None = None,
         version_tags: Mapping[str, str] | None = None,
-    ) -> Recorded:
+    ) -> Mirrored:
         """Find or make the run of `tags["run_key"]` and bring it to FINISHED with everything in it.
 
         Args:
@@ -137,7 +129,7 @@ class Tracking:
                     version = self._version(client, model[0], run_key) or self._register(
                         client, model[0], run_id, all_tags
                     )
-        return Recorded(run_id, run.info.experiment_id, str(version.version) if version else None)
+        return Mirrored(run_id, run.info.experiment_id, str(version.version) if version else None)
 
     @staticmethod
     def _experiment(client: MlflowClient, name: str) -> str:
@@ -194,7 +186,7 @@ class Tracking:
                 raise
         return client.create_model_version(model, source=f"runs:/{run_id}/model", run_id=run_id, tags=dict(tags))
 
-    def finished(self, experiment: str, model: str | None) -> dict[str, Recorded]:
+    def finished(self, experiment: str, model: str | None) -> dict[str, Mirrored]:
         """The finished runs by run key, each with the version of `model` that is registered for its key, if any."""
         with _naming("list its runs", self.uri):
             client = self._client()
@@ -203,7 +195,7 @@ class Tracking:
             versions = _pages(client.search_model_versions, f"name = '{model}'") if model else ()
             by_key = {version.tags.get(_RUN_KEY): str(version.version) for version in versions}
             return {
-                run.data.tags[_RUN_KEY]: Recorded(
+                run.data.tags[_RUN_KEY]: Mirrored(
                     str(run.info.run_id), str(run.info.experiment_id), by_key.get(run.data.tags[_RUN_KEY])
                 )
                 for run in runs

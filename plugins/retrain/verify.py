@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-from retrain.dvc import CachedObject
+from retrain import entry
+from retrain.description import CachedObject
 from retrain.ledger import Ledger
 from retrain.proving import examine
 from retrain.receipt import Proof
@@ -16,9 +17,13 @@ from retrain.run_record import RunRecord
 
 @dataclass(frozen=True)
 class Verified:
-    """What a check of one or more runs found: objects proven, missing, and wrong, each with the path that needs it."""
+    """What a check of one or more runs found: objects proven, missing, and wrong, each with the path that needs it.
+
+    `pruned` runs were left out: their objects were removed on purpose.
+    """
 
     runs: int
+    pruned: int
     proven: int
     missing: tuple[CachedObject, ...]
     wrong: tuple[CachedObject, ...]
@@ -29,15 +34,24 @@ class Verified:
         return not self.missing and not self.wrong
 
 
-def verify(records: Iterable[RunRecord], ledger: Ledger, remote: Remote) -> Verified:
-    """Prove every object that these runs need, each once: present, and with its content. A listing that was changed raises TamperedError."""
+def verify(records: Iterable[RunRecord], ledger: Ledger, remote: Remote, pruned: Container[str] = ()) -> Verified:
+    """Prove every object that these runs need, each once: present, and with its content.
+
+    Args:
+        pruned: the run keys whose objects were removed on purpose.
+
+    Raises:
+        TamperedError: the listing of a folder was changed.
+    """
     items: dict[str, CachedObject] = {}
     gone: dict[str, CachedObject] = {}
-    count = 0
+    count = left_out = 0
     for record in records:
+        if record.run_key in pruned:
+            left_out += 1
+            continue
         count += 1
-        receipt = ledger.committed_receipt(record).by_key
-        outputs = ledger.lock(record).outputs_in(receipt)
+        outputs = entry.outputs(record, ledger)
         files, absent = list_files(remote, outputs)
         gone |= {item.key: item for item in absent}
         for item in [*(output.item for output in outputs), *(file.item for file in files)]:
@@ -45,4 +59,4 @@ def verify(records: Iterable[RunRecord], ledger: Ledger, remote: Remote) -> Veri
     proofs: dict[str, Proof] = {}
     items = {key: item for key, item in items.items() if key not in gone}
     missing, wrong = examine(remote, list(items.values()), remote.look(items), None, {}, proofs)
-    return Verified(count, len(proofs), (*gone.values(), *missing), tuple(wrong), remote.requests)
+    return Verified(count, left_out, len(proofs), (*gone.values(), *missing), tuple(wrong), remote.requests)

@@ -38,6 +38,17 @@ class Workspace:
     def checkout(self) -> Path:
         return self.path / "checkout"
 
+    @property
+    def description(self) -> Path:
+        """What DVC says of the checkout after its `dvc repro`."""
+        return self.path / "description.json"
+
+    def write(self, name: str, text: str) -> Path:
+        """A file beside the checkout."""
+        file = self.path / name
+        file.write_text(text, encoding="utf-8")
+        return file
+
     def scratch(self, name: str) -> Path:
         """A new folder beside the checkout."""
         folder = self.path / name

@@ -30,13 +30,12 @@ RECORDED = RunRecord(
     dag_run="scheduled__2020-03-05",
     mode="daily",
     environment="d" * 64,
+    threads=1,
     raw_versioned=True,
     outputs={"model.json": "a" * 32, "data": "b" * 32 + ".dir"},
     metrics={"mae": 4.1},
-    mlflow={"run_id": "r", "experiment_id": "1", "model_version": None},
     objects=1,
     size=7,
-    supersedes=None,
 )
 FILES = {"dvc.lock": "schema: '2.0'\n", "run.yaml": "partition: '2020-03-05'\n"}
 ENTRY = {*FILES, "receipt.json", RECORD}
@@ -81,8 +80,8 @@ def test_an_attempt_that_died_before_its_record_is_finished_by_the_next(ledger):
     assert set(kept(ledger)) == ENTRY
 
 
-def test_another_dvc_lock_under_the_same_key_is_a_conflict_that_names_it_and_both_hashes(ledger):
-    ledger.commit(RECORDED, FILES, RECEIPT)
+def test_another_dvc_lock_than_an_attempt_left_that_died_is_a_conflict_that_names_it_and_both_hashes(ledger):
+    store.create(ledger.client, f"{ledger.folder(SPEC)}/dvc.lock", FILES["dvc.lock"].encode())
     other = {**FILES, "dvc.lock": "schema: '2.0'\nstages: {}\n"}
     with pytest.raises(LedgerConflictError) as caught:
         ledger.commit(RECORDED, other, RECEIPT)
@@ -192,7 +191,7 @@ def test_a_record_that_breaks_its_schema_is_not_written(ledger):
 @pytest.mark.parametrize(
     ("old", "new", "error", "said"),
     [
-        pytest.param('"schema_version": 1', '"schema_version": 2', RecordVersionError, "schema_version 2", id="newer"),
+        pytest.param('"schema_version": 2', '"schema_version": 3', RecordVersionError, "schema_version 3", id="newer"),
         pytest.param('"mode": "daily"', '"mode": "odd"', RecordError, r"\$\.mode", id="another value"),
         pytest.param(
             '"commit": "cc', '"commit": "cd', RecordError, "it was changed", id="another content than its key"
@@ -229,23 +228,40 @@ def test_of_sixteen_runs_that_commit_one_key_at_once_one_does_and_none_fails(led
 def test_of_sixteen_runs_with_another_outcome_each_one_is_kept_and_the_others_fail_with_both_hashes(ledger):
     start = Barrier(WRITERS)
     locks = [f"schema: '2.0'\nstages: {{}}  # {number}\n" for number in range(WRITERS)]
+    models = [f"{number:032x}" for number in range(WRITERS)]
 
     def commit(number):
         start.wait(30)
         try:
-            return ledger.commit(RECORDED, {**FILES, "dvc.lock": locks[number]}, RECEIPT)
+            record = replace(RECORDED, outputs={"model.json": models[number]})
+            return ledger.commit(record, {**FILES, "dvc.lock": locks[number]}, RECEIPT)
         except LedgerConflictError as error:
             return str(error)
 
     with ThreadPoolExecutor(WRITERS) as pool:
         outcomes = list(pool.map(commit, range(WRITERS)))
     assert outcomes.count(True) == 1
-    winner = locks[outcomes.index(True)]
-    assert kept(ledger)["dvc.lock"] == winner.encode()
-    for lock, said in zip(locks, outcomes, strict=True):
+    winner = outcomes.index(True)
+    assert kept(ledger)["dvc.lock"] == locks[winner].encode()
+    for number, said in enumerate(outcomes):
         if said is not True:
-            assert sha256(winner) in said
-            assert sha256(lock) in said
+            by_lock = sha256(locks[winner]) in said and sha256(locks[number]) in said
+            assert by_lock or (models[winner] in said and models[number] in said)
+
+
+def test_a_receipt_that_a_newer_deployment_wrote_only_costs_looks(ledger):
+    ledger.commit(RECORDED, FILES, RECEIPT)
+    newer = replace(SPEC, partition="2020-03-06")
+    text = RECEIPT.to_json().replace('"schema_version": 1', '"schema_version": 99')
+    store.create(ledger.client, f"{ledger.folder(newer)}/receipt.json", text.encode())
+    store.create(ledger.client, f"{ledger.folder(newer)}/{RECORD}", recorded(newer).to_json().encode())
+    assert ledger.earlier_receipt("taxi", "2020-03-07") == RECEIPT
+
+
+def test_an_event_that_is_no_json_is_named(ledger):
+    store.create(ledger.client, f"{ledger.url}/taxi/promotions/2020-03-05-x.json", b"<html>")
+    with pytest.raises(RecordError, match=r"promotions/2020-03-05-x\.json is not JSON"):
+        ledger.newest_daily_event("taxi", "promotions")
 
 
 def test_an_event_is_noted_once(ledger):

@@ -1,0 +1,65 @@
+"""Moving the pin: a release and a rollback. Each is noted in the ledger before the pin moves."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Protocol
+
+from retrain import git, ledger_facts
+from retrain.errors import NoPinError
+from retrain.ledger import Ledger
+from retrain.release import Pin, Release, check_tag, variable
+
+
+class PinStore(Protocol):
+    """Where the pin is kept, for a person who moves it."""
+
+    def pin(self, pipeline: str) -> Pin | None: ...
+    def set_pin(self, pipeline: str, pin: Pin) -> None: ...
+
+
+def required(store: PinStore, pipeline: str) -> Pin:
+    """The pin of a pipeline; NoPinError when there is none."""
+    found = store.pin(pipeline)
+    if found is None:
+        raise NoPinError(
+            f"No release is pinned: the Airflow Variable {variable(pipeline)} is not set. Run: make release TAG=vX.Y.Z"
+        )
+    return found
+
+
+def deploy(store: PinStore, ledger: Ledger, pipeline: str, repository: str, tag: str) -> Pin:
+    """Pin `tag` at the commit that the origin `repository` names now, after looking into that commit.
+
+    Raises:
+        ReleaseError: no such tag, no dvc.yaml in it, or a tag that was pinned or run at another commit at any time before.
+        PinConflictError: somebody else moved the pin at the same moment.
+    """
+    check_tag(tag)
+    with tempfile.TemporaryDirectory() as scratch:
+        chosen = Release(tag, git.commit_of_tag(repository, tag, cwd=Path(scratch)))
+        git.mirror(repository, chosen, Path(scratch) / "mirror.git")
+    moves, before = ledger_facts.pins(ledger, pipeline), store.pin(pipeline)
+    ledger_facts.fix_tag(ledger, pipeline, chosen, before)
+    now = before.moved_to(chosen) if before else Pin(chosen)
+    if now != before:
+        ledger_facts.note_pin(ledger, pipeline, moves, chosen, before.live if before else None, "release")
+        store.set_pin(pipeline, now)
+    return now
+
+
+def roll_back(store: PinStore, ledger: Ledger, pipeline: str) -> Pin:
+    """Pin what was live before.
+
+    Raises:
+        NoEarlierReleaseError: nothing was.
+        PinConflictError: somebody else moved the pin at the same moment.
+    """
+    moves, now = ledger_facts.pins(ledger, pipeline), required(store, pipeline)
+    before = now.rolled_back()
+    # The release that is left behind keeps its commit: its tag is refused if it moves after the rollback.
+    ledger_facts.fix_tag(ledger, pipeline, before.live, now)
+    ledger_facts.note_pin(ledger, pipeline, moves, before.live, now.live, "rollback")
+    store.set_pin(pipeline, before)
+    return before
