@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -49,7 +48,7 @@ Answer = tuple[Any, list[str], bool]
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns 0; 1 when what was asked for is not well, or after one sentence on stderr."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         with _talk_on_stderr():
             document, lines, well = options.command(options)
@@ -102,8 +101,8 @@ class _Place:
     def describe(self, record: run_record.RunRecord, folder: Path) -> Description:
         """What DVC says of a recorded run's checkout, made again in an empty folder from its commit and its ledger entry."""
         git.checkout(self.mirror(record), record.commit, folder)
-        for name in ("run.yaml", "manifest.json", "dvc.lock"):
-            (folder / name).write_bytes(self.ledger.file(record, name))
+        for document in ("run.yaml", "manifest.json", "dvc.lock"):
+            (folder / document).write_bytes(self.ledger.file(record, document))
         own = environment.provide(DEPLOYMENT_DVC, workspace.home() / "environments")
         program = Dvc.of(folder, own, own, folder.parent / "cache", {})
         program.configure(self.deployment.store, None)
@@ -301,9 +300,7 @@ def rebuild_mlflow(options: argparse.Namespace) -> Answer:
     scratch = workspace.home()
     scratch.mkdir(parents=True, exist_ok=True)
     show = _bar("runs") if lost else lambda _done, _total: None
-    outcomes = list(
-        rebuild.rebuild(lost, place.services, place.describe, scratch=scratch, progress=show)
-    )
+    outcomes = list(rebuild.rebuild(lost, place.services, place.describe, scratch=scratch, progress=show))
     told = [each for each in outcomes if isinstance(each, rebuild.Rebuilt)]
     failed = [each for each in outcomes if isinstance(each, rebuild.NotRebuilt)]
     model = deployment.tracking.model
@@ -345,17 +342,18 @@ def _bar(what: str) -> Callable[[int, int], None]:
     return show
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="retrain", description=__doc__)
-    parser.add_argument("--pipeline", default="trip_duration", help="the pipeline (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="answer with JSON")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """Every command with its arguments."""
+    top = argparse.ArgumentParser(prog="retrain", description=__doc__)
+    top.add_argument("--pipeline", default="trip_duration", help="the pipeline (default: %(default)s)")
+    top.add_argument("--json", action="store_true", help="answer with JSON")
+    top.add_argument(
         "--airflow", default=os.environ.get("RETRAIN_AIRFLOW_URL", "http://127.0.0.1:8080"), help="Airflow's address"
     )
-    parser.add_argument(
+    top.add_argument(
         "--repository", help="the Git origin that holds the tags (default: what the pipeline's file names)"
     )
-    commands = parser.add_subparsers(required=True)
+    commands = top.add_subparsers(required=True)
 
     def command(
         word: str, what: Callable[[argparse.Namespace], Answer], *, day: bool = False
@@ -391,7 +389,7 @@ def _parser() -> argparse.ArgumentParser:
     pruning = command("prune", prune_store)
     pruning.add_argument("--keep-days", type=int, required=True, help="days, counted back from the newest recorded one")
     pruning.add_argument("--really", action="store_true", help="do it")
-    return parser
+    return top
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ from retrain.run_record import RunRecord, counting
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """One recorded run: `live` if it is the one of its day that counts, else `superseded` and by which run key; `pruned` if
-    its objects were removed."""
+    """One recorded run: `live` if it is the one of its day that counts, else `superseded` and by which run key.
+
+    `pruned`: its objects were removed.
+    """
 
     record: RunRecord
     status: str
@@ -20,9 +22,7 @@ class RecordedRun:
     pruned: bool
 
 
-def runs(
-    records: Iterable[RunRecord], counts: Mapping[str, str], pruned: Container[str] = ()
-) -> list[RecordedRun]:
+def runs(records: Iterable[RunRecord], counts: Mapping[str, str], pruned: Container[str] = ()) -> list[RecordedRun]:
     """Every run by partition and time. `counts` as for `run_record.counting`."""
     known = sorted(records, key=lambda record: (record.partition, record.recorded_at))
     live = {record.partition: record.run_key for record in counting(known, counts)}

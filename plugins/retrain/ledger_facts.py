@@ -47,25 +47,27 @@ def count(ledger: Ledger, spec: RunSpec, dag_run: str, mode: str) -> bool:
 
 def mirror(ledger: Ledger, spec: RunSpec, where: Mirrored) -> None:
     """Note where MLflow has a run, unless that is noted already."""
-    if _newest_mirrored(ledger, spec) != where:
+    names = ledger.event_names(spec.pipeline, _of_run(MIRRORED, spec))
+    if not names or _mirrored(ledger, spec, max(names)) != where:
         ledger.numbered_event(spec.pipeline, _of_run(MIRRORED, spec), "mlflow", {"at": _now(), **asdict(where)})
 
 
-def mirrored(ledger: Ledger, record: RunRecord) -> Mirrored | None:
-    """Where MLflow has, or had, a run; None when it was never there."""
-    found = _newest_mirrored(ledger, record.spec)
-    return found or (record.version_1.mirrored if record.version_1 else None)
+def mirrored(ledger: Ledger, record: RunRecord, *, first: bool = False) -> Mirrored | None:
+    """Where MLflow has a run, or had it `first`: a rebuilt MLflow gives other numbers. None when it was never there."""
+    if first and record.version_1:
+        return record.version_1.mirrored
+    names = ledger.event_names(record.pipeline, _of_run(MIRRORED, record.spec))
+    if names:
+        return _mirrored(ledger, record.spec, min(names) if first else max(names))
+    return record.version_1.mirrored if record.version_1 else None
 
 
-def _newest_mirrored(ledger: Ledger, spec: RunSpec) -> Mirrored | None:
-    names = ledger.event_names(spec.pipeline, _of_run(MIRRORED, spec))
-    body = ledger.event_body(spec.pipeline, _of_run(MIRRORED, spec), max(names)) if names else None
-    if body is None:
-        return None
+def _mirrored(ledger: Ledger, spec: RunSpec, name: str) -> Mirrored:
+    body = ledger.event_body(spec.pipeline, _of_run(MIRRORED, spec), name) or {}
     try:
         return Mirrored(body["run_id"], body["experiment_id"], body["model_version"])
     except KeyError as error:
-        raise RecordError(f"The event {max(names)} of {spec.run_key} says no {error}. Somebody else wrote it.") from error
+        raise RecordError(f"The event {name} of {spec.run_key} says no {error}. Somebody else wrote it.") from error
 
 
 def note_stages(

@@ -80,7 +80,7 @@ def plan(records: Iterable[RunRecord], services: Services) -> list[Lost]:
     held = tracking.finished(tracked.experiment, tracked.model)
 
     def lost(record: RunRecord) -> Lost | None:
-        where = ledger_facts.mirrored(services.ledger, record)
+        where = ledger_facts.mirrored(services.ledger, record, first=True)
         found, version = held.get(record.run_key), where.model_version if where else None
         has_model = tracked.model is not None and (version is not None or where is None)
         if found is None:
@@ -166,7 +166,9 @@ def _bring_back(
         checkout,
         receipt,
     )
-    return run, tuple(path for path in described.metrics | dict.fromkeys(described.plots) if not (checkout / path).exists())
+    return run, tuple(
+        path for path in described.metrics | dict.fromkeys(described.plots) if not (checkout / path).exists()
+    )
 
 
 def champion(tracking: Tracking, model: str, ledger: Ledger, pipeline: str) -> Alias:

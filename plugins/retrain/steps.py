@@ -31,7 +31,8 @@ from retrain.alerts import verdicts
 from retrain.alerts.tell import tell
 from retrain.cached_objects import objects_of
 from retrain.deployment import Promotion
-from retrain.description import Description, lock_outputs
+from retrain.description import Description
+from retrain.dvc_lock import lock_outputs
 from retrain.errors import EnvironmentGoneError, LockError, NoPinError, ReportError, RetrainError, ScoreError
 from retrain.ledger import DESCRIPTION
 from retrain.locks import locked
@@ -46,7 +47,9 @@ log = logging.getLogger(__name__)
 
 DEPLOYMENT_DVC = Path(__file__).resolve().parents[2] / "infra" / "dvc"
 _SCORE_TIMEOUT = 900.0
-_OTHER_RUN_MARGIN = 1800.0  # seconds that a run of the same key may take beside its `dvc repro`: checkout and environment
+_OTHER_RUN_MARGIN = (
+    1800.0  # seconds that a run of the same key may take beside its `dvc repro`: checkout and environment
+)
 _PROMOTION_TIMEOUT = 3600.0
 
 
@@ -101,7 +104,11 @@ def reproduce(services: Services, run: Resolved) -> Reproduced:
         timeout=limit + _OTHER_RUN_MARGIN,
     ):
         place = workspace.create(
-            deployment.repository.url, spec, objects, dag_run=run.dag_run, min_free_mb=deployment.limits.min_free_disk_mb
+            deployment.repository.url,
+            spec,
+            objects,
+            dag_run=run.dag_run,
+            min_free_mb=deployment.limits.min_free_disk_mb,
         )
         try:
             built = environment.provide(_project(services, place), home / "environments")

@@ -43,7 +43,8 @@ def record(ledger, release, at):
 
 def test_the_run_that_was_recorded_last_counts(ledger):
     record(ledger, "v1.0.0", "06:00")
-    assert ledger.entry("taxi", DAY).run_key == record(ledger, "v1.1.0", "07:00")
+    last = record(ledger, "v1.1.0", "07:00")
+    assert ledger.entry("taxi", DAY).run_key == last
 
 
 def test_a_day_that_is_run_again_with_the_release_before_counts_with_it_again(ledger):
@@ -78,12 +79,13 @@ def test_of_two_runs_of_a_day_that_are_recorded_at_once_the_same_one_counts_for_
     assert [run.record.run_key for run in live] == [ledger.entry("taxi", DAY).run_key]
 
 
-def test_where_mlflow_has_a_run_is_the_newest_fact_of_it(ledger):
+def test_where_mlflow_has_a_run_is_the_newest_fact_of_it_and_where_it_had_it_first_is_kept(ledger):
     ledger.commit(RECORDED, FILES, RECEIPT)
     assert ledger_facts.mirrored(ledger, RECORDED) is None
     for where in (Mirrored("r1", "1", "3"), Mirrored("r1", "1", "3"), Mirrored("r2", "1", "1")):
         ledger_facts.mirror(ledger, SPEC, where)
     assert ledger_facts.mirrored(ledger, RECORDED) == Mirrored("r2", "1", "1")
+    assert ledger_facts.mirrored(ledger, RECORDED, first=True) == Mirrored("r1", "1", "3")
     assert len(ledger.event_names("taxi", "mirrored")) == 2
 
 

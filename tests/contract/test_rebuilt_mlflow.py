@@ -17,8 +17,9 @@ from live_servers import ROOT, free_ports, running
 from settings import STORE_BUCKET, Stack
 
 from retrain import s3 as store
-from retrain import steps, tracked_run
-from retrain.__main__ import _parser
+from retrain import steps
+from retrain.__main__ import parser
+from retrain.airflow_services import services
 from retrain.deployment import Deployment, load
 from retrain.ledger import Ledger
 
@@ -174,11 +175,12 @@ def recorded(stack, s3, environments, deployment_dvc, tmp_path_factory):  # noqa
 
 def run_day(deployment, day):
     """The tasks of a day that MLflow hears of."""
-    run = steps.resolve_run(deployment, day, "v1.0.0", f"run of {day}", "daily")
-    reproduced = steps.reproduce(deployment, run)
-    recorded = steps.record_run(deployment, run, reproduced, steps.push(deployment, run, reproduced))
-    steps.promote(deployment, run, reproduced, recorded)
-    steps.remove_workspace(deployment, run["dag_run"])
+    reach = services(deployment)
+    run = steps.resolve_run(reach, day, "v1.0.0", f"run of {day}", "daily")
+    reproduced = steps.reproduce(reach, run)
+    recorded = steps.record_run(reach, run, reproduced, steps.push(reach, run, reproduced))
+    steps.promote(reach, run, reproduced, recorded)
+    steps.remove_workspace(reach, run.dag_run)
 
 
 @pytest.fixture
@@ -190,7 +192,7 @@ def days(recorded, request):
 
 def held(deployment):
     """All that MLflow holds: each run's content, the versions' tags, the champion; ids and times left out."""
-    client = tracked_run.connect(deployment)._client()
+    client = services(deployment).tracking._client()
     experiment = client.get_experiment_by_name(deployment.tracking.experiment)
     runs = {}
     for run in client.search_runs([experiment.experiment_id]) if experiment else []:
@@ -211,7 +213,7 @@ def held(deployment):
             "artifacts": artifacts,
         }
     versions = client.search_model_versions(f"name = '{deployment.tracking.model}'")
-    champion = tracked_run.connect(deployment).champion(deployment.tracking.model)
+    champion = services(deployment).tracking.champion(deployment.tracking.model)
     return {
         "experiment": {k: v for k, v in experiment.tags.items() if k.endswith("Kind")} if experiment else None,
         "runs": runs,
@@ -227,7 +229,7 @@ def finished(days):
 
 def rebuild(*arguments):
     """What the command answers with --json, and whether all is well: its exit code is 0 then, else 1."""
-    options = _parser().parse_args(["--pipeline", PIPELINE, "rebuild", *arguments])
+    options = parser().parse_args(["--pipeline", PIPELINE, "rebuild", *arguments])
     document, _, well = options.command(options)
     return document, well
 

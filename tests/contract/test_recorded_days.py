@@ -11,10 +11,11 @@ import pytest
 from foreign_pipeline import FIT, MANIFEST, PIPELINE, SPLIT, Attempt, Pipeline
 from settings import REGION
 
-from retrain import dvc, prune, restore, verify
+from retrain import ledger_facts, prune, restore, verify
 from retrain import s3 as store
+from retrain.deployment import Repository
 from retrain.errors import DiskFullError, GoneError, LedgerUnreadableError, RestoreTargetError, TamperedError
-from retrain.ledger import RECORD, Ledger
+from retrain.ledger import DESCRIPTION, RECORD, Ledger
 from retrain.remote import Remote
 from retrain.run_record import RunRecord
 
@@ -43,9 +44,8 @@ class Recorded:
             record,
             self.ledger,
             self.remote,
-            str(self.pipeline.origin.path),
+            Repository(url=str(self.pipeline.origin.path)),
             to,
-            project=".",
             mirror=mirror,
             environments=None,
         )
@@ -59,25 +59,24 @@ class Recorded:
 def record_of(pipeline, attempt, ledger, tag="v1.0.0"):
     """What the tasks `push` and `record_run` leave in the ledger."""
     spec, proven = pipeline.spec(tag), attempt.prove(ledger.client).receipt
-    lock = dvc.Lock.read(attempt.checkout)
+    described = attempt.program.describe()
     record = RunRecord(
         **spec.to_dict(),
         recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
         dag_run="manual",
         mode="daily",
         environment="e" * 64,
+        threads=1,
         raw_versioned=False,
-        outputs={output.path: output.md5 for output in lock.outputs},
+        outputs={output.path: output.md5 for output in described.outputs},
         metrics={},
-        mlflow={"run_id": "r", "experiment_id": "1", "model_version": None},
         objects=len(proven.proofs),
         size=proven.size,
-        supersedes=None,
     )
     files = {
-        "dvc.lock": lock.text,
-        "dvc.yaml": (attempt.checkout / "dvc.yaml").read_text(),
+        "dvc.lock": (attempt.checkout / "dvc.lock").read_text(),
         "run.yaml": spec.run_yaml(),
+        DESCRIPTION: described.to_json(),
     }
     ledger.put_manifest(spec, MANIFEST)
     assert ledger.commit(record, files, proven)
@@ -186,16 +185,31 @@ def test_pruning_takes_only_what_no_kept_entry_reaches_and_nothing_young(recorde
     assert prune.plan(recorded.ledger, recorded.remote, PIPELINE, 30).remove == {}
     chosen = prune.plan(recorded.ledger, recorded.remote, PIPELINE, 30, now=LATER)
     assert list(chosen.remove) == [f"files/md5/ab/{'c' * 30}"]
-    assert prune.carry_out(chosen, recorded.remote) == 1
+    assert prune.carry_out(chosen, recorded.ledger, recorded.remote, 30) == 1
     assert store.get(recorded.remote.client, stray) is None
     assert verify.verify([recorded.record], recorded.ledger, recorded.remote).sound
 
 
+def test_a_run_whose_objects_were_pruned_is_known_to_be(recorded):
+    """A year later the day is older than what is kept; a newer day keeps nothing that only the older one needs."""
+    spec = replace(recorded.record.spec, partition="2021-03-05")
+    receipt = recorded.ledger.committed_receipt(recorded.record)
+    newer = replace(recorded.record, **spec.to_dict())
+    assert recorded.ledger.commit(newer, {}, replace(receipt, proofs=receipt.proofs[:1]))
+    chosen = prune.plan(recorded.ledger, recorded.remote, PIPELINE, 30, now=LATER)
+    assert [record.partition for record in chosen.losing] == [recorded.record.partition]
+    assert prune.carry_out(chosen, recorded.ledger, recorded.remote, 30) == len(receipt.proofs) - 1
+    gone = ledger_facts.pruned(recorded.ledger, PIPELINE)
+    found = verify.verify([recorded.record], recorded.ledger, recorded.remote, gone)
+    assert (found.runs, found.pruned, found.sound) == (0, 1, True)
+    assert prune.plan(recorded.ledger, recorded.remote, PIPELINE, 30, now=LATER).losing == ()
+
+
 def test_pruning_refuses_when_the_ledger_cannot_be_read_whole(recorded):
     folder = f"{recorded.ledger.url}/{PIPELINE}/dt=2020-03-06/{'0' * 64}"
-    newer = json.dumps({**json.loads(recorded.record.to_json()), "schema_version": 2}).encode()
+    newer = json.dumps({**json.loads(recorded.record.to_json()), "schema_version": 99}).encode()
     assert store.create(recorded.ledger.client, f"{folder}/{RECORD}", newer)
-    with pytest.raises(LedgerUnreadableError, match=r"schema_version 2.*Nothing was removed"):
+    with pytest.raises(LedgerUnreadableError, match=r"schema_version 99.*Nothing was removed"):
         prune.plan(recorded.ledger, recorded.remote, PIPELINE, 30, now=LATER)
 
 

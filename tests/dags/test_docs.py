@@ -97,15 +97,15 @@ def test_every_link_and_every_path_that_it_names_leads_somewhere(page: Path) -> 
 def test_every_command_of_ours_and_of_airflow_s_parses(page: Path) -> None:
     from airflow.cli.cli_parser import get_parser
 
-    from retrain.__main__ import _parser
+    from retrain.__main__ import parser
 
     text = page.read_text()
     for line in [*blocks(text), *snippets(text)]:
         _, ours, arguments = line.partition("python -m retrain ")
         if ours:
-            assert _parser().parse_args(shlex.split(arguments)).command, line
+            assert parser().parse_args(shlex.split(arguments)).command, line
         if line.startswith("airflow ") and not line.startswith("airflow-"):
-            assert get_parser().parse_args(shlex.split(line)[1:]).func, line
+            assert getparser().parse_args(shlex.split(line)[1:]).func, line
 
 
 @each_page

@@ -52,7 +52,9 @@ def test_a_record_of_the_version_before_is_read_with_what_it_said_of_mlflow_and_
     ("change", "kind", "said"),
     [
         pytest.param({"schema_version": 3}, RecordVersionError, "schema_version 3.*reads up to 2", id="a newer schema"),
-        pytest.param({"schema_version": "2"}, RecordVersionError, "schema_version '2'", id="a schema that is no number"),
+        pytest.param(
+            {"schema_version": "2"}, RecordVersionError, "schema_version '2'", id="a schema that is no number"
+        ),
         pytest.param({"commit": "HEAD"}, RecordError, "commit", id="a branch for a commit"),
         pytest.param({"metrics": {"mae": "good"}}, RecordError, "metrics", id="a metric that is no number"),
         pytest.param({"partition": "2020-03-06"}, RecordError, "was changed", id="a field changed after the fact"),
