@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 import trips
@@ -27,6 +28,14 @@ from rich.table import Table
 from settings import SettingsError, Stack, inherited_environment, load_stack, read_stack_file
 from stack import ROOT, StackError, up
 from supervision import SupervisionError
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins"))
+
+from retrain.errors import TaskResultError
+from retrain.results import Checked, Promoted, Recorded, Reproduced, Resolved, TaskResult
+from retrain.spell import State
+
+R = TypeVar("R", bound=TaskResult)
 
 PIPELINE = "trip_duration"
 HISTORY_DAYS = 365
@@ -240,30 +249,41 @@ def collect(airflow: AirflowClient) -> list[Day]:
 
 def _day(airflow: AirflowClient, run: dict[str, Any], partition: str) -> Day:
     run_id = run["dag_run_id"]
-    resolved, reproduced, recorded, drift, promoted = (
-        airflow.left_behind(PIPELINE, run_id, task) or {}
-        for task in ("resolve_run", "reproduce", "record_run", "check_drift", "promote")
-    )
-    metrics = recorded.get("metrics", {})
+    resolved = _left(airflow, run_id, Resolved)
+    reproduced = _left(airflow, run_id, Reproduced)
+    recorded = _left(airflow, run_id, Recorded)
+    checked = _left(airflow, run_id, Checked)
+    promoted = _left(airflow, run_id, Promoted)
+    metrics = recorded.metrics if recorded else {}
+    drift = checked.drift if checked else None
     return Day(
         partition=partition,
         run_id=run_id,
         run_type=run["run_type"],
         state=run["state"],
-        release=resolved.get("release"),
-        commit=resolved.get("commit"),
+        release=resolved.release if resolved else None,
+        commit=resolved.commit if resolved else None,
         rows=int(metrics["rows"]) if "rows" in metrics else None,
         mae=metrics.get("model.mae"),
         baseline_mae=metrics.get("pair_median.mae"),
-        drifted={feature["name"]: feature["value"] for feature in (drift.get("drift") or {}).get("features", ())},
-        alert=(drift.get("drift") or {}).get("state") == "alert",
-        model_version=recorded.get("model_version"),
-        promoted=promoted.get("promoted"),
-        promotion=promoted.get("reason"),
-        from_cache=len(reproduced["cached"]) if reproduced else None,
-        mlflow_run=recorded.get("url"),
+        drifted={feature.name: feature.value for feature in drift.features} if drift else {},
+        alert=drift is not None and drift.state is State.ALERT,
+        model_version=recorded.model_version if recorded else None,
+        promoted=promoted.promoted if promoted else None,
+        promotion=promoted.reason if promoted else None,
+        from_cache=len(reproduced.cached) if reproduced else None,
+        mlflow_run=recorded.url if recorded else None,
         seconds=run["duration"],
     )
+
+
+def _left(airflow: AirflowClient, run_id: str, kind: type[R]) -> R | None:
+    """What a task of a run has returned; None when it has not, or when another version of the deployment ran it."""
+    value = airflow.left_behind(PIPELINE, run_id, kind.task)
+    try:
+        return None if value is None else kind.from_json(value)
+    except TaskResultError:
+        return None
 
 
 def report(stack: Stack, airflow: AirflowClient, release: str, console: Console, seconds: float) -> list[str]:

@@ -30,8 +30,8 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 @dataclass(frozen=True)
-class _Result:
-    """`task` is the id of the task that returns it."""
+class TaskResult:
+    """What a task returns; `task` is its id."""
 
     task: ClassVar[str] = ""
 
@@ -63,7 +63,7 @@ class _Result:
 
 
 @dataclass(frozen=True)
-class Resolved(_Result):
+class Resolved(TaskResult):
     """What the run is a function of, and which DAG run it is. `mode` is `daily` or `backfill`."""
 
     task: ClassVar[str] = "resolve_run"
@@ -94,7 +94,7 @@ BACKFILL = "backfill"
 
 
 @dataclass(frozen=True)
-class Reproduced(_Result):
+class Reproduced(TaskResult):
     """A green `dvc repro`: its workspace's path, the identity of the release's environment, every stage, and seconds in all."""
 
     task: ClassVar[str] = "reproduce"
@@ -116,7 +116,7 @@ class Reproduced(_Result):
 
 
 @dataclass(frozen=True)
-class Pushed(_Result):
+class Pushed(TaskResult):
     """A proven push: the receipt's name in the ledger, objects and bytes proven, objects sent and healed, requests, seconds."""
 
     task: ClassVar[str] = "push"
@@ -131,7 +131,7 @@ class Pushed(_Result):
 
 
 @dataclass(frozen=True)
-class Recorded(_Result):
+class Recorded(TaskResult):
     """A recorded run: whether its ledger entry is new, and where MLflow has it. `model_version` is None without a model."""
 
     task: ClassVar[str] = "record_run"
@@ -145,7 +145,7 @@ class Recorded(_Result):
 
 
 @dataclass(frozen=True)
-class Checked(_Result):
+class Checked(TaskResult):
     """What the policies say of the day; None for a policy that the pipeline does not have. `told`: signals were left for the watch."""
 
     task: ClassVar[str] = "check_drift"
@@ -156,7 +156,7 @@ class Checked(_Result):
 
 
 @dataclass(frozen=True)
-class Promoted(_Result):
+class Promoted(TaskResult):
     """Whether this run's model became the champion, its version, and why or why not."""
 
     task: ClassVar[str] = "promote"
@@ -167,7 +167,7 @@ class Promoted(_Result):
 
 
 @dataclass(frozen=True)
-class Removed(_Result):
+class Removed(TaskResult):
     """The names of the workspace folders that were removed."""
 
     task: ClassVar[str] = "remove_workspace"
@@ -175,7 +175,7 @@ class Removed(_Result):
     folders: tuple[str, ...]
 
 
-RESULTS: tuple[type[_Result], ...] = (Resolved, Reproduced, Pushed, Recorded, Checked, Promoted, Removed)
+RESULTS: tuple[type[TaskResult], ...] = (Resolved, Reproduced, Pushed, Recorded, Checked, Promoted, Removed)
 
 
 def schemas() -> dict[str, Json]:

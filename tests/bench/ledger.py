@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -61,37 +61,17 @@ def prepare(stack: Stack, first: date, last: date) -> None:
     (own / built.name).symlink_to(built)
 
 
-@dataclass(frozen=True)
-class Place:
-    """The deployment under measurement, and where its things are."""
-
-    deployment: Any
-    ledger: Any
-    remote: Any
-
-    @classmethod
-    def of_bench(cls) -> Place:
-        from retrain.connections import Aws
-        from retrain.deployment import load
-        from retrain.ledger import Ledger
-        from retrain.remote import Remote
-
-        deployment = load(ROOT / "dags" / "pipelines" / f"{PIPELINE}.yaml")
-        client = Aws(deployment.aws_conn_id).client()
-        return cls(deployment, Ledger(client, deployment.ledger), Remote(client, deployment.store))
-
-
-def record_day(deployment: Any, day: str) -> dict[str, Any]:
+def record_day(services: Any, day: str) -> dict[str, Any]:
     """Run the tasks of one day up to its record; gives what its push cost."""
     from retrain import steps
 
     started = time.perf_counter()
-    run = steps.resolve_run(deployment, day, None, f"bench {day}", "backfill")
-    reproduced = steps.reproduce(deployment, run)
-    pushed = steps.push(deployment, run, reproduced)
-    steps.record_run(deployment, run, reproduced, pushed)
-    steps.remove_workspace(deployment, f"bench {day}")
-    cost = {name: pushed[name] for name in ("objects", "bytes", "sent", "healed", "requests", "seconds")}
+    run = steps.resolve_run(services, day, None, f"bench {day}", "backfill")
+    reproduced = steps.reproduce(services, run)
+    pushed = steps.push(services, run, reproduced)
+    steps.record_run(services, run, reproduced, pushed)
+    steps.remove_workspace(services, f"bench {day}")
+    cost = {name: getattr(pushed, name) for name in ("objects", "bytes", "sent", "healed", "requests", "seconds")}
     return {"partition": day, **cost, "day_seconds": round(time.perf_counter() - started, 1)}
 
 
@@ -106,21 +86,21 @@ def fastest(what: Callable[[Path], Any], folder: Path) -> float:
     return round(min(taken), 2)
 
 
-def compare_restore(stack: Stack, place: Place, record: Any, folder: Path) -> dict[str, Any]:
+def compare_restore(stack: Stack, services: Any, record: Any, folder: Path) -> dict[str, Any]:
     """A verified restore beside two plain copies of the same files."""
-    from retrain import restore
+    from retrain import entry, restore
 
     client, restored = s3_client(stack), []
 
     def verified(to: Path) -> None:
         done = restore.restore(
-            record, place.ledger, place.remote, str(stack.origin), to, project="pipeline",
+            record, services.ledger, services.remote, services.deployment.repository, to,
             mirror=stack.state / "retrain" / "git" / f"{PIPELINE}.git", environments=None,
         )  # fmt: skip
         restored.append(done)
 
     taken = fastest(verified, folder)
-    outputs = place.ledger.lock(record).outputs
+    outputs = entry.outputs(record, services.ledger)
     paths = [
         p for o in outputs for p in sorted((restored[-1].path / o.path).rglob("*")) or [restored[-1].path / o.path]
     ]
@@ -153,16 +133,12 @@ def compare_restore(stack: Stack, place: Place, record: Any, folder: Path) -> di
     }
 
 
-def compare_replay(stack: Stack, place: Place, record: Any) -> dict[str, Any]:
+def compare_replay(services: Any, record: Any) -> dict[str, Any]:
     """One day computed again, every output against the record."""
     from retrain import replay
-    from retrain.connections import Aws
 
     started = time.perf_counter()
-    done = replay.replay(
-        record, place.ledger, str(stack.origin), Aws("aws_default"), project="pipeline",
-        deployment_dvc=ROOT / "infra" / "dvc", timeout=3600,
-    )  # fmt: skip
+    done = replay.replay(record, services, deployment_dvc=ROOT / "infra" / "dvc")
     other = [asdict(output) for output in done.outputs if not output.same]
     return {
         "partition": record.partition,
@@ -195,24 +171,26 @@ def table(found: dict[str, Any]) -> str:
 
 
 def measure(stack: Stack, days: list[str], replays: int, folder: Path) -> dict[str, Any]:
+    from retrain.airflow_services import services
+    from retrain.deployment import load
     from retrain.verify import verify
 
-    place = Place.of_bench()
+    reach = services(load(ROOT / "dags" / "pipelines" / f"{PIPELINE}.yaml"))
     recorded = []
     for day in days:
-        recorded.append(record_day(place.deployment, day))
+        recorded.append(record_day(reach, day))
         sys.stderr.write(f"{day} recorded, {len(recorded)} of {len(days)}\n")
-    records = {record.partition: record for record in place.ledger.records(PIPELINE)}
+    records = {record.partition: record for record in reach.ledger.records(PIPELINE)}
     for day in recorded:
-        receipt = place.ledger.committed_receipt(records[day["partition"]])
+        receipt = reach.ledger.committed_receipt(records[day["partition"]])
         day["proven_by"] = Counter(proof.proven_by for proof in receipt.proofs)
-    checked = verify(records.values(), place.ledger, place.remote)
+    checked = verify(records.values(), reach.ledger, reach.remote)
     chosen = [days[round(n * (len(days) - 1) / max(1, replays - 1))] for n in range(replays)]
     return {
         "days": recorded,
         "sound": checked.sound,
-        "restore": compare_restore(stack, place, records[days[-1]], folder),
-        "replays": [compare_replay(stack, place, records[day]) for day in chosen],
+        "restore": compare_restore(stack, reach, records[days[-1]], folder),
+        "replays": [compare_replay(reach, records[day]) for day in chosen],
     }
 
 

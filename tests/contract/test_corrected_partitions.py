@@ -16,7 +16,6 @@ from retrain.__main__ import main, parser
 from retrain.airflow_services import services
 from retrain.deployment import Deployment, load
 from retrain.errors import DataRefusedError, OverwrittenError
-from retrain.ledger import Ledger
 
 DAY, NEXT = "2020-03-04", "2020-03-05"
 DVC_YAML = """

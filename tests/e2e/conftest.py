@@ -12,7 +12,8 @@ import psutil
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "infra" / "local"))
+for folder in ("infra/local", "plugins"):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / folder))
 
 import trips
 from foreign_repository import ForeignOrigin, make_origin

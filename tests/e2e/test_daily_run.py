@@ -14,6 +14,8 @@ from airflow_client import AirflowError
 from running_stack import DAY, PIPELINE, SHARED, Live, wait_until
 from told import incidents
 
+from retrain.results import Reproduced
+
 # The backfill of the day before is under way, and its retry: see test_killed_stage.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("killed")]
 
@@ -84,7 +86,7 @@ def test_clearing_record_run_brings_its_workspace_back_from_the_cache_and_record
     assert "reproduce" in cleared
     assert live.ended(PIPELINE, RUN)["state"] == "success"
     again = live.left_behind(PIPELINE, RUN, "reproduce", "record_run")
-    assert again["reproduce"]["executed"] == []
+    assert Reproduced.from_json(again["reproduce"]).executed == []
     assert again["record_run"]["run_id"] == first["record_run"]["run_id"]
     assert again["record_run"]["model_version"] == first["record_run"]["model_version"]
     assert len(live.mlflow_runs(PIPELINE, first["resolve_run"]["run_key"])) == 1

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from running_stack import Live
 
+from retrain.results import Reproduced
+
 pytestmark = pytest.mark.timeout(900)
 
 PIPELINE, RUN, DAY = "foreign", "visit", "2024-02-29"
@@ -44,7 +46,7 @@ def test_a_repository_without_a_model_and_a_drift_report_runs_and_those_tasks_ar
     assert {task for task, state in states.items() if state == "skipped"} == {"check_drift", "promote"}
     assert {state for task, state in states.items() if task not in ("check_drift", "promote")} == {"success"}
     assert visit["resolve_run"]["commit"] == live.foreign.git("rev-parse", "v0.1.0^{commit}")
-    assert visit["reproduce"]["executed"] == ["count", "summarize"]
+    assert Reproduced.from_json(visit["reproduce"]).executed == ["count", "summarize"]
     assert visit["record_run"]["model_version"] is None
 
 

@@ -12,6 +12,8 @@ import pytest
 from running_stack import DAY_BEFORE, PIPELINE, Killed, Live
 from told import incidents, thread
 
+from retrain.results import Reproduced
+
 pytestmark = pytest.mark.timeout(900)
 
 Outcome = dict[str, dict[str, Any]]
@@ -33,8 +35,9 @@ def test_a_killed_stage_is_retried_in_a_fresh_workspace_and_what_was_done_comes_
     assert live.airflow.tasks(PIPELINE, killed.run_id)["reproduce"]["try_number"] == 2
     assert Path(backfilled["reproduce"]["workspace"]) / "checkout" != killed.checkout
     assert not killed.checkout.exists()
-    assert {"ingest", "prepare", "featurize"} <= set(backfilled["reproduce"]["cached"])
-    assert "train" in backfilled["reproduce"]["executed"]
+    reproduced = Reproduced.from_json(backfilled["reproduce"])
+    assert {"ingest", "prepare", "featurize"} <= set(reproduced.cached)
+    assert "train" in reproduced.executed
 
 
 @pytest.mark.usefixtures("backfilled")
