@@ -224,7 +224,7 @@ def held(deployment):
 
 def finished(days):
     names = days.deployment.tracking
-    return tracked_run.connect(days.deployment).finished(names.experiment, names.model)
+    return services(days.deployment).tracking.finished(names.experiment, names.model)
 
 
 def rebuild(*arguments):
@@ -276,7 +276,7 @@ def test_runs_models_versions_and_the_champion_come_back_and_a_second_time_nothi
 def test_a_run_that_is_told_later_stands_at_the_time_of_its_recording(days):
     assert not rebuild("--partition", DAYS[0])[1], "the champion is another day's"
     (found,) = finished(days).values()
-    info = tracked_run.connect(days.deployment)._client().get_run(found.run_id).info
+    info = services(days.deployment).tracking._client().get_run(found.run_id).info
     at = datetime.fromisoformat(days.records[DAYS[0]].recorded_at).timestamp() * 1000
     assert (info.start_time, info.end_time) == (at, at)
 
@@ -311,7 +311,7 @@ def test_a_champion_that_is_not_there_is_an_error_and_one_that_is_there_is_left_
     assert not well
     assert [told["partition"] for told in document["told"]] == [DAYS[2]]
     assert f"There is no champion: the newest promotion is of {CHAMPION}" in document["champion"]["said"]
-    tracked_run.connect(days.deployment).promote(days.deployment.tracking.model, "1")
+    services(days.deployment).tracking.promote(days.deployment.tracking.model, "1")
     document, well = rebuild()
     assert well
     assert "left where it is" in document["champion"]["said"]

@@ -12,8 +12,8 @@ import psutil
 import pytest
 import yaml
 
-for folder in ("infra/local", "plugins"):
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / folder))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "infra" / "local"))
 
 import trips
 from foreign_repository import ForeignOrigin, make_origin
