@@ -105,7 +105,7 @@ def test_every_command_of_ours_and_of_airflow_s_parses(page: Path) -> None:
         if ours:
             assert parser().parse_args(shlex.split(arguments)).command, line
         if line.startswith("airflow ") and not line.startswith("airflow-"):
-            assert getparser().parse_args(shlex.split(line)[1:]).func, line
+            assert get_parser().parse_args(shlex.split(line)[1:]).func, line
 
 
 @each_page
