@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from retrain import (
     dvc,
@@ -346,8 +347,9 @@ def _promote(
     champion = promotion.Champion(tags["version"], tags["partition"]) if tags else None
     if champion is not None and champion.version == version:
         return Promoted(promoted=False, version=version, reason="This version is the champion already.")
+    today = datetime.now(ZoneInfo(services.deployment.schedule.timezone)).date().isoformat()
     decision = promotion.may_compete(
-        spec.partition, champion, tracking.newest_partition(model), backfill=run.is_backfill
+        spec.partition, champion, tracking.newest_partition(model, until=today), backfill=run.is_backfill
     )
     if not decision.promote:
         log.info("%s", decision.reason)

@@ -231,11 +231,15 @@ class Tracking:
                 raise
         return {**version.tags, "version": str(version.version), "run_id": str(version.run_id)}
 
-    def newest_partition(self, model: str) -> str:
-        """The newest partition that any version of the model was made for; empty when there is none."""
+    def newest_partition(self, model: str, until: str) -> str:
+        """The newest partition, of `until` at the latest, that any version of the model was made for; empty when there is none.
+
+        A version of a day that is still to come was made by mistake, and says nothing about what is newest.
+        """
         with _naming("list model versions", self.uri):
             versions = _pages(self._client().search_model_versions, f"name = '{model}'")
-            return max((version.tags.get("partition", "") for version in versions), default="")
+            partitions = (str(version.tags.get("partition", "")) for version in versions)
+            return max((partition for partition in partitions if partition <= until), default="")
 
     def download_model(self, run_id: str, to: Path) -> Path:
         """The model directory of a run, below `to`."""

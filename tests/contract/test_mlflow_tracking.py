@@ -193,10 +193,11 @@ def contents(folder):
 
 
 def test_the_newest_partition_is_that_of_any_version_and_not_of_the_last_one(record, tracking, name):
-    assert not tracking.newest_partition(name)
+    assert not tracking.newest_partition(name, until="2026-01-01")
     for partition in ("2020-03-05", "2020-03-09", "2020-03-07"):
         record(partition, partition)
-    assert tracking.newest_partition(name) == "2020-03-09"
+    assert tracking.newest_partition(name, until="2026-01-01") == "2020-03-09"
+    assert tracking.newest_partition(name, until="2020-03-08") < "2020-03-09"
 
 
 CALLS = [
