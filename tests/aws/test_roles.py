@@ -315,6 +315,10 @@ def test_only_a_named_person_prunes_and_what_went_comes_back(owner, host, bucket
     person = Account(owner.url, owner.number, keys, owner.certificate)
 
     s3 = person.role("retrain-prune").client("s3")
+    noted = f"ledger/trip_duration/pruned/dt=2020-03-05/{'k' * 64}/0001-removed.json"
+    s3.put_object(Bucket=buckets["ledger"], Key=noted, Body=b"{}", IfNoneMatch="*")
+    forged = "ledger/trip_duration/dt=2020-03-05/key/run.json"
+    refused(s3.put_object, Bucket=buckets["ledger"], Key=forged, Body=b"forged", IfNoneMatch="*")
     owner.client("s3").put_object(Bucket=buckets["store"], Key="dvc/files/md5/99/99", Body=b"unreached")
     s3.delete_objects(Bucket=buckets["store"], Delete={"Objects": [{"Key": "dvc/files/md5/99/99"}], "Quiet": True})
     versions = s3.list_object_versions(Bucket=buckets["store"], Prefix="dvc/files/md5/99/")

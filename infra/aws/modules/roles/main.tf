@@ -237,6 +237,13 @@ resource "aws_iam_role_policy" "prune" {
         Action   = "s3:DeleteObject"
         Resource = "${var.store.bucket_arn}/${var.store.prefix}files/*"
       },
+      {
+        # Before anything is removed the ledger notes whose objects they are.
+        Sid      = "NoteWhatWasRemoved"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = "${var.ledger.bucket_arn}/${var.ledger.prefix}*/pruned/*"
+      },
     ]
   })
 }
