@@ -28,6 +28,7 @@ from retrain import (
     restore,
     run_record,
     s3,
+    tracked_inputs,
     verify,
     workspace,
 )
@@ -103,8 +104,12 @@ class _Place:
         git.checkout(self.mirror(record), record.commit, folder)
         for document in ("run.yaml", "manifest.json", "dvc.lock"):
             (folder / document).write_bytes(self.ledger.file(record, document))
+        return self.described(folder)
+
+    def described(self, checkout: Path) -> Description:
+        """What DVC says of a checkout. Nothing is run."""
         own = environment.provide(DEPLOYMENT_DVC, workspace.home() / "environments")
-        program = Dvc.of(folder, own, own, folder.parent / "cache", {})
+        program = Dvc.of(checkout, own, own, checkout.parent / "cache", {})
         program.configure(self.deployment.store, None)
         return program.describe()
 
@@ -113,7 +118,13 @@ def release(options: argparse.Namespace) -> Answer:
     """Make a tag live."""
     place, api = _Place(options.pipeline), AirflowApi(options.airflow.rstrip("/"))
     origin = options.repository or place.deployment.repository.url
-    return _pinned(options, pinning.deploy(api, place.ledger, options.pipeline, origin, options.tag))
+
+    def examine(checkout: Path) -> None:
+        tracked_inputs.require_none(place.described(checkout), options.tag)
+
+    # Where there is no uv, as beside Airflow's API alone, DVC cannot be asked: the run's own first step is then the first to ask it.
+    asked = examine if environment.available() else None
+    return _pinned(options, pinning.deploy(api, place.ledger, options.pipeline, origin, options.tag, asked))
 
 
 def rollback(options: argparse.Namespace) -> Answer:

@@ -102,6 +102,10 @@ class NotAPipelineError(ReleaseError):
     """The commit holds no dvc.yaml."""
 
 
+class TrackedInputError(ReleaseError):
+    """A stage needs data of a .dvc file, which only the release's own remote has."""
+
+
 class EnvironmentLockError(ReleaseError):
     """The release's environment cannot be told, or its lock does not fit it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -29,8 +30,18 @@ def required(store: PinStore, pipeline: str) -> Pin:
     return found
 
 
-def deploy(store: PinStore, ledger: Ledger, pipeline: str, repository: str, tag: str) -> Pin:
+def deploy(
+    store: PinStore,
+    ledger: Ledger,
+    pipeline: str,
+    repository: str,
+    tag: str,
+    examine: Callable[[Path], None] | None = None,
+) -> Pin:
     """Pin `tag` at the commit that the origin `repository` names now, after looking into that commit.
+
+    Args:
+        examine: raises when the release's checkout cannot run.
 
     Raises:
         ReleaseError: no such tag, no dvc.yaml in it, or a tag that was pinned or run at another commit at any time before.
@@ -39,7 +50,10 @@ def deploy(store: PinStore, ledger: Ledger, pipeline: str, repository: str, tag:
     check_tag(tag)
     with tempfile.TemporaryDirectory() as scratch:
         chosen = Release(tag, git.commit_of_tag(repository, tag, cwd=Path(scratch)))
-        git.mirror(repository, chosen, Path(scratch) / "mirror.git")
+        mirror = git.mirror(repository, chosen, Path(scratch) / "mirror.git")
+        if examine is not None:
+            git.checkout(mirror, chosen.commit, Path(scratch) / "checkout")
+            examine(Path(scratch) / "checkout")
     moves, before = ledger_facts.pins(ledger, pipeline), store.pin(pipeline)
     ledger_facts.fix_tag(ledger, pipeline, chosen, before)
     now = before.moved_to(chosen) if before else Pin(chosen)

@@ -25,6 +25,7 @@ from retrain import (
     recorded_environment,
     release,
     s3,
+    tracked_inputs,
     tracked_run,
     workspace,
 )
@@ -115,6 +116,8 @@ def reproduce(services: Services, run: Resolved) -> Reproduced:
             built = environment.provide(_project(services, place), home / "environments")
             with _dvc(services, place, built) as program:
                 program.configure(deployment.store, services.credentials.endpoint())
+                if any(place.checkout.rglob("*.dvc")):
+                    tracked_inputs.require_none(program.describe(), run.release)
                 done = program.repro(limit)
                 described = program.describe()
             _require_described(described, place)
