@@ -47,6 +47,7 @@ TOLD_WITHIN = 90.0  # seconds
 _AT_ONCE = 2
 _DAG_SECONDS = 90
 _RUN_SECONDS = 600
+_COMMAND_SECONDS = 600  # the first release installs the deployment's own DVC
 _POLL_SECONDS = 1.0
 _STAGES = (
     "wait_for_partition",
@@ -177,7 +178,7 @@ def release_checkout(stack: Stack) -> str:
 
 
 def _output(command: Sequence[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=_COMMAND_SECONDS)
     if done.returncode != 0:
         raise DemoError(f"{' '.join(command[:4])}… failed: {(done.stderr or done.stdout).strip()}")
     return done.stdout.strip()

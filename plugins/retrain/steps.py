@@ -116,7 +116,7 @@ def reproduce(services: Services, run: Resolved) -> Reproduced:
             built = environment.provide(_project(services, place), home / "environments")
             with _dvc(services, place, built) as program:
                 program.configure(deployment.store, services.credentials.endpoint())
-                if any(place.checkout.rglob("*.dvc")):
+                if any(path.is_file() for path in place.checkout.rglob("*.dvc")):
                     tracked_inputs.require_none(program.describe(), run.release)
                 done = program.repro(limit)
                 described = program.describe()

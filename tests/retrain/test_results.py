@@ -51,7 +51,9 @@ EXAMPLES: tuple[TaskResult, ...] = (
     Pushed("receipts/x.json", 3, 400, 1, 0, 4, 0.5),
     Recorded(True, "run", "1", "7", "http://mlflow/#/run", {"model.mae": 4.1}),
     Checked(
-        DriftVerdict(**COMMON, features=(Moved("speed", "target", "psi", 0.4, 0.2, 1.0),), rows=300, reference_rows=900),
+        DriftVerdict(
+            **COMMON, features=(Moved("speed", "target", "psi", 0.4, 0.2, 1.0),), rows=300, reference_rows=900
+        ),
         PerformanceVerdict(
             **COMMON, metric="mae", value=5.0, interval=(4.5, 5.5), limit=None, baselines={"median": 4.0}, history=""
         ),
