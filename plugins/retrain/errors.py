@@ -194,6 +194,12 @@ class ReportError(FinalError):
     cause = Cause.CODE
 
 
+class TaskResultError(FinalError):
+    """A task's result was written by another version of the deployment, or is none."""
+
+    cause = Cause.RELEASE
+
+
 class LedgerConflictError(FinalError):
     """A run key ended with other bytes than the ledger holds for it."""
 
