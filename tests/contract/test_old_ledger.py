@@ -15,10 +15,10 @@ import pytest
 from foreign_pipeline import isolated_git
 from old_ledger import DATA, PIPELINE
 
-from retrain import judging, prune, steps, tracked_run
+from retrain import judging, prune, results, steps, tracked_run
 from retrain.__main__ import _parser
 from retrain.deployment import Deployment
-from retrain.errors import OverwrittenError
+from retrain.errors import OverwrittenError, TaskResultError
 from retrain.ledger import Ledger
 from retrain.remote import Remote
 
@@ -232,3 +232,10 @@ def test_pruning_keeps_what_a_kept_run_reaches(old):
     assert set(plan.remove) == (FIRST.receipt_keys | BACKFILL.receipt_keys) - kept
     assert {record.run_key for record in plan.dropped} == {FIRST.run_key, BACKFILL.run_key}
     assert prune.plan(old.ledger, old.remote, PIPELINE, 3, later).remove == {}
+
+
+@pytest.mark.parametrize("kind", results.RESULTS, ids=lambda kind: kind.task)
+def test_a_run_that_the_old_version_began_says_which_task_to_clear(kind):
+    begun = old_ledger.task_results("2020-03-07")[kind.task]
+    with pytest.raises(TaskResultError, match=r"begun by another version\. Clear resolve_run"):
+        kind.from_json(begun)
