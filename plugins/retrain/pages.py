@@ -1,7 +1,7 @@
 """The page behind a run's Release tab.
 
-The page itself holds no data: it asks Airflow's REST API for the run's XComs with the reader's own session, so it shows
-nobody more than Airflow would.
+The page itself holds no data: it asks Airflow's REST API for the states and results of the run's tasks with the reader's own
+session, so it shows nobody more than Airflow would.
 """
 
 from __future__ import annotations
