@@ -15,12 +15,14 @@ import pytest
 from foreign_pipeline import isolated_git
 from old_ledger import DATA, PIPELINE
 
-from retrain import judging, prune, results, steps, tracked_run
-from retrain.__main__ import _parser
+from retrain import judging, prune, results, steps
+from retrain.__main__ import parser
+from retrain.airflow_services import services
 from retrain.deployment import Deployment
 from retrain.errors import OverwrittenError, TaskResultError
 from retrain.ledger import Ledger
 from retrain.remote import Remote
+from retrain.run_record import counting
 
 FIRST, SECOND, CORRECTED, THIRD, BACKFILL = old_ledger.runs()
 NEXT_DAY = "2020-03-08"
@@ -44,7 +46,7 @@ class Old:
 
     def command(self, *arguments):
         """What a command answers with --json, and whether all is well: its exit code is 0 then, else 1."""
-        options = _parser().parse_args(["--pipeline", PIPELINE, *arguments])
+        options = parser().parse_args(["--pipeline", PIPELINE, *arguments])
         document, _, well = options.command(options)
         return json.loads(json.dumps(document)), well
 
@@ -59,20 +61,26 @@ class Old:
 
     def run(self, day, tag, mode="daily"):
         """All tasks of one day; returns the record that is newest then."""
-        run = steps.resolve_run(self.deployment, day, tag, f"{mode} run of {day}", mode)
-        reproduced = steps.reproduce(self.deployment, run)
-        recorded = steps.record_run(self.deployment, run, reproduced, steps.push(self.deployment, run, reproduced))
-        steps.check_drift(self.deployment, run, reproduced, recorded, "https://airflow.example.org/log")
-        steps.promote(self.deployment, run, reproduced, recorded)
-        steps.remove_workspace(self.deployment, f"{mode} run of {day}")
+        reach = services(self.deployment)
+        run = steps.resolve_run(reach, day, tag, f"{mode} run of {day}", mode)
+        reproduced = steps.reproduce(reach, run)
+        recorded = steps.record_run(reach, run, reproduced, steps.push(reach, run, reproduced))
+        steps.check_drift(reach, run, reproduced, recorded, "https://airflow.example.org/log")
+        steps.promote(reach, run, reproduced, recorded)
+        steps.remove_workspace(reach, run.dag_run)
         return max(self.ledger.records(PIPELINE, day), key=lambda record: record.recorded_at)
+
+    def counting(self):
+        """The run key that counts, by day."""
+        found = counting(self.ledger.records(PIPELINE), self.ledger.counts(PIPELINE))
+        return {record.partition: record.run_key for record in found}
 
     def status(self):
         """What `history` says of each run."""
         return {line["run_key"]: (line["status"], line["superseded_by"]) for line in self.answer("history")}
 
     def champion(self):
-        return tracked_run.connect(self.deployment).champion(self.deployment.tracking.model)
+        return services(self.deployment).tracking.champion(self.deployment.tracking.model)
 
 
 @pytest.fixture
@@ -99,8 +107,8 @@ def test_every_record_is_read_with_what_it_says(old):
 
 
 def test_the_run_that_superseded_another_is_the_one_that_counts(old):
-    assert old.ledger.counting(PIPELINE) == by_day(BACKFILL, CORRECTED, THIRD)
-    assert old.ledger.counting(PIPELINE, "2020-03-06") == by_day(CORRECTED)
+    assert old.counting() == by_day(BACKFILL, CORRECTED, THIRD)
+    assert old.ledger.entry(PIPELINE, "2020-03-06").run_key == CORRECTED.run_key
 
 
 def test_history_shows_which_run_of_each_day_counts(old):
@@ -194,7 +202,7 @@ def test_a_superseded_run_counts_again_when_its_day_is_run_with_its_release_agai
     before = old.ledger.records(PIPELINE)
     old.run("2020-03-05", "v1.0.0", "backfill")
     assert old.ledger.records(PIPELINE) == before, "its entry is there already, and is not written again"
-    assert old.ledger.counting(PIPELINE) == by_day(FIRST, CORRECTED, THIRD)
+    assert old.counting() == by_day(FIRST, CORRECTED, THIRD)
     assert (old.status()[FIRST.run_key], old.status()[BACKFILL.run_key]) == (
         ("live", None),
         ("superseded", FIRST.run_key),
@@ -230,7 +238,7 @@ def test_pruning_keeps_what_a_kept_run_reaches(old):
     kept = SECOND.receipt_keys | CORRECTED.receipt_keys | THIRD.receipt_keys
     plan = prune.plan(old.ledger, old.remote, PIPELINE, 2, later)
     assert set(plan.remove) == (FIRST.receipt_keys | BACKFILL.receipt_keys) - kept
-    assert {record.run_key for record in plan.dropped} == {FIRST.run_key, BACKFILL.run_key}
+    assert {record.run_key for record in plan.losing} == {FIRST.run_key, BACKFILL.run_key}
     assert prune.plan(old.ledger, old.remote, PIPELINE, 3, later).remove == {}
 
 
