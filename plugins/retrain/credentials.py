@@ -10,12 +10,14 @@ import json
 import logging
 import os
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -110,8 +112,7 @@ def served(issuer: Issuer, mask: Callable[[str], None]) -> Iterator[dict[str, st
     """
     token = secrets.token_urlsafe(32)
     mask(token)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(issuer, token))
-    server.daemon_threads = True  # a renewal that hangs must not hold up the end of the task
+    server = _Server(("127.0.0.1", 0), _handler(issuer, token))
     thread = threading.Thread(
         target=server.serve_forever, args=(_POLL_SECONDS,), name="credentials of child processes", daemon=True
     )
@@ -120,13 +121,23 @@ def served(issuer: Issuer, mask: Callable[[str], None]) -> Iterator[dict[str, st
         yield {
             **dict.fromkeys(_STRONGER, ""),
             **dict.fromkeys(_FILES, os.devnull),
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{server.server_port}{_PATH}",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{server.server_address[1]}{_PATH}",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": token,
         }
     finally:
         server.shutdown()
         server.server_close()
         thread.join(_IDLE_SECONDS)
+
+
+class _Server(ThreadingTCPServer):
+    """Not http.server's own, which looks its address up in the DNS."""
+
+    daemon_threads = True  # a renewal that hangs must not hold up the end of the task
+    request_queue_size = 64
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the names of the base class
+        log.debug("a child process has not waited for its credentials: %s", sys.exc_info()[1])
 
 
 def _handler(issuer: Issuer, token: str) -> type[BaseHTTPRequestHandler]:

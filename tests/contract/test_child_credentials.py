@@ -13,17 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import boto3
 import pytest
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import ClientError
-from live_servers import free_ports, moto
+from live_servers import free_ports
+from settings import REGION, STORE_BUCKET
 
 from retrain import connections, process
 from retrain.connections import Aws
 from retrain.credentials import Issuer, served
 from retrain.errors import StoreError
 
-ROLE = "arn:aws:iam::123456789012:role/run"
 # botocore renews credentials that hold for less than 15 minutes, and STS issues these for just that: each question is one
 # across an expiry.
 SHORTEST = 900
@@ -41,6 +42,15 @@ async def ask():
     return [credentials.method, *[(await credentials.get_frozen_credentials()).access_key for _ in range(2)]]
 print(json.dumps(asyncio.run(ask())))
 """
+USES = f"""
+import boto3, botocore.exceptions, json
+s3 = boto3.client("s3")
+s3.list_objects_v2(Bucket="{STORE_BUCKET}")
+try:
+    s3.put_object(Bucket="{STORE_BUCKET}", Key="x", Body=b"x")
+except botocore.exceptions.ClientError as error:
+    print(json.dumps(["listed", error.response["Error"]["Code"]]))
+"""
 WHO = """
 import boto3, json
 credentials = boto3.Session().get_credentials()
@@ -49,22 +59,40 @@ print(json.dumps(credentials and [credentials.method, credentials.access_key, cr
 
 
 @pytest.fixture(scope="module")
-def sts(tmp_path_factory):
-    with moto(tmp_path_factory.mktemp("moto") / "moto.log") as server:
-        yield server
+def role_arn(s3_server):
+    """A role that may list one folder, and that the account's own keys may take."""
+    keys = {
+        "aws_access_key_id": s3_server.secrets.s3_access_key,
+        "aws_secret_access_key": s3_server.secrets.s3_secret_key,
+        "endpoint_url": s3_server.s3_url,
+        "region_name": REGION,
+    }
+    iam, account = boto3.client("iam", **keys), boto3.client("sts", **keys).get_caller_identity()["Account"]
+    trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"}
+    may = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{STORE_BUCKET}"}
+    made = iam.create_role(RoleName="run", AssumeRolePolicyDocument=policy(trust))
+    iam.put_role_policy(RoleName="run", PolicyName="list", PolicyDocument=policy(may))
+    yield made["Role"]["Arn"]
+    iam.delete_role_policy(RoleName="run", PolicyName="list")
+    iam.delete_role(RoleName="run")
+
+
+def policy(statement: dict[str, object]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 @pytest.fixture
-def role(connection, sts):
+def role(connection, s3_server, role_arn):
     """A connection whose keys only serve to take a role."""
     extra = {
-        "role_arn": ROLE,
-        "region_name": "eu-west-1",
-        "endpoint_url": sts.url,
-        "service_config": {"sts": {"endpoint_url": sts.url}},
+        "role_arn": role_arn,
+        "region_name": REGION,
+        "endpoint_url": s3_server.s3_url,
+        "service_config": {"sts": {"endpoint_url": s3_server.s3_url}},
         "assume_role_kwargs": {"DurationSeconds": SHORTEST},
     }
-    return connection("role", conn_type="aws", login="AKIAOWNKEY", password="own-secret-key", extra=extra)
+    secrets = s3_server.secrets
+    return connection("role", conn_type="aws", login=secrets.s3_access_key, password=secrets.s3_secret_key, extra=extra)
 
 
 @pytest.fixture
@@ -98,13 +126,19 @@ def ask(variables: dict[str, str], code: str) -> object:
 
 
 @pytest.mark.parametrize("code", [ASKS_TWICE, ASKS_TWICE_AS_DVC_DOES], ids=["boto3", "aiobotocore"])
-def test_a_child_that_outlives_a_role_s_credentials_gets_new_ones(role, worker, code):
+def test_a_child_that_outlives_a_role_s_credentials_gets_new_ones(role, worker, s3_server, code):
     worker.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_ports(1)[0]}")
     with Aws(role).child_environment() as variables:
         method, first, second = ask(variables, code)
     assert method == "container-role"
     assert first != second
-    assert {first, second}.isdisjoint({"AKIAOWNKEY", "AKIAPROFILE"})
+    assert {first, second}.isdisjoint({s3_server.secrets.s3_access_key, "AKIAPROFILE"})
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_child_may_do_what_the_role_may_and_no_more(role):
+    with Aws(role).child_environment() as variables:
+        assert ask(variables, USES) == ["listed", "AccessDenied"]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +147,10 @@ def test_a_child_that_outlives_a_role_s_credentials_gets_new_ones(role, worker, 
         pytest.param({"AWS_ACCESS_KEY_ID": "AKIAWORKER", "AWS_SECRET_ACCESS_KEY": "x"}, id="keys"),
         pytest.param({"AWS_PROFILE": "retrain"}, id="a profile"),
         pytest.param({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/role"}, id="a container's role"),
-        pytest.param({"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere"}, id="a web identity"),
+        pytest.param(
+            {"AWS_ROLE_ARN": "arn:aws:iam::000000000000:role/other", "AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere"},
+            id="a web identity",
+        ),
     ],
 )
 def test_the_worker_s_own_identity_does_not_win_over_a_connection_s_role(role, worker, own):
@@ -207,16 +244,16 @@ def test_when_the_role_is_refused_a_child_keeps_what_holds_and_then_hears_why(mi
 
 
 @pytest.mark.usefixtures("role")
-def test_a_role_that_cannot_be_taken_fails_the_task_by_name_and_not_its_child(connection, monkeypatch):
+def test_a_role_that_cannot_be_taken_fails_the_task_by_name_and_not_its_child(connection, role_arn, monkeypatch):
     monkeypatch.setattr(
         connections, "_AWS", connections._AWS.merge(type(connections._AWS)(retries={"max_attempts": 0}))
     )
     cut_off = json.loads(os.environ["AIRFLOW_CONN_ROLE"])
     cut_off["extra"]["service_config"]["sts"]["endpoint_url"] = f"http://127.0.0.1:{free_ports(1)[0]}"
     aws = Aws(connection("cut_off", **cut_off))
-    with pytest.raises(StoreError, match=f"STS did not answer AssumeRole on {ROLE}"), aws.child_environment():
+    with pytest.raises(StoreError, match=f"STS did not answer AssumeRole on {role_arn}"), aws.child_environment():
         pytest.fail("no child may start")
-    with pytest.raises(StoreError, match=f"STS did not answer AssumeRole on {ROLE}"):
+    with pytest.raises(StoreError, match=f"STS did not answer AssumeRole on {role_arn}"):
         aws.client()
 
 
