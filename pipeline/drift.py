@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from pipeline.score import Floats
 
 EPSILON = 1e-4
@@ -29,7 +33,7 @@ MISSING = "missing"
 OTHER = "other"
 TOP = 4
 TICKS = 4
-COLOURS = {"reference": "0.7", "current": "tab:blue", "current, over its limit": "tab:red"}
+REFERENCE, CURRENT = "0.7", "tab:blue"
 
 
 @dataclass(frozen=True)
@@ -204,34 +208,28 @@ def report(
 
 
 def draw(summary: Mapping[str, Any], comparisons: Mapping[str, Comparison], path: Path) -> None:
-    """Draw each feature's shares, reference against current, with its value and limit; drifted ones in red."""
+    """Draw each feature's shares, reference against current, with its PSI.
+
+    Without limits: whoever judges the day may raise them, for few rows, and two limits for one feature help nobody.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
 
     rows = summary["rows"]
     figure = Figure(figsize=(13, 9.5), layout="constrained")
     FigureCanvasAgg(figure)
-    drifted = sum(entry["drifted"] for entry in summary["features"])
-    title = f"Drift on {summary['partition']}: {drifted} of {len(summary['features'])} features over their limit"
     past = f"{rows['current']} trips against {rows['reference']} of {', '.join(summary['reference_partitions']) or 'no day'}"
+    title = f"Distributions on {summary['partition']}"
     figure.suptitle("\n".join(filter(None, [title, past, summary["reason"]])), fontsize=13)
     for place, entry in enumerate(summary["features"], start=1):
         axes, shares = figure.add_subplot(3, 3, place), comparisons[entry["name"]]
-        x = np.arange(len(shares.bins))
-        axes.bar(x - 0.2, shares.reference * 100, 0.4, color=COLOURS["reference"])
-        now = "current, over its limit" if entry["drifted"] else "current"
-        axes.bar(x + 0.2, shares.current * 100, 0.4, color=COLOURS[now])
+        x = bars(axes, shares)
         axes.set_xticks(x, shares.bins, rotation=60, ha="right", fontsize=7)
         axes.set_xlabel(entry["label"], fontsize=9)
         axes.set_ylabel("% of trips", fontsize=9)
-        verdict = "DRIFTED" if entry["drifted"] else "within"
-        name = f"{entry['name']} ({entry['kind']})"
-        axes.set_title(f"{name}: PSI {entry['value']:.2f}, limit {entry['limit']:.2f} - {verdict}", fontsize=9)
+        axes.set_title(f"{entry['name']} ({entry['kind']}): PSI {entry['value']:.2f}", fontsize=9)
     if comparisons:
-        figure.legend(
-            handles=[Patch(color=c, label=n) for n, c in COLOURS.items()], loc="outside lower center", ncols=3
-        )
+        legend(figure, "reference", "current")
     # Without the library's version in the file, equal reports are equal bytes.
     figure.savefig(path, dpi=80, metadata={"Software": None})
 
@@ -239,41 +237,49 @@ def draw(summary: Mapping[str, Any], comparisons: Mapping[str, Comparison], path
 def draw_top(summary: Mapping[str, Any], comparisons: Mapping[str, Comparison], path: Path) -> None:
     """Draw the features that are farthest from their reference, few and large enough to be read on a phone.
 
-    1000 x 640 pixels; PSI is compared with its limit, so that a feature with a wider limit does not come first for it.
+    1000 x 640 pixels; PSI is compared with its limit, so that a feature with a wider limit does not come first for it. The limits
+    themselves are not drawn: see `draw`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
 
     entries = sorted(summary["features"], key=lambda entry: (-entry["value"] / entry["limit"], entry["name"]))[:TOP]
     figure = Figure(figsize=(10, 6.4), layout="constrained")
     FigureCanvasAgg(figure)
-    drifted = sum(entry["drifted"] for entry in summary["features"])
-    figure.suptitle(
-        f"{drifted} of {len(summary['features'])} features over their limit, {summary['partition']}", fontsize=20
+    title = (
+        f"Farthest from the reference on {summary['partition']}" if entries else f"{summary['partition']}: no reference"
     )
+    figure.suptitle(title, fontsize=20)
     for place, entry in enumerate(entries, start=1):
         axes, shares = figure.add_subplot(2, 2, place), comparisons[entry["name"]]
-        x = np.arange(len(shares.bins))
-        axes.bar(x - 0.2, shares.reference * 100, 0.4, color=COLOURS["reference"])
-        now = "current, over its limit" if entry["drifted"] else "current"
-        axes.bar(x + 0.2, shares.current * 100, 0.4, color=COLOURS[now])
+        x = bars(axes, shares)
         named = np.unique(np.linspace(0, len(x) - 1, TICKS).round().astype(int))
         axes.set_xticks(named, [shares.bins[n] for n in named], fontsize=13)
         axes.set_xlabel(entry["label"], fontsize=14)
         axes.set_ylabel("% of trips", fontsize=14)
         axes.tick_params(axis="y", labelsize=13)
         axes.spines[["top", "right"]].set_visible(False)
-        name = entry["name"].replace("_", " ")
-        axes.set_title(f"{name}: {entry['value']:.2f} (limit {entry['limit']:.2f})", fontsize=16)
+        axes.set_title(f"{entry['name'].replace('_', ' ')}: PSI {entry['value']:.2f}", fontsize=16)
     if entries:
         past = f"{len(summary['reference_partitions'])} days before, same weekday"
-        colours = {past: COLOURS["reference"], "this day": COLOURS["current"]}
-        if drifted:
-            colours["this day, over the limit"] = COLOURS["current, over its limit"]
-        handles = [Patch(color=colour, label=name) for name, colour in colours.items()]
-        figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=14, frameon=False)
+        legend(figure, past, "this day", fontsize=14, frameon=False)
     figure.savefig(path, dpi=100, metadata={"Software": None})
+
+
+def bars(axes: Axes, shares: Comparison) -> npt.NDArray[np.int64]:
+    """Draw the shares of each bin side by side, in percent; return the places of the bins."""
+    x = np.arange(len(shares.bins))
+    axes.bar(x - 0.2, shares.reference * 100, 0.4, color=REFERENCE)
+    axes.bar(x + 0.2, shares.current * 100, 0.4, color=CURRENT)
+    return x
+
+
+def legend(figure: Figure, reference: str, current: str, **style: Any) -> None:
+    """Say below the panels which colour is which."""
+    from matplotlib.patches import Patch
+
+    handles = [Patch(color=REFERENCE, label=reference), Patch(color=CURRENT, label=current)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, **style)
 
 
 def main() -> None:

@@ -151,7 +151,7 @@ def _failed_in_backfill(at: str, day: int) -> Signal:
         "land the partition again."
     )
     run = f"backfill__2020-03-{day:02}T06:00:00+00:00"
-    return replace(_failed(at, "reproduce", day, 1, refused, dag_run=run), backfill=True)
+    return replace(_failed(at, "reproduce", day, 1, refused, dag_run=run, stage="prepare"), backfill=True)
 
 
 def _good(at: str, task: str, day: int) -> Signal:
@@ -224,12 +224,13 @@ _SIGNALS: Mapping[str, Sequence[Signal]] = {
                 "Stage prepare refused its data: raw/dt=2020-03-17/part-0.parquet has no column pickup_location_id "
                 "(it has 17 others); land the partition again with it."
             ),
+            stage="prepare",
         ),
         _good("18T11:20:31", "reproduce", 17),
     ],
     Kind.TASK_FAILED: [
-        _failed("17T06:19:02", "reproduce", 16, 3, _KILLED),
-        _failed("18T06:19:44", "reproduce", 17, 3, _KILLED),
+        _failed("17T06:19:02", "reproduce", 16, 3, _KILLED, stage="train"),
+        _failed("18T06:19:44", "reproduce", 17, 3, _KILLED, stage="train"),
         _good("18T08:50:10", "reproduce", 17),
     ],
     Kind.PUSH_UNPROVEN: [

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
 from botocore.config import Config
+
+from retrain import credentials, s3
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -22,16 +28,17 @@ _AWS = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "
 
 @dataclass(frozen=True)
 class Aws:
-    """One AWS connection."""
+    """One AWS connection, asked for once: Airflow's API is a request away."""
 
     conn_id: str
 
-    @property
+    @cached_property
     def hook(self) -> S3Hook:
         return S3Hook(aws_conn_id=self.conn_id, config=_AWS)
 
     def client(self) -> S3Client:
-        client: S3Client = self.hook.get_conn()
+        with self._taking_its_role():
+            client: S3Client = self.hook.get_conn()
         return client
 
     @property
@@ -41,24 +48,59 @@ class Aws:
         return url
 
     def environment(self) -> dict[str, str]:
-        """Credentials, region, endpoint and patience for a child process, in the names that every AWS client reads.
+        """Keys, region, endpoint and patience for a child process, in the names that every AWS client reads.
 
-        Where the worker's own environment says how patient to be, that holds.
+        Without keys in the connection there are none here either: the child finds its credentials as this process does (a profile,
+        the machine's or the container's role) and renews them itself. The keys of a connection with a role expire: a child that
+        may outlive them needs `child_environment`. Where the worker's own environment says how patient to be, that holds.
         """
-        hook = self.hook
-        variables = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
-        credentials = hook.get_session().get_credentials()
-        if credentials is not None:
-            frozen = credentials.get_frozen_credentials()
+        variables = self._settings()
+        config = self.hook.conn_config
+        if config.role_arn or config.aws_access_key_id:
+            with self._taking_its_role():
+                frozen = self.hook.get_credentials()
             variables["AWS_ACCESS_KEY_ID"] = frozen.access_key
             variables["AWS_SECRET_ACCESS_KEY"] = frozen.secret_key
             if frozen.token:
                 variables["AWS_SESSION_TOKEN"] = frozen.token
-        if hook.conn_region_name:
-            variables["AWS_DEFAULT_REGION"] = hook.conn_region_name
+        elif config.profile_name:
+            variables["AWS_PROFILE"] = config.profile_name
+        return variables
+
+    @contextmanager
+    def child_environment(self) -> Iterator[dict[str, str]]:
+        """`environment` for a child process that runs while the context is open, however long: a role's credentials are renewed.
+
+        The child asks this process for them (`credentials.served`). Pass the variables through `process.environment`: those
+        with an empty value must be absent in the child.
+        """
+        config = self.hook.conn_config
+        if config.role_arn:
+            with self._taking_its_role():
+                issuer = credentials.Issuer(self.hook.get_session().get_credentials(), mask_secret)
+            with credentials.served(issuer, mask_secret) as variables:
+                yield {**self._settings(), **variables}
+            return
+        variables = self.environment()
+        if config.aws_access_key_id:
+            variables.setdefault("AWS_SESSION_TOKEN", "")  # one that the worker has belongs to other keys
+        elif config.profile_name:
+            variables |= {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": ""}
+        yield variables
+
+    def _settings(self) -> dict[str, str]:
+        variables = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
+        with self._taking_its_role():
+            region = self.hook.conn_region_name
+        if region:
+            variables["AWS_DEFAULT_REGION"] = region
         if self.endpoint:
             variables["AWS_ENDPOINT_URL"] = self.endpoint
         return variables
+
+    def _taking_its_role(self) -> AbstractContextManager[None]:
+        """For what asks STS first, when the connection has a role."""
+        return s3.naming("AssumeRole", str(self.hook.conn_config.role_arn), "STS")
 
 
 def connect_mlflow(conn_id: str) -> str:

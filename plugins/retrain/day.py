@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -57,12 +58,12 @@ class Day:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], file: str) -> Day:
-        """A day as `to_dict` wrote it; ReportError when it is of another version, or none."""
-        version = document.get("schema_version")
-        if version != DAY_VERSION:
-            raise ReportError(
-                f"{file} has schema_version {version!r}, this deployment reads {DAY_VERSION}. Deploy the one that wrote it."
-            )
+        """A day as `to_dict` wrote it, in this version or an earlier one.
+
+        Raises:
+            ReportError: a newer deployment wrote it, or it is no judged day.
+        """
+        _require_version(document, DAY_VERSION, file)
         try:
             fields = {name: value for name, value in document.items() if name != "schema_version"}
             fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
@@ -94,11 +95,7 @@ def read(
         rows = (metrics or {}).get("rows")
         return Day(partition, rows if isinstance(rows, int) else 0, 0, {}, (), error, baselines)
     file, report = policies.drift.report, report or {}
-    version = report.get("schema_version")
-    if version != REPORT_VERSION:
-        raise ReportError(
-            f"{file} has schema_version {version!r}, this deployment reads {REPORT_VERSION}. Deploy the fitting one."
-        )
+    _require_version(report, REPORT_VERSION, file)
     try:
         rows = report["rows"]
         day = Day(
@@ -110,42 +107,77 @@ def read(
             error,
             baselines,
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as problem:
         raise ReportError(
-            f"{file} breaks the drift report's contract: {problem!r}. Mend the stage that writes it."
+            f"{file} breaks the drift report's contract: {problem!r}. Fix the stage that writes it in a new release."
         ) from problem
     if day.partition != partition:
         raise ReportError(f"{file} is the report of {day.partition}, this run is {partition}'s. Clear reproduce.")
     return day
 
 
+def number(document: Mapping[str, Any], *keys: str) -> float:
+    """The finite number that stands under these keys, one inside the other.
+
+    Raises:
+        KeyError, TypeError, ValueError: there is none; the last also for NaN and infinity, which compare with nothing: a limit is
+            never passed by them. The message names the keys.
+    """
+    found: Any = document
+    for key in keys:
+        found = found[key]
+    value = float(found)
+    if not math.isfinite(value):
+        raise ValueError(f"{'.'.join(keys)} is {value}, which is no number")
+    return value
+
+
+def _require_version(document: Mapping[str, Any], newest: int, file: str) -> None:
+    version = document.get("schema_version")
+    if not isinstance(version, int) or not 1 <= version <= newest:
+        raise ReportError(
+            f"{file} has schema_version {version!r}, this deployment reads 1 to {newest}. Deploy the one that fits."
+        )
+
+
 def _feature(entry: Mapping[str, Any]) -> Feature:
-    importance, bins = entry.get("importance"), entry.get("bins")
-    limit = float(entry["limit"])
-    if not limit > 0:
-        raise ValueError(f"limit {limit} of {entry['name']} is not above 0")
-    return Feature(
-        str(entry["name"]),
-        str(entry["kind"]),
-        float(entry["value"]),
-        limit,
-        str(entry.get("measure", "psi")),
-        None if importance is None else float(importance),
-        None if bins is None else int(bins),
-    )
+    bins = entry.get("bins")
+    try:
+        limit = number(entry, "limit")
+        if not limit > 0:
+            raise ValueError(f"limit is {limit}, which is not above 0")
+        return Feature(
+            str(entry["name"]),
+            str(entry["kind"]),
+            number(entry, "value"),
+            limit,
+            str(entry.get("measure", "psi")),
+            _optional(entry, "importance"),
+            None if bins is None else int(bins),
+        )
+    except ValueError as problem:
+        raise ValueError(f"feature {entry.get('name')}: {problem}") from problem
+
+
+def _optional(document: Mapping[str, Any], key: str) -> float | None:
+    return None if document.get(key) is None else number(document, key)
 
 
 def _errors(metrics: Mapping[str, Any], performance: Performance) -> tuple[Error, dict[str, float]]:
     name = performance.metric
     try:
         of_model = metrics[performance.model]
-        low, high = of_model.get(f"{name}_low"), of_model.get(f"{name}_high")
         error = Error(
-            name, float(of_model[name]), None if low is None else float(low), None if high is None else float(high)
+            name, number(of_model, name), _optional(of_model, f"{name}_low"), _optional(of_model, f"{name}_high")
         )
-        return error, {baseline: float(metrics[baseline][name]) for baseline in performance.baselines}
-    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        return error, {baseline: number(metrics, baseline, name) for baseline in performance.baselines}
+    except (AttributeError, KeyError, TypeError) as problem:
         raise ReportError(
             f"{performance.metrics} does not hold {name} of {performance.model} and its baselines ({problem!r}). "
             "Correct performance in the pipeline's file."
+        ) from problem
+    except ValueError as problem:
+        raise ReportError(
+            f"{performance.metrics} has no usable {name} of {performance.model} or a baseline: {problem}. "
+            "Look at the stage that writes it: the training may have diverged."
         ) from problem

@@ -160,6 +160,10 @@ class StageCodeError(RetrainError):
     cause = Cause.CODE
 
 
+class TaskTimeoutError(RetrainError):
+    """A task ran longer than Airflow lets it."""
+
+
 class PushError(RetrainError):
     """`dvc push` failed."""
 

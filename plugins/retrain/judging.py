@@ -59,13 +59,14 @@ def judge_day(policies: Policies, ledger: Ledger, spec: RunSpec, checkout: Path)
     judged = day.read(spec.partition, policies, report, metrics)
     body = {"day": judged.to_dict(), "release": spec.release, "run_key": spec.run_key}
     ledger.event(spec.pipeline, JUDGED, f"{spec.partition}-{spec.run_key}", body)
-    first = (date.fromisoformat(spec.partition) - timedelta(days=_DAYS)).isoformat()
-    kept = ledger.daily_events(spec.pipeline, JUDGED, first)
-    before = {partition: event for partition, event in kept.items() if partition < spec.partition}
+    today = date.fromisoformat(spec.partition)
+    first, last = ((today - timedelta(days=back)).isoformat() for back in (_DAYS, 1))
+    before = ledger.daily_events(spec.pipeline, JUDGED, first, last)
+    newest = max(name[: len(spec.partition)] for name in ledger.event_names(spec.pipeline, JUDGED))
     days = [*(Day.from_dict(event["day"], f"{JUDGED}/{partition}") for partition, event in before.items()), judged]
     releases = {partition: str(event["release"]) for partition, event in before.items()}
     return Judged(
-        days, *walk(days, policies), {**releases, spec.partition: spec.release}, newest=max(kept) <= spec.partition
+        days, *walk(days, policies), {**releases, spec.partition: spec.release}, newest=newest <= spec.partition
     )
 
 
@@ -84,7 +85,11 @@ def walk(days: Iterable[Day], policies: Policies) -> tuple[list[DriftVerdict], l
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object that the pipeline wrote; ReportError when it is not there, or none."""
+    """A JSON object that the pipeline wrote. Python's JSON may hold NaN and Infinity: take its numbers with `day.number`.
+
+    Raises:
+        ReportError: it is not there, or is no JSON object.
+    """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -39,13 +39,16 @@ _PYTHONS = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """What a child inherits: the environment without Airflow's settings, connections and keys, and without our own Python."""
+    """What a child inherits: the environment without Airflow's settings, connections and keys, and without our own Python.
+
+    `changes` come on top; an empty value takes the variable away.
+    """
     kept = {
         k: v
         for k, v in os.environ.items()
         if k not in _PYTHONS and not k.startswith(("AIRFLOW", "_AIRFLOW", "MLFLOW_"))
     }
-    return {**kept, **changes}
+    return {k: v for k, v in {**kept, **changes}.items() if v or k not in changes}
 
 
 def run(

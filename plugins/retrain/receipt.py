@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from retrain.description import CachedObject
-from retrain.errors import RecordVersionError, UnprovenPushError
+from retrain.errors import RecordError, RecordVersionError, UnprovenPushError
 
 SCHEMA_VERSION = 1
 _NAMED = 5
@@ -111,12 +111,24 @@ class Receipt:
 
     @classmethod
     def from_json(cls, text: bytes, url: str) -> Receipt:
-        document = json.loads(text)
-        if document.get("schema_version") != SCHEMA_VERSION:
-            raise RecordVersionError(
-                f"{url} has schema_version {document.get('schema_version')!r}, this deployment reads {SCHEMA_VERSION}. Use the deployment that wrote it."
-            )
-        return cls(document["remote"], tuple(Proof(**entry) for entry in document["objects"]))
+        """A receipt as `to_json` wrote it, of this version or an earlier one.
+
+        Raises:
+            RecordVersionError: a newer deployment wrote it.
+            RecordError: it is no receipt.
+        """
+        try:
+            document = json.loads(text)
+            version = document["schema_version"]
+            if version > SCHEMA_VERSION:
+                raise RecordVersionError(
+                    f"{url} has schema_version {version}, this deployment reads {SCHEMA_VERSION} and older. Use the deployment that wrote it."
+                )
+            return cls(document["remote"], tuple(Proof(**entry) for entry in document["objects"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecordError(
+                f"{url} is no receipt ({error!r}): something else wrote it. If the bucket keeps versions, bring the first one back there."
+            ) from error
 
     def require(self, objects: Sequence[CachedObject]) -> None:
         """UnprovenPushError unless each of `objects` is proven here: the receipt must be of this very outcome."""

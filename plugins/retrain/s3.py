@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _ABSENT = ("404", "NoSuchKey", "NotFound")
 _EXISTS = ("PreconditionFailed", "412")
+_FORBIDDEN = ("AccessDenied", "403")
+_OF_ONE_OBJECT = ("HeadObject", "GetObject")
 
 
 def split(url: str) -> tuple[str, str]:
@@ -27,20 +29,24 @@ def split(url: str) -> tuple[str, str]:
 
 
 @contextmanager
-def naming(action: str, url: str) -> Iterator[None]:
-    """Turn botocore's errors into one that names the action, the place and the next step."""
+def naming(action: str, place: str, service: str = "S3") -> Iterator[None]:
+    """Translate botocore's errors into StoreError, which names the action, the place and the next step."""
     try:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "?")
-        hint = {
-            "AccessDenied": "Give the role this permission",
-            "403": "Give the role this permission",
-            "NoSuchBucket": "Create the bucket, or correct the pipeline's file",
-        }.get(code, "Clear the task when S3 answers")
-        raise StoreError(f"S3 answered {code} to {action} on {url}. {hint}.") from error
+        hint = "Clear the task when it answers"
+        if code in _FORBIDDEN:
+            hint = "Give the role this permission"
+            if action in _OF_ONE_OBJECT:
+                hint += ", and s3:ListBucket: without that S3 answers so for an object that is not there"
+        elif code == "NoSuchBucket":
+            hint = "Create the bucket, or correct the pipeline's file"
+        raise StoreError(f"{service} answered {code} to {action} on {place}. {hint}.") from error
     except BotoCoreError as error:
-        raise StoreError(f"S3 did not answer {action} on {url} ({error}). Clear the task when it does.") from error
+        raise StoreError(
+            f"{service} did not answer {action} on {place} ({error}). Clear the task when it does."
+        ) from error
 
 
 def list_versions(client: S3Client, url: str, first: str, last: str) -> list[RawObject]:

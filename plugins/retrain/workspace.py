@@ -107,8 +107,14 @@ def remove(pipeline: str, dag_run: str) -> list[str]:
             log.warning("removing %s, abandoned a week ago", other)
             gone.append(other)
     for path in gone:
-        shutil.rmtree(path)
+        shutil.rmtree(path, onerror=_unless_gone)
     return [path.name for path in gone]
+
+
+def _unless_gone(_function: object, _path: str, error: tuple[type[BaseException], BaseException, object]) -> None:
+    """Two runs may sweep the same abandoned folder at once: what the other has removed is removed."""
+    if not isinstance(error[1], FileNotFoundError):
+        raise error[1]
 
 
 def _age(path: Path) -> float:

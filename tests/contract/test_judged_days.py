@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -99,6 +100,27 @@ def test_the_release_of_each_day_is_told_and_whether_a_newer_day_has_been_judged
     assert found.releases == {"2020-03-02": "v1.0.0", "2020-03-03": "v1.0.0"}
     assert not found.newest
     assert judge(3).newest
+
+
+def test_later_days_cost_an_older_one_no_requests(judge, s3):
+    requests = []
+
+    def note(request, **_):
+        requests.append(request.method)
+
+    def asked(number):
+        requests.clear()
+        s3.meta.events.register("before-send.s3", note)
+        judge(number)
+        s3.meta.events.unregister("before-send.s3", note)
+        return Counter(requests)
+
+    judge(0)
+    alone = asked(1)
+    for number in range(2, 12):
+        judge(number)
+    # Judged again, so that what it reads of earlier days is the same.
+    assert asked(1) == alone
 
 
 def test_only_the_days_asked_for_are_read(judge, ledger):

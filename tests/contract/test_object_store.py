@@ -143,6 +143,17 @@ def test_a_missing_permission_is_named_with_the_action_and_the_place(stranger, b
         act(stranger, url)
 
 
+def test_a_refused_object_may_be_one_that_is_not_there_so_the_right_to_list_is_named_too(stranger, bucket):
+    url = f"s3://{bucket()}/dt=2020-03-17/_SUCCESS"
+    place, key = store.split(url)
+    with pytest.raises(StoreError, match=r"to GetObject .*s3:ListBucket"):
+        store.get(stranger, url)
+    with pytest.raises(StoreError, match=r"403 to HeadObject .*s3:ListBucket"), store.naming("HeadObject", url):
+        stranger.head_object(Bucket=place, Key=key)
+    with pytest.raises(StoreError, match=r"to PutObject [^:]+:[^:]+permission\.$"):
+        store.create(stranger, url, b"x")
+
+
 @pytest.mark.parametrize(("act", "action"), ACTIONS)
 def test_a_missing_bucket_is_named_with_the_action_and_never_taken_for_an_empty_one(s3, act, action):
     with pytest.raises(StoreError, match=rf"NoSuchBucket to {action} on s3://no-such-bucket/x\. Create the bucket"):

@@ -117,7 +117,9 @@ def test_days_with_few_rows_are_marked_as_unreliable(trips: Path, params: Params
     assert "Only 28 rows" in summary["reason"]
 
 
-def test_each_feature_is_reported_with_value_limit_and_kind(trips: Path, params: Params, tmp_path: Path) -> None:
+def test_each_feature_is_reported_with_value_limit_and_kind_and_drawn_without_limits(
+    trips: Path, params: Params, tmp_path: Path
+) -> None:
     partition = date(2020, 3, 17)
     rows = read_days(trips, [*same_weekdays_before(partition, 4), partition])
     predicted = rows.assign(predicted_min=rows["duration_min"])
@@ -136,8 +138,10 @@ def test_each_feature_is_reported_with_value_limit_and_kind(trips: Path, params:
     assert summary["rows"]["by_day"] == {
         day: len(read_days(trips, [date.fromisoformat(day)])) for day in summary["reference_partitions"]
     }
+    # Whoever judges the day may raise the limits: a picture that is shown beside them must not speak of others.
+    raised = [{**entry, "limit": entry["limit"] * 1.3, "drifted": False} for entry in summary["features"]]
     for drawn in (draw, draw_top):
         drawn(summary, comparisons, tmp_path / "once.png")
-        drawn(summary, comparisons, tmp_path / "again.png")
+        drawn({**summary, "drifted": False, "features": raised}, comparisons, tmp_path / "again.png")
         assert (tmp_path / "once.png").read_bytes() == (tmp_path / "again.png").read_bytes()
     assert (tmp_path / "once.png").stat().st_size < 120_000

@@ -71,7 +71,10 @@ def test_a_pipeline_without_a_drift_report_still_has_an_error() -> None:
         pytest.param({"rows": {}}, "current", id="no row counts"),
         pytest.param({"rows": 3}, "contract", id="rows that are no counts"),
         pytest.param({"features": [{"name": "speed"}]}, "value", id="a feature without a value"),
-        pytest.param({"features": [{"name": "a", "kind": "b", "value": 1, "limit": 0}]}, "limit 0", id="no limit"),
+        pytest.param(
+            {"features": [{"name": "a", "kind": "b", "value": 1, "limit": 0}]}, "a: limit is 0", id="no limit"
+        ),
+        pytest.param({"rows": {"current": float("inf"), "reference": 9}}, "contract", id="endless rows"),
     ],
 )
 def test_a_report_that_breaks_the_contract_is_refused(change: dict[str, Any], said: str) -> None:
@@ -91,6 +94,34 @@ def test_a_day_comes_back_from_the_ledger_as_it_was_kept() -> None:
     day = read("2020-03-17", BOTH, report(), METRICS)
     for kept in (day, replace(day, error=None, baselines={})):
         assert Day.from_dict(json.loads(json.dumps(kept.to_dict())), "it") == kept
+
+
+@pytest.mark.parametrize("none", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("where", ["value", "limit", "importance"])
+def test_a_feature_whose_number_is_none_is_refused_by_its_name(where: str, none: float) -> None:
+    speed = {"name": "speed", "kind": "input", "value": 0.75, "limit": 0.2, "importance": 0.4, where: none}
+    with pytest.raises(ReportError, match=rf"reports/drift\.json.*speed: {where} is {none}"):
+        read("2020-03-17", BOTH, report(features=[speed]), METRICS)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": {"mae": float("nan")}}, "mae is nan"),
+        ({"model": {"mae": 4.0, "mae_low": float("-inf")}}, "mae_low is -inf"),
+        ({"pair_median": {"mae": float("inf")}}, r"pair_median\.mae is inf"),
+    ],
+)
+def test_an_error_that_is_no_number_is_refused_and_never_calm(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ReportError, match=rf"reports/metrics\.json.*{said}.*diverged"):
+        read("2020-03-17", BOTH, report(), {**METRICS, **change})
+
+
+@pytest.mark.parametrize("version", [0, 2, None, "1", 1.5])
+def test_a_kept_day_of_no_version_up_to_this_one_is_refused(version: object) -> None:
+    kept = read("2020-03-17", BOTH, report(), METRICS).to_dict()
+    with pytest.raises(ReportError, match="judged/x has schema_version"):
+        Day.from_dict({**kept, "schema_version": version}, "judged/x")
 
 
 @pytest.mark.parametrize("change", [{"schema_version": 9}, {"features": None}, {"odd": 1}])

@@ -17,6 +17,14 @@ def test_output_and_exit_code_are_kept(tmp_path: Path) -> None:
     assert (done.returncode, sorted(done.lines)) == (65, ["err", "out"])
 
 
+def test_an_empty_value_takes_a_variable_away_from_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "retrain")
+    monkeypatch.setenv("OWN", "")
+    found = process.environment(AWS_PROFILE="", AWS_DEFAULT_REGION="eu-west-1")
+    assert "AWS_PROFILE" not in found
+    assert (found["AWS_DEFAULT_REGION"], found["OWN"]) == ("eu-west-1", "")
+
+
 def test_an_argument_never_meets_a_shell(tmp_path: Path) -> None:
     process.run(
         ["echo", "x; touch owned", "$(touch owned)"], cwd=tmp_path, env=dict(os.environ), timeout=20, quiet=True

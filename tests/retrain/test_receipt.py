@@ -3,7 +3,7 @@ import json
 import pytest
 
 from retrain.dvc import CachedObject
-from retrain.errors import RecordVersionError, UnprovenPushError
+from retrain.errors import RecordError, RecordVersionError, UnprovenPushError
 from retrain.receipt import Details, Look, Proof, ProvenBy, Receipt, Seen, look
 
 FILE, FOLDER = CachedObject("a" * 32, "train", "model/MLmodel"), CachedObject("b" * 32 + ".dir", "train", "model")
@@ -53,6 +53,23 @@ def test_a_receipt_of_a_newer_schema_is_refused_by_its_address() -> None:
     newer = json.dumps({**json.loads(RECEIPT.to_json()), "schema_version": 2}).encode()
     with pytest.raises(RecordVersionError, match=r"s3://ledger/receipt\.json.*schema_version 2"):
         Receipt.from_json(newer, "s3://ledger/receipt.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b"<html>busy</html>", id="no JSON"),
+        pytest.param(b"\xff\xfe", id="no text"),
+        pytest.param(b"[]", id="a list"),
+        pytest.param(b"{}", id="no version"),
+        pytest.param(b'{"schema_version": "1", "remote": "s3://x", "objects": []}', id="a version that is no number"),
+        pytest.param(b'{"schema_version": 1, "objects": []}', id="no remote"),
+        pytest.param(b'{"schema_version": 1, "remote": "s3://x", "objects": [{"key": "a"}]}', id="half a proof"),
+    ],
+)
+def test_what_is_no_receipt_is_refused_by_its_address(text: bytes) -> None:
+    with pytest.raises(RecordError, match=r"s3://ledger/receipt\.json is no receipt"):
+        Receipt.from_json(text, "s3://ledger/receipt.json")
 
 
 def test_a_receipt_of_something_else_does_not_serve() -> None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowTaskTimeout
+
 from retrain.alerts.diagnosis import diagnose
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal, Step, end_of_task
 from retrain.alerts.tell import tell
-from retrain.errors import PartitionError
+from retrain.errors import PartitionError, TaskTimeoutError
 from retrain.partition import of_context
 
 if TYPE_CHECKING:
@@ -28,8 +30,8 @@ class Failed:
     pipeline: str
 
     def __call__(self, context: Context) -> None:
-        ti, error = context["ti"], context.get("exception")
-        found = diagnose(error, ti.task_id)
+        ti = context["ti"]
+        found = diagnose(_error(context), ti.task_id)
         facts = {
             "cause": found.cause,
             "evidence": found.evidence,
@@ -52,6 +54,18 @@ class Succeeded:
 
     def __call__(self, context: Context) -> None:
         tell(_signal(self.pipeline, context, Step.GOOD, None, {"dag_run": context["ti"].run_id}))
+
+
+def _error(context: Context) -> BaseException | str | None:
+    """What the task ended with. Airflow's own words for a limit that has passed are `Timeout, PID: 4711`."""
+    error: BaseException | str | None = context.get("exception")
+    limit = context["ti"].task.execution_timeout if isinstance(error, AirflowTaskTimeout) else None
+    if limit is None:
+        return error
+    return TaskTimeoutError(
+        f"{context['ti'].task_id} ran longer than its limit of {limit.total_seconds() / 60:.0f} minutes and was ended. "
+        "The end of its log says what it was at."
+    )
 
 
 def _signal(pipeline: str, context: Context, step: Step, kind: Kind | None, facts: dict[str, Any]) -> Signal:

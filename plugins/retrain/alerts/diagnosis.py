@@ -5,7 +5,6 @@ Only evidence counts: an exception that does not say whose fault it is stays UNK
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from retrain.alerts.kinds import Kind
@@ -22,8 +21,6 @@ from retrain.errors import (
     UnprovenPushError,
 )
 
-_EVIDENCE_LIMIT = 1200  # characters
-_STAGE = re.compile(r"\b[Ss]tage ([A-Za-z0-9_@.-]*[A-Za-z0-9_@-])")
 _LOST = "Airflow lost the task's process: it ended without reporting. It was killed, often for its memory, or its host went away."
 UNHEARD = "Airflow has the task as failed, and its callback told nothing: read the log."
 _KINDS: tuple[tuple[tuple[type[BaseException], ...], Kind], ...] = (
@@ -43,7 +40,11 @@ _NEXT = {
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a failure is, from its evidence. `stage` is the first stage of the pipeline that failed, if one did."""
+    """What a failure is, from its evidence.
+
+    `evidence` is the exception's own sentence, whole: secrets and all. `stage` is the first stage of the pipeline that failed,
+    if one did.
+    """
 
     kind: Kind
     cause: Cause
@@ -59,11 +60,10 @@ def diagnose(error: BaseException | str | None, task: str) -> Diagnosis:
     evidence = " ".join(str(error).split()) or type(error).__name__ if error is not None else _LOST
     if isinstance(error, BaseException) and not isinstance(error, RetrainError):
         evidence = f"{type(error).__name__}: {evidence}"
-    stage = _STAGE.search(evidence) if isinstance(error, RetrainError) else None
     todo = _NEXT[cause].format(task=task)
     if kind is Kind.DATA_LATE:
         todo = f"Ask the data's owner. When it has landed, clear `{task}`."
-    return Diagnosis(kind, cause, evidence[:_EVIDENCE_LIMIT], stage.group(1) if stage else None, todo)
+    return Diagnosis(kind, cause, evidence, getattr(error, "stage", None), todo)
 
 
 def _cause(error: BaseException | str | None) -> Cause:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -49,19 +49,27 @@ def redact(text: str, secrets: Collection[str] = ()) -> str:
     return text
 
 
-def redact_facts(facts: Mapping[str, Any], secrets: Collection[str] = ()) -> dict[str, Any]:
-    """Facts with every string redacted, however deep; a value whose name says that it is a secret goes whole."""
-    return {redact(str(name), secrets): _redacted(value, secrets, str(name)) for name, value in facts.items()}
+def redact_facts(
+    facts: Mapping[str, Any], secrets: Collection[str] = (), mask: Callable[[str], str] = str
+) -> dict[str, Any]:
+    """Facts with every string redacted, however deep; a value whose name says that it is a secret goes whole.
 
+    Args:
+        facts: what is to be told.
+        secrets: the values that are known as secret.
+        mask: takes out of a text what others know as secret. It goes first.
+    """
 
-def _redacted(value: Any, secrets: Collection[str], name: str = "") -> Any:
-    if isinstance(value, Mapping):
-        return redact_facts(value, secrets)
-    if isinstance(value, list | tuple):
-        return [_redacted(item, secrets, name) for item in value]
-    if not isinstance(value, str):
-        return value
-    return REDACTED if value and _SECRET_NAME.fullmatch(name) else redact(value, secrets)
+    def cleaned(value: Any, name: str) -> Any:
+        if isinstance(value, Mapping):
+            return redact_facts(value, secrets, mask)
+        if isinstance(value, list | tuple):
+            return [cleaned(item, name) for item in value]
+        if not isinstance(value, str):
+            return value
+        return REDACTED if value and _SECRET_NAME.fullmatch(name) else redact(mask(value), secrets)
+
+    return {redact(mask(str(name)), secrets): cleaned(value, str(name)) for name, value in facts.items()}
 
 
 def known_secrets(environ: Mapping[str, str]) -> set[str]:

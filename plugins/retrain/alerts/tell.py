@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from retrain.alerts.outbox import Outbox
-from retrain.alerts.redaction import known_secrets, redact_facts
+from retrain.alerts.redaction import REDACTED, known_secrets, redact_facts
 from retrain.alerts.signal import Signal
 from retrain.errors import OutboxError
 from retrain.workspace import home
 
 log = logging.getLogger(__name__)
+
+_EVIDENCE_LIMIT = 1200  # characters
 
 
 def folder() -> Path:
@@ -24,8 +28,26 @@ def folder() -> Path:
 
 def tell(signal: Signal, pictures: Mapping[str, bytes] | None = None) -> None:
     """Leave a signal, without the secrets that this process knows. A disk that takes none is logged with what was to be told."""
-    safe = replace(signal, facts=redact_facts(signal.facts, known_secrets(os.environ)))
+    safe = replace(signal, facts=_safe(signal.facts))
     try:
         Outbox(folder() / "outbox").put(safe, pictures)
     except OutboxError:
         log.exception("This was not told: %s", safe.to_json())
+
+
+def _safe(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Without secrets, and only then cut to size: of a secret that is cut in two, the first half would not be recognised."""
+    safe = redact_facts(facts, known_secrets(os.environ), _airflows_masker())
+    evidence = safe.get("evidence")
+    return {**safe, "evidence": evidence[:_EVIDENCE_LIMIT]} if isinstance(evidence, str) else safe
+
+
+def _airflows_masker() -> Callable[[str], str]:
+    """Airflow's masker knows each secret that this process has had from Airflow, whichever backend it came from.
+
+    A process that has not loaded Airflow has had none, and is spared its import.
+    """
+    airflow = sys.modules.get("airflow.sdk.log")
+    if airflow is None:
+        return str
+    return lambda text: str(airflow.redact(text, replacement=REDACTED))
