@@ -148,11 +148,15 @@ class Ledger:
                 return counting(found, self.counts(pipeline, day.removeprefix("dt=")))[-1]
         return None
 
-    def counts(self, pipeline: str, partition: str | None = None) -> dict[str, str]:
-        """The run key that counts, by partition, as the events `counts` say; see `run_record.counting` for days without one."""
+    def counts(self, pipeline: str, partition: str | None = None, *, first: str = "") -> dict[str, str]:
+        """The run key that counts, by partition, as the events `counts` say; see `run_record.counting` for days without one.
+
+        Args:
+            partition: only this one; else all from `first` on.
+        """
         below = f"{COUNTS}/dt={partition}" if partition else COUNTS
         found: dict[str, str] = {}
-        for name in sorted(self.event_names(pipeline, below)):
+        for name in sorted(self.event_names(pipeline, below, after=f"dt={first}" if first else "")):
             day, _, event = name.rpartition("/") if partition is None else (f"dt={partition}", "", name)
             found[day.removeprefix("dt=")] = event.partition("-")[2]
         return found
@@ -214,9 +218,10 @@ class Ledger:
         body = s3.get(self.client, url)
         return None if body is None else _document(body, url)
 
-    def event_names(self, pipeline: str, kind: str) -> list[str]:
-        """The names of all events of a kind."""
-        return [key.removesuffix(".json") for key in s3.list_objects(self.client, f"{self.url}/{pipeline}/{kind}")]
+    def event_names(self, pipeline: str, kind: str, *, after: str = "") -> list[str]:
+        """The names of all events of a kind, or of those that sort after a name."""
+        listed = s3.list_objects(self.client, f"{self.url}/{pipeline}/{kind}", after=after)
+        return [key.removesuffix(".json") for key in listed]
 
     def newest_daily_event(self, pipeline: str, kind: str) -> tuple[str, dict[str, Any]] | None:
         """Of the events of a kind that are named `<partition>-<run_key>`, the newest partition's, with its name.
@@ -233,9 +238,9 @@ class Ledger:
 
     def daily_events(self, pipeline: str, kind: str, first: str = "", last: str = "9") -> dict[str, dict[str, Any]]:
         """The events of a kind that are named `<partition>-<run_key>`: of each partition from `first` to `last`, in order,
-        the one written last.
+        that of the run which counts, else the one written last.
 
-        One request to list a thousand, one for each partition.
+        Two requests to list a thousand, one for each partition.
         """
         folder = f"{self.url}/{pipeline}/{kind}"
         newest: dict[str, str] = {}
@@ -243,6 +248,9 @@ class Ledger:
         for key in sorted(listed, key=lambda key: (key[:_DATE], listed[key][1], key)):
             if key[:_DATE] <= last:
                 newest[key[:_DATE]] = key
+        for day, run_key in self.counts(pipeline, first=first).items():
+            if day in newest and f"{day}-{run_key}.json" in listed:
+                newest[day] = f"{day}-{run_key}.json"
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             bodies = pool.map(lambda key: s3.get(self.client, f"{folder}/{key}"), newest.values())
             return {

@@ -32,6 +32,7 @@ from retrain import (
 from retrain.alerts import verdicts
 from retrain.alerts.tell import tell
 from retrain.cached_objects import objects_of
+from retrain.day import number
 from retrain.deployment import Promotion
 from retrain.description import Description
 from retrain.dvc_lock import lock_outputs
@@ -367,7 +368,7 @@ def _promote(
         downloaded = tracking.download_model(tags["run_id"], place.scratch("champion"))
         rival = _score(gate, place, _environment_of_champion(services, place, tags), downloaded, "champion")
     try:
-        baselines = {name: float(measured[name][gate.metric]) for name in gate.baselines}
+        baselines = {name: number(measured, name, gate.metric) for name in gate.baselines}
     except (KeyError, TypeError, ValueError) as error:
         raise ReportError(
             f"{gate.metrics} has no {gate.metric} of the baseline {error}. Correct promotion in the pipeline's file."
@@ -443,7 +444,7 @@ def _score(gate: Promotion, place: Workspace, built: environment.Environment, mo
             f"The {name} could not be scored: {done.lines[-1] if done.lines else 'no output'}. The champion is unchanged."
         )
     try:
-        return float(judging.read_json(out)[gate.metric])
+        return number(judging.read_json(out), gate.metric)
     except (KeyError, TypeError, ValueError) as error:
         raise ScoreError(
             f"{' '.join(gate.score)} wrote no number {gate.metric} for the {name} ({error!r}). The champion is unchanged. "

@@ -18,6 +18,7 @@ from retrain.errors import (
     PushError,
     ReleaseError,
     RetrainError,
+    TaskResultError,
     UnprovenPushError,
 )
 
@@ -61,6 +62,8 @@ def diagnose(error: BaseException | str | None, task: str) -> Diagnosis:
     if isinstance(error, BaseException) and not isinstance(error, RetrainError):
         evidence = f"{type(error).__name__}: {evidence}"
     todo = _NEXT[cause].format(task=task)
+    if isinstance(error, TaskResultError):
+        todo = "Clear `resolve_run`: the run starts again there, and finished stages come back from the cache."
     if kind is Kind.DATA_LATE:
         todo = f"Ask the data's owner. When it has landed, clear `{task}`."
     return Diagnosis(kind, cause, evidence, getattr(error, "stage", None), todo)
