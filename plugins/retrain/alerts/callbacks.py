@@ -15,6 +15,7 @@ from retrain.alerts.signal import Signal, Step, end_of_task
 from retrain.alerts.tell import tell
 from retrain.errors import PartitionError, TaskTimeoutError
 from retrain.partition import of_context
+from retrain.results import Resolved
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -95,8 +96,8 @@ def _partition(context: Context) -> str | None:
 def _release(context: Context) -> str | None:
     """The release of the run, once `resolve_run` has fixed it."""
     try:
-        run = context["ti"].xcom_pull(task_ids="resolve_run")
+        run = context["ti"].xcom_pull(task_ids=Resolved.task)
+        return None if run is None else Resolved.from_json(run).release
     except Exception as error:  # noqa: BLE001 - whatever keeps Airflow from answering, the failure itself is to be told
         log.warning("the release of the failed run is not known: %s", error)
         return None
-    return run.get("release") if isinstance(run, dict) else None
