@@ -20,6 +20,9 @@ from retrain.errors import (
 from retrain.frozen import name_and_version
 
 TIMEOUT = 1800.0  # seconds, for one start of uv
+WITHOUT = (
+    "Code, data, model and reports can be restored without it: make restore with NO_ENVIRONMENT=1 (--no-environment)."
+)
 _LONGEST = 600  # characters of evidence
 _NETWORK = (
     "dns error",
@@ -89,7 +92,7 @@ def gone(done: process.Finished, requirements: list[str]) -> EnvironmentGoneErro
     package = next((one for one in requirements if name_and_version(one)[0].partition("[")[0].lower() == name), named)
     return EnvironmentGoneError(
         f"The environment needs {package}, which the package index does not hold any more as it was recorded: {evidence(done)} "
-        "Code, data, model and reports can be restored without it: add --no-environment. "
+        f"{WITHOUT} "
         "For the environment too, make the index offer this very file again, then try again.",
         package,
     )
