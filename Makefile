@@ -60,7 +60,7 @@ history: $(AIRFLOW_ENV) $(SERVERS_ENV) ## List the recorded days (STALE=1: those
 
 restore: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Bring a day back, verified: make restore PARTITION=2020-03-10 DEST=/tmp/day
 	@: "$${PARTITION:?Which day? make restore PARTITION=2020-03-10 DEST=/tmp/day}" "$${DEST:?Where to? DEST=/tmp/day}"
-	$(RETRAIN) restore "$$PARTITION" "$$DEST" $(BY_KEY)
+	$(RETRAIN) restore "$$PARTITION" "$$DEST" $(BY_KEY) $(if $(NO_ENVIRONMENT),--no-environment)
 
 verify: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Check a day against the bucket: make verify PARTITION=2020-03-10, or ALL=1
 	@$(if $(ALL),,: "$${PARTITION:?Which day? make verify PARTITION=2020-03-10, or ALL=1}")

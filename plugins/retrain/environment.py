@@ -1,44 +1,43 @@
-"""A release's own environment: built from its lock once, shared by all runs of that lock."""
+"""A release's own environment: resolved once to a frozen text, installed from it once, shared by all runs with that text."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain import process
-from retrain.errors import ConfigurationError, DiskFullError, EnvironmentBuildError, EnvironmentLockError
+from retrain import frozen, package_files, uv
+from retrain.errors import EnvironmentGoneError, EnvironmentLockError
+from retrain.files import write_whole
 from retrain.locks import locked
+from retrain.process import Finished
 
-_BUILD_TIMEOUT = 1800.0
 _COMPLETE = ".complete"
-_NETWORK = (
-    "dns error",
-    "connection refused",
-    "connection reset",
-    "timed out",
-    "network is unreachable",
-    "failed to fetch",
-    "could not connect",
-    "request failed",
-    "temporary failure",
-)
+_FROZEN = "frozen.txt"
+_RESOLVED = "resolved"
+_FIX = "Fix it in a new release."
+_PLAIN = ("--quiet", "--no-annotate", "--no-header", "--emit-index-url", "--emit-find-links")
 
 
 @dataclass(frozen=True)
 class Environment:
-    """An installed environment. `lock_hash` is the SHA-256 of what it was built from; `lock` the frozen file itself."""
+    """An installed environment. `frozen` is the file of what was installed; `identity` is the SHA-256 (hex) of its bytes."""
 
     path: Path
-    lock_hash: str
-    lock: Path
+    identity: str
+    frozen: Path
 
     @property
     def bin(self) -> Path:
         return self.path / "bin"
+
+    @property
+    def python(self) -> Path:
+        return self.bin / "python"
 
     @property
     def has_dvc_on_s3(self) -> bool:
@@ -46,131 +45,211 @@ class Environment:
         return (self.bin / "dvc").is_file() and any(self.path.glob("lib/python*/site-packages/dvc_s3"))
 
 
-def uv() -> Path:
-    """The uv program: RETRAIN_UV, else the one on the PATH."""
-    named = os.environ.get("RETRAIN_UV") or shutil.which("uv")
-    if not named or not Path(named).is_file():
-        raise ConfigurationError(f"uv is not at {named!r}. Set RETRAIN_UV to the program uv.")
-    return Path(named)
-
-
 def provide(project: Path, environments: Path) -> Environment:
-    """The environment of `project`: the one that came with the worker's image, or is there already, else built below `environments`."""
-    return known(environments, hash_of(project)) or build(project, environments)
+    """The environment of the project folder `project`: the one that came with the worker's image, or is below `environments`, or is built there.
+
+    Raises: as `resolve` and `install`.
+    """
+    return install(resolve(project, environments), environments)
 
 
-def build(project: Path, environments: Path) -> Environment:
-    """The environment of the project folder `project`, below `environments`.
+def resolve(project: Path, environments: Path) -> str:
+    """The frozen text of the project folder `project`: every package by version and hash.
 
-    A `uv.lock` is installed as it is. A `requirements.txt`, or a `pyproject.toml` without a lock, is resolved once per content
-    and the outcome frozen beside the environment. Two workers that ask at once build once.
+    A `uv.lock` is exported as it is. A `requirements.txt`, or a `pyproject.toml` without a lock, is resolved once per content:
+    the outcome is remembered below `environments`.
 
     Raises:
-        EnvironmentLockError: the folder describes no environment, or its lock does not fit.
-        EnvironmentBuildError: a package could not be had.
+        EnvironmentLockError: the folder describes no environment, or one that cannot be resolved, or names a local path.
+        EnvironmentBuildError: the package index could not be reached.
+    """
+    name = package_files.digest(project)
+    if text := _remembered(name, environments):
+        return text
+    memory = environments / _RESOLVED / name
+    with locked(memory.with_suffix(".lock"), what=f"the resolution of {project.name}/"):
+        text = _remembered(name, environments) or _resolve(project)
+        write_whole(memory.with_suffix(".txt"), text.encode())
+        return text
+
+
+def install(text: str, environments: Path) -> Environment:
+    """The environment of a frozen text: found, or built below `environments`. Two workers that ask at once build once.
+
+    Raises:
+        EnvironmentGoneError: a package cannot be had any more as it was recorded.
+        EnvironmentBuildError: a package could not be fetched.
+        EnvironmentLockError: a package cannot be installed.
         DiskFullError: the environment does not fit on the disk.
     """
-    lock, pyproject, requirements = project / "uv.lock", project / "pyproject.toml", project / "requirements.txt"
-    source = next((path for path in (lock, requirements, pyproject) if path.is_file()), None)
-    if source is None:
-        raise EnvironmentLockError(
-            f"{project.name}/ of the release has neither uv.lock, requirements.txt nor pyproject.toml. "
-            "Add one, or correct repository.environment in the pipeline's file."
-        )
-    digest = hash_of(project)
-    path = environments / digest[:32]
-    with locked(environments / f"{digest[:32]}.lock"):
-        frozen = path / "uv.lock" if source == lock else path / "frozen-requirements.txt"
-        if not (path / _COMPLETE).is_file():
-            shutil.rmtree(path, ignore_errors=True)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if source == lock:
-                _uv(
-                    [
-                        "sync",
-                        "--locked",
-                        "--no-default-groups",
-                        "--no-install-project",
-                        "--compile-bytecode",
-                        "--project",
-                        project,
-                    ],
-                    project,
-                    {"UV_PROJECT_ENVIRONMENT": str(path)},
-                )
-                shutil.copy(lock, frozen)
-            else:
-                _uv(["venv", "--quiet", "--python", sys.executable, path], project, {})
-                _uv(
-                    [
-                        "pip",
-                        "compile",
-                        "--quiet",
-                        "--generate-hashes",
-                        "--python",
-                        path / "bin" / "python",
-                        "--output-file",
-                        frozen,
-                        source,
-                    ],
-                    project,
-                    {},
-                )
-                _uv(
-                    [
-                        "pip",
-                        "install",
-                        "--require-hashes",
-                        "--compile-bytecode",
-                        "--python",
-                        path / "bin" / "python",
-                        "-r",
-                        frozen,
-                    ],
-                    project,
-                    {},
-                )
-            (path / _COMPLETE).touch()
-    return Environment(path, digest, frozen)
+    identity = frozen.identity(text.encode())
+    if found := known(environments, identity):
+        return found
+    path = environments.absolute() / identity[:32]
+    with locked(path.with_suffix(".lock"), what=f"the environment {identity[:12]}"):
+        if found := known(environments, identity):
+            return found
+        shutil.rmtree(path, ignore_errors=True)
+        _install(text, path)
+        (path / _COMPLETE).touch()
+    return Environment(path, identity, path / _FROZEN)
 
 
-def known(environments: Path, lock_hash: str) -> Environment | None:
-    """The environment of this hash, when it is installed: below `environments`, or below RETRAIN_ENVIRONMENTS, which came with the image."""
-    shipped = os.environ.get("RETRAIN_ENVIRONMENTS")
-    for folder in (*([Path(shipped)] if shipped else []), environments):
-        path = folder / lock_hash[:32]
-        lock = next((path / name for name in ("uv.lock", "frozen-requirements.txt") if (path / name).is_file()), None)
-        if lock and (path / _COMPLETE).is_file():
-            return Environment(path, lock_hash, lock)
+def known(environments: Path, identity: str) -> Environment | None:
+    """The environment of this identity, when it is installed: below `environments`, or below RETRAIN_ENVIRONMENTS, which came with the image."""
+    for folder in _folders(environments):
+        path = folder / identity[:32]
+        there = all((path / name).exists() for name in (_COMPLETE, _FROZEN, "bin/python"))
+        if there and frozen.identity((path / _FROZEN).read_bytes()) == identity:
+            return Environment(path, identity, path / _FROZEN)
     return None
 
 
-def hash_of(project: Path) -> str:
-    """SHA-256 (hex) of what an environment is built from: Python's minor version and the files that describe packages."""
-    digest = hashlib.sha256(f"{sys.version_info.major}.{sys.version_info.minor}\n".encode())
-    for name in ("uv.lock", "pyproject.toml", "requirements.txt"):
-        if (project / name).is_file():
-            digest.update(f"{name}\n".encode())
-            digest.update((project / name).read_bytes())
-    return digest.hexdigest()
+def frozen_of_recorded(lock: str, project: Path, environments: Path) -> str:
+    """The frozen text of an `environment.lock` in the ledger: a frozen text, or what deployments recorded before: a uv.lock, or uv's own requirements.
+
+    Args:
+        lock: the content of `environment.lock`.
+        project: the project folder in a checkout of the recorded commit, whose pyproject.toml a uv.lock belongs to.
+        environments: where resolutions are remembered.
+
+    Raises:
+        EnvironmentLockError: it names a local path, or does not belong to this pyproject.toml.
+    """
+    if frozen.is_canonical(lock):
+        return lock
+    own = project / "uv.lock"
+    try:
+        if "[[package]]" not in lock and not lock.startswith("version = "):
+            text = frozen.canonical(lock)
+            frozen.refuse_local_and_secret(text, "environment.lock")
+            return text
+        if own.is_file() and own.read_bytes() == lock.encode():
+            return _remembered(package_files.digest(project), environments) or _resolve(project, check="--frozen")
+        with tempfile.TemporaryDirectory() as folder:
+            beside = Path(folder) / project.name
+            beside.mkdir()
+            for name in ("pyproject.toml", "uv.toml"):
+                if (project / name).is_file():
+                    shutil.copy(project / name, beside)
+            (beside / "uv.lock").write_bytes(lock.encode())
+            return _resolve(beside, check="--frozen")
+    except EnvironmentLockError as e:
+        raise EnvironmentLockError(f"The recorded environment cannot be made: {e} {uv.WITHOUT}") from e
 
 
-def _uv(arguments: list[str | Path], project: Path, extra: dict[str, str]) -> None:
-    settings = {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", **extra}
-    environment = process.environment(**settings)
-    done = process.run([uv(), *arguments], cwd=project, env=environment, timeout=_BUILD_TIMEOUT)
-    if done.returncode == 0:
-        return
-    output, last = done.output.lower(), " ".join(done.lines[-4:])
-    if "no space left on device" in output:
-        raise DiskFullError(
-            f"The release's environment was not installed: {last} Free some space, then clear the task."
-        )
-    # A negative code is a signal's, so it says nothing about the lock.
-    if any(word in output for word in _NETWORK) or done.timed_out or done.returncode < 0:
-        raise EnvironmentBuildError(
-            f"The release's environment was not installed: {last} Check the package index, then clear the task."
-        )
-    raise EnvironmentLockError(
-        f"The release's environment cannot be built from {project.name}/: {last} Mend it in a new release."
+def _remembered(name: str, environments: Path) -> str | None:
+    for folder in _folders(environments):
+        memory = folder / _RESOLVED / f"{name}.txt"
+        if memory.is_file():
+            return memory.read_bytes().decode()
+    return None
+
+
+def _folders(environments: Path) -> Iterator[Path]:
+    shipped = os.environ.get("RETRAIN_ENVIRONMENTS")
+    if shipped:
+        yield Path(shipped).absolute()
+    yield environments.absolute()
+
+
+def _resolve(project: Path, check: str = "--locked") -> str:
+    project = project.absolute()
+    source = package_files.source(project)
+    problem = f"The release's environment cannot be resolved from {project.name}/"
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "emitted.txt"
+        names = package_files.index_names(project)
+        # Without any requirement, uv writes what this machine is configured with.
+        (Path(folder) / "nothing.txt").touch()
+        machine = _emitted(out, ["pip", "compile", *_PLAIN, "nothing.txt"], Path(folder), problem)
+        if source.name == "uv.lock":
+            export = [
+                "export",
+                check,
+                "--no-default-groups",
+                "--no-emit-project",
+                *_PLAIN,
+                "--project",
+                str(project),
+            ]
+            text = frozen.canonical(_emitted(out, export, project, problem), machine, names)
+        else:
+            text = frozen.canonical(_emitted(out, _compile(source), project, problem), machine, names)
+        frozen.refuse_local_and_secret(text, f"{project.name}/{source.name}")
+        if frozen.unhashed(text):
+            # A lock has the hashes of the index, which may have none: uv computes them.
+            (Path(folder) / "unhashed.txt").write_text(text, "utf-8")
+            text = frozen.canonical(
+                _emitted(out, _compile(Path(folder) / "unhashed.txt"), project, problem), machine, names
+            )
+    if unhashed := frozen.unhashed(text):
+        raise EnvironmentLockError(f"{problem}: {', '.join(unhashed)} has no hash, and none could be computed. {_FIX}")
+    return text
+
+
+def _compile(source: Path) -> list[str]:
+    return [
+        "pip", "compile", *_PLAIN, "--generate-hashes", "--emit-build-options", "--emit-index-annotation", "--python", sys.executable,
+        str(source),
+    ]  # fmt: skip
+
+
+def _emitted(out: Path, arguments: list[str], project: Path, problem: str) -> str:
+    # What a file has already, uv would prefer.
+    out.unlink(missing_ok=True)
+    done = uv.run(*arguments, "--output-file", out, cwd=project)
+    if done.returncode != 0:
+        raise uv.failure(done, problem, _FIX)
+    return out.read_text("utf-8")
+
+
+def _install(text: str, path: Path) -> None:
+    problem = "The release's environment was not installed"
+    # Not in a folder whose uv configuration would add to the frozen text.
+    nowhere = Path(path.anchor)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done = uv.run("venv", "--quiet", "--python", _python(text), path, cwd=nowhere)
+    if done.returncode != 0:
+        raise uv.failure(done, problem, _FIX)
+    (path / _FROZEN).write_bytes(text.encode())
+    # uv tells of an index that wants a login only where it stops at the first index that has a package. Asking all of them is as
+    # safe: the hash decides which file is taken.
+    for strategy in ("first-index", "unsafe-best-match"):
+        done = _sync(text, path, strategy, nowhere)
+        if done.returncode == 0:
+            return
+        gone = uv.gone(done, frozen.requirements(text))
+        if gone is None or strategy == "unsafe-best-match":
+            raise gone or uv.failure(done, problem, _FIX)
+
+
+def _sync(text: str, path: Path, strategy: str, cwd: Path) -> Finished:
+    return uv.run(
+        "pip",
+        "sync",
+        "--allow-empty-requirements",
+        "--compile-bytecode",
+        "--index-strategy",
+        strategy,
+        *(part for index in frozen.named_indexes(text) for part in ("--index", index)),
+        "--python",
+        path / "bin" / "python",
+        path / _FROZEN,
+        cwd=cwd,
+    )
+
+
+def _python(text: str) -> str:
+    version = frozen.python_of(text)
+    if version == frozen.RUNNING:
+        return sys.executable
+    done = uv.run("python", "find", "--no-project", version, cwd=Path("/"))
+    if done.returncode == 0 and done.lines:
+        return done.lines[-1].strip()
+    raise EnvironmentGoneError(
+        f"The environment needs Python {version}, which is not on this machine; the deployment has {frozen.RUNNING}. "
+        f"{uv.WITHOUT} "
+        f"For the environment too, install Python {version}, then try again.",
+        f"python {version}",
     )

@@ -116,6 +116,22 @@ class EnvironmentBuildError(RetrainError):
     cause = Cause.INFRA
 
 
+class EnvironmentGoneError(RetrainError):
+    """A frozen environment cannot be installed again: `package` is not to be had any more as it was recorded."""
+
+    cause = Cause.INFRA
+
+    def __init__(self, message: str, package: str) -> None:
+        super().__init__(message)
+        self.package = package
+
+
+class LockTimeoutError(RetrainError):
+    """Another process has held a lock for too long."""
+
+    cause = Cause.INFRA
+
+
 class OriginError(RetrainError):
     """The Git origin cannot be read."""
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from retrain import frozen
 from retrain.manifest import Manifest
 from retrain.run_record import RunRecord
 
@@ -39,20 +40,15 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change
 
 
 def packages(lock: str) -> dict[str, str]:
-    """Package versions of a uv.lock, or of a frozen requirements file."""
+    """Package versions of a frozen text, and its Python's, or of a uv.lock as older deployments recorded it. A Git requirement's version is its address and commit."""
     if "[[package]]" in lock:
-        found: dict[str, str] = {}
-        for package in tomllib.loads(lock).get("package", []):
-            known = found.get(package["name"])
-            version = str(package.get("version", ""))
-            found[package["name"]] = f"{known}, {version}" if known else version
-        return found
-    pairs = (
-        line.split(";")[0].split("\\")[0].strip().partition("==")
-        for line in lock.splitlines()
-        if "==" in line and not line.lstrip().startswith("#")
-    )
-    return {name: version for name, _, version in pairs}
+        pairs = [(one["name"], str(one.get("version", ""))) for one in tomllib.loads(lock).get("package", [])]
+    else:
+        pairs = [frozen.name_and_version(one) for one in frozen.requirements(lock)]
+    found = {"python": frozen.python_of(lock)} if frozen.is_canonical(lock) else {}
+    for name, version in pairs:
+        found[name] = f"{found[name]}, {version}" if name in found else version
+    return found
 
 
 def explain(

@@ -55,7 +55,7 @@ def prepare(stack: Stack, first: date, last: date) -> None:
     os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
     os.environ |= {"AWS_EC2_METADATA_DISABLED": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "OMP_NUM_THREADS": "1"}
     # The release's environment is the same for every stack: built once, where its programs will find it again.
-    built = environment.build(ROOT / "pipeline", STATE / "retrain" / "environments").path
+    built = environment.provide(ROOT / "pipeline", STATE / "retrain" / "environments").path
     own = stack.state / "retrain" / "environments"
     own.mkdir(parents=True)
     (own / built.name).symlink_to(built)

@@ -206,13 +206,13 @@ class Pipeline:
     origin: Origin
     remote: str
     environments: Path
-    deployment_dvc: Path
+    deployment_dvc: environment.Environment
 
     @classmethod
     def start(cls, folder, name, deployment_dvc, patch):
         """An origin, a RETRAIN_HOME and a place on the remote of its own; the built environments are shared."""
         isolated_git(folder / "engineer", patch)
-        environments = deployment_dvc.parent.parent
+        environments = deployment_dvc.path.parent
         (folder / "home").mkdir()
         (folder / "home" / "environments").symlink_to(environments)
         patch.setenv("RETRAIN_HOME", str(folder / "home"))
@@ -228,9 +228,9 @@ class Pipeline:
         spec = self.spec(tag)
         place = workspace.create(str(self.origin.path), spec, MANIFEST, dag_run="manual", min_free_mb=1)
         aws = Aws("aws_default")
-        built = environment.build(place.checkout, self.environments)
+        built = environment.provide(place.checkout, self.environments)
         cache = workspace.home() / "cache" / PIPELINE
-        program = dvc.Dvc.of(place.checkout, built, self.deployment_dvc, cache, aws.environment())
+        program = dvc.Dvc.of(place.checkout, built, self.deployment_dvc.bin, cache, aws.environment())
         program.configure(self.remote, aws.endpoint)
         return Attempt(place, program, self.remote)
 

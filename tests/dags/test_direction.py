@@ -31,6 +31,7 @@ PURE = (
     "drift",
     "errors",
     "explain",
+    "frozen",
     "history",
     "holiday",
     "manifest",

@@ -54,7 +54,7 @@ def test_a_release_that_brings_no_dvc_has_its_own_programs_and_runs_under_the_de
     live: Live, visit: Outcome
 ) -> None:
     own = live.stack.state / "retrain" / "environments" / visit["reproduce"]["environment"][:32]
-    assert "humanize==4.12.3" in (own / "frozen-requirements.txt").read_text()
+    assert "humanize==4.12.3" in (own / "frozen.txt").read_text()
     assert (own / "bin" / "python").exists()
     assert not (own / "bin" / "dvc").exists()
 

@@ -12,6 +12,16 @@ FROZEN = "# by uv\nsix==1.17.0 \\\n    --hash=sha256:00\nhumanize==4.12.3 ; pyth
 def test_versions_are_read_from_a_uv_lock_and_from_frozen_requirements() -> None:
     assert packages(UV_LOCK.format(numpy="2.4.6")) == {"numpy": "2.4.6", "six": "1.17.0"}
     assert packages(FROZEN) == {"six": "1.17.0", "humanize": "4.12.3"}
+    assert packages("# python 3.11\nsix==1.17.0\n") == {"python": "3.11", "six": "1.17.0"}
+
+
+def test_another_commit_of_a_git_requirement_is_another_version() -> None:
+    assert packages("six @ git+https://example.com/six@0123\n") == {"six": "git+https://example.com/six@0123"}
+
+
+def test_versions_for_several_pythons_are_told_together() -> None:
+    frozen = "numpy==2.4 ; python_version < '3.12'\nnumpy==2.5 ; python_version >= '3.12'\n"
+    assert packages(frozen) == {"numpy": "2.4, 2.5"}
 
 
 def test_what_is_only_on_one_side_is_a_change() -> None:

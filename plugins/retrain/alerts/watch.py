@@ -37,7 +37,7 @@ from retrain.alerts.silences import Silences
 from retrain.deployment import Deployment, load
 from retrain.errors import ConfigurationError, RetrainError, SlackError, WatchError
 from retrain.files import write_whole
-from retrain.locks import held_alone
+from retrain.locks import try_locked
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -379,7 +379,7 @@ def run(settings: Settings, ended: threading.Event) -> int:
     lock = settings.folder / "watch.lock"
     told = False
     while not ended.is_set():
-        with held_alone(lock) as ours:
+        with try_locked(lock) as ours:
             if ours:
                 _serve(Watch(settings), ended)
                 return 0
