@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -24,11 +25,13 @@ from retrain import (
     pinning,
     prune,
     rebuild,
+    recorded_environment,
     replay,
     restore,
     run_record,
     s3,
     tracked_inputs,
+    uv,
     verify,
     workspace,
 )
@@ -106,6 +109,12 @@ class _Place:
             (folder / document).write_bytes(self.ledger.file(record, document))
         return self.described(folder)
 
+    def packages(self, record: run_record.RunRecord) -> str:
+        """The frozen text of a run's environment."""
+        with tempfile.TemporaryDirectory() as scratch:
+            environments, repository = workspace.home() / "environments", self.deployment.repository
+            return recorded_environment.frozen_text(record, self.ledger, repository, Path(scratch), environments)
+
     def described(self, checkout: Path) -> Description:
         """What DVC says of a checkout. Nothing is run."""
         own = environment.provide(DEPLOYMENT_DVC, workspace.home() / "environments")
@@ -123,7 +132,7 @@ def release(options: argparse.Namespace) -> Answer:
         tracked_inputs.require_none(place.described(checkout), options.tag)
 
     # Where there is no uv, as beside Airflow's API alone, DVC cannot be asked: the run's own first step is then the first to ask it.
-    asked = examine if environment.available() else None
+    asked = examine if uv.is_there() else None
     return _pinned(options, pinning.deploy(api, place.ledger, options.pipeline, origin, options.tag, asked))
 
 
@@ -257,7 +266,7 @@ def explain_runs(options: argparse.Namespace) -> Answer:
         (one, two),
         (place.manifest(one), place.manifest(two)),
         (entry.params(one, place.ledger), entry.params(two, place.ledger)),
-        (place.ledger.file(one, "environment.lock").decode(), place.ledger.file(two, "environment.lock").decode()),
+        (place.packages(one), place.packages(two)),
         tuple(code),
     )
     lines = [

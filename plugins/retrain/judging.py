@@ -62,7 +62,9 @@ def judge_day(policies: Policies, ledger: Ledger, spec: RunSpec, checkout: Path)
     today = date.fromisoformat(spec.partition)
     first, last = ((today - timedelta(days=back)).isoformat() for back in (_DAYS, 1))
     before = ledger.daily_events(spec.pipeline, JUDGED, first, last)
-    later = ledger.event_names(spec.pipeline, JUDGED, after=f"{spec.partition}~")  # sorts behind each run key of the day
+    later = ledger.event_names(
+        spec.pipeline, JUDGED, after=f"{spec.partition}~"
+    )  # sorts behind each run key of the day
     days = [*(Day.from_dict(event["day"], f"{JUDGED}/{partition}") for partition, event in before.items()), judged]
     releases = {partition: str(event["release"]) for partition, event in before.items()}
     return Judged(days, *walk(days, policies), {**releases, spec.partition: spec.release}, newest=not later)

@@ -69,9 +69,9 @@ def restore(
 
     Raises:
         RestoreTargetError: `to` is not empty. DiskFullError: it would not fit. GoneError: objects are not on the remote; each is
-            named by path. All three before anything is written.
+            named by path. EnvironmentGoneError: a package of the environment is not to be had any more; with `environments` None
+            all else can be. All four before anything is written.
         TamperedError: an object has another content.
-        EnvironmentGoneError: a package of the environment is not to be had any more. All else is in `to`, verified.
     """
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise RestoreTargetError(f"{to} is not an empty folder. Nothing was written. Name another DEST.")
@@ -83,17 +83,20 @@ def restore(
         )
     outputs = entry.outputs(record, ledger)
     files = require_files(remote, outputs)
+    built = None
+    if (
+        environments is not None
+    ):  # first, so that a package that is gone leaves the folder empty for another try without it
+        with tempfile.TemporaryDirectory() as scratch:
+            built = recorded_environment.provide(record, ledger, repository, Path(scratch), environments)
     bare = git.mirror(repository.url, Release(record.release, record.commit), mirror)
     git.checkout(bare, record.commit, to, standalone=True)
     for name in ("run.yaml", "manifest.json", "dvc.lock"):
         (to / name).write_bytes(ledger.file(record, name))
     size = fetch(remote, outputs, files, to, progress)
-    if environments is None:
-        return Restored(to, len(files), size, None)
-    with tempfile.TemporaryDirectory() as scratch:
-        built = recorded_environment.provide(record, ledger, repository, Path(scratch), environments)
-    (to / ".venv").symlink_to(built.path)
-    return Restored(to, len(files), size, built.path)
+    if built is not None:
+        (to / ".venv").symlink_to(built.path)
+    return Restored(to, len(files), size, built.path if built else None)
 
 
 def require_files(remote: Remote, outputs: Sequence[Output]) -> list[File]:

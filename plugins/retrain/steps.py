@@ -36,7 +36,7 @@ from retrain.day import number
 from retrain.deployment import Promotion
 from retrain.description import Description
 from retrain.dvc_lock import lock_outputs
-from retrain.errors import EnvironmentGoneError, LockError, NoPinError, ReportError, RetrainError, ScoreError
+from retrain.errors import LockError, LostEnvironmentError, NoPinError, ReportError, RetrainError, ScoreError
 from retrain.ledger import DESCRIPTION
 from retrain.locks import locked
 from retrain.results import Checked, Promoted, Pushed, Recorded, Removed, Reproduced, Resolved
@@ -210,7 +210,7 @@ def _environment(reproduced: Reproduced) -> environment.Environment:
     """The very environment that `reproduce` ran in."""
     found = environment.known(workspace.home() / "environments", reproduced.environment)
     if found is None:
-        raise EnvironmentGoneError(
+        raise LostEnvironmentError(
             f"The environment {reproduced.environment[:12]} that reproduce ran in is not on the shared volume any more. "
             "Clear reproduce: it is installed again, and finished stages come back from the cache."
         )

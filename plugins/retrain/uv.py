@@ -60,6 +60,15 @@ def program() -> Path:
     return Path(named)
 
 
+def is_there() -> bool:
+    """Whether there is a uv, which the image of Airflow's own components does not have."""
+    try:
+        program()
+    except ConfigurationError:
+        return False
+    return True
+
+
 def run(*arguments: str | Path, cwd: Path) -> process.Finished:
     """Run uv to its end, in `cwd`, whose own uv configuration it reads. It uses our Python and downloads none."""
     settings = process.environment(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_NO_PROGRESS="1")
