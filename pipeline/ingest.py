@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MANIFEST = Path("manifest.json")
 KEY = re.compile(r"dt=\d{4}-\d{2}-\d{2}/part-0\.parquet")
+LANDED = re.compile(r"dt=\d{4}-\d{2}-\d{2}/.+")  # any object of a partition
 MD5 = re.compile(r"[0-9a-f]{32}")
 GONE = {"NoSuchKey", "NoSuchVersion", "404"}
 
@@ -45,6 +46,7 @@ def read_manifest(path: Path, partition: str) -> tuple[str, list[RawObject]]:
 
     Raises:
         InputsError: no manifest, another schema version, another partition, or an entry that cannot be used.
+        DataRefusedError: a partition holds another object than its one file.
     """
     try:
         content = json.loads(path.read_text())
@@ -60,8 +62,14 @@ def read_manifest(path: Path, partition: str) -> tuple[str, list[RawObject]]:
     if found != partition:
         raise InputsError(f"{path} is for {found}, but run.yaml is for {partition}; write the inputs of the run again.")
     for entry in objects:
-        if not KEY.fullmatch(entry.key):
-            raise InputsError(f"{path} names {entry.key!r}, expected dt=YYYY-MM-DD/part-0.parquet.")
+        if KEY.fullmatch(entry.key):
+            continue
+        if LANDED.fullmatch(entry.key):
+            raise DataRefusedError(
+                f"{entry.key!r} has landed, but a partition is one file, part-0.parquet; "
+                "remove the other objects or land the partition again, then make a new run."
+            )
+        raise InputsError(f"{path} names {entry.key!r}, expected dt=YYYY-MM-DD/part-0.parquet.")
     return root, objects
 
 

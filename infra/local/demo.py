@@ -15,13 +15,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
-from pathlib import Path
+from datetime import UTC, date, datetime, timedelta
 from threading import Event
 from typing import Any, TypeVar
 
 import requests
 import trips
+import yaml
 from airflow_client import AirflowClient, AirflowError
 from rich.console import Console
 from rich.table import Table
@@ -29,9 +29,12 @@ from settings import SettingsError, Stack, inherited_environment, load_stack, re
 from stack import ROOT, StackError, up
 from supervision import SupervisionError
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins"))
+# What a run's day is, and what its tasks return, is what Airflow's side says.
+sys.path.insert(0, str(ROOT / "plugins"))
 
-from retrain.errors import TaskResultError
+from retrain import partition as partitions
+from retrain.deployment import Schedule
+from retrain.errors import PartitionError, TaskResultError
 from retrain.results import Checked, Promoted, Recorded, Reproduced, Resolved, TaskResult
 from retrain.spell import State
 
@@ -134,15 +137,16 @@ def play(stack: Stack, airflow: AirflowClient, console: Console, began: float) -
     )
     airflow.unpause(PIPELINE)
 
-    done = {day.partition for day in collect(airflow) if day.state == "success" and day.release == release}
+    schedule = schedule_of(stack)
+    done = {day.partition for day in collect(airflow, schedule) if day.state == "success" and day.release == release}
     backfilled = [day for day in trips.days(FIRST, LAST_BACKFILLED) if day not in done]
     if backfilled:
         say(f"backfill {backfilled[0]} to {backfilled[-1]}, {_AT_ONCE} days at once")
-        known = any(day.partition in backfilled for day in collect(airflow))
+        known = any(day.partition in backfilled for day in collect(airflow, schedule))
         airflow.backfill(
             PIPELINE, backfilled[0], backfilled[-1], at_once=_AT_ONCE, reprocess="completed" if known else "none"
         )
-        follow(airflow, backfilled, release, say)
+        follow(airflow, schedule, backfilled, release, say)
     for day in trips.days(LAST_BACKFILLED + timedelta(days=1), LAST):
         if day in done:
             continue
@@ -150,8 +154,15 @@ def play(stack: Stack, airflow: AirflowClient, console: Console, began: float) -
         await_waiting(airflow, run_id)
         say(f"{day}: the daily run waits for its data; landing it")
         trips.land(date.fromisoformat(day), date.fromisoformat(day), state=stack.state)
-        follow(airflow, [day], release, say)
+        follow(airflow, schedule, [day], release, say)
     return report(stack, airflow, release, console, time.monotonic() - began)
+
+
+def schedule_of(stack: Stack) -> Schedule:
+    """The schedule in the pipeline's file. It is not checked again: Airflow has read it, and croniter is not installed here."""
+    folder = stack.pipelines or ROOT / "dags" / "pipelines"
+    document = yaml.safe_load((folder / f"{PIPELINE}.yaml").read_text(encoding="utf-8"))
+    return Schedule.model_construct(**document["schedule"])
 
 
 def release_checkout(stack: Stack) -> str:
@@ -178,7 +189,9 @@ def release_checkout(stack: Stack) -> str:
 
 
 def _output(command: Sequence[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=_COMMAND_SECONDS)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=_COMMAND_SECONDS
+    )
     if done.returncode != 0:
         raise DemoError(f"{' '.join(command[:4])}… failed: {(done.stderr or done.stdout).strip()}")
     return done.stdout.strip()
@@ -202,14 +215,16 @@ def await_waiting(airflow: AirflowClient, run_id: str) -> None:
     await_true(waiting, _DAG_SECONDS, f"{run_id} did not start to wait for its data. See {airflow.url}")
 
 
-def follow(airflow: AirflowClient, partitions: Iterable[str], release: str, say: Callable[[str], None]) -> None:
-    """Tell the progress of the newest run of each partition until all have ended, well or not."""
-    wanted, told = set(partitions), dict.fromkeys(partitions, "")
+def follow(
+    airflow: AirflowClient, schedule: Schedule, days: Iterable[str], release: str, say: Callable[[str], None]
+) -> None:
+    """Tell the progress of the newest run of each day until all have ended, well or not."""
+    wanted, told = set(days), dict.fromkeys(days, "")
 
     def ended() -> bool:
         newest: dict[str, dict[str, Any]] = {}
         for run in airflow.runs(PIPELINE):
-            newest.setdefault(partition_of(run), run)
+            newest.setdefault(partition_of(run, schedule), run)
         for partition in sorted(wanted & newest.keys()):
             run = newest[partition]
             tasks = airflow.tasks(PIPELINE, run["dag_run_id"])
@@ -231,18 +246,24 @@ def follow(airflow: AirflowClient, partitions: Iterable[str], release: str, say:
     )
 
 
-def partition_of(run: dict[str, Any]) -> str:
-    """The partition that a run is about, as its DAG takes it: the Param, else the start of the data interval."""
-    return str((run["conf"] or {}).get("partition") or (run["data_interval_start"] or "")[:10])
+def partition_of(run: dict[str, Any], schedule: Schedule) -> str:
+    """The partition that a run is about, as its DAG takes it; empty for a run that was refused for not having one."""
+    param, start = (run["conf"] or {}).get("partition"), run["data_interval_start"]
+    interval_start = datetime.fromisoformat(start) if start else None
+    backfill = run["run_type"] == "backfill"
+    try:
+        return partitions.of_run(param, interval_start, schedule, now=datetime.now(UTC), backfill=backfill)
+    except PartitionError:
+        return ""
 
 
-def collect(airflow: AirflowClient) -> list[Day]:
+def collect(airflow: AirflowClient, schedule: Schedule) -> list[Day]:
     """The newest run of each day of the demo, oldest day first."""
     if airflow.dag(PIPELINE) is None:
         return []
     days: dict[str, Day] = {}
     for run in airflow.runs(PIPELINE):
-        partition = partition_of(run)
+        partition = partition_of(run, schedule)
         if FIRST.isoformat() <= partition <= LAST.isoformat() and partition not in days:
             days[partition] = _day(airflow, run, partition)
     return [days[partition] for partition in sorted(days)]
@@ -289,7 +310,7 @@ def _left(airflow: AirflowClient, run_id: str, kind: type[R]) -> R | None:
 
 def report(stack: Stack, airflow: AirflowClient, release: str, console: Console, seconds: float) -> list[str]:
     """Print the table, the messages and the addresses, write demo.json; returns what is wrong."""
-    days = collect(airflow)
+    days = collect(airflow, schedule_of(stack))
     messages = wait_for_messages(stack, days)
     problems = judge(days, texts(messages))
     lines = sum(len(message["replies"]) for message in messages)

@@ -8,15 +8,25 @@ from collections.abc import Mapping
 from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from zoneinfo import ZoneInfo
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
+from retrain import cron, holiday, yaml_file
 from retrain.errors import ConfigurationError
 
+LANDINGS = "_landings"  # ends the name of the DAG that reads a pipeline's messages
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _Model = TypeVar("_Model", bound=BaseModel)
-_VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 
 S3Url = Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=-]+)*$")]
 
@@ -30,15 +40,33 @@ def _inside(path: str) -> str:
 RelativePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_./-]*$"), AfterValidator(_inside)]
 
 
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (LookupError, ValueError, OSError) as error:  # an unknown name, a path, a folder of zones
+        raise ValueError(f"{name!r} is no time zone of the IANA database, such as Europe/Berlin") from error
+    return name
+
+
+def _time_of_day(value: Any) -> Any:
+    # YAML reads 10:00 without quotes as 600, which would be ten past midnight.
+    if isinstance(value, time) or (isinstance(value, str) and re.fullmatch(r"\d{2}:\d{2}", value)):
+        return value
+    raise ValueError(f'{value!r} is no time of day. Give it in quotes, such as "10:00"')
+
+
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Schedule(_Strict):
-    """When the day's run starts."""
+    """When a day's run starts: when the next day's data interval does, see `retrain.partition`. `start_date` is the first day."""
 
-    cron: str = Field(pattern=r"^\S+( \S+){4}$")
-    timezone: str = "UTC"
+    cron: Annotated[str, AfterValidator(cron.check)]
+    timezone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     start_date: date
 
 
@@ -61,10 +89,12 @@ class Raw(_Strict):
 
 
 class Expected(_Strict):
-    """By when, on the day after the partition, in the schedule's time zone. On days of `not_on`: on the next day that is none."""
+    """By when, on the day that the partition's run starts, in the schedule's time zone. If that day is one of `not_on`: on the
+    next one that is not. With a daily schedule a partition's run starts on the day after it.
+    """
 
-    landed: time
-    recorded: time
+    landed: TimeOfDay
+    recorded: TimeOfDay
     not_on: tuple[Literal["weekends", "holidays"], ...] = ()
 
 
@@ -72,7 +102,7 @@ class Calendar(_Strict):
     """Whose holidays count: a country and, if they differ, its subdivision, as the library `holidays` names them."""
 
     country: str = Field(pattern=r"^[A-Z]{2}$")
-    subdivision: str | None = None
+    subdivision: str | None = Field(default=None, min_length=1)
 
 
 class Limits(_Strict):
@@ -217,57 +247,65 @@ class Deployment(Policies):
             raise ValueError("trigger: event needs raw.queue, the SQS queue of the bucket's messages")
         return self
 
+    @model_validator(mode="after")
+    def _expected_can_be_met(self) -> Self:
+        if self.expected is None:
+            return self
+        if "holidays" in self.expected.not_on and self.calendar is None:
+            raise ValueError("expected.not_on names holidays, which needs a calendar (calendar.country)")
+        starts = cron.time_of(self.schedule.cron)
+        if self.expected.recorded <= starts:
+            raise ValueError(
+                f"expected.recorded {self.expected.recorded:%H:%M} is not after {starts:%H:%M}, when schedule.cron starts the "
+                "run: every day would be told as silent. Give a later time of that day"
+            )
+        return self
 
-def load(path: Path, environment: Mapping[str, str] | None = None) -> Deployment:
-    """Read `<pipeline>.yaml`; ConfigurationError names the file, the key and what is wrong with it."""
+
+def load(path: Path, environment: Mapping[str, str] | None = None, *, calendar: bool = True) -> Deployment:
+    """Read `<pipeline>.yaml`; ConfigurationError names the file, the key and what is wrong with it.
+
+    Without `calendar` its country is taken as it is, and is refused where a holiday is asked for: the library `holidays` takes
+    as long to import as all else that a DAG file needs.
+    """
     variables = os.environ if environment is None else environment
     if not _NAME.fullmatch(path.stem):
         raise ConfigurationError(f"{path.name}: a pipeline's file is named [a-z][a-z0-9_]*.yaml. Rename it.")
-    document = _expand(_document(path), path.name, "", variables)
-    return _validated(Deployment, {**document, "pipeline": path.stem}, path)
+    if path.stem.endswith(LANDINGS):
+        raise ConfigurationError(
+            f"{path.name}: {path.stem} is the name of the DAG that reads the messages of {path.stem.removesuffix(LANDINGS)}. "
+            "Rename it."
+        )
+    document = yaml_file.expanded(yaml_file.read(path), path.name, variables)
+    deployment = _validated(Deployment, {**document, "pipeline": path.stem}, path)
+    if calendar:
+        _check_calendar(deployment, path)
+    return deployment
 
 
 def load_policies(path: Path) -> Policies:
     """Read only what decides about messages; no address is needed for that. ConfigurationError as `load`."""
-    document = _document(path)
-    return _validated(Policies, {name: document[name] for name in Policies.model_fields if name in document}, path)
+    document = yaml_file.read(path)
+    policies = _validated(Policies, {name: document[name] for name in Policies.model_fields if name in document}, path)
+    _check_calendar(policies, path)
+    return policies
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _check_calendar(policies: Policies, path: Path) -> None:
+    if policies.calendar is None:
+        return
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be read ({error.strerror}). Name a pipeline of this checkout."
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict):
-        raise ConfigurationError(f"{path.name} holds {type(document).__name__}, not keys and values.")
-    return document
+        holiday.check(policies.calendar)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path.name}: {error}") from error
 
 
 def _validated(model: type[_Model], document: dict[str, Any], path: Path) -> _Model:
     try:
-        return model(**document)
+        return model.model_validate(document)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+        problems = "; ".join(
+            ": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))))
+            for e in error.errors(include_url=False)
+        )
         raise ConfigurationError(f"{path.name}: {problems}") from error
-
-
-def _expand(value: Any, file: str, key: str, variables: Mapping[str, str]) -> Any:
-    """`${NAME}` in every string, from the environment."""
-    if isinstance(value, dict):
-        return {k: _expand(v, file, f"{key}.{k}".lstrip("."), variables) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_expand(v, file, f"{key}.{i}", variables) for i, v in enumerate(value)]
-    if not isinstance(value, str):
-        return value
-
-    def of(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name not in variables:
-            raise ConfigurationError(f"{file}: {key} needs the environment variable {name}, which is not set.")
-        return variables[name]
-
-    return _VARIABLE.sub(of, value)

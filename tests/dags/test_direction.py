@@ -27,6 +27,7 @@ PURE = (
     "alerts/silences",
     "alerts/verdicts",
     "alerts/wording",
+    "cron",
     "day",
     "drift",
     "errors",

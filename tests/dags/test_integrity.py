@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
+
+from retrain import partition
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESSES = {
@@ -19,6 +25,7 @@ ADDRESSES = {
     "RETRAIN_LEDGER_BUCKET": "ledger-bucket",
     "RETRAIN_SLACK_CHANNEL": "#alerts",
 }
+QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/landings"
 TASKS = [
     "wait_for_partition",
     "resolve_run",
@@ -53,13 +60,41 @@ def test_every_dag_loads_with_the_tasks_that_the_readme_names(dags: Path) -> Non
     }
 
 
+def copied(dags: Path, *names: str, **changes: Any) -> Path:
+    """More pipelines, each our own under another name, with these changes."""
+    plain = yaml.safe_load((dags / "pipelines" / "trip_duration.yaml").read_text())
+    for name in names:
+        (dags / "pipelines" / f"{name}.yaml").write_text(yaml.safe_dump({**plain, **changes}))
+    return dags
+
+
 def test_every_task_has_an_owner_documentation_a_failure_notice_and_no_shell(dags: Path) -> None:
-    for dag in load_dags(dags).dags.values():
+    copied(event_driven(dags, QUEUE), "second", raw="none")
+    bag = load_dags(dags)
+    assert set(bag.dags) == {"trip_duration", "trip_duration_landings", "second"}
+    for dag in bag.dags.values():
         for task in dag.tasks:
-            assert task.owner == "ml-platform", task.task_id
+            assert task.owner == ("unknown" if dag.dag_id == "second" else "ml-platform"), task.task_id
             assert task.doc_md, task.task_id
             assert task.has_on_failure_callback or task.on_failure_callback, task.task_id
             assert "Bash" not in task.task_type, task.task_id
+
+
+def test_every_task_ends_in_a_bounded_time(dags: Path) -> None:
+    copied(event_driven(dags, QUEUE), "second", raw="none")
+    for dag in load_dags(dags).dags.values():
+        for task in dag.tasks:
+            if task.task_id == "wait_for_partition":  # its hours of waiting would count
+                assert (task.execution_timeout, task.timeout) == (None, 48 * 3600)
+            else:
+                limit = getattr(task, "partial_kwargs", {}).get("execution_timeout") or task.execution_timeout
+                assert timedelta() < limit <= timedelta(hours=2), task.task_id
+
+
+def test_reproduce_may_take_what_the_file_allows_it_and_the_time_around_it(dags: Path) -> None:
+    copied(dags, "slow", limits={"reproduce_minutes": 600})
+    reproduce = load_dags(dags).dags["slow"].get_task("reproduce")
+    assert timedelta(hours=10) < reproduce.execution_timeout <= timedelta(hours=12)
 
 
 def test_every_task_is_in_the_table_that_says_whether_it_may_be_cleared(dags: Path) -> None:
@@ -119,9 +154,82 @@ def test_a_broken_file_fails_its_own_dag_and_no_other(dags: Path) -> None:
         broken.get_task("read_configuration").python_callable()
 
 
+def test_the_dag_of_a_broken_file_is_told_and_says_what_to_do(dags: Path) -> None:
+    broken = load_dags(copied(dags, "second", raw="none")).dags["second"]
+    (task,) = broken.tasks
+    assert [callback.pipeline for callback in task.on_failure_callback] == ["second"]
+    assert "Correct the file" in broken.doc_md
+    with pytest.raises(Exception, match="Correct the file"):
+        task.python_callable()
+    run = SimpleNamespace(data_interval_start=datetime(2026, 3, 9, 6, tzinfo=UTC), run_type="scheduled")
+    assert partition.of_context({"dag": broken, "params": {}, "dag_run": run}) == "2026-03-09"
+
+
+def test_what_a_file_makes_airflow_refuse_breaks_its_own_dag_and_no_other(dags: Path) -> None:
+    bag = load_dags(copied(dags, "second", tags=["t" * 101]))
+    assert bag.import_errors == {}
+    assert [t.task_id for t in bag.dags["trip_duration"].topological_sort()] == TASKS
+    assert "second.yaml: ValueError: tag cannot be longer than 100 characters" in bag.dags["second"].doc_md
+
+
+def test_a_file_whose_name_can_be_no_dag_breaks_no_other(dags: Path) -> None:
+    bag = load_dags(copied(dags, "My pipeline"))
+    assert bag.import_errors == {}
+    assert set(bag.dags) == {"trip_duration", "My.20.pipeline"}
+    assert "My pipeline.yaml" in bag.dags["My.20.pipeline"].doc_md
+
+
 def test_a_second_pipeline_needs_only_a_file(dags: Path) -> None:
-    shutil.copy(dags / "pipelines" / "trip_duration.yaml", dags / "pipelines" / "second.yaml")
-    assert set(load_dags(dags).dags) == {"trip_duration", "second"}
+    assert set(load_dags(copied(dags, "second")).dags) == {"trip_duration", "second"}
+
+
+def test_a_pipeline_may_have_any_name_that_the_dag_file_uses_itself(dags: Path) -> None:
+    names = {
+        node.id if isinstance(node, ast.Name) else node.asname or node.name
+        for node in ast.walk(ast.parse((dags / "retrain_pipelines.py").read_text()))
+        if isinstance(node, (ast.Name, ast.alias))
+    } | {"steps", "deployment", "load", "task", "time", "partition"}
+    possible = sorted(name for name in names if re.fullmatch("[a-z][a-z0-9_]*", name))
+    bag = load_dags(copied(dags, *possible))
+    assert bag.import_errors == {}
+    assert set(bag.dags) == {"trip_duration", *possible}
+    for dag in bag.dags.values():
+        assert [t.task_id for t in dag.topological_sort()] == TASKS
+    seen = bag.dags["trip_duration"].get_task("resolve_run").python_callable.__globals__
+    assert isinstance(seen["steps"], ModuleType)
+
+
+@pytest.mark.parametrize("asked", ["second", "trip_duration", "trip_duration_landings"])
+def test_a_task_that_starts_builds_its_own_dag_only(dags: Path, monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+    from airflow.sdk import get_parsing_context
+
+    event_driven(copied(dags, "second", "third"), QUEUE)
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", asked)
+    assert get_parsing_context().dag_id == asked
+    assert set(load_dags(dags).dags) == {asked}
+
+
+@pytest.mark.parametrize(
+    ("cron", "zone", "start"),
+    [
+        pytest.param("0 6 * * *", "UTC", "2020-03-09T06:00Z", id="06:00 UTC"),
+        pytest.param("0 6 * * *", "Asia/Tokyo", "2020-03-08T21:00Z", id="06:00 Tokyo"),
+        pytest.param("0 21 * * *", "America/New_York", "2020-03-10T01:00Z", id="21:00 New York"),
+    ],
+)
+def test_templates_and_callbacks_have_the_day_of_the_schedules_zone(
+    dags: Path, cron: str, zone: str, start: str
+) -> None:
+    schedule = {"cron": cron, "timezone": zone, "start_date": "2020-03-09"}
+    dag = load_dags(copied(dags, "second", schedule=schedule, expected=None)).dags["second"]
+    run = SimpleNamespace(data_interval_start=datetime.fromisoformat(start), run_type="scheduled")
+    context = {"dag": dag, "params": {"partition": None, "release": None}, "dag_run": run, "run_id": "a run"}
+    sensor, resolve = dag.get_task("wait_for_partition"), dag.get_task("resolve_run")
+    environment = dag.get_template_env()
+    assert "/dt=2020-03-09/" in sensor.render_template(sensor.bucket_key, context, environment)
+    assert resolve.render_template(resolve.op_args[0], context, environment) == "2020-03-09"
+    assert partition.of_context(context) == "2020-03-09"
+    assert dag.start_date <= run.data_interval_start < dag.start_date + timedelta(days=1)
 
 
 def event_driven(dags: Path, queue: str | None) -> Path:
@@ -132,7 +240,7 @@ def event_driven(dags: Path, queue: str | None) -> Path:
 
 
 def test_a_pipeline_that_messages_start_keeps_its_schedule_and_gets_a_dag_that_reads_them(dags: Path) -> None:
-    bag = load_dags(event_driven(dags, "https://sqs.us-east-1.amazonaws.com/123456789012/landings"))
+    bag = load_dags(event_driven(dags, QUEUE))
     assert bag.import_errors == {}
     assert [t.task_id for t in bag.dags["trip_duration"].topological_sort()] == TASKS
     assert bag.dags["trip_duration"].timetable.expression == "0 6 * * *"
@@ -154,7 +262,7 @@ def test_reading_the_dags_imports_nothing_heavy_and_starts_nothing() -> None:
         f"sys.path[:0] = [{str(ROOT / 'plugins')!r}, {str(ROOT / 'dags')!r}];"
         "import retrain_pipelines;"
         "print(*sorted(m for m in set(sys.modules) - before if m.split('.')[0] in "
-        "{'mlflow', 'slack_sdk', 'pandas', 'sklearn', 'dvc', 'numpy', 'sqlalchemy'}))"
+        "{'holidays', 'mlflow', 'slack_sdk', 'pandas', 'sklearn', 'dvc', 'numpy', 'sqlalchemy'}))"
     )
     import os
 

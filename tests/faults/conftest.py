@@ -69,7 +69,9 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory, overdue: Overdue, foreig
     for name in ("overdue", "small_days"):
         expected = {"landed": f"{overdue.landed:%H:%M}", "recorded": f"{overdue.recorded:%H:%M}"}
         document = {
-            **{key: ours[key] for key in ("schema_version", "description", "owner", "schedule", "ledger", "slack")},
+            **{key: ours[key] for key in ("schema_version", "description", "owner", "ledger", "slack")},
+            # At midnight: a day may be owed at any time after its run has started.
+            "schedule": {**ours["schedule"], "cron": "0 0 * * *"},
             "repository": {"url": str(foreign.path)},
             "raw": {"url": f"s3://${{RETRAIN_RAW_BUCKET}}/raw/{name}", "window_days": 3, "poke_seconds": 2},
             "store": f"{ours['store']}/{name}",

@@ -125,6 +125,15 @@ def test_a_manifest_that_cannot_be_used_is_refused(change: dict[str, Any], says:
         read_manifest(tmp_path / "manifest.json", "2020-03-05")
 
 
+@pytest.mark.parametrize("name", ["part-1.parquet", "2020-03-05.parquet", "hour=03/part-0.parquet"])
+def test_another_file_in_a_partition_is_the_datas_fault_and_named(checkout: Path, few_days: Path, name: str) -> None:
+    other = RawObject(f"dt=2020-03-04/{name}", "0" * 32, 1, None)
+    manifest(checkout / "manifest.json", str(few_days), [*objects(few_days), other])
+    done = run_in(checkout, "python", "-m", "pipeline.ingest")
+    assert done.returncode == 65
+    assert repr(other.key) in done.stderr.splitlines()[-1]
+
+
 def test_a_missing_manifest_names_the_command_that_writes_it(tmp_path: Path) -> None:
     with pytest.raises(InputsError, match="make inputs PARTITION=2020-03-05"):
         read_manifest(tmp_path / "manifest.json", "2020-03-05")

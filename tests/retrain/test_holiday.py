@@ -1,7 +1,10 @@
 from datetime import date
 
+import pytest
+
 from retrain import holiday
 from retrain.deployment import Calendar
+from retrain.errors import ConfigurationError
 
 
 def test_a_holiday_has_a_name() -> None:
@@ -17,3 +20,8 @@ def test_a_subdivision_has_holidays_of_its_own() -> None:
     day = date(2019, 11, 5)
     assert holiday.name(day, Calendar(country="US")) is None
     assert holiday.name(day, Calendar(country="US", subdivision="NY")) == "Election Day"
+
+
+def test_a_country_that_the_library_does_not_know_is_named_with_its_key() -> None:
+    with pytest.raises(ConfigurationError, match=r"calendar\.country: .*'XX'"):
+        holiday.name(date(2019, 12, 25), Calendar(country="XX"))

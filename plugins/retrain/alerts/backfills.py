@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
@@ -16,14 +17,14 @@ _HELD = timedelta(seconds=50)
 _RUNNING = ("queued", "running")
 
 
-def facts(backfill: Mapping[str, Any], runs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the message counts, from a backfill and its runs as Airflow's API describes them."""
+def facts(backfill: Mapping[str, Any], runs: Iterable[Mapping[str, Any]], timezone: str) -> dict[str, Any]:
+    """What the message counts, from a backfill and its runs as Airflow's API describes them; its days are the schedule's."""
     states = Counter(run["state"] for run in runs)
     state = "finished" if backfill["completed_at"] else "paused" if backfill["is_paused"] else "running"
     return {
         "id": backfill["id"],
-        "from": backfill["from_date"][:10],
-        "to": backfill["to_date"][:10],
+        "from": _day(backfill["from_date"], timezone),
+        "to": _day(backfill["to_date"], timezone),
         "total": sum(states.values()),
         "done": states["success"],
         "failed": states["failed"],
@@ -31,6 +32,10 @@ def facts(backfill: Mapping[str, Any], runs: Iterable[Mapping[str, Any]]) -> dic
         "state": state,
         "release": (backfill["dag_run_conf"] or {}).get("release"),
     }
+
+
+def _day(moment: str, timezone: str) -> str:
+    return datetime.fromisoformat(moment).astimezone(ZoneInfo(timezone)).date().isoformat()
 
 
 def into_thread(signal: Signal, incidents: Iterable[Incident], now: datetime) -> Signal | None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from retrain import holiday
+from retrain import cron, holiday
 from retrain.deployment import Deployment, Expected
 
-_LOOK_BACK = 14  # days; what was owed longer ago has been told
+_LOOK_BACK = timedelta(days=14)  # what was due before has been told
 _SATURDAY = 5
 _LONGEST_BREAK = 31  # days without a working day: no calendar has that
 
 
 def deadline(deployment: Deployment, expected: Expected, partition: date, at: time) -> datetime:
-    """The moment (UTC) by which something of the partition is owed: `at` on the next day, or on the next one that counts."""
-    day = partition + timedelta(days=1)
+    """The moment (UTC) by which something of the partition is owed: `at` on the day its run starts, or on the next one that counts."""
+    day = cron.next_day(deployment.schedule.cron, partition)
     for _ in range(_LONGEST_BREAK):
         free = ("weekends" in expected.not_on and day.weekday() >= _SATURDAY) or (
             "holidays" in expected.not_on and holiday.name(day, deployment.calendar) is not None
@@ -27,17 +27,21 @@ def deadline(deployment: Deployment, expected: Expected, partition: date, at: ti
 
 
 def owed(deployment: Deployment, at: time, since: datetime, now: datetime) -> list[tuple[str, datetime]]:
-    """The partitions whose deadline has passed, oldest first, each with its deadline.
+    """The partitions whose deadline has passed, oldest first, each with its deadline: only days that the schedule runs.
 
     `since` is when the watch first started: a deployment owes no day before it existed.
     """
     if deployment.expected is None:
         return []
-    today = now.astimezone(ZoneInfo(deployment.schedule.timezone)).date()
-    found = []
-    for back in range(_LOOK_BACK, 0, -1):
-        partition = today - timedelta(days=back)
+    schedule = deployment.schedule
+    after = max(since, now - _LOOK_BACK)
+    found: list[tuple[str, datetime]] = []
+    partition = cron.previous_day(schedule.cron, now.astimezone(ZoneInfo(schedule.timezone)).date())
+    while partition >= schedule.start_date:
         due = deadline(deployment, deployment.expected, partition, at)
-        if since < due <= now and partition >= deployment.schedule.start_date:
+        if due <= after:
+            break
+        if due <= now:
             found.append((partition.isoformat(), due))
-    return found
+        partition = cron.previous_day(schedule.cron, partition)
+    return found[::-1]

@@ -6,13 +6,13 @@ The watch looks from outside Airflow, at the ledger, the raw bucket and Airflow'
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from retrain import partition as partitions
 from retrain import s3
 from retrain.airflow_api import AirflowApi
 from retrain.alerts import backfills, deadlines
@@ -20,8 +20,8 @@ from retrain.alerts.diagnosis import UNHEARD, diagnose
 from retrain.alerts.incident import Incident, Situation
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Key, Signal, Step, end_of_task
-from retrain.deployment import Deployment
-from retrain.errors import AirflowApiError, RetrainError
+from retrain.deployment import Deployment, Schedule
+from retrain.errors import AirflowApiError, PartitionError, RetrainError
 from retrain.ledger import Ledger
 from retrain.run_record import live
 
@@ -36,7 +36,6 @@ AIRFLOW = Key("airflow", Kind.PIPELINE_SILENT, "airflow")  # what concerns all p
 UNWELL_FOR = timedelta(seconds=45)  # a restart takes less, and two minutes are promised
 _CALLBACK_TAKES = timedelta(minutes=1)
 _LOOK_BACK = timedelta(days=2)
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
@@ -201,11 +200,11 @@ class Observer:
             if seen in self._heard or now - datetime.fromisoformat(run["end_date"]) < _CALLBACK_TAKES:
                 continue
             for task in self.airflow.tasks(pipeline, run["dag_run_id"], "failed"):
-                yield self._unheard(pipeline, run, task)
+                yield self._unheard(pipeline, run, task, _partition(run, deployment.schedule, now))
             self._heard.add(seen)
         failing = {i.task for i in incidents if i.key.pipeline == pipeline and i.task and i.missing}
         for run in self.airflow.runs(pipeline, state="success", end_date_gte=begin.isoformat()) if failing else ():
-            day = _partition(run)
+            day = _partition(run, deployment.schedule, now)
             for name in sorted(failing):
                 yield Signal(
                     id=f"{pipeline}/{run['dag_run_id']}/{name}/ended {run['end_date']}",
@@ -219,7 +218,7 @@ class Observer:
                     facts={"dag_run": run["dag_run_id"]},
                 )
 
-    def _unheard(self, pipeline: str, run: Mapping[str, Any], task: Mapping[str, Any]) -> Signal:
+    def _unheard(self, pipeline: str, run: Mapping[str, Any], task: Mapping[str, Any], day: str | None) -> Signal:
         name, tries, run_id = task["task_id"], task["try_number"], run["dag_run_id"]
         found = diagnose(UNHEARD, name)
         facts = {
@@ -238,7 +237,7 @@ class Observer:
             pipeline=pipeline,
             kind=found.kind,
             subject=name,
-            partition=_partition(run),
+            partition=day,
             task=name,
             backfill=run["run_type"] == "backfill",
             facts=facts,
@@ -253,7 +252,8 @@ class Observer:
             if told is False or (told is None and datetime.fromisoformat(backfill["updated_at"]) < self.since):
                 continue
             window = {"logical_date_gte": backfill["from_date"], "logical_date_lte": backfill["to_date"]}
-            facts = backfills.facts(backfill, self.airflow.runs(pipeline, run_type="backfill", **window))
+            runs = self.airflow.runs(pipeline, run_type="backfill", **window)
+            facts = backfills.facts(backfill, runs, deployment.schedule.timezone)
             key = Key(pipeline, Kind.BACKFILL, subject)
             counted = f"{pipeline}/backfill/{subject}/{sorted(facts.items(), key=str)}"
             yield _signal(counted, now, Step.PROGRESS, key, facts=facts)
@@ -300,10 +300,13 @@ def _said(part: Mapping[str, Any]) -> str:
     return ", ".join([str(part.get("status")), *beats])
 
 
-def _partition(run: Mapping[str, Any]) -> str | None:
-    """The run's day, as Airflow's API shows it: the Param in the run's conf, else its data interval's start."""
-    asked = (run.get("conf") or {}).get("partition")
-    if isinstance(asked, str) and _DAY.fullmatch(asked):
-        return asked
-    start = run.get("data_interval_start")
-    return start[:10] if start else None
+def _partition(run: Mapping[str, Any], schedule: Schedule, now: datetime) -> str | None:
+    """The day of a run as Airflow's API describes it; None for a run that was refused for not having one."""
+    param, start = (run.get("conf") or {}).get("partition"), run.get("data_interval_start")
+    backfill = run["run_type"] == "backfill"
+    try:
+        return partitions.of_run(
+            param, datetime.fromisoformat(start) if start else None, schedule, now=now, backfill=backfill
+        )
+    except PartitionError:
+        return None

@@ -56,7 +56,7 @@ def test_the_counter_counts_the_runs_by_their_state() -> None:
         "dag_run_conf": {"release": "v1.0.0"},
     }
     runs = [{"state": state} for state in ("success", "success", "failed", "running", "queued")]
-    counted = facts(described, runs)
+    counted = facts(described, runs, "UTC")
     assert counted == {
         "id": 4,
         "from": "2020-03-01",
@@ -69,5 +69,15 @@ def test_the_counter_counts_the_runs_by_their_state() -> None:
         "release": "v1.0.0",
     }
     assert (
-        facts({**described, "completed_at": "2020-03-20T00:00:00Z", "dag_run_conf": None}, runs)["state"] == "finished"
+        facts({**described, "completed_at": "2020-03-20T00:00:00Z", "dag_run_conf": None}, runs, "UTC")["state"]
+        == "finished"
     )
+
+
+def test_its_days_are_those_of_the_schedules_zone() -> None:
+    """Airflow keeps the dates that a backfill was started with in UTC."""
+    asked = {"from_date": "2020-03-01T15:00:00Z", "to_date": "2020-03-08T14:59:00Z"}
+    counted = facts(
+        {"id": 4, "completed_at": None, "is_paused": False, "dag_run_conf": None, **asked}, [], "Asia/Tokyo"
+    )
+    assert (counted["from"], counted["to"]) == ("2020-03-02", "2020-03-08")

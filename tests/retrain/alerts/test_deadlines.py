@@ -55,6 +55,17 @@ def test_nothing_is_owed_from_before_the_deployment_existed(deployment: Deployme
     ]
 
 
+def test_a_day_that_the_schedule_leaves_out_is_not_owed_and_fridays_is_owed_on_monday(deployment: Deployment) -> None:
+    changed, _ = expecting(deployment)
+    weekdays = changed.schedule.model_copy(update={"cron": "0 6 * * 1-5"})
+    found = owed(changed.model_copy(update={"schedule": weekdays}), AT, LONG_AGO, datetime(2020, 3, 17, 11, tzinfo=UTC))
+    assert [(day, due.date().isoformat()) for day, due in found[-3:]] == [
+        ("2020-03-12", "2020-03-13"),
+        ("2020-03-13", "2020-03-16"),
+        ("2020-03-16", "2020-03-17"),
+    ]
+
+
 def test_a_pipeline_that_expects_nothing_owes_nothing(deployment: Deployment) -> None:
     changed = deployment.model_copy(update={"expected": None})
     assert owed(changed, AT, LONG_AGO, datetime(2020, 3, 12, 11, tzinfo=UTC)) == []
