@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from retrain.alerts.kinds import Kind
 from retrain.errors import (
     Cause,
+    ConfigurationError,
     CorruptCacheError,
     DataRefusedError,
     LostObjectError,
@@ -62,6 +63,8 @@ def diagnose(error: BaseException | str | None, task: str) -> Diagnosis:
     if isinstance(error, BaseException) and not isinstance(error, RetrainError):
         evidence = f"{type(error).__name__}: {evidence}"
     todo = _NEXT[cause].format(task=task)
+    if isinstance(error, ConfigurationError):
+        todo = f"Correct what the line above names, then clear `{task}`. A pipeline's file is read again by itself."
     if isinstance(error, TaskResultError):
         todo = "Clear `resolve_run`: the run starts again there, and finished stages come back from the cache."
     if kind is Kind.DATA_LATE:

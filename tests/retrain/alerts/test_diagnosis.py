@@ -57,5 +57,15 @@ def test_infrastructure_is_mended_by_clearing_the_task_that_failed() -> None:
     assert "clear `push`" in diagnose(errors.StoreError("S3 did not answer"), "push").next
 
 
+def test_a_run_that_an_upgrade_cut_in_two_says_which_task_to_clear() -> None:
+    assert "Clear `resolve_run`" in diagnose(errors.TaskResultError("written by another version"), "push").next
+
+
+def test_a_broken_file_is_corrected_and_not_rolled_back() -> None:
+    todo = diagnose(errors.ConfigurationError("taxi.yaml: schedule.cron"), "read_configuration").next
+    assert "clear `read_configuration`" in todo
+    assert "rollback" not in todo
+
+
 def test_evidence_is_one_line_with_a_foreign_exceptions_name() -> None:
     assert diagnose(ValueError("a\n  b"), "push").evidence == "ValueError: a b"
