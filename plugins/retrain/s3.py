@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from retrain.errors import OverwrittenError, StoreError
+from retrain.errors import OverwrittenError, StoreError, StoreUnreachableError
 from retrain.manifest import Manifest, RawObject, day_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ def naming(action: str, url: str) -> Iterator[None]:
         }.get(code, "Clear the task when S3 answers")
         raise StoreError(f"S3 answered {code} to {action} on {url}. {hint}.") from error
     except BotoCoreError as error:
-        raise StoreError(f"S3 did not answer {action} on {url} ({error}). Clear the task when it does.") from error
+        raise StoreUnreachableError(
+            f"S3 did not answer {action} on {url} ({error}). Clear the task when it does."
+        ) from error
 
 
 def list_versions(client: S3Client, url: str, first: str, last: str) -> list[RawObject]:

@@ -356,7 +356,7 @@ def promote(
         "baselines": baselines,
         "mlflow_url": recorded["url"],
     }
-    tell(verdicts.of_promotion(spec, _now(), facts, alert=why is not None))
+    tell(verdicts.of_promotion(spec, _now(), facts, alert=why is not None, promoted=decision.promote))
     if decision.promote:
         event = {
             "from": tags["version"] if tags else None,

@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from alerting import Standin, eventually, good, settings, trouble, watching
 
-from retrain.alerts.health import problems
+from retrain.alerts import health
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.rehearsal import rehearse
-from retrain.alerts.second_channel import Addresses
+from retrain.alerts.second_channel import SecondChannelAddresses
 from retrain.alerts.watch import Watch
 from retrain.errors import WatchError
 
@@ -79,7 +79,7 @@ def chosen(tmp_path, standin, receivers):
     file = tmp_path / "addresses"
     file.write_text("# ours\n" + "".join(f"{receiver.url}\n" for receiver in receivers))
     file.chmod(0o600)
-    return settings(tmp_path, standin, second=Addresses(file=file))
+    return settings(tmp_path, standin, second=SecondChannelAddresses(file=file))
 
 
 def test_an_opening_and_an_end_are_told_in_plain_text_even_with_slack_down(standin, chosen, receivers):
@@ -106,8 +106,8 @@ def test_an_address_that_takes_nothing_holds_up_no_other_and_hears_it_once_later
     with watching(chosen) as watch:
         outbox.put(trouble())
         eventually(lambda: well.taken and ill.refused, "one has heard")
-        eventually(lambda: "second channel, address 2" in problems(watch), "the other is named")
-        assert "hidden-word" not in str(problems(watch))
+        eventually(lambda: "second channel, address 2" in health.of(watch).attention, "the other is named")
+        assert "hidden-word" not in str(health.of(watch))
         ill.ill = False
         eventually(lambda: ill.taken, "the other has heard")
     assert [len(r.taken) for r in receivers] == [1, 1]
@@ -126,8 +126,8 @@ def test_a_file_of_addresses_that_others_may_read_is_not_used(chosen, receivers)
     chosen.second.file.chmod(0o644)
     Outbox(chosen.folder / "outbox").put(trouble())
     with watching(chosen) as watch:
-        eventually(lambda: "second channel, configuration" in problems(watch), "it is named")
-        assert "chmod 600" in problems(watch)["second channel, configuration"]
+        eventually(lambda: "second channel, configuration" in health.of(watch).attention, "it is named")
+        assert "chmod 600" in health.of(watch).attention["second channel, configuration"]
     assert receivers[0].taken == []
 
 
