@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INLINE_SECONDS = 5.0  # what a turn waits for all its ledgers together
+_WAITS_SECONDS = 5.0  # what a turn waits for all its ledgers together
 _FIRST_PAUSE = 5.0  # seconds before a ledger that could not be read is asked again; doubled with each failure
 _LONGEST_PAUSE = 300.0
 
@@ -50,7 +50,7 @@ def read(client: S3Client, deployment: Deployment, now: datetime) -> Situation:
 class Reading:
     """What one turn has read, and the seconds that it may still wait. A turn reads each ledger once: what it folds was there before."""
 
-    seconds: float = INLINE_SECONDS
+    seconds: float = field(default_factory=lambda: _WAITS_SECONDS)
     known: dict[str, Situation] = field(default_factory=dict)
 
 
@@ -98,7 +98,7 @@ class Situations:
             reading.seconds -= time.monotonic() - started
         if self._pauses.pop(pipeline, None):
             log.info("the ledger of %s can be read again", pipeline)
-        return situation
+        return replace(situation, as_of=at)  # of the question, not of its answer
 
     def _within(self, seconds: float, deployment: Deployment, began: datetime) -> Situation:
         """Ask in a daemon thread: one that hangs must hold up neither a message nor the end of the process."""
