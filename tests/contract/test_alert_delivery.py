@@ -14,6 +14,7 @@ from datetime import timedelta
 import pytest
 from alerting import (
     BEGIN,
+    Nothing,
     Standin,
     entries,
     eventually,
@@ -343,6 +344,42 @@ def test_with_the_watch_s_own_disk_full_a_problem_is_told_once_and_noted_down_la
             assert outbox.waiting()[0] == 1
         eventually(lambda: not outbox.waiting()[0], "it is noted down")
     assert subjects(standin) == ["push", "other"]
+
+
+class Sees(Nothing):
+    """An observer that sees the same signals each time."""
+
+    def __init__(self, *found):
+        super().__init__()
+        self.found = list(found)
+
+    def observe(self, _now, _incidents):
+        return self.found
+
+
+def test_with_the_watch_s_own_disk_full_everything_that_it_sees_is_told_and_noted_down_later(
+    standin, chosen, monkeypatch
+):
+    def full(path, _content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    seen = [trouble(number, subject=f"task{number}") for number in range(3)]
+    with monkeypatch.context() as patch:
+        patch.setattr(book, "write_whole", full)
+        with watching(chosen, observer=Sees(*seen)) as watch:
+            eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 3, "all are told")
+            assert "No space left" in health.of(watch).problems["observe"]
+            assert book.Book(chosen.folder / "incidents").open() == []
+            patch.undo()
+            eventually(lambda: len(book.Book(chosen.folder / "incidents").open()) == 3, "all are noted down")
+    assert subjects(standin) == ["task0", "task1", "task2"]
+
+
+def test_a_signal_that_cannot_be_folded_costs_the_others_that_were_seen_nothing(standin, chosen):
+    broken = replace(trouble(0), backfill=True, at="yesterday")
+    with watching(chosen, observer=Sees(broken, trouble(1, subject="other"))) as watch:
+        eventually(lambda: tops(standin), "the other is told")
+        assert "yesterday" in health.of(watch).problems["observe"]
 
 
 def test_garbage_is_put_aside_and_named(standin, chosen, outbox):

@@ -2,67 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from alerting import Standin, eventually, good, settings, trouble, watching
+from receiver import receiving
 
 from retrain.alerts import health
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.rehearsal import rehearse
 from retrain.alerts.second_channel import SecondChannelAddresses
-from retrain.alerts.watch import Watch
-from retrain.errors import WatchError
 
 pytestmark = pytest.mark.timeout(60)
 
 
-class Receiver:
-    """An HTTP server that takes what apprise's json:// sends, or answers 500 while `ill`."""
-
-    def __init__(self) -> None:
-        self.taken: list[dict] = []
-        self.refused = 0
-        self.beats: list[int] = []
-        self.ill = False
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                if receiver.ill:
-                    receiver.refused += 1
-                else:
-                    receiver.taken.append(body)
-                self.send_response(500 if receiver.ill else 200)
-                self.end_headers()
-
-            def do_GET(self):
-                receiver.beats.append(500 if receiver.ill else 200)
-                self.send_response(receiver.beats[-1])
-                self.end_headers()
-
-            def log_message(self, *_):
-                """Keep quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"json://user:hidden-word@127.0.0.1:{self.server.server_port}/"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def titles(self):
-        return [message["title"] for message in self.taken]
-
-
 @pytest.fixture
 def receivers():
-    made = [Receiver(), Receiver()]
-    yield made
-    for receiver in made:
-        receiver.server.shutdown()
-        receiver.server.server_close()
+    with receiving() as first, receiving() as second:
+        yield [first, second]
 
 
 @pytest.fixture(scope="module")
@@ -129,16 +86,6 @@ def test_a_file_of_addresses_that_others_may_read_is_not_used(chosen, receivers)
         eventually(lambda: "second channel, configuration" in health.of(watch).attention, "it is named")
         assert "chmod 600" in health.of(watch).attention["second channel, configuration"]
     assert receivers[0].taken == []
-
-
-def test_an_outside_service_hears_that_the_watch_is_alive_and_its_refusal_is_named(chosen, receivers):
-    watch = Watch(replace(chosen, heartbeat_url=receivers[0].url.replace("json://user:hidden-word@", "http://")))
-    watch.beat()
-    assert (chosen.folder / "heartbeat").exists()
-    receivers[0].ill = True
-    with pytest.raises(WatchError, match="did not take the beat"):
-        watch.beat()
-    assert receivers[0].beats == [200, 500]
 
 
 def test_a_rehearsal_goes_through_every_channel(standin, chosen, receivers):

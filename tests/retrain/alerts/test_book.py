@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from retrain.alerts import book as book_module
-from retrain.alerts.book import Book, Marks, InSlack
+from retrain.alerts.book import Book, InSlack, Marks
 from retrain.alerts.incident import Situation
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal, Step
