@@ -311,7 +311,13 @@ _SIGNALS: Mapping[str, Sequence[Signal]] = {
                 "mlflow_url": _MLFLOW,
             },
         ),
-        _signal(Step.GOOD, Kind.PROMOTION_REFUSED, "20T06:16:37", partition="2020-03-19"),
+        _signal(
+            Step.GOOD,
+            Kind.PROMOTION_REFUSED,
+            "20T06:16:37",
+            partition="2020-03-19",
+            facts={"reason": "mae 4.402 beats the champion's 4.913.", "promoted": True},
+        ),
     ],
     Kind.PIPELINE_SILENT: [
         _signal(
