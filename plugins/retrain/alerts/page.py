@@ -125,7 +125,7 @@ class Page:
             "retrain_incidents_open": len(watch.book.open()),
         }
         lines = [f"# TYPE {name} gauge\n{name} {value}\n" for name, value in values.items()]
-        return PlainTextResponse("".join(lines), headers=_HEADERS)
+        return PlainTextResponse("".join(lines), headers=_HEADERS, media_type="text/plain; version=0.0.4")
 
     def people(self, _: Request) -> Response:
         """The same for people."""

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from retrain.alerts import health, servers, silences, situations
-from retrain.alerts.backfills import into_thread
 from retrain.alerts.book import KEPT, Book, Heard, InSlack, Marks
 from retrain.alerts.configuration import Configuration
 from retrain.alerts.delivery import Delivery, Thread
@@ -30,15 +29,14 @@ from retrain.alerts.digest import digest
 from retrain.alerts.editions import Editions
 from retrain.alerts.heartbeat import Heartbeat
 from retrain.alerts.incident import Incident, Situation
-from retrain.alerts.kinds import Kind
+from retrain.alerts.intake import Intake
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.part import Part
 from retrain.alerts.plain_text import Content
 from retrain.alerts.rendering import Rendering
 from retrain.alerts.second_channel import News, SecondChannel
 from retrain.alerts.settings import WatchSettings
-from retrain.alerts.signal import Signal, Step
-from retrain.alerts.situations import Reading, Situations
+from retrain.alerts.signal import Signal
 from retrain.deployment import Deployment
 from retrain.errors import RetrainError, SlackError
 from retrain.locks import held_alone
@@ -49,7 +47,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ENDS_WITHIN = 3.0
-_COMPLETES_FOR = 60.0  # seconds that one turn spends on situations that were not known
 
 
 class Observes(Protocol):
@@ -99,7 +96,14 @@ class Watch:
         self.second = SecondChannel(settings.second, self.heard)
         self.configuration = Configuration(settings)
         self.rendering = Rendering(settings.addresses)
-        self.situations = Situations(ledger or self._read_ledger, now)
+        self.intake = Intake(
+            self.outbox,
+            self.book,
+            self.configuration,
+            ledger or self._read_ledger,
+            now=now,
+            changed=self._wake_channels,
+        )
         self.heartbeat = Heartbeat(folder / "heartbeat", settings.heartbeat_url, seconds.undelivered)
         self.blind: dict[str, Blind] = {}
         self.airflow_problem = ""
@@ -112,9 +116,9 @@ class Watch:
             part.name: part
             for part in (
                 Part("configuration", seconds.configuration, self.read_configuration),
-                Part("signals", seconds.signals, self.fold_signals),
+                Part("signals", seconds.signals, self.intake.of_tasks),
                 Part("observe", seconds.observe, self.observe),
-                Part("situation", seconds.situation, self.complete_situations),
+                Part("situation", seconds.situation, self.intake.complete),
                 Part("slack", seconds.slack, self.tell_slack),
                 Part("second channel", seconds.second_channel, self.tell_second_channel),
                 Part("digest", seconds.digest, self.compose_digest),
@@ -136,58 +140,17 @@ class Watch:
         for part in self.parts.values():
             part.join(_ENDS_WITHIN / len(self.parts))
 
-    def fold_signals(self) -> None:
-        """Take what the outbox holds into the book. A file is removed once what it says is on disk elsewhere."""
-        changed, reading = False, Reading()
-        for path, found in self.outbox.take():
-            if path in self._folded:
-                continue
-            try:
-                folded = self._fold(found, reading)
-            except Exception:
-                log.exception("%s cannot be taken in and is put aside", path)
-                self.outbox.put_aside(path)
-                continue
-            if folded is not None:  # else its backfill is seen at the next look
-                changed |= folded
-                self._folded.add(path)
-        self._keep(changed)
-        for path in self._folded:
-            path.unlink(missing_ok=True)
-        self._folded.clear()
-
     def observe(self) -> None:
         """Raise what nobody tells."""
         if self._observer is None:
             self._observer = servers.observer(self.settings, self.now())
         observer = self._observer
         observer.deployments = list(self.configuration.deployments.values())
-        changed, reading = False, Reading()
-        failure: Exception | None = None
-        for found in observer.observe(self.now(), self.book.incidents()):
-            try:
-                changed |= bool(self._fold(found, reading))
-            except Exception as error:  # the other observations have to be told
-                log.exception("%s cannot be taken in", found.id)
-                failure = error
-        now = time.monotonic()
-        known = self.blind
+        found = observer.observe(self.now(), self.book.incidents())
+        now, known = time.monotonic(), self.blind
         self.blind = {p: Blind(known[p].since if p in known else now, why) for p, why in observer.problems.items()}
         self.airflow_problem = observer.airflow_problem
-        self._keep(changed)
-        if failure is not None:
-            raise failure
-
-    def complete_situations(self) -> None:
-        """Read again what consumers are on where an open incident could not say it."""
-        began, changed = time.monotonic(), False
-        for pipeline in sorted({i.key.pipeline for i in self.book.open() if i.situation and i.situation.unknown}):
-            if time.monotonic() - began > _COMPLETES_FOR:
-                break
-            situation = self._situation(pipeline, Reading())
-            if not situation.unknown:
-                changed |= self.book.restate(pipeline, situation)
-        self._keep(changed)
+        self.intake.of_observer(found)
 
     def tell_slack(self) -> None:
         self.delivery.run(self.threads())
@@ -273,31 +236,9 @@ class Watch:
     def is_silenced(self, incident: Incident, today: date) -> bool:
         return silences.silenced(self.configuration.silences.entries, incident, today) is not None
 
-    def _fold(self, found: Signal, reading: Reading) -> bool | None:
-        """Whether a signal changes what is to be told; None while the backfill that it belongs to is not known yet."""
-        told = into_thread(found, self.book.open(), self.now())
-        if told is None:
-            return None
-        if told.step is Step.TROUBLE and not _says_nothing_of_the_model(told) and not self.book.knows(told):
-            return self.book.fold(told, self._situation(told.pipeline, reading))
-        changed = self.book.fold(told)
-        if _changes_what_is_live(told) and self.book.states(told.pipeline):
-            changed |= self.book.restate(told.pipeline, self._situation(told.pipeline, reading))
-        return changed
-
-    def _situation(self, pipeline: str, reading: Reading) -> Situation:
-        deployment = self.configuration.deployments.get(pipeline)
-        if deployment is None:
-            at = self.now().isoformat(timespec="milliseconds")
-            return Situation(at, unknown=f"no file that can be read says where the ledger of {pipeline} is")
-        return self.situations.of(deployment, reading)
-
-    def _keep(self, changed: bool) -> None:
-        """Have the channels tell what has changed, then save it: a full disk must not keep a message back."""
-        if changed:
-            self.parts["slack"].wake()
-            self.parts["second channel"].wake()
-        self.book.save()
+    def _wake_channels(self) -> None:
+        self.parts["slack"].wake()
+        self.parts["second channel"].wake()
 
     def _read_ledger(self, deployment: Deployment, now: datetime) -> Situation:
         return situations.read(self._s3, deployment, now)
@@ -305,16 +246,6 @@ class Watch:
     @cached_property
     def _s3(self) -> S3Client:
         return servers.s3_client(connect=2, read=3, tries=1)
-
-
-def _says_nothing_of_the_model(signal: Signal) -> bool:
-    """Whether the signal's message has no line on what consumers are on: a backfill never promotes, nor does Airflow itself."""
-    return signal.kind is Kind.BACKFILL or (signal.kind is Kind.PIPELINE_SILENT and signal.partition is None)
-
-
-def _changes_what_is_live(signal: Signal) -> bool:
-    recorded = signal.task == "record_run" or signal.kind is Kind.PIPELINE_SILENT
-    return signal.kind is Kind.PROMOTED or (signal.step is Step.GOOD and recorded)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
