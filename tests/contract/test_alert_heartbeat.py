@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 from alerting import Nothing, Standin, eventually, settings, trouble, watching
 from receiver import Receiver, receiving
 
-from retrain.alerts import health
+from retrain.alerts import health, part
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.second_channel import SecondChannelAddresses
 from retrain.alerts.settings import WatchSettings
@@ -91,6 +92,29 @@ def test_it_stops_while_nothing_is_seen(
     with watching(chosen, observer=observer) as watch:
         eventually(lambda: where in health.of(watch).problems, "it is named")
         assert not beats(watch, outside)
+
+
+class Hangs(Nothing):
+    """An observer that never comes back, until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = Event()
+
+    def observe(self, _now, _incidents):
+        self.let_go.wait()
+        return []
+
+
+def test_it_stops_while_a_part_hangs(chosen: WatchSettings, outside: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    observer = Hangs()
+    with watching(chosen, observer=observer) as watch:
+        monkeypatch.setattr(part, "_HANGS_AFTER", 0.5)
+        eventually(lambda: "has been at it" in health.of(watch).problems.get("observe", ""), "it is named")
+        assert not beats(watch, outside)
+        observer.let_go.set()
+        monkeypatch.undo()
+        eventually(lambda: beats(watch, outside), "it beats again")
 
 
 def test_it_goes_on_while_one_pipeline_of_two_cannot_be_looked_at(

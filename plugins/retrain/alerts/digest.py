@@ -36,7 +36,7 @@ def digest(
         "Backfills finished": [line(incident) for incident in backfills],
         "Silenced": [_silence(s) for s in silences.entries if s.in_force(day)],
         "Expired silences: renew or remove": [_silence(s) for s in silences.entries if s.expired(day)],
-        "Broken silences: mend or remove": [plain(sentence) for sentence in silences.invalid],
+        "Broken silences: fix or remove": [plain(sentence) for sentence in silences.invalid],
     }
     if not any(lists.values()):
         return None

@@ -199,14 +199,7 @@ class Observer:
     def _ends(self, deployment: Deployment, now: datetime, incidents: Sequence[Incident]) -> Iterator[Signal]:
         """Failed runs whose failure callback never ran, as after SIGKILL; of the DAG that reads landings too."""
         pipeline, begin = deployment.pipeline, max(self.since, now - _LOOK_BACK)
-        for dag in [pipeline, *([f"{pipeline}_landings"] if deployment.trigger == "event" else [])]:
-            for run in self.airflow.runs(dag, state="failed", end_date_gte=begin.isoformat()):
-                seen = (run["dag_run_id"], run["end_date"])
-                if seen in self._heard or now - datetime.fromisoformat(run["end_date"]) < _CALLBACK_TAKES:
-                    continue
-                for task in self.airflow.tasks(dag, run["dag_run_id"], "failed"):
-                    yield self._unheard(pipeline, dag, run, task)
-                self._heard.add(seen)
+        yield from self._failed_runs(pipeline, pipeline, begin, now)
         failing = {i.task for i in incidents if i.key.pipeline == pipeline and i.task and i.missing}
         for run in self.airflow.runs(pipeline, state="success", end_date_gte=begin.isoformat()) if failing else ():
             day = _partition(run)
@@ -222,6 +215,17 @@ class Observer:
                     backfill=run["run_type"] == "backfill",
                     facts={"dag_run": run["dag_run_id"]},
                 )
+        if deployment.trigger == "event":
+            yield from self._failed_runs(pipeline, f"{pipeline}_landings", begin, now)
+
+    def _failed_runs(self, pipeline: str, dag: str, begin: datetime, now: datetime) -> Iterator[Signal]:
+        for run in self.airflow.runs(dag, state="failed", end_date_gte=begin.isoformat()):
+            seen = (run["dag_run_id"], run["end_date"])
+            if seen in self._heard or now - datetime.fromisoformat(run["end_date"]) < _CALLBACK_TAKES:
+                continue
+            for task in self.airflow.tasks(dag, run["dag_run_id"], "failed"):
+                yield self._unheard(pipeline, dag, run, task)
+            self._heard.add(seen)
 
     def _unheard(self, pipeline: str, dag: str, run: Mapping[str, Any], task: Mapping[str, Any]) -> Signal:
         name, tries, run_id = task["task_id"], task["try_number"], run["dag_run_id"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
@@ -15,6 +16,7 @@ from retrain.slack import Slack, Token
 ROOT = Path(__file__).resolve().parents[3]
 RUNBOOKS = ROOT / "infra" / "runbooks"
 PORT = 8091
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 LOOPBACK_NAMES = ("127.0.0.1", "localhost")
 
 
@@ -92,8 +94,15 @@ class WatchSettings:
             heartbeat_url=environment.get("RETRAIN_HEARTBEAT_URL") or None,
             host=environment.get("RETRAIN_ALERTS_HOST") or cls.host,
             airflow_api=environment.get("RETRAIN_AIRFLOW_API_URL") or None,
-            allowed_hosts=(
-                *LOOPBACK_NAMES,
-                *environment.get("RETRAIN_ALERTS_ALLOWED_HOSTS", "").replace(",", " ").split(),
-            ),
+            allowed_hosts=(*LOOPBACK_NAMES, *_hosts(environment.get("RETRAIN_ALERTS_ALLOWED_HOSTS", ""))),
         )
+
+
+def _hosts(text: str) -> list[str]:
+    names = text.replace(",", " ").split()
+    for name in names:
+        if not _HOST.fullmatch(name):
+            raise ConfigurationError(
+                f"RETRAIN_ALERTS_ALLOWED_HOSTS: {name!r} is no host name. Name hosts without a port, separated by commas."
+            )
+    return names

@@ -14,6 +14,7 @@ from retrain.alerts.page import Page
 from retrain.alerts.settings import WatchSettings
 from retrain.alerts.signal import Signal, Step
 from retrain.alerts.watch import Watch
+from retrain.errors import ConfigurationError
 
 
 @pytest.fixture
@@ -114,3 +115,9 @@ def test_the_names_of_the_settings_may_ask_with_any_port(tmp_path: Path) -> None
     asked = TestClient(Page(Watch(WatchSettings.of(named))).application(), base_url="http://127.0.0.1")
     for host, status in {"alerts:8091": 200, "watch.example": 200, "localhost:9": 200, "other:8091": 400}.items():
         assert asked.get("/alive", headers={"Host": host}).status_code == status
+
+
+@pytest.mark.parametrize("name", ["*", "a*b", "alerts:8091", "http://alerts"])
+def test_a_setting_that_is_no_host_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no host name"):
+        WatchSettings.of({"RETRAIN_ALERTS": str(tmp_path), "RETRAIN_ALERTS_ALLOWED_HOSTS": f"alerts,{name}"})
