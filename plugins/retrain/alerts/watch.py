@@ -70,8 +70,10 @@ class Blind:
 
 
 class Watch:
-    """What the parts share. `now` is the clock (UTC). `observer` is made when first needed, and so is S3's client for `ledger`,
-    which reads what consumers of a pipeline are on.
+    """The state that the parts share.
+
+    `now` is the clock (UTC). `observer` looks at S3 and Airflow, `ledger` reads what consumers of a pipeline are on; left out, both
+    are made for the servers of the settings when they are first needed.
     """
 
     def __init__(
@@ -108,9 +110,6 @@ class Watch:
         self.blind: dict[str, Blind] = {}
         self.airflow_problem = ""
         self.refusals: dict[str, str] = {}  # channel -> why Slack would refuse a message to it
-        self._folded: set[Path] = (
-            set()
-        )  # files of the outbox whose signals are in the book, and perhaps not yet on disk
         self._observer = observer
         self.parts = {
             part.name: part
