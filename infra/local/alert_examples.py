@@ -12,13 +12,13 @@ from retrain.alerts.backfills import into_thread
 from retrain.alerts.diagnosis import diagnose
 from retrain.alerts.incident import Incident, Situation
 from retrain.alerts.kinds import Kind
-from retrain.alerts.messages import Addresses
+from retrain.alerts.messages import PageAddresses
 from retrain.alerts.signal import Signal, Step
 from retrain.alerts.silences import Silences, read
 from retrain.errors import DataRefusedError, MovedTagError, RetrainError, StageKilledError, UnprovenPushError
 
 PIPELINE = "trip_duration"
-ADDRESSES = Addresses(
+ADDRESSES = PageAddresses(
     "https://airflow.example.org", "https://mlflow.example.org", "https://git.example.org/retrain/infra/runbooks"
 )
 _RUN = "scheduled__2020-03-{day}T06:00:00+00:00"
@@ -312,7 +312,13 @@ _SIGNALS: Mapping[str, Sequence[Signal]] = {
                 "mlflow_url": _MLFLOW,
             },
         ),
-        _signal(Step.GOOD, Kind.PROMOTION_REFUSED, "20T06:16:37", partition="2020-03-19"),
+        _signal(
+            Step.GOOD,
+            Kind.PROMOTION_REFUSED,
+            "20T06:16:37",
+            partition="2020-03-19",
+            facts={"reason": "mae 4.402 beats the champion's 4.913.", "promoted": True},
+        ),
     ],
     Kind.PIPELINE_SILENT: [
         _signal(

@@ -24,7 +24,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,10 +85,14 @@ class Journal:
     target: str
     image_before: str | None
     pin_before: str | None
+    mute_before: tuple[str, ...] = ()  # what kept the watch from delivering messages; not this release's doing
 
     @classmethod
     def read(cls, path: Path) -> Journal | None:
-        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+        if not path.exists():
+            return None
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**document, "mute_before": tuple(document.get("mute_before", ()))})
 
     def write(self, path: Path) -> None:
         draft = path.with_suffix(".new")
@@ -135,13 +139,20 @@ class Host:
             if self.pinned() != before:
                 self._retrain("release", before)
 
-    def unwell(self) -> list[str]:
-        """What is not as it should be, each in a few words."""
-        return [*self._services(), *self._airflow(), *self._watch()]
+    def unwell(self, mute_before: Sequence[str] = ()) -> list[str]:
+        """What is not as it should be, each in a few words. `mute_before`: the watch's problems that were there already."""
+        return [*self._services(), *self._airflow(), *self._watch(mute_before)]
 
-    def await_well(self) -> None:
+    def mute(self) -> tuple[str, ...]:
+        """What keeps the watch from delivering messages now, by its own names; nothing where no watch answers."""
+        try:
+            return tuple(sorted(self._watch_problems()))
+        except (OSError, StepError):
+            return ()
+
+    def await_well(self, mute_before: Sequence[str] = ()) -> None:
         deadline = time.monotonic() + self._settings.check_seconds
-        while problems := self.unwell():
+        while problems := self.unwell(mute_before):
             if time.monotonic() > deadline:
                 raise StepError(f"not well after {self._settings.check_seconds:.0f} s: {'; '.join(problems)}")
             time.sleep(self._settings.poll_seconds)
@@ -176,12 +187,30 @@ class Host:
             return [f"Airflow does not tell its health ({error})"]
         return [f"Airflow's {name} is {state}" for name, state in said.items() if state != "healthy" or status != 200]  # noqa: PLR2004
 
-    def _watch(self) -> list[str]:
+    def _watch(self, mute_before: Sequence[str]) -> list[str]:
         try:
-            status, text = _ask(self._settings.watch_health_url)
+            problems = self._watch_problems()
         except OSError as error:
             return [f"the watch does not answer ({error})"]
-        return [] if status == 200 else [f"the watch answers {status}: {text[:200]}"]  # noqa: PLR2004
+        except StepError as error:
+            return [str(error)]
+        new = {name: why for name, why in problems.items() if name not in mute_before}
+        return [f"the watch cannot deliver messages: {name}: {why}"[:300] for name, why in new.items()]
+
+    def _watch_problems(self) -> dict[str, str]:
+        """Of the watch's health what keeps messages back; `attention` beside it is for people, and holds up no release.
+
+        Raises:
+            OSError: it does not answer.
+            StepError: it answers something else than its health.
+        """
+        status, text = _ask(self._settings.watch_health_url)
+        if status == 200:  # noqa: PLR2004
+            return {}
+        try:
+            return {str(name): str(why) for name, why in json.loads(text)["problems"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StepError(f"the watch answers {status}: {text[:200]}") from error
 
     def _retrain(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A command of ours in the api-server's container, which has Git's credentials and Airflow's passwords."""
@@ -223,14 +252,16 @@ def release(host: Host, target: str, journal_path: Path, say: Callable[[str], No
         say(f"a release of {journal.target} was interrupted; before it {journal.image_before or 'nothing'} was live")
         journal = replace(journal, target=target)
     else:
-        journal = Journal(target, host.image(), None)
+        journal = Journal(target, host.image(), None, host.mute())
+    if journal.mute_before:
+        say(f"the watch could not deliver messages before: {', '.join(journal.mute_before)}")
     journal.write(journal_path)
     step = "start"
     try:
         say(f"start {target}; {journal.image_before or 'nothing'} was live")
         host.start(target)
         step = "check"
-        host.await_well()
+        host.await_well(journal.mute_before)
         step = "pin"
         journal = replace(journal, pin_before=journal.pin_before or host.pinned())
         journal.write(journal_path)
@@ -239,7 +270,7 @@ def release(host: Host, target: str, journal_path: Path, say: Callable[[str], No
         step = "confirm"
         if (pinned := host.pinned()) != target:
             raise StepError(f"{pinned} is pinned")
-        host.await_well()
+        host.await_well(journal.mute_before)
     except (StepError, OSError, ValueError, KeyError) as error:
         say(f"{step} failed: {error}")
         return _back(host, journal, journal_path, step, str(error), say)
@@ -264,7 +295,7 @@ def _back(
         host.start(journal.image_before)
         if journal.pin_before is not None:
             host.return_pin(journal.target, journal.pin_before)
-        host.await_well()
+        host.await_well(journal.mute_before)
     except (StepError, OSError, ValueError, KeyError) as error:
         return outcome | {"outcome": "stuck", "next": f"The way back failed too: {error}"}
     path.unlink()
@@ -288,7 +319,7 @@ def _ask(url: str) -> tuple[int, str]:
         with _DIRECT.open(url, timeout=10) as answer:
             return answer.status, answer.read(20_000).decode(errors="replace")
     except urllib.error.HTTPError as error:
-        return error.code, error.read(2_000).decode(errors="replace")
+        return error.code, error.read(20_000).decode(errors="replace")
 
 
 def _environment() -> dict[str, str]:

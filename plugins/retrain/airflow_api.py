@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from retrain.errors import AirflowApiError
+from retrain.errors import AirflowApiError, AirflowUnreachableError
 from retrain.release import Pin, variable
 
 _TIMEOUT = 30.0
@@ -38,7 +38,7 @@ class AirflowApi:
                 answer = self._sent(method, path, body)
             return answer
         except httpx.HTTPError as error:
-            raise AirflowApiError(
+            raise AirflowUnreachableError(
                 f"Airflow at {self.url} did not answer ({error}). Is it up? Locally: make up"
             ) from error
 
@@ -85,7 +85,7 @@ class AirflowApi:
         try:
             answer = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=_HEALTH_TIMEOUT)
         except httpx.HTTPError as error:
-            raise AirflowApiError(f"Airflow at {self.url} did not answer ({error}).") from error
+            raise AirflowUnreachableError(f"Airflow at {self.url} did not answer ({error}).") from error
         health: dict[str, Any] = self._checked(answer, "reading its health").json()
         return health
 

@@ -30,7 +30,7 @@ _BY = 0.2  # how far a threshold is moved to see what hangs on it
 
 
 @dataclass(frozen=True)
-class Incident:
+class ReplayedIncident:
     """A spell: the partition that opened it, the last one in alert, why it opened, and what is known of that day."""
 
     kind: str
@@ -58,7 +58,7 @@ class Outcome:
     first: str
     last: str
     ordinary: Count
-    incidents: tuple[Incident, ...]
+    incidents: tuple[ReplayedIncident, ...]
     missed: tuple[str, ...]
 
 
@@ -96,11 +96,11 @@ def _count(verdicts: Iterable[Verdict], days: Sequence[Day], first: str, last: s
     )
 
 
-def _incidents(kind: str, verdicts: Sequence[Verdict], policies: Policies) -> Iterator[Incident]:
+def _incidents(kind: str, verdicts: Sequence[Verdict], policies: Policies) -> Iterator[ReplayedIncident]:
     for since, group in groupby(verdicts, key=lambda v: v.since):
         if since is not None:
             spell = list(group)
-            yield Incident(
+            yield ReplayedIncident(
                 kind,
                 since,
                 spell[-1].partition,
@@ -123,7 +123,7 @@ def _beside(opened: date, calendar: Calendar | None) -> str | None:
     return None
 
 
-def _missed(known: Known, incidents: Iterable[Incident]) -> str | None:
+def _missed(known: Known, incidents: Iterable[ReplayedIncident]) -> str | None:
     first, last = known.first.isoformat(), known.last.isoformat()
     found = [i.opened for i in incidents if i.kind == known.kind and i.opened <= last and i.last >= first]
     if found == [known.opened.isoformat()]:

@@ -156,6 +156,10 @@ class StoreError(RetrainError):
     cause = Cause.INFRA
 
 
+class StoreUnreachableError(StoreError):
+    """S3 did not answer at all: the next question would wait as long."""
+
+
 class StageKilledError(RetrainError):
     """A stage was ended by a signal; memory is the usual reason."""
 
@@ -310,6 +314,10 @@ class AirflowApiError(RetrainError):
     """Airflow's REST API refused or did not answer."""
 
     cause = Cause.INFRA
+
+
+class AirflowUnreachableError(AirflowApiError):
+    """Airflow's REST API did not answer at all: the next question would wait as long."""
 
 
 class RecordError(FinalError):

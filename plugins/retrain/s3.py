@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from retrain.errors import OverwrittenError, StoreError
+from retrain.errors import OverwrittenError, StoreError, StoreUnreachableError
 from retrain.manifest import Manifest, RawObject, day_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def naming(action: str, place: str, service: str = "S3") -> Iterator[None]:
             hint = "Create the bucket, or correct the pipeline's file"
         raise StoreError(f"{service} answered {code} to {action} on {place}. {hint}.") from error
     except BotoCoreError as error:
-        raise StoreError(
+        raise StoreUnreachableError(
             f"{service} did not answer {action} on {place} ({error}). Clear the task when it does."
         ) from error
 

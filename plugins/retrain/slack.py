@@ -45,6 +45,7 @@ EVENT = "retrain_incident"
 
 _LONGEST_WAIT = 10  # seconds that a call itself waits for a rate limit; a longer one is the caller's
 _PAGE = 200
+_LARGEST_PAGE = 999  # of channels: thousands of them must not take more calls a minute than Slack allows
 _HEADER_VALUE = re.compile(r"[!-~]+")
 _CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{8,}")
 
@@ -146,6 +147,7 @@ class Slack:
     base_url: str | None = None
     timeout: int = 15  # seconds, for each try
     tries: int = 2
+    _ids: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)  # channel name -> id
 
     def post(
         self, channel: str, message: Content, mark: Mark, *, thread: str | None = None, loud: bool = False
@@ -184,8 +186,7 @@ class Slack:
 
     def find(self, channel: str, mark: Mark, since: float) -> Posted | None:
         """The message of a mark in a channel (name or id), among those after `since` (seconds since 1970)."""
-        with _asked(f"the history of {channel}"):
-            identifier = self.channel_id(channel)
+        with self._identified(channel) as identifier, _asked(f"the history of {channel}"):
             pages = self._client().conversations_history(
                 channel=identifier, oldest=f"{since:.6f}", include_all_metadata=True, limit=_PAGE
             )
@@ -204,8 +205,10 @@ class Slack:
         with _asked("auth.test"):
             who = self._client().auth_test()
         if channel:
-            with _asked(f"what {channel} is"):
-                about = self._client().conversations_info(channel=self.channel_id(channel))["channel"]
+            about = self._about(channel)
+            if not _CHANNEL_ID.fullmatch(channel) and about.get("name") != channel.removeprefix("#"):
+                self._forget(channel)  # the channel of that id has another name now
+                about = self._about(channel)
             if about.get("is_archived"):
                 raise SlackChannelError(f"{channel} is archived. Name another channel, or unarchive it.")
             if not about.get("is_member", True):
@@ -213,18 +216,38 @@ class Slack:
         return f"{who.get('user')} in {who.get('team')}"
 
     def channel_id(self, channel: str) -> str:
-        """The id of a channel; only chat.postMessage knows a channel by its name."""
+        """The id of a channel; only chat.postMessage knows a channel by its name. Slack is asked once for each name."""
         if _CHANNEL_ID.fullmatch(channel):
             return channel
         name = channel.removeprefix("#")
+        if name in self._ids:
+            return self._ids[name]
         with _asked("the list of channels"):
             pages = self._client().conversations_list(
-                types="public_channel,private_channel", exclude_archived=False, limit=_PAGE
+                types="public_channel,private_channel", exclude_archived=False, limit=_LARGEST_PAGE
             )
             for found in _all(pages, "channels"):
                 if found["name"] == name:
-                    return str(found["id"])
+                    self._ids[name] = str(found["id"])
+                    return self._ids[name]
         raise SlackChannelError(f"{channel}: channel_not_found. Correct the name, or invite the app to the channel.")
+
+    @contextmanager
+    def _identified(self, channel: str) -> Iterator[str]:
+        """The channel's id; forgotten when Slack refuses the channel, which may have another id now."""
+        try:
+            yield self.channel_id(channel)
+        except SlackChannelError:
+            self._forget(channel)
+            raise
+
+    def _forget(self, channel: str) -> None:
+        self._ids.pop(channel.removeprefix("#"), None)
+
+    def _about(self, channel: str) -> dict[str, Any]:
+        with self._identified(channel) as identifier, _asked(f"what {channel} is"):
+            about: dict[str, Any] = self._client().conversations_info(channel=identifier)["channel"]
+            return about
 
     def _replies(self, thread: Posted) -> Iterator[dict[str, Any]]:
         with _asked(f"a thread of {thread.channel}"):
@@ -267,7 +290,7 @@ class _ShortRateLimit(RateLimitErrorRetryHandler):
 
 @contextmanager
 def _asked(what: str) -> Iterator[None]:
-    """Turn what the client raises into whose turn it is."""
+    """Translate slack_sdk's exceptions into SlackError, by who has to act."""
     try:
         yield
     except SlackApiError as error:

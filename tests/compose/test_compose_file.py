@@ -90,6 +90,14 @@ def test_no_secret_stands_in_the_file() -> None:
                 ), variable
 
 
+def test_the_watch_answers_prometheus_by_the_name_that_it_asks_for() -> None:
+    jobs = yaml.safe_load((ROOT / "infra/monitoring/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    (target,) = next(job for job in jobs if job["job_name"] == "watch")["static_configs"][0]["targets"]
+    host, port = target.split(":")
+    assert f"-{host}}}" in SERVICES[host]["environment"]["RETRAIN_ALERTS_ALLOWED_HOSTS"]
+    assert SERVICES[host]["ports"][0].endswith(f":{port}")
+
+
 def test_the_dashboard_is_provisioned_with_a_source_that_is_there() -> None:
     grafana = ROOT / "infra" / "monitoring" / "grafana"
     sources = yaml.safe_load((grafana / "provisioning/datasources/prometheus.yml").read_text())["datasources"]

@@ -17,10 +17,11 @@ sys.path.insert(0, str(ROOT / "infra" / "local"))
 
 from slack_standin.running import Standin
 
+from retrain.alerts.incident import Situation
 from retrain.alerts.kinds import Kind
-from retrain.alerts.messages import Addresses
-from retrain.alerts.second_channel import Addresses as SecondAddresses
-from retrain.alerts.settings import Seconds, Settings
+from retrain.alerts.messages import PageAddresses
+from retrain.alerts.second_channel import SecondChannelAddresses
+from retrain.alerts.settings import Seconds, WatchSettings
 from retrain.alerts.signal import Signal, Step
 from retrain.alerts.watch import Watch
 from retrain.slack import Slack, Token
@@ -35,16 +36,21 @@ class Nothing:
     """An observer that sees nothing: these tests tell everything themselves."""
 
     deployments: Any = ()
-    problems: Any = ()
+    airflow_problem = ""
 
-    def look(self, _now, _incidents):
+    def __init__(self) -> None:
+        self.problems: dict[str, str] = {}
+
+    def observe(self, _now, _incidents):
         return []
 
-    def situation(self, _deployment, _now):
-        return None
+
+def promoted_yesterday(_deployment, now):
+    """A ledger for tests that are not about it."""
+    return Situation(now.isoformat(), "8", "2020-03-16", "2020-03-16", "2020-03-17T06:13:51+00:00", "v1.2.0")
 
 
-def settings(folder: Path, standin: Standin, **changes: Any) -> Settings:
+def settings(folder: Path, standin: Standin, **changes: Any) -> WatchSettings:
     """A watch's settings: two pipelines, `ours` and `theirs`, with a channel each; everything happens quickly."""
     pipelines = folder / "pipelines"
     pipelines.mkdir(parents=True, exist_ok=True)
@@ -52,13 +58,13 @@ def settings(folder: Path, standin: Standin, **changes: Any) -> Settings:
     (pipelines / "ours.yaml").write_text(text.replace("${RETRAIN_SLACK_CHANNEL}", '"#ours"'))
     (pipelines / "theirs.yaml").write_text(text.replace("${RETRAIN_SLACK_CHANNEL}", '"#theirs"'))
     return replace(
-        Settings(
+        WatchSettings(
             folder=folder / "alerts",
             pipelines=pipelines,
             silences=folder / "silences.yaml",
             slack=Slack(Token(standin.token), f"{standin.url}/api/", timeout=1, tries=1),
-            second=SecondAddresses(),
-            addresses=Addresses("http://airflow.test", "http://mlflow.test", "http://runbooks.test"),
+            second=SecondChannelAddresses(),
+            addresses=PageAddresses("http://airflow.test", "http://mlflow.test", "http://runbooks.test"),
             channel=None,
             port=free_ports(1)[0],
             digest_at=time(7),
@@ -70,9 +76,9 @@ def settings(folder: Path, standin: Standin, **changes: Any) -> Settings:
 
 
 @contextmanager
-def watching(chosen: Settings, **options: Any) -> Iterator[Watch]:
+def watching(chosen: WatchSettings, **options: Any) -> Iterator[Watch]:
     """A watch at work in this process."""
-    watch = Watch(chosen, looks=Nothing(), **{"now": lambda: BEGIN, **options})
+    watch = Watch(chosen, **{"now": lambda: BEGIN, "observer": Nothing(), "ledger": promoted_yesterday, **options})
     watch.delivery.patience = watch.second.patience = 0.05
     watch.start()
     try:

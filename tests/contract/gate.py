@@ -27,6 +27,8 @@ class Gate:
         self._refusals: Counter[str] = Counter()
         self._puts_left = FOR_EVER
         self._released = Event()
+        self.hung: list[str] = []  # what was asked of `hang`'s folder
+        self._hanging: str | None = None
         self.holding = Event()
         self.after_put: Callable[[str], object] = lambda path: path  # what somebody else does to it then
 
@@ -43,9 +45,22 @@ class Gate:
         """Let that many PUTs pass and no more, until `release`; `holding` is set when the first of them is held."""
         self._puts_left = puts
 
+    def hang(self, folder: str) -> None:
+        """Answer nothing that is asked of a bucket, or of a folder in it, until `release`."""
+        self._hanging = folder
+
+    def hangs(self, path: str) -> bool:
+        """Whether this request is one to hang; it was held until now."""
+        if self._hanging is None or not path.startswith(self._hanging):
+            return False
+        self.hung.append(path)
+        self._released.wait(_HELD_SECONDS)
+        return True
+
     def release(self) -> None:
         """Drop what is held, as its sender is gone, and let everything pass again."""
         self._puts_left = FOR_EVER
+        self._hanging = None
         self._released.set()
 
     def admits(self, method: str) -> bool | None:
@@ -72,7 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        admitted = self.gate.admits(self.command)
+        query = unquote(self.path.lstrip("/"))
+        admitted = None if self.gate.hangs(query) else self.gate.admits(self.command)
         if admitted is None:
             self.close_connection = True
         elif admitted:

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -46,6 +46,16 @@ def free_ports(count: int) -> list[int]:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
+
+
+def connections(listening: socket.socket) -> list[socket.socket]:
+    """The connections that wait to be accepted by a socket that answers nobody."""
+    listening.setblocking(False)
+    found: list[socket.socket] = []
+    with suppress(BlockingIOError):
+        while True:
+            found.append(listening.accept()[0])
+    return found
 
 
 def fetch(url: str, *, token: str = "", data: object = None, method: str | None = None) -> bytes:

@@ -14,6 +14,7 @@ from datetime import timedelta
 import pytest
 from alerting import (
     BEGIN,
+    Nothing,
     Standin,
     entries,
     eventually,
@@ -27,8 +28,7 @@ from alerting import (
 )
 
 from retrain import slack
-from retrain.alerts import book
-from retrain.alerts.health import problems
+from retrain.alerts import book, health
 from retrain.alerts.kinds import Kind
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.signal import Step
@@ -124,10 +124,10 @@ def test_with_slack_down_for_long_nothing_is_lost_doubled_or_out_of_order(standi
             outbox.put(trouble(number, subject=f"task{number:02}"))
         outbox.put(trouble(30, subject="task03"))
         eventually(lambda: len(watch.book.open()) == 20 and watch.delivery.pauses, "the watch knows, Slack does not")
-        assert "Slack did not answer" in str(problems(watch))
+        assert "Slack did not answer" in str(health.of(watch).problems)
         standin.start()
         eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 21, "all is told")
-        eventually(lambda: not problems(watch), "all is well again")
+        eventually(lambda: not health.of(watch).problems, "all is well again")
     assert subjects(standin) == [f"task{number:02}" for number in range(20)]
     assert [len(message["replies"]) for message in tops(standin)] == [1, 1, 1, 2, *([1] * 16)]
 
@@ -192,7 +192,7 @@ def test_a_picture_that_is_not_there_is_shown_on_the_page_and_holds_up_nothing(s
     outbox.put(trouble(1))
     with watching(chosen) as watch:
         eventually(lambda: len(thread(standin)) == 2, "both are told")
-        assert any("gone.png" in where for where in problems(watch))
+        assert any("gone.png" in where for where in health.of(watch).attention)
 
 
 @pytest.mark.parametrize("killed_in", ["the message", "a reply"])
@@ -245,7 +245,7 @@ def test_a_message_that_slack_refuses_is_told_in_plain_text_and_holds_up_nothing
     outbox.put(trouble(1, subject="other"))
     with watching(chosen) as watch:
         eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 2, "both are told")
-        assert any("invalid_blocks" in why for why in problems(watch).values())
+        assert any("invalid_blocks" in why for why in health.of(watch).attention.values())
     first, second = tops(standin)
     assert not first.get("blocks")
     assert second["blocks"]
@@ -269,7 +269,7 @@ def test_each_pipeline_has_its_channel_and_a_wrong_one_holds_up_no_other(standin
         outbox.put(trouble(0))
         outbox.put(trouble(1, pipeline="theirs"))
         eventually(lambda: tops(standin, "theirs"), "theirs is told")
-        eventually(lambda: any("is_archived" in why for why in problems(watch).values()), "ours is named")
+        eventually(lambda: any("is_archived" in why for why in health.of(watch).problems.values()), "ours is named")
         standin.control("channels", {"name": "ours", "state": ""})
         eventually(lambda: tops(standin), "ours is told, once it can be")
 
@@ -280,11 +280,13 @@ def test_an_expired_token_is_not_well_and_a_new_one_needs_no_restart(standin, ch
     chosen = replace(chosen, slack=replace(chosen.slack, token=Token(file=file)))
     with watching(chosen) as watch:
         outbox.put(trouble(0))
-        eventually(lambda: any("invalid_auth" in why for why in problems(watch).values()), "the token is named")
-        assert "xoxb" not in str(problems(watch))
+        eventually(
+            lambda: any("invalid_auth" in why for why in health.of(watch).problems.values()), "the token is named"
+        )
+        assert "xoxb" not in str(health.of(watch).problems)
         file.write_text(f"{standin.token}\n")
         eventually(lambda: thread(standin), "it is told")
-        eventually(lambda: not problems(watch), "all is well")
+        eventually(lambda: not health.of(watch).problems, "all is well")
 
 
 def test_a_silenced_problem_is_told_when_its_silence_ends_and_it_has_not(standin, chosen, outbox):
@@ -305,7 +307,7 @@ def test_a_silenced_problem_is_told_when_its_silence_ends_and_it_has_not(standin
 def test_a_pipeline_s_broken_file_is_named_and_the_other_is_told(standin, chosen, outbox):
     (chosen.pipelines / "ours.yaml").write_text("schema_version: 7\n")
     with watching(chosen) as watch:
-        assert "schema_version" in problems(watch)["pipeline ours"]
+        assert "schema_version" in health.of(watch).attention["pipeline ours"]
         outbox.put(trouble(pipeline="theirs"))
         eventually(lambda: tops(standin, "theirs"), "theirs is told")
 
@@ -337,11 +339,47 @@ def test_with_the_watch_s_own_disk_full_a_problem_is_told_once_and_noted_down_la
         with monkeypatch.context() as patch:
             patch.setattr(book, "write_whole", full)
             outbox.put(trouble(1, subject="other"))
-            eventually(lambda: "No space left" in problems(watch).get("signals", ""), "it is named")
+            eventually(lambda: "No space left" in health.of(watch).problems.get("signals", ""), "it is named")
             eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 2, "both are told")
             assert outbox.waiting()[0] == 1
         eventually(lambda: not outbox.waiting()[0], "it is noted down")
     assert subjects(standin) == ["push", "other"]
+
+
+class Sees(Nothing):
+    """An observer that sees the same signals each time."""
+
+    def __init__(self, *found):
+        super().__init__()
+        self.found = list(found)
+
+    def observe(self, _now, _incidents):
+        return self.found
+
+
+def test_with_the_watch_s_own_disk_full_everything_that_it_sees_is_told_and_noted_down_later(
+    standin, chosen, monkeypatch
+):
+    def full(path, _content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    seen = [trouble(number, subject=f"task{number}") for number in range(3)]
+    with monkeypatch.context() as patch:
+        patch.setattr(book, "write_whole", full)
+        with watching(chosen, observer=Sees(*seen)) as watch:
+            eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 3, "all are told")
+            assert "No space left" in health.of(watch).problems["observe"]
+            assert book.Book(chosen.folder / "incidents").open() == []
+            patch.undo()
+            eventually(lambda: len(book.Book(chosen.folder / "incidents").open()) == 3, "all are noted down")
+    assert subjects(standin) == ["task0", "task1", "task2"]
+
+
+def test_a_signal_that_cannot_be_folded_costs_the_others_that_were_seen_nothing(standin, chosen):
+    broken = replace(trouble(0), backfill=True, at="yesterday")
+    with watching(chosen, observer=Sees(broken, trouble(1, subject="other"))) as watch:
+        eventually(lambda: tops(standin), "the other is told")
+        assert "yesterday" in health.of(watch).problems["observe"]
 
 
 def test_garbage_is_put_aside_and_named(standin, chosen, outbox):
@@ -349,7 +387,7 @@ def test_garbage_is_put_aside_and_named(standin, chosen, outbox):
     (chosen.folder / "outbox" / "new" / "0.json").write_text("{")
     with watching(chosen) as watch:
         eventually(lambda: tops(standin), "what is a signal is told")
-        assert "0.json" in problems(watch)["garbage"]
+        assert "0.json" in health.of(watch).attention["garbage"]
 
 
 def silence(chosen, *, since, expires):

@@ -81,8 +81,10 @@ def test_with_airflow_and_s3_dead_a_signal_is_told_the_page_says_what_is_not_wel
         Outbox(chosen.folder / "outbox").put(trouble())
         eventually(lambda: tops(standin), "it is told")
         assert time.monotonic() - began < 6
-        eventually(lambda: "situation" in health(chosen)[1]["problems"], "S3 is named")
-        assert health(chosen)[0] == 503
+        eventually(lambda: "observe Airflow" in health(chosen)[1]["attention"], "Airflow is named")
+        assert "situation of ours" in health(chosen)[1]["attention"]
+        assert health(chosen)[0] == 200  # the message has arrived, and says what is not known
+        assert "are not known yet" in json.dumps(tops(standin))
         page = fetch(f"http://127.0.0.1:{chosen.port}/").decode()
         assert "push failed for 2020-03-17" in page
         watch.send_signal(signal.SIGTERM)

@@ -2,67 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from alerting import Standin, eventually, good, settings, trouble, watching
+from receiver import receiving
 
-from retrain.alerts.health import problems
+from retrain.alerts import health
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.rehearsal import rehearse
-from retrain.alerts.second_channel import Addresses
-from retrain.alerts.watch import Watch
-from retrain.errors import WatchError
+from retrain.alerts.second_channel import SecondChannelAddresses
 
 pytestmark = pytest.mark.timeout(60)
 
 
-class Receiver:
-    """An HTTP server that takes what apprise's json:// sends, or answers 500 while `ill`."""
-
-    def __init__(self) -> None:
-        self.taken: list[dict] = []
-        self.refused = 0
-        self.beats: list[int] = []
-        self.ill = False
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                if receiver.ill:
-                    receiver.refused += 1
-                else:
-                    receiver.taken.append(body)
-                self.send_response(500 if receiver.ill else 200)
-                self.end_headers()
-
-            def do_GET(self):
-                receiver.beats.append(500 if receiver.ill else 200)
-                self.send_response(receiver.beats[-1])
-                self.end_headers()
-
-            def log_message(self, *_):
-                """Keep quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"json://user:hidden-word@127.0.0.1:{self.server.server_port}/"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def titles(self):
-        return [message["title"] for message in self.taken]
-
-
 @pytest.fixture
 def receivers():
-    made = [Receiver(), Receiver()]
-    yield made
-    for receiver in made:
-        receiver.server.shutdown()
-        receiver.server.server_close()
+    with receiving() as first, receiving() as second:
+        yield [first, second]
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +36,7 @@ def chosen(tmp_path, standin, receivers):
     file = tmp_path / "addresses"
     file.write_text("# ours\n" + "".join(f"{receiver.url}\n" for receiver in receivers))
     file.chmod(0o600)
-    return settings(tmp_path, standin, second=Addresses(file=file))
+    return settings(tmp_path, standin, second=SecondChannelAddresses(file=file))
 
 
 def test_an_opening_and_an_end_are_told_in_plain_text_even_with_slack_down(standin, chosen, receivers):
@@ -106,8 +63,8 @@ def test_an_address_that_takes_nothing_holds_up_no_other_and_hears_it_once_later
     with watching(chosen) as watch:
         outbox.put(trouble())
         eventually(lambda: well.taken and ill.refused, "one has heard")
-        eventually(lambda: "second channel, address 2" in problems(watch), "the other is named")
-        assert "hidden-word" not in str(problems(watch))
+        eventually(lambda: "second channel, address 2" in health.of(watch).attention, "the other is named")
+        assert "hidden-word" not in str(health.of(watch))
         ill.ill = False
         eventually(lambda: ill.taken, "the other has heard")
     assert [len(r.taken) for r in receivers] == [1, 1]
@@ -126,19 +83,9 @@ def test_a_file_of_addresses_that_others_may_read_is_not_used(chosen, receivers)
     chosen.second.file.chmod(0o644)
     Outbox(chosen.folder / "outbox").put(trouble())
     with watching(chosen) as watch:
-        eventually(lambda: "second channel, configuration" in problems(watch), "it is named")
-        assert "chmod 600" in problems(watch)["second channel, configuration"]
+        eventually(lambda: "second channel, configuration" in health.of(watch).attention, "it is named")
+        assert "chmod 600" in health.of(watch).attention["second channel, configuration"]
     assert receivers[0].taken == []
-
-
-def test_an_outside_service_hears_that_the_watch_is_alive_and_its_refusal_is_named(chosen, receivers):
-    watch = Watch(replace(chosen, heartbeat_url=receivers[0].url.replace("json://user:hidden-word@", "http://")))
-    watch.beat()
-    assert (chosen.folder / "heartbeat").exists()
-    receivers[0].ill = True
-    with pytest.raises(WatchError, match="did not take the beat"):
-        watch.beat()
-    assert receivers[0].beats == [200, 500]
 
 
 def test_a_rehearsal_goes_through_every_channel(standin, chosen, receivers):

@@ -89,8 +89,8 @@ def test_the_pipeline_imports_nothing_of_airflows(path: Path) -> None:
 )
 def test_one_module_talks_to_each_outside_party(module: str, library: str) -> None:
     talkers = {name_of(path) for path in PACKAGE.rglob("*.py") if library in tops(path)}
-    # The watch asks for one address, the one that is to notice its silence.
-    assert talkers - {"alerts/watch"} == {module}
+    # The heartbeat asks for one address, the one that is to notice the watch's silence.
+    assert talkers - {"alerts/heartbeat"} == {module}
 
 
 def test_nothing_of_the_watch_s_knows_airflow() -> None:

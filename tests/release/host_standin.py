@@ -98,8 +98,14 @@ def serving(folder: Path) -> Iterator[HostStandin]:
                     states["scheduler"] = "unhealthy"
                 self.answer(200 if live else 502, {name: {"status": state} for name, state in states.items()})
             else:
-                unwell = live in faults.get("watch", [])
-                self.answer(503 if unwell else 200, {"slack": "channel_not_found"} if unwell else {})
+                problems = {}
+                if live in faults.get("watch", []):
+                    problems["check"] = "channel_not_found"
+                if live in faults.get("mute", []):
+                    problems["slack, Slack"] = "token_expired"
+                attention = {"refused ours/task_failed": "invalid_blocks"} if faults.get("attention") else {}
+                document = {"well": not problems, "problems": problems, "attention": attention}
+                self.answer(503 if problems else 200, document)
 
         def answer(self, status: int, body: object) -> None:
             content = json.dumps(body).encode()

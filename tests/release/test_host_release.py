@@ -42,7 +42,8 @@ def test_the_first_release_needs_nothing_before_it(host: HostStandin, release: A
         pytest.param({"services": ["v1.2.0"]}, "check", id="a service is unhealthy"),
         pytest.param({"gone": ["v1.2.0"]}, "check", id="a service has ended, though without an error"),
         pytest.param({"airflow": ["v1.2.0"]}, "check", id="Airflow's scheduler is unhealthy"),
-        pytest.param({"watch": ["v1.2.0"]}, "check", id="the watch answers 503"),
+        pytest.param({"watch": ["v1.2.0"]}, "check", id="the watch cannot deliver messages"),
+        pytest.param({"mute": ["v1.1.0"], "watch": ["v1.2.0"]}, "check", id="nor for the reason that it had before"),
         pytest.param({"pin": ["v1.2.0"]}, "pin", id="the pin refuses its tag"),
         pytest.param({"after_pin": ["v1.2.0"]}, "confirm", id="it falls ill once it is pinned"),
     ],
@@ -63,7 +64,36 @@ def test_after_any_failure_image_and_pin_are_what_they_were(
 def test_a_failure_names_what_was_seen(host: HostStandin, release: Ask) -> None:
     host.was("v1.1.0")
     host.fail(watch=["v1.2.0"])
-    assert "the watch answers 503" in release("v1.2.0")[1]["cause"]
+    assert "the watch cannot deliver messages: check: channel_not_found" in release("v1.2.0")[1]["cause"]
+
+
+def test_a_release_is_possible_while_something_is_only_worth_a_look(host: HostStandin, release: Ask) -> None:
+    host.was("v1.1.0")
+    host.fail(attention=True)
+    assert release("v1.2.0")[0] == 0
+    assert host.live == "v1.2.0"
+
+
+def test_what_kept_messages_back_before_a_release_holds_up_neither_it_nor_the_way_back(
+    host: HostStandin, release: Ask
+) -> None:
+    host.was("v1.1.0")
+    host.fail(mute=["v1.1.0", "v1.2.0"])
+    assert release("v1.2.0")[0] == 0
+    host.fail(mute=["v1.2.0", "v1.3.0"], airflow=["v1.3.0"])
+    code, outcome = release("v1.3.0")
+    assert (code, outcome["failed"], host.live) == (1, "check", "v1.2.0")
+
+
+def test_what_kept_messages_back_before_is_remembered_by_an_interrupted_release(
+    host: HostStandin, release: Ask
+) -> None:
+    host.was("v1.1.0")
+    host.fail(mute=["v1.1.0", "v1.2.0"])
+    killed_while_it_starts(host, "v1.2.0")
+    let_go(host)
+    wait_until(lambda: host.live == "v1.2.0", "the orphan has put the release on the host")
+    wait_until(lambda: release("v1.2.0")[0] == 0, "the release that was asked for again")
 
 
 def test_a_release_that_is_live_may_be_asked_for_again(host: HostStandin, release: Ask) -> None:
@@ -91,10 +121,10 @@ def test_a_first_release_that_fails_is_stuck_and_never_taken_for_what_was_well(h
 
 def test_a_way_back_that_fails_too_is_stuck_and_does_not_forget_what_was_live(host: HostStandin, release: Ask) -> None:
     host.was("v1.1.0")
-    host.fail(watch=["v1.1.0", "v1.2.0"])
+    host.fail(airflow=["v1.1.0", "v1.2.0"])
     code, outcome = release("v1.2.0")
     assert (code, outcome["outcome"]) == (2, "stuck")
-    assert "the watch answers 503" in outcome["next"]
+    assert "Airflow's scheduler is unhealthy" in outcome["next"]
     host.fail(watch=["v1.2.1"])
     code, outcome = release("v1.2.1")
     assert (code, outcome["before"], host.live) == (1, "v1.1.0", "v1.1.0")

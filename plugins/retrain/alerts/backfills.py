@@ -41,7 +41,7 @@ def _day(moment: str, timezone: str) -> str:
 def into_thread(signal: Signal, incidents: Iterable[Incident], now: datetime) -> Signal | None:
     """A backfill's trouble, as a line of that backfill's thread; None while the backfill is not known yet.
 
-    Good ends stay as they are: a backfill mends a day for which a daily run had failed. Where the backfill stays unknown,
+    Good ends stay as they are: a backfill makes up for a day whose daily run had failed. Where the backfill stays unknown,
     because Airflow does not answer, the trouble is told as any other.
     """
     if not signal.backfill or signal.step is not Step.TROUBLE:

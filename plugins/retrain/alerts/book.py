@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # of incidents; 2: `situation.unknown`
+_MARK_VERSION = 1  # not written yet, so that an older watch can read the marks
 KEPT = timedelta(days=90)
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -53,16 +54,45 @@ class Book:
         self._read()
 
     def fold(self, signal: Signal, situation: Situation | None = None) -> bool:
-        """Take a signal in and save what it changed; False when it changes nothing.
-
-        OSError when the disk takes nothing: the signal counts all the same, and is folded again to be saved.
-        """
+        """Take a signal in; False when it changes nothing. What it changed counts at once, and is on disk after `save`."""
         with self._lock:
-            changed = self._folded(signal, situation)
-            for identifier, what in list(self._unsaved.items()):
-                self._save(what)
-                del self._unsaved[identifier]
-            return changed
+            return self._folded(signal, situation)
+
+    def restate(self, pipeline: str, situation: Situation) -> bool:
+        """Let the pipeline's open incidents say what consumers are on now; False when none says anything else."""
+        with self._lock:
+            before = [i for i in self._incidents.values() if _states(i, pipeline)]
+            changed = [after for i in before if (after := folding.restated(i, situation)) is not i]
+            for incident in changed:
+                self._incidents[incident.id] = self._unsaved[incident.id] = incident
+            return bool(changed)
+
+    def states(self, pipeline: str) -> bool:
+        """Whether an open incident of the pipeline says what consumers are on."""
+        with self._lock:
+            return any(_states(i, pipeline) for i in self._incidents.values())
+
+    def save(self) -> None:
+        """Write what is not on disk yet.
+
+        Raises:
+            OSError: the disk did not take something. It is kept in memory, and written by a later call; the rest is written.
+        """
+        failure: OSError | None = None
+        with self._lock:
+            for identifier, unsaved in list(self._unsaved.items()):
+                try:
+                    self._save(unsaved)
+                    del self._unsaved[identifier]
+                except OSError as error:
+                    failure = error
+        if failure is not None:
+            raise failure
+
+    def knows(self, signal: Signal) -> bool:
+        """Whether an incident, over or not, has had this signal."""
+        with self._lock:
+            return self._has(signal)
 
     def incidents(self) -> list[Incident]:
         """Every incident of the last 90 days, open or not, oldest first."""
@@ -84,6 +114,7 @@ class Book:
         with self._lock:
             gone = [i.id for i in self._incidents.values() if i.resolved_at is not None and i.resolved_at < limit]
             for identifier in gone:
+                self._unsaved.pop(identifier, None)
                 self._path(self._incidents.pop(identifier)).unlink(missing_ok=True)
             for identifier in [note.id for note in self._notes.values() if note.at < limit]:
                 self._path(self._notes.pop(identifier)).unlink(missing_ok=True)
@@ -96,25 +127,26 @@ class Book:
             self._notes[signal.id] = self._unsaved[signal.id] = signal
             return True
         # An id that an incident has had, over or not, is no news.
-        if signal.step is Step.TROUBLE and any(
-            entry.id == signal.id for known in self._incidents.values() for entry in known.entries
-        ):
+        if signal.step is Step.TROUBLE and self._has(signal):
             return False
         changed = folding.apply(list(self._incidents.values()), signal, situation)
         for after in changed:
             self._incidents[after.id] = self._unsaved[after.id] = after
         return bool(changed)
 
-    def _path(self, what: Incident | Signal) -> Path:
-        if isinstance(what, Signal):
-            return self.folder / "notes" / file_name(what.id)
-        return self.folder / ("open" if what.open else "closed") / file_name(what.id)
+    def _has(self, signal: Signal) -> bool:
+        return any(entry.id == signal.id for known in self._incidents.values() for entry in known.entries)
 
-    def _save(self, what: Incident | Signal) -> None:
-        path = self._path(what)
-        text = what.to_json() if isinstance(what, Signal) else to_json(what)
+    def _path(self, item: Incident | Signal) -> Path:
+        if isinstance(item, Signal):
+            return self.folder / "notes" / file_name(item.id)
+        return self.folder / ("open" if item.open else "closed") / file_name(item.id)
+
+    def _save(self, item: Incident | Signal) -> None:
+        path = self._path(item)
+        text = item.to_json() if isinstance(item, Signal) else to_json(item)
         write_whole(path, text.encode())
-        if isinstance(what, Incident) and not what.open:
+        if isinstance(item, Incident) and not item.open:
             (self.folder / "open" / path.name).unlink(missing_ok=True)
 
     def _read(self) -> None:
@@ -128,6 +160,10 @@ class Book:
                     (self.folder / "open" / file_name(known.id)).unlink(missing_ok=True)
 
 
+def _states(incident: Incident, pipeline: str) -> bool:
+    return incident.open and incident.key.pipeline == pipeline and incident.key.kind is not Kind.BACKFILL
+
+
 def to_json(incident: Incident) -> str:
     return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(incident)}, sort_keys=True, indent=1) + "\n"
 
@@ -136,8 +172,8 @@ def from_json(path: Path) -> Incident:
     """ValueError, KeyError or TypeError when it is no incident, or of another deployment's version."""
     document = json.loads(path.read_text("utf-8"))
     version = document.pop("schema_version")
-    if version != SCHEMA_VERSION:
-        raise ValueError(f"schema_version {version!r}, this deployment reads {SCHEMA_VERSION}")
+    if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
+        raise ValueError(f"schema_version {version!r}, this deployment reads 1 to {SCHEMA_VERSION}")
     key, situation = document.pop("key"), document.pop("situation")
     return Incident(
         **{
@@ -167,7 +203,7 @@ def readable(folder: Path, read: Callable[[Path], R]) -> list[R]:
 
 
 @dataclass(frozen=True)
-class Told:
+class InSlack:
     """What Slack holds of one incident or digest.
 
     `ts` is its message's time in `channel` (an id; `named` so in the pipeline's file), `digest` the fingerprint of what it says; `replies` are the times of the
@@ -195,7 +231,7 @@ class Heard:
     by: dict[str, str] = field(default_factory=dict)
 
 
-T = TypeVar("T", Told, Heard)
+T = TypeVar("T", InSlack, Heard)
 
 
 class Marks(Generic[T]):
@@ -205,18 +241,27 @@ class Marks(Generic[T]):
         self._folder = folder
         self._kind: type[T] = kind
         self._known: dict[str, T] = {}
-        for mark in readable(folder, lambda path: kind(**json.loads(path.read_text("utf-8")))):
+        for mark in readable(folder, self._from_json):
             self._known[mark.id] = mark
 
     def of(self, identifier: str) -> T:
         """What was told of an incident; an empty mark when nothing was."""
         return self._known.get(identifier) or self._kind(id=identifier)
 
+    def _from_json(self, path: Path) -> T:
+        document = json.loads(path.read_text("utf-8"))
+        version = document.pop("schema_version", 1)
+        if not isinstance(version, int) or not 1 <= version <= _MARK_VERSION:
+            raise ValueError(f"schema_version {version!r}, this deployment reads 1 to {_MARK_VERSION}")
+        return self._kind(**document)
+
     def __iter__(self) -> Iterator[T]:
         return iter(list(self._known.values()))
 
     def save(self, mark: T) -> None:
-        """Keep it. A full disk is logged and forgotten only by a restart: telling goes before noting down."""
+        """Save the mark. On a full disk it is logged and kept in memory: delivering matters more than recording, at the price
+        of a repeat after a restart.
+        """
         self._known[mark.id] = mark
         try:
             write_whole(self._folder / file_name(mark.id), (json.dumps(asdict(mark), indent=1) + "\n").encode())

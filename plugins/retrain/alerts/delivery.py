@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from retrain.alerts.book import Marks, Told
+from retrain.alerts.book import InSlack, Marks
 from retrain.alerts.plain_text import Content, without_blocks
 from retrain.errors import (
     SlackBusyError,
@@ -35,7 +35,7 @@ _ALL = "Slack"  # where it is not one channel that takes nothing
 
 
 @dataclass(frozen=True)
-class Line:
+class Reply:
     """A reply: an entry's id and moment, what it says, its pictures as (file name, what it shows)."""
 
     id: str
@@ -58,7 +58,7 @@ class Thread:
     at: str
     changed_at: str
     top: Content
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Reply, ...] = ()
     silenced: bool = False
     over: bool = False
 
@@ -78,7 +78,7 @@ class Action:
     thread: Thread
     at: str
     item: str = _TOP
-    line: Line | None = None
+    line: Reply | None = None
     title: str = ""
 
 
@@ -88,13 +88,13 @@ def fingerprint(message: Content) -> str:
     return hashlib.sha256(shown.encode()).hexdigest()[:24]
 
 
-def plan(threads: Iterable[Thread], told: Callable[[str], Told]) -> list[Action]:
+def plan(threads: Iterable[Thread], told: Callable[[str], InSlack]) -> list[Action]:
     """What Slack lacks, in the order of its happening; within a thread, the top message first."""
     actions = [action for thread in threads for action in _lacking(thread, told(thread.id))]
     return sorted(actions, key=lambda action: action.at)
 
 
-def _lacking(thread: Thread, told: Told) -> list[Action]:
+def _lacking(thread: Thread, told: InSlack) -> list[Action]:
     if told.over or (thread.silenced and not told.ts):
         return []
     actions: list[Action] = []
@@ -130,7 +130,7 @@ class Delivery:
     """Carries plans out. One thread's own."""
 
     slack: Slack
-    marks: Marks[Told]
+    marks: Marks[InSlack]
     picture: Callable[[str], Path]
     patience: float = 5.0  # seconds before what failed is asked again; doubled with each failure, to a minute
     pauses: dict[str, Pause] = field(default_factory=dict)
@@ -173,7 +173,7 @@ class Delivery:
         """Begin anew in the channel that the pipeline's file names now, if another one was left behind and closed."""
         told = self.marks.of(action.thread.id)
         if told.ts and told.named != action.thread.channel:
-            self.marks.save(Told(told.id))
+            self.marks.save(InSlack(told.id))
 
     def _carry_out(self, channel: str, action: Action) -> None:
         told = self.marks.of(action.thread.id)
@@ -186,7 +186,7 @@ class Delivery:
         else:
             self._once(action, told, lambda: self._send(channel, action, told))
 
-    def _once(self, action: Action, told: Told, send: Callable[[], None]) -> None:
+    def _once(self, action: Action, told: InSlack, send: Callable[[], None]) -> None:
         """Send what must not be there twice: noted down before, and looked for when an earlier answer was lost."""
         since = told.tried.get(action.item)
         if since is not None and self._adopt(action, told, since):
@@ -199,7 +199,7 @@ class Delivery:
             self.marks.save(told)  # it took nothing, that is certain
             raise
 
-    def _adopt(self, action: Action, told: Told, since: float) -> bool:
+    def _adopt(self, action: Action, told: InSlack, since: float) -> bool:
         """Whether Slack holds it already; then it is ours."""
         since -= _CLOCKS_DIFFER_BY
         if action.do is Do.POST:
@@ -219,7 +219,7 @@ class Delivery:
             self._note(action, pictures=[*told.pictures, action.item])
         return there
 
-    def _send(self, channel: str, action: Action, told: Told) -> None:
+    def _send(self, channel: str, action: Action, told: InSlack) -> None:
         thread, line = action.thread, action.line
         mark = Mark(thread.id, action.item)
         if line is None:
@@ -250,7 +250,7 @@ class Delivery:
         self._note(action, digest=fingerprint(action.thread.top))
         return place
 
-    def _upload(self, action: Action, told: Told) -> None:
+    def _upload(self, action: Action, told: InSlack) -> None:
         try:
             content = self.picture(action.item).read_bytes()
             self.slack.upload(Posted(told.channel, told.ts), action.item, content, action.title)

@@ -9,7 +9,7 @@ from retrain.alerts.clock import between, moment
 from retrain.alerts.facts import UNKNOWN, Facts
 from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
-from retrain.alerts.messages import Addresses, Message, line
+from retrain.alerts.messages import Message, PageAddresses, line
 from retrain.alerts.mrkdwn import bullets, code, cut, link, plain, section, segment, within_limits
 from retrain.alerts.signal import Signal
 from retrain.alerts.silences import Silence, Silences
@@ -23,7 +23,7 @@ def digest(
     incidents_open: Sequence[Incident],
     incidents_closed_today: Sequence[Incident],
     silences: Silences,
-    addresses: Addresses,
+    addresses: PageAddresses,
 ) -> Message | None:
     """One message for a day (UTC); None when there is nothing to say."""
     backfills = [incident for incident in incidents_closed_today if incident.key.kind is Kind.BACKFILL]
@@ -36,7 +36,7 @@ def digest(
         "Backfills finished": [line(incident) for incident in backfills],
         "Silenced": [_silence(s) for s in silences.entries if s.in_force(day)],
         "Expired silences: renew or remove": [_silence(s) for s in silences.entries if s.expired(day)],
-        "Broken silences: mend or remove": [plain(sentence) for sentence in silences.invalid],
+        "Broken silences: fix or remove": [plain(sentence) for sentence in silences.invalid],
     }
     if not any(lists.values()):
         return None
@@ -61,7 +61,7 @@ def _ended(incident: Incident) -> str:
     return line(incident) + (f", after {lasted}" if lasted else "") + missing
 
 
-def _promoted(note: Signal, addresses: Addresses) -> str:
+def _promoted(note: Signal, addresses: PageAddresses) -> str:
     facts = Facts(note.facts)
     of = facts.text("partition", note.partition or "")
     model = link("MLflow", f"{addresses.mlflow.rstrip('/')}/#/models/{segment(note.pipeline)}")
@@ -73,7 +73,7 @@ def _promoted(note: Signal, addresses: Addresses) -> str:
     )
 
 
-def _released(note: Signal, addresses: Addresses) -> str:
+def _released(note: Signal, addresses: PageAddresses) -> str:
     facts = Facts(note.facts)
     commit = f" ({code(facts.text('commit')[:12], 20)})" if facts.has("commit") else ""
     before = f" after {plain(facts.text('from'), 20)}" if facts.has("from") else ""

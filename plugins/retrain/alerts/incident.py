@@ -16,7 +16,10 @@ from retrain.alerts.signal import Key, Signal, Step
 
 @dataclass(frozen=True)
 class Situation:
-    """What consumers are on and which day was the last good one, as far as it was known at `as_of` (UTC, ISO 8601)."""
+    """What consumers are on and which day was the last good one, as the ledger said at `as_of` (UTC, ISO 8601).
+
+    `unknown` says why the ledger could not be read; nothing else is set then.
+    """
 
     as_of: str
     champion: str | None = None  # model version
@@ -24,6 +27,7 @@ class Situation:
     last_good: str | None = None  # newest recorded partition
     last_good_at: str | None = None
     release: str | None = None
+    unknown: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,24 @@ def apply(incidents: Iterable[Incident], signal: Signal, situation: Situation | 
             task=None if signal.backfill else signal.task or current.task,
             partitions={**current.partitions, **({signal.partition: False} if signal.partition else {})},
             entries=(*current.entries, _entry(signal, loud=_worse(current, signal))),
-            situation=situation or current.situation,
+            situation=_newer(current.situation, situation),
         )
     ]
+
+
+def restated(incident: Incident, situation: Situation) -> Incident:
+    """The incident with what consumers are on now; the same one where its message would say the same."""
+    newer = _newer(incident.situation, situation)
+    if newer is None or (incident.situation and replace(newer, as_of=incident.situation.as_of) == incident.situation):
+        return incident
+    return replace(incident, situation=newer)
+
+
+def _newer(known: Situation | None, read: Situation | None) -> Situation | None:
+    """Two threads read the ledger: whose question began later knows more."""
+    if known is None or read is None:
+        return read or known
+    return read if read.as_of >= known.as_of else known
 
 
 def _concerns(incident: Incident, signal: Signal) -> bool:
@@ -131,7 +150,8 @@ def _settle(incident: Incident, signal: Signal) -> Incident:
         incident,
         partitions=days,
         entries=(*incident.entries, _entry(signal)),
-        facts={**incident.facts, **signal.facts},
+        # While a day is left, the message goes on saying what is wrong with it.
+        facts={**incident.facts, **signal.facts} if over else incident.facts,
         resolved_at=signal.at if over else None,
     )
 

@@ -33,7 +33,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Addresses:
+class PageAddresses:
     """Where a person opens things: base URLs."""
 
     airflow: str
@@ -41,7 +41,7 @@ class Addresses:
     runbooks: str
 
 
-def top(incident: Incident, addresses: Addresses) -> Message:
+def top(incident: Incident, addresses: PageAddresses) -> Message:
     """The incident's one message in the channel, as it has to look now."""
     trouble = _trouble(incident)
     return _open(incident, trouble, addresses) if incident.open else _resolved(incident, trouble, addresses)
@@ -53,7 +53,7 @@ def line(incident: Incident) -> str:
     return f"{trouble.mark if incident.open else _DONE} {wording.headline(trouble)}"
 
 
-def reply(incident: Incident, entry: Entry, addresses: Addresses) -> Message:
+def reply(incident: Incident, entry: Entry, addresses: PageAddresses) -> Message:
     """A line of the incident's thread: what happened then, whole. It depends on the entry and the incident's key alone."""
     key, facts = incident.key, Facts(entry.facts)
     if entry.step is Step.GOOD:
@@ -102,7 +102,7 @@ def _trouble(incident: Incident) -> Trouble:
     return Trouble(incident.key, Facts(facts), incident.task, newest, len(days))
 
 
-def _open(incident: Incident, trouble: Trouble, addresses: Addresses) -> Message:
+def _open(incident: Incident, trouble: Trouble, addresses: PageAddresses) -> Message:
     headline, impact = wording.headline(trouble), wording.impact(trouble)
     standing = "" if incident.key.kind is Kind.BACKFILL else wording.standing(trouble, incident.situation)
     blocks = [
@@ -117,14 +117,17 @@ def _open(incident: Incident, trouble: Trouble, addresses: Addresses) -> Message
     return _message(f"{trouble.mark} {headline}", f"{impact} {standing}".strip(), blocks)
 
 
-def _resolved(incident: Incident, trouble: Trouble, addresses: Addresses) -> Message:
+def _resolved(incident: Incident, trouble: Trouble, addresses: PageAddresses) -> Message:
     """Short: what was found is in the thread."""
     counted = incident.key.kind is Kind.BACKFILL
     mark = "⚠️" if counted and incident.missing else _DONE
     headline = wording.headline(trouble) if counted else f"Resolved: {wording.headline(replace(trouble, days=1))}"
     # What came after the end makes up for days that it left behind.
     last = next((e for e in reversed(incident.entries) if e.at == incident.resolved_at), None)
-    ended = wording.end(replace(trouble, partition=last.partition if last else None))
+    # The end's own facts: the trouble's reason is not why it ended.
+    ended = wording.end(
+        replace(trouble, partition=last.partition if last else None, facts=Facts(last.facts if last else {}))
+    )
     run = f" (run {code(Facts(last.facts).text('dag_run'), 100)})" if last and last.facts.get("dag_run") else ""
     # The data came after the run had stopped waiting for it: nobody starts that run again but a person.
     gave_up = incident.key.kind is Kind.DATA_LATE and trouble.failed and not run
@@ -172,7 +175,7 @@ def _since(incident: Incident) -> str:
     return " · ".join(told)
 
 
-def _links(trouble: Trouble, addresses: Addresses, *, runbook: bool = True) -> str:
+def _links(trouble: Trouble, addresses: PageAddresses, *, runbook: bool = True) -> str:
     facts, dag = trouble.facts, addresses.airflow.rstrip("/")
     if not trouble.airflow_itself:
         dag += f"/dags/{segment(trouble.key.pipeline)}"

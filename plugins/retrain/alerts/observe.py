@@ -6,6 +6,7 @@ The watch looks from outside Airflow, at the ledger, the raw bucket and Airflow'
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,112 +17,118 @@ from retrain import partition as partitions
 from retrain import s3
 from retrain.airflow_api import AirflowApi
 from retrain.alerts import backfills, deadlines
+from retrain.alerts.airflow_health import AIRFLOW, AirflowHealth, observed
 from retrain.alerts.diagnosis import UNHEARD, diagnose
-from retrain.alerts.incident import Incident, Situation
+from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
+from retrain.alerts.pins import Pins
 from retrain.alerts.signal import Key, Signal, Step, end_of_task
-from retrain.deployment import Deployment, Schedule
-from retrain.errors import AirflowApiError, PartitionError, RetrainError
+from retrain.deployment import LANDINGS, Deployment, Schedule
+from retrain.errors import (
+    AirflowApiError,
+    AirflowUnreachableError,
+    PartitionError,
+    RetrainError,
+    StoreUnreachableError,
+)
 from retrain.ledger import Ledger
-from retrain.run_record import live
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from retrain.release import Pin
-
 log = logging.getLogger(__name__)
 
-AIRFLOW = Key("airflow", Kind.PIPELINE_SILENT, "airflow")  # what concerns all pipelines, in the place of one's name
-UNWELL_FOR = timedelta(seconds=45)  # a restart takes less, and two minutes are promised
+Question = Callable[[], Iterator[Signal]]
+
 _CALLBACK_TAKES = timedelta(minutes=1)
 _LOOK_BACK = timedelta(days=2)
-_PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+_S3_SECONDS = 30.0  # of one look, for all pipelines together
+_S3, _AIRFLOW = "S3", "Airflow"
 
 
 @dataclass
 class Observer:
-    """Looks around. Between two looks it remembers only what saves a question.
+    """Looks around. Between two looks it remembers only what saves a question, and the pins.
 
-    `since` is when the watch first started: nothing is owed from before. After a look, `problems` says which questions got no answer.
+    `since` is when the watch first started: nothing is owed from before. After a look, `problems` says of each pipeline which
+    questions got no answer and why.
+
+    A pipeline whose questions fail costs the others nothing: an S3 or an Airflow that does not answer is not asked again in the
+    same look, and in the next one the pipelines that were answered, or not asked, come first.
     """
 
     deployments: Sequence[Deployment]
     client: S3Client
     airflow: AirflowApi
     since: datetime
-    problems: list[str] = field(default_factory=list)
-    _no_answer: str = ""
-    _unwell_since: datetime | None = None
+    pins: Pins = field(default_factory=Pins)
+    problems: dict[str, str] = field(default_factory=dict)
+    health: AirflowHealth = field(default_factory=AirflowHealth)
+    _no_answer: dict[str, str] = field(default_factory=dict)  # in this look: of "S3" or "Airflow", what was said of it
+    _looks: int = 0
+    _asked: dict[str, int] = field(default_factory=dict)  # the look in which S3 was last asked about a pipeline
+    _said: dict[str, list[str]] = field(default_factory=dict)  # in this look: what each pipeline's questions met
+    _failing: set[str] = field(default_factory=set)  # the pipelines of which a question failed when it was last asked
+    _began: float = 0.0
     _recorded: set[tuple[str, str]] = field(default_factory=set)
     _landed: set[tuple[str, str]] = field(default_factory=set)
     _heard: set[tuple[str, str]] = field(default_factory=set)
-    _pins: dict[str, Pin | None] = field(default_factory=dict)
 
-    def look(self, now: datetime, incidents: Sequence[Incident]) -> list[Signal]:
+    def observe(self, now: datetime, incidents: Sequence[Incident]) -> list[Signal]:
         """What is to be told at `now` (UTC): also what was told already, the same id each time.
 
         `incidents` are all that are known, those that have ended too.
         """
         open_ones = [incident for incident in incidents if incident.open]
-        found = list(self._health(now, open_ones))
-        self.problems = [self._no_answer] if self._no_answer else []
-        for deployment in self.deployments:
-            questions: tuple[Callable[[], Iterator[Signal]], ...] = (
-                partial(self._data, deployment, now, incidents),
-                partial(self._records, deployment, now, incidents),
-            )
-            # An Airflow that hangs takes its full time to refuse each question: a look would last minutes.
-            if not self._no_answer:
-                questions += (
-                    partial(self._ends, deployment, now, open_ones),
-                    partial(self._backfills, deployment, now, incidents),
-                    partial(self._pin, deployment, now),
-                )
-            for question in questions:
-                try:
-                    found += question()
-                except RetrainError as error:
-                    self.problems.append(f"{deployment.pipeline}: {error}")
+        found = list(self.health.look_at(self.airflow, now, open_ones))
+        self._no_answer = {_AIRFLOW: self.airflow_problem} if self.airflow_problem else {}
+        self._said = {}
+        self._looks += 1
+        self._began = time.monotonic()
+        turns = sorted(self.deployments, key=self._turn)
+        for deployment in turns:
+            self._ask(_S3, deployment, partial(self._data, deployment, now, incidents), found)
+            self._ask(_S3, deployment, partial(self._records, deployment, now, incidents), found)
+        for deployment in turns:
+            self._ask(_AIRFLOW, deployment, partial(self._ends, deployment, now, open_ones), found)
+            self._ask(_AIRFLOW, deployment, partial(self._backfills, deployment, now, incidents), found)
+            self._ask(_AIRFLOW, deployment, partial(self._pin, deployment, now), found)
+        self._failing = {pipeline for pipeline in self._failing if pipeline in self._said}
+        self.problems = {pipeline: " ".join(dict.fromkeys(said)) for pipeline, said in self._said.items()}
         return found
 
-    def situation(self, deployment: Deployment, now: datetime) -> Situation:
-        """What consumers are on and which day was the last good one, from the ledger; StoreError when it cannot be read."""
-        ledger = Ledger(self.client, deployment.ledger)
-        record = next(iter(reversed(live(ledger.newest_records(deployment.pipeline)))), None)
-        promotion = ledger.newest_daily_event(deployment.pipeline, "promotions")
-        return Situation(
-            as_of=now.isoformat(timespec="seconds"),
-            champion=str(promotion[1]["to"]) if promotion else None,
-            champion_partition=promotion[0][:10] if promotion else None,
-            last_good=record.partition if record else None,
-            last_good_at=record.recorded_at if record else None,
-            release=record.release if record else None,
-        )
-
-    def _health(self, now: datetime, incidents: Sequence[Incident]) -> Iterator[Signal]:
-        self._no_answer = ""
-        try:
-            health = self.airflow.health()
-            unwell = [part for part in _PARTS if health.get(part) and health[part]["status"] not in ("healthy", None)]
-            said = {part: _said(health.get(part) or {}) for part in _PARTS}
-        except AirflowApiError as error:
-            self._no_answer = str(error)
-            unwell, said = ["api-server"], {"api-server": str(error)}
-        if not unwell:
-            self._unwell_since = None
-            if any(incident.key == AIRFLOW for incident in incidents):
-                yield _signal(f"airflow/well/{now.isoformat()}", now, Step.GOOD, AIRFLOW)
+    def _ask(self, server: str, deployment: Deployment, question: Question, found: list[Signal]) -> None:
+        """Add the question's answer to `found`; what keeps it from being answered is the pipeline's problem alone."""
+        pipeline = deployment.pipeline
+        if server is _S3 and time.monotonic() - self._began > _S3_SECONDS:
+            self._no_answer.setdefault(_S3, f"S3 took more than {_S3_SECONDS:.0f} s of one look.")
+        if server in self._no_answer:
+            # What Airflow itself does not answer is Airflow's incident, and no pipeline's.
+            if server is _S3 or not self.airflow_problem:
+                self._said.setdefault(pipeline, []).append(self._no_answer[server])
             return
-        self._unwell_since = self._unwell_since or now
-        if now - self._unwell_since >= UNWELL_FOR:
-            facts = {
-                "what": f"Airflow's {' and '.join(unwell)} has not answered or not beaten since {self._unwell_since:%H:%M:%S} UTC. "
-                "No run starts or goes on while this lasts.",
-                "health": said,
-                "next": f"Restart {' and '.join(unwell)}, then look at the runs that were going on.",
-            }
-            yield _signal(f"airflow/unwell/{self._unwell_since.isoformat()}", now, Step.TROUBLE, AIRFLOW, facts=facts)
+        if server is _S3:
+            self._asked[pipeline] = self._looks
+        try:
+            found += question()
+        except Exception as error:
+            said = str(error) if isinstance(error, RetrainError) else f"{type(error).__name__}: {error}"
+            if isinstance(error, StoreUnreachableError | AirflowUnreachableError):
+                self._no_answer[server] = said
+            if pipeline not in self._failing:  # a fault that lasts is one line of the log
+                log.warning("%s: %s", pipeline, said, exc_info=error)
+            self._failing.add(pipeline)
+            self._said.setdefault(pipeline, []).append(said)
+
+    @property
+    def airflow_problem(self) -> str:
+        """Why Airflow did not say how it is, in the newest look; empty when it did."""
+        return self.health.problem
+
+    def _turn(self, deployment: Deployment) -> int:
+        """The order of the pipelines: asked longest ago first; one whose questions failed comes after those of the same look."""
+        pipeline = deployment.pipeline
+        return self._asked.get(pipeline, 0) + (pipeline in self._failing)
 
     def _data(self, deployment: Deployment, now: datetime, incidents: Sequence[Incident]) -> Iterator[Signal]:
         """Late partitions, and those that came after all."""
@@ -137,14 +144,14 @@ class Observer:
             if s3.get(self.client, marker) is not None:
                 self._landed.add((deployment.pipeline, day))
                 if day in waiting:
-                    yield _signal(f"{deployment.pipeline}/landed/{day}", now, Step.GOOD, key, day)
+                    yield observed(f"{deployment.pipeline}/landed/{day}", now, Step.GOOD, key, day)
             elif day in owed:
                 facts = {
                     "expected_at": owed[day].isoformat(),
                     "marker": marker,
                     "next": "Ask the data's owner. The run goes on by itself when the marker is there.",
                 }
-                yield _signal(f"{deployment.pipeline}/late/{day}", now, Step.TROUBLE, key, day, facts)
+                yield observed(f"{deployment.pipeline}/late/{day}", now, Step.TROUBLE, key, day, facts)
 
     def _records(self, deployment: Deployment, now: datetime, incidents: Sequence[Incident]) -> Iterator[Signal]:
         """Days without a run in the ledger after their deadline, unless an incident has said why.
@@ -169,7 +176,7 @@ class Observer:
             if Ledger(self.client, deployment.ledger).is_recorded(deployment.pipeline, day):
                 self._recorded.add((deployment.pipeline, day))
                 if day in silent:
-                    yield _signal(f"{deployment.pipeline}/recorded/{day}", now, Step.GOOD, key, day)
+                    yield observed(f"{deployment.pipeline}/recorded/{day}", now, Step.GOOD, key, day)
             elif day in owed and day not in explained and not airflow_is_told:
                 facts = {
                     "expected_at": owed[day].isoformat(),
@@ -177,15 +184,17 @@ class Observer:
                     "health": self._why_silent(deployment),
                     "next": "Open the DAG: is it paused, is a run queued, does a task hang?",
                 }
-                yield _signal(f"{deployment.pipeline}/silent/{day}", now, Step.TROUBLE, key, day, facts)
+                yield observed(f"{deployment.pipeline}/silent/{day}", now, Step.TROUBLE, key, day, facts)
 
     def _why_silent(self, deployment: Deployment) -> dict[str, str]:
-        if self._no_answer:
-            return {"Airflow": self._no_answer}
+        if _AIRFLOW in self._no_answer:
+            return {"Airflow": self._no_answer[_AIRFLOW]}
         try:
             paused = self.airflow.is_paused(deployment.pipeline)
             running = self.airflow.runs(deployment.pipeline, limit=20, state="running")
         except AirflowApiError as error:
+            if isinstance(error, AirflowUnreachableError):
+                self._no_answer[_AIRFLOW] = str(error)
             return {"Airflow": str(error)}
         return {
             "DAG": "paused" if paused else "active",
@@ -193,15 +202,9 @@ class Observer:
         }
 
     def _ends(self, deployment: Deployment, now: datetime, incidents: Sequence[Incident]) -> Iterator[Signal]:
-        """Ends of runs that no callback told: SIGKILL can skip it."""
+        """Failed runs whose failure callback never ran, as after SIGKILL; of the DAG that reads landings too."""
         pipeline, begin = deployment.pipeline, max(self.since, now - _LOOK_BACK)
-        for run in self.airflow.runs(pipeline, state="failed", end_date_gte=begin.isoformat()):
-            seen = (run["dag_run_id"], run["end_date"])
-            if seen in self._heard or now - datetime.fromisoformat(run["end_date"]) < _CALLBACK_TAKES:
-                continue
-            for task in self.airflow.tasks(pipeline, run["dag_run_id"], "failed"):
-                yield self._unheard(pipeline, run, task, _partition(run, deployment.schedule, now))
-            self._heard.add(seen)
+        yield from self._failed_runs(deployment, pipeline, begin, now)
         failing = {i.task for i in incidents if i.key.pipeline == pipeline and i.task and i.missing}
         for run in self.airflow.runs(pipeline, state="success", end_date_gte=begin.isoformat()) if failing else ():
             day = _partition(run, deployment.schedule, now)
@@ -217,8 +220,23 @@ class Observer:
                     backfill=run["run_type"] == "backfill",
                     facts={"dag_run": run["dag_run_id"]},
                 )
+        if deployment.trigger == "event":
+            yield from self._failed_runs(deployment, f"{pipeline}{LANDINGS}", begin, now)
 
-    def _unheard(self, pipeline: str, run: Mapping[str, Any], task: Mapping[str, Any], day: str | None) -> Signal:
+    def _failed_runs(self, deployment: Deployment, dag: str, begin: datetime, now: datetime) -> Iterator[Signal]:
+        for run in self.airflow.runs(dag, state="failed", end_date_gte=begin.isoformat()):
+            seen = (run["dag_run_id"], run["end_date"])
+            if seen in self._heard or now - datetime.fromisoformat(run["end_date"]) < _CALLBACK_TAKES:
+                continue
+            for task in self.airflow.tasks(dag, run["dag_run_id"], "failed"):
+                yield self._unheard(
+                    deployment.pipeline, dag, run, task, _partition(run, deployment.schedule, now)
+                )
+            self._heard.add(seen)
+
+    def _unheard(
+        self, pipeline: str, dag: str, run: Mapping[str, Any], task: Mapping[str, Any], day: str | None
+    ) -> Signal:
         name, tries, run_id = task["task_id"], task["try_number"], run["dag_run_id"]
         found = diagnose(UNHEARD, name)
         facts = {
@@ -228,7 +246,7 @@ class Observer:
             "task": name,
             "tries": tries,
             "dag_run": run_id,
-            "log_url": f"{self.airflow.url}/dags/{pipeline}/runs/{run_id}/tasks/{name}?try_number={tries}",
+            "log_url": f"{self.airflow.url}/dags/{dag}/runs/{run_id}/tasks/{name}?try_number={tries}",
         }
         return Signal(
             id=end_of_task(pipeline, run_id, name, tries, Step.TROUBLE),
@@ -249,55 +267,33 @@ class Observer:
         for backfill in reversed(self.airflow.backfills(pipeline)):
             subject = str(backfill["id"])
             told = known.get(subject)
-            if told is False or (told is None and datetime.fromisoformat(backfill["updated_at"]) < self.since):
+            if told is False or (told is None and self._is_old(backfill, now)):
                 continue
             window = {"logical_date_gte": backfill["from_date"], "logical_date_lte": backfill["to_date"]}
             runs = self.airflow.runs(pipeline, run_type="backfill", **window)
             facts = backfills.facts(backfill, runs, deployment.schedule.timezone)
             key = Key(pipeline, Kind.BACKFILL, subject)
             counted = f"{pipeline}/backfill/{subject}/{sorted(facts.items(), key=str)}"
-            yield _signal(counted, now, Step.PROGRESS, key, facts=facts)
+            yield observed(counted, now, Step.PROGRESS, key, facts=facts)
             if backfill["completed_at"]:
-                yield _signal(f"{pipeline}/backfill/{subject}/finished", now, Step.GOOD, key, facts=facts)
+                yield observed(f"{pipeline}/backfill/{subject}/finished", now, Step.GOOD, key, facts=facts)
+
+    def _is_old(self, backfill: Mapping[str, Any], now: datetime) -> bool:
+        """Whether a backfill that no incident is about is no news: it ended long ago, and what told of it may be forgotten."""
+        ended = backfill["completed_at"]
+        long_ago = ended is not None and now - datetime.fromisoformat(ended) > _LOOK_BACK
+        return long_ago or datetime.fromisoformat(backfill["updated_at"]) < self.since
 
     def _pin(self, deployment: Deployment, now: datetime) -> Iterator[Signal]:
         """A release or a rollback, however it was made."""
         pin = self.airflow.pin(deployment.pipeline)
-        before = self._pins.get(deployment.pipeline)
-        first = deployment.pipeline not in self._pins
-        self._pins[deployment.pipeline] = pin
-        if first or pin is None or pin == before:
+        news = self.pins.news(deployment.pipeline, pin.live if pin else None)
+        if news is None:
             return
-        key = Key(deployment.pipeline, Kind.RELEASED, pin.live.tag)
-        facts = {"tag": pin.live.tag, "commit": pin.live.commit, "from": before.live.tag if before else None}
-        yield _signal(
-            f"{deployment.pipeline}/released/{pin.live.tag}/{now.isoformat()}", now, Step.NOTE, key, facts=facts
-        )
-
-
-def _signal(
-    name: str,
-    now: datetime,
-    step: Step,
-    key: Key,
-    partition: str | None = None,
-    facts: Mapping[str, Any] | None = None,
-) -> Signal:
-    return Signal(
-        id=name,
-        at=now.isoformat(timespec="milliseconds"),
-        step=step,
-        pipeline=key.pipeline,
-        kind=key.kind,
-        subject=key.subject,
-        partition=partition,
-        facts=facts or {},
-    )
-
-
-def _said(part: Mapping[str, Any]) -> str:
-    beats = [f"last beat {value}" for name, value in part.items() if name.startswith("latest_") and value]
-    return ", ".join([str(part.get("status")), *beats])
+        live, before = news
+        key = Key(deployment.pipeline, Kind.RELEASED, live.tag)
+        facts = {"tag": live.tag, "commit": live.commit, "from": before.tag if before else None}
+        yield observed(f"{deployment.pipeline}/released/{live.tag}/{now.isoformat()}", now, Step.NOTE, key, facts=facts)
 
 
 def _partition(run: Mapping[str, Any], schedule: Schedule, now: datetime) -> str | None:

@@ -10,7 +10,8 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from retrain.files import write_whole
 log = logging.getLogger(__name__)
 
 _BALLAST_BYTES = 1_000_000
+_PROBE_BYTES = 4096
 _ROOM_BYTES = 50_000_000
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -33,6 +35,7 @@ class Outbox:
     """
 
     folder: Path
+    unreadable: dict[str, str] = field(default_factory=dict, compare=False)  # after `take`: file name -> why
 
     def put(self, signal: Signal, pictures: Mapping[str, bytes] | None = None) -> None:
         """Keep a signal, its pictures first; OutboxError when the disk takes neither. The same id is kept once."""
@@ -49,13 +52,34 @@ class Outbox:
                 raise self._refused(signal, again) from again
 
     def take(self) -> Iterator[tuple[Path, Signal]]:
-        """The signals in the order of their happening; whoever has kept what they mean removes the file."""
-        for path in sorted((self.folder / "new").glob("*.json")):
+        """The signals in the order of their happening. The caller removes a file once it has saved what its signal says.
+
+        Raises:
+            OSError: the folder cannot be listed. A file that cannot be read holds up no other: it is named in `unreadable`.
+        """
+        unreadable: dict[str, str] = {}
+        for path in sorted(self._files()):
             try:
-                yield path, Signal.from_json(path.read_text(encoding="utf-8"), path.name)
-            except (SignalError, UnicodeDecodeError):
-                log.exception("%s is put aside", path)
-                self.put_aside(path)
+                found = self._read(path)
+            except OSError as error:
+                if path.name not in self.unreadable:
+                    log.exception("%s cannot be read or put aside; it is tried again", path)
+                unreadable[path.name] = str(error)
+                continue
+            if found is not None:
+                yield path, found
+        self.unreadable.clear()
+        self.unreadable.update(unreadable)
+
+    def _read(self, path: Path) -> Signal | None:
+        try:
+            return Signal.from_json(path.read_text(encoding="utf-8"), path.name)
+        except FileNotFoundError:
+            return None
+        except (SignalError, UnicodeDecodeError):
+            log.exception("%s is put aside", path)
+            self.put_aside(path)
+            return None
 
     def put_aside(self, path: Path) -> None:
         """Move what means nothing to us out of the way, for people to look at."""
@@ -63,10 +87,14 @@ class Outbox:
         path.replace(self.folder / "garbage" / path.name)
 
     def waiting(self) -> tuple[int, float]:
-        """How many signals wait, and for how many seconds the oldest."""
-        paths = list((self.folder / "new").glob("*.json"))
-        written = [path.stat().st_mtime for path in paths if path.exists()]
-        return len(paths), max(0.0, time.time() - min(written)) if written else 0.0
+        """How many signals wait that can be read, and for how many seconds the oldest."""
+        written = []
+        for path in self._files():
+            if path.name in self.unreadable:
+                continue
+            with suppress(FileNotFoundError):  # it was taken a moment ago
+                written.append(path.stat().st_mtime)
+        return len(written), max(0.0, time.time() - min(written)) if written else 0.0
 
     def garbage(self) -> list[str]:
         """The files that were put aside."""
@@ -82,6 +110,12 @@ class Outbox:
             if path.stat().st_mtime < before.timestamp():
                 path.unlink(missing_ok=True)
 
+    def check(self) -> None:
+        """Write and remove a file as tasks would; OSError when their signals would be refused."""
+        probe = self.folder / "new" / "probe"
+        write_whole(probe, b"-" * _PROBE_BYTES)
+        probe.unlink(missing_ok=True)
+
     def keep_ballast(self) -> None:
         """Lay the ballast down again, once there is room for more than it: what was told must still be noted down."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -89,6 +123,12 @@ class Outbox:
             write_whole(
                 self._ballast, os.urandom(_BALLAST_BYTES)
             )  # zeros would compress to nothing on some file systems
+
+    def _files(self) -> list[Path]:
+        folder = self.folder / "new"
+        # Path.glob would find nothing in a folder that cannot be listed.
+        paths = list(folder.iterdir()) if folder.exists() else []
+        return [path for path in paths if path.suffix == ".json"]
 
     @property
     def _ballast(self) -> Path:

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LOOPBACK = "127.0.0.1"
 _PICTURE = re.compile(r"[A-Za-z0-9_-]+\.(?:png|jpg|svg)")
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'",
@@ -78,25 +77,32 @@ class Page:
                 Route("/", self.people),
                 Route("/alive", self.alive),
                 Route("/health", self.health),
+                Route("/metrics", self.metrics),
                 Route("/runbooks", self.runbook_list),
                 Route("/runbooks/pictures/{name}", self.picture),
                 Route("/runbooks/{kind}", self.runbook),
             ],
             # A page of another site that resolves its name to the loopback gets no answer.
-            middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[_LOOPBACK, "localhost"])],
+            middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[*self._watch.settings.allowed_hosts])],
         )
 
     def alive(self, _: Request) -> Response:
-        """200 while the process answers: what a supervisor asks. What is not well is nothing that a restart mends."""
+        """200 while the process answers: what a supervisor asks. What is not well is nothing that a restart fixes."""
         return Response("ok\n", media_type="text/plain", headers=_HEADERS)
 
     def health(self, _: Request) -> Response:
-        """200 when all is well, 503 when not, with what and why."""
-        watch, problems = self._watch, health.problems(self._watch)
-        count, age = watch.outbox.waiting()
+        """200 while messages can be delivered, 503 while they cannot.
+
+        JSON: `well` (whether `problems` is empty), `problems` (what keeps messages from being delivered: place -> why),
+        `attention` (what is worth a look and keeps none back: place -> why), `parts` (name -> `turns`, `seconds_ago`, `trouble`),
+        `outbox` (`waiting`, `oldest_seconds`), `incidents_open`, `untold` (open incidents that Slack does not hold), `silences`.
+        """
+        watch, found = self._watch, health.of(self._watch)
+        count, age = _waiting(watch)
         document: dict[str, Any] = {
-            "well": not problems,
-            "problems": problems,
+            "well": not found.problems,
+            "problems": found.problems,
+            "attention": found.attention,
             "parts": {
                 part.name: {"turns": part.turns, "seconds_ago": _rounded(part.seconds_ago), "trouble": part.trouble}
                 for part in watch.parts.values()
@@ -104,21 +110,34 @@ class Page:
             "outbox": {"waiting": count, "oldest_seconds": round(age, 1)},
             "incidents_open": len(watch.book.open()),
             "untold": sum(not watch.told.of(known.id).ts for known in watch.book.open()),
-            "silences": len(watch.silences.entries),
+            "silences": len(watch.configuration.silences.entries),
         }
         body = json.dumps(document, indent=1)
-        return Response(body, 503 if problems else 200, media_type="application/json", headers=_HEADERS)
+        return Response(body, 503 if found.problems else 200, media_type="application/json", headers=_HEADERS)
+
+    def metrics(self, _: Request) -> Response:
+        """The same for Prometheus, in its text format."""
+        watch, found = self._watch, health.of(self._watch)
+        values = {
+            "retrain_watch_delivers": int(not found.problems),
+            "retrain_watch_attention": len(found.attention),
+            "retrain_watch_signals_waiting": _waiting(watch)[0],
+            "retrain_incidents_open": len(watch.book.open()),
+        }
+        lines = [f"# TYPE {name} gauge\n{name} {value}\n" for name, value in values.items()]
+        return PlainTextResponse("".join(lines), headers=_HEADERS, media_type="text/plain; version=0.0.4")
 
     def people(self, _: Request) -> Response:
         """The same for people."""
-        watch, problems = self._watch, health.problems(self._watch)
-        said = '<p class="well">All is well: silence means that nothing is wrong.</p>'
-        if problems:
-            says = _list(f"<b>{html.escape(where)}</b>: {html.escape(why)}" for where, why in problems.items())
-            said = f'<p class="unwell">Not all is well. Messages may be missing.</p>{says}'
+        watch, found = self._watch, health.of(self._watch)
+        said = '<p class="well">Messages can be delivered: silence means that nothing is wrong.</p>'
+        if found.problems:
+            said = f'<p class="unwell">Messages cannot be delivered. Some may be missing.</p>{_why(found.problems)}'
+        if found.attention:
+            said += f"<p>Worth a look; no message is kept back:</p>{_why(found.attention)}"
         incidents = [*reversed(watch.book.incidents())]
-        count, age = watch.outbox.waiting()
-        tops = {known.id: plain_text.to_text(watch.top(known)).split("\n", 1)[0] for known in incidents[:100]}
+        count, age = _waiting(watch)
+        tops = {known.id: plain_text.to_text(watch.rendering.top(known)).split("\n", 1)[0] for known in incidents[:100]}
         today = watch.now().date()
         sections = {
             "Open": _list(
@@ -136,7 +155,7 @@ class Page:
             "Silences": _list(
                 f"{html.escape(s.pipeline)}, {s.kind}{html.escape(f', {s.subject}' if s.subject else '')}: {html.escape(s.reason)}"
                 f"<br><small>until {s.expires}{'' if s.in_force(today) else ' (not today)'}</small>"
-                for s in watch.silences.entries
+                for s in watch.configuration.silences.entries
             ),
             "Parts": _list(
                 f'<span class="{"unwell" if part.trouble else "well"}">{html.escape(part.name)}</span> '
@@ -187,6 +206,17 @@ def _page(title: str, body: str, *, heading: bool = True) -> Response:
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>{head}{body}</body></html>",
         headers=_HEADERS,
     )
+
+
+def _why(found: Mapping[str, str]) -> str:
+    return _list(f"<b>{html.escape(where)}</b>: {html.escape(why)}" for where, why in found.items())
+
+
+def _waiting(watch: Watch) -> tuple[int, float]:
+    try:
+        return watch.outbox.waiting()
+    except OSError:
+        return 0, 0.0  # the health says why
 
 
 def _list(items: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""A thing that the watch does again and again, in a thread of its own: what fails or hangs there stops nothing else."""
+"""A periodic task of the watch, in its own thread, so that one that fails or hangs does not hold up the others."""
 
 from __future__ import annotations
 

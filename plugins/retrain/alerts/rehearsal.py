@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from retrain.alerts import second_channel
 from retrain.alerts.plain_text import Plain
-from retrain.alerts.settings import Settings
+from retrain.alerts.settings import WatchSettings
 from retrain.deployment import load
 from retrain.errors import ConfigurationError, RetrainError
 from retrain.slack import Mark, Slack
@@ -23,7 +23,7 @@ class Outcome:
     well: bool = True
 
 
-def rehearse(settings: Settings) -> Iterator[Outcome]:
+def rehearse(settings: WatchSettings) -> Iterator[Outcome]:
     """Post, change and answer a test message in each channel, and send one to each address of the second channel."""
     channels: dict[str, list[str]] = {}
     for path in sorted(settings.pipelines.glob("*.yaml")):
@@ -54,7 +54,7 @@ def _post(slack: Slack, channel: str) -> str:
     return f"as {who}: posted {posted.ts}, changed it, replied to it"
 
 
-def _second(settings: Settings) -> Iterator[Outcome]:
+def _second(settings: WatchSettings) -> Iterator[Outcome]:
     try:
         urls = settings.second.read()
     except RetrainError as error:

@@ -30,7 +30,7 @@ _LONGEST_PAUSE = 300.0
 
 
 @dataclass(frozen=True)
-class Addresses:
+class SecondChannelAddresses:
     """apprise's URLs: one a line of a private file, or separated by blanks."""
 
     urls: str = field(default="", repr=False)
@@ -66,10 +66,11 @@ class News:
 class SecondChannel:
     """Tells each address what it has not heard. One thread's own."""
 
-    addresses: Addresses
+    addresses: SecondChannelAddresses
     marks: Marks[Heard]
     patience: float = 15.0  # seconds before an address that failed is tried again; doubled, to five minutes
     troubles: dict[str, str] = field(default_factory=dict)
+    delivers: bool = False  # whether an address takes messages, as far as the newest run knows
     _pauses: dict[str, tuple[float, int]] = field(default_factory=dict)
 
     def run(self, news: Iterable[News], now: str) -> int:
@@ -78,7 +79,7 @@ class SecondChannel:
         try:
             urls = self.addresses.read()
         except SecondChannelError as error:
-            self.troubles = {"configuration": str(error)}
+            self.troubles, self.delivers = {"configuration": str(error)}, False
             return 0
         troubles: dict[str, str] = {}
         for number, url in enumerate(urls, start=1):
@@ -97,7 +98,7 @@ class SecondChannel:
                     time.monotonic() + min(self.patience * 2**failures, _LONGEST_PAUSE),
                     failures + 1,
                 )
-        self.troubles = troubles
+        self.troubles, self.delivers = troubles, len(troubles) < len(urls)
         return taken
 
     def _tell(self, url: str, key: str, news: Iterable[News], now: str) -> int:

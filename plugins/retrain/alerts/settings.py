@@ -2,56 +2,61 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
 
-from retrain.alerts.messages import Addresses
-from retrain.alerts.second_channel import Addresses as SecondAddresses
+from retrain.alerts.messages import PageAddresses
+from retrain.alerts.second_channel import SecondChannelAddresses
 from retrain.errors import ConfigurationError
 from retrain.slack import Slack, Token
 
 ROOT = Path(__file__).resolve().parents[3]
 RUNBOOKS = ROOT / "infra" / "runbooks"
 PORT = 8091
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+LOOPBACK_NAMES = ("127.0.0.1", "localhost")
 
 
 @dataclass(frozen=True)
 class Seconds:
-    """How often each part of the watch has its turn."""
+    """How often each part of the watch has its turn; and when its heartbeat stops."""
 
     signals: float = 2
     slack: float = 2
     second_channel: float = 5
     observe: float = 15
-    situation: float = 60
+    situation: float = 5
     configuration: float = 30
     check: float = 60
     digest: float = 20
     heartbeat: float = 10
+    undelivered: float = 300  # of messages that cannot be delivered, after which the heartbeat stops
 
 
 @dataclass(frozen=True)
-class Settings:
+class WatchSettings:
     """Where the watch's state is, what it watches, and whom it tells."""
 
     folder: Path
     pipelines: Path
     silences: Path
     slack: Slack
-    second: SecondAddresses
-    addresses: Addresses
+    second: SecondChannelAddresses
+    addresses: PageAddresses
     channel: str | None  # for what belongs to no pipeline whose file can be read
     port: int
     digest_at: time  # UTC
     heartbeat_url: str | None
     host: str = "127.0.0.1"  # the page's interface
     airflow_api: str | None = None  # Airflow's address for the watch, where it is not the one for people
+    allowed_hosts: tuple[str, ...] = LOOPBACK_NAMES  # names by which the page may be asked
     seconds: Seconds = Seconds()
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Settings:
+    def of(cls, environment: Mapping[str, str]) -> WatchSettings:
         """ConfigurationError names the variable and what is wrong with it."""
 
         def path(name: str) -> Path | None:
@@ -77,8 +82,8 @@ class Settings:
                 Token(environment.get("RETRAIN_SLACK_TOKEN", ""), path("RETRAIN_SLACK_TOKEN_FILE")),
                 environment.get("RETRAIN_SLACK_API_URL") or None,
             ),
-            second=SecondAddresses(environment.get("RETRAIN_APPRISE_URLS", ""), path("RETRAIN_APPRISE_FILE")),
-            addresses=Addresses(
+            second=SecondChannelAddresses(environment.get("RETRAIN_APPRISE_URLS", ""), path("RETRAIN_APPRISE_FILE")),
+            addresses=PageAddresses(
                 environment.get("RETRAIN_AIRFLOW_URL", "http://127.0.0.1:8080"),
                 environment.get("RETRAIN_MLFLOW_URL", "http://127.0.0.1:5000"),
                 environment.get("RETRAIN_RUNBOOKS_URL") or f"http://127.0.0.1:{port}/runbooks",
@@ -89,4 +94,15 @@ class Settings:
             heartbeat_url=environment.get("RETRAIN_HEARTBEAT_URL") or None,
             host=environment.get("RETRAIN_ALERTS_HOST") or cls.host,
             airflow_api=environment.get("RETRAIN_AIRFLOW_API_URL") or None,
+            allowed_hosts=(*LOOPBACK_NAMES, *_hosts(environment.get("RETRAIN_ALERTS_ALLOWED_HOSTS", ""))),
         )
+
+
+def _hosts(text: str) -> list[str]:
+    names = text.replace(",", " ").split()
+    for name in names:
+        if not _HOST.fullmatch(name):
+            raise ConfigurationError(
+                f"RETRAIN_ALERTS_ALLOWED_HOSTS: {name!r} is no host name. Name hosts without a port, separated by commas."
+            )
+    return names

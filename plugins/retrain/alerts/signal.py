@@ -75,9 +75,10 @@ class Signal:
         try:
             document = json.loads(text)
             version = document.pop("schema_version")
-            if version != SCHEMA_VERSION:
+            if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
                 raise SignalError(
-                    f"{file} has schema_version {version!r}, this deployment reads {SCHEMA_VERSION}. Restart the older side."
+                    f"{file} has schema_version {version!r}, this deployment reads 1 to {SCHEMA_VERSION}. "
+                    "Restart the older side."
                 )
             document["step"] = Step(document["step"])
             document["kind"] = Kind(document["kind"]) if document["kind"] is not None else None

@@ -42,9 +42,14 @@ def of_performance(
     return _signal(spec, Kind.PERFORMANCE_DROPPED, verdict, {**facts, **links}, at, pictures)
 
 
-def of_promotion(spec: RunSpec, at: str, facts: Mapping[str, Any], *, alert: bool) -> Signal:
-    """A refusal that is worth a message, or the end of such refusals."""
-    return _plain(spec, Kind.PROMOTION_REFUSED, Step.TROUBLE if alert else Step.GOOD, facts if alert else {}, at)
+def of_promotion(spec: RunSpec, at: str, facts: Mapping[str, Any], *, alert: bool, promoted: bool) -> Signal:
+    """A refusal that is worth a message, or the end of such refusals: with the decision's own reason, and whether the day's
+    model was promoted. A model that only loses to the champion ends the refusals too, and is not promoted.
+    """
+    if alert:
+        return _plain(spec, Kind.PROMOTION_REFUSED, Step.TROUBLE, facts, at)
+    end = {"reason": facts["reason"], "promoted": promoted}
+    return _plain(spec, Kind.PROMOTION_REFUSED, Step.GOOD, end, at)
 
 
 def promoted(spec: RunSpec, at: str, version: str, before: Champion | None, reason: str) -> Signal:

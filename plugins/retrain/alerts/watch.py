@@ -14,29 +14,31 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from retrain.alerts import messages, silences
-from retrain.alerts.backfills import into_thread
-from retrain.alerts.book import KEPT, Book, Heard, Marks, Told
-from retrain.alerts.delivery import Delivery, Line, Thread
+from retrain.alerts import health, servers, silences, situations
+from retrain.alerts.book import KEPT, Book, Heard, InSlack, Marks
+from retrain.alerts.configuration import Configuration
+from retrain.alerts.delivery import Delivery, Thread
 from retrain.alerts.digest import digest
 from retrain.alerts.editions import Editions
+from retrain.alerts.heartbeat import Heartbeat
 from retrain.alerts.incident import Incident, Situation
+from retrain.alerts.intake import Intake
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.part import Part
-from retrain.alerts.plain_text import Content, Plain
+from retrain.alerts.plain_text import Content
+from retrain.alerts.rendering import Rendering
 from retrain.alerts.second_channel import News, SecondChannel
-from retrain.alerts.settings import Settings
+from retrain.alerts.settings import WatchSettings
 from retrain.alerts.signal import Signal
-from retrain.alerts.silences import Silences
-from retrain.deployment import Deployment, load
-from retrain.errors import ConfigurationError, RetrainError, SlackError, WatchError
-from retrain.files import write_whole
+from retrain.deployment import Deployment
+from retrain.errors import RetrainError, SlackError
 from retrain.locks import try_locked
 
 if TYPE_CHECKING:
@@ -47,54 +49,75 @@ log = logging.getLogger(__name__)
 _ENDS_WITHIN = 3.0
 
 
-class Looks(Protocol):
+class Observes(Protocol):
     """`observe.Observer`, as the watch asks it."""
 
     deployments: Sequence[Deployment]
-    problems: list[str]
 
-    def look(self, now: datetime, incidents: Sequence[Incident]) -> list[Signal]: ...
-    def situation(self, deployment: Deployment, now: datetime) -> Situation: ...
+    @property
+    def problems(self) -> Mapping[str, str]: ...
+    @property
+    def airflow_problem(self) -> str: ...
+    def observe(self, now: datetime, incidents: Sequence[Incident]) -> list[Signal]: ...
+
+
+@dataclass(frozen=True)
+class Blind:
+    """Since when (seconds of the monotonic clock) questions about a pipeline have no answer, and what was said."""
+
+    since: float
+    why: str
 
 
 class Watch:
-    """What the parts share. `now` is the clock (UTC); `looks` looks around, and is made when first needed."""
+    """The state that the parts share.
+
+    `now` is the clock (UTC). `observer` looks at S3 and Airflow, `ledger` reads what consumers of a pipeline are on; left out, both
+    are made for the servers of the settings when they are first needed.
+    """
 
     def __init__(
         self,
-        settings: Settings,
+        settings: WatchSettings,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        looks: Looks | None = None,
+        observer: Observes | None = None,
+        ledger: Callable[[Deployment, datetime], Situation] | None = None,
     ) -> None:
         self.settings = settings
         self.now = now
-        folder = settings.folder
+        folder, seconds = settings.folder, settings.seconds
         folder.mkdir(parents=True, exist_ok=True)
         self.outbox = Outbox(folder / "outbox")
+        self.outbox_problem = ""
         self.book = Book(folder / "incidents")
         self.editions = Editions(folder / "digests", settings.digest_at)
-        self.told = Marks(folder / "told" / "slack", Told)
+        self.told = Marks(folder / "told" / "slack", InSlack)
         self.heard = Marks(folder / "told" / "second", Heard)
         self.delivery = Delivery(settings.slack, self.told, self.outbox.picture)
         self.second = SecondChannel(settings.second, self.heard)
-        self.deployments: dict[str, Deployment] = {}
-        self.broken: dict[str, str] = {}
-        self.silences = Silences()
-        self.situations: dict[str, Situation] = {}
-        self.blind_since: float | None = None
-        self.blind_to: tuple[str, ...] = ()
-        self.unshown: dict[str, str] = {}
-        self._looks = looks
-        self._making = threading.Lock()
-        seconds = settings.seconds
+        self.configuration = Configuration(settings)
+        self.rendering = Rendering(settings.addresses)
+        self.intake = Intake(
+            self.outbox,
+            self.book,
+            self.configuration,
+            ledger or self._read_ledger,
+            now=now,
+            changed=self._wake_channels,
+        )
+        self.heartbeat = Heartbeat(folder / "heartbeat", settings.heartbeat_url, seconds.undelivered)
+        self.blind: dict[str, Blind] = {}
+        self.airflow_problem = ""
+        self.refusals: dict[str, str] = {}  # channel -> why Slack would refuse a message to it
+        self._observer = observer
         self.parts = {
             part.name: part
             for part in (
                 Part("configuration", seconds.configuration, self.read_configuration),
-                Part("signals", seconds.signals, self.fold_signals),
+                Part("signals", seconds.signals, self.intake.of_tasks),
                 Part("observe", seconds.observe, self.observe),
-                Part("situation", seconds.situation, self.take_situation),
+                Part("situation", seconds.situation, self.intake.complete),
                 Part("slack", seconds.slack, self.tell_slack),
                 Part("second channel", seconds.second_channel, self.tell_second_channel),
                 Part("digest", seconds.digest, self.compose_digest),
@@ -116,49 +139,17 @@ class Watch:
         for part in self.parts.values():
             part.join(_ENDS_WITHIN / len(self.parts))
 
-    def fold_signals(self) -> None:
-        """Take what the outbox holds into the book."""
-        failure: OSError | None = None
-        changed = False
-        for path, found in self.outbox.take():
-            try:
-                told = into_thread(found, self.book.open(), self.now())
-                if told is None:
-                    continue  # its backfill is seen at the next look
-                changed |= self.book.fold(told, self.situations.get(found.pipeline))
-            except OSError as error:
-                failure = error  # known, and not yet on disk: the file stays
-                changed = True
-                continue
-            except Exception:
-                log.exception("%s cannot be taken in and is put aside", path)
-                self.outbox.put_aside(path)
-                continue
-            path.unlink(missing_ok=True)
-        if changed:
-            self._wake_channels()
-        if failure is not None:
-            raise failure
-
     def observe(self) -> None:
         """Raise what nobody tells."""
-        looks = self._observer()
-        looks.deployments = list(self.deployments.values())
-        changed = False
-        for found in looks.look(self.now(), self.book.incidents()):
-            told = into_thread(found, self.book.open(), self.now())
-            if told is not None:
-                changed |= self.book.fold(told, self.situations.get(found.pipeline))
-        self.blind_to = tuple(looks.problems)
-        self.blind_since = (self.blind_since or time.monotonic()) if self.blind_to else None
-        if changed:
-            self._wake_channels()
-
-    def take_situation(self) -> None:
-        """Note what consumers are on, for the messages that come."""
-        looks = self._observer()
-        for pipeline, deployment in self.deployments.items():
-            self.situations[pipeline] = looks.situation(deployment, self.now())
+        if self._observer is None:
+            self._observer = servers.observer(self.settings, self.now())
+        observer = self._observer
+        observer.deployments = list(self.configuration.deployments.values())
+        found = observer.observe(self.now(), self.book.incidents())
+        now, known = time.monotonic(), self.blind
+        self.blind = {p: Blind(known[p].since if p in known else now, why) for p, why in observer.problems.items()}
+        self.airflow_problem = observer.airflow_problem
+        self.intake.of_observer(found)
 
     def tell_slack(self) -> None:
         self.delivery.run(self.threads())
@@ -166,28 +157,21 @@ class Watch:
     def tell_second_channel(self) -> None:
         today = self.now().date()
         news = [
-            News(i.id, i.opened_at, i.open, self.is_silenced(i, today), partial(self.top, i))
+            News(i.id, i.opened_at, i.open, self.is_silenced(i, today), partial(self.rendering.top, i))
             for i in self.book.incidents()
         ]
         self.second.run(news, self.now().isoformat())
 
     def threads(self) -> list[Thread]:
         """What Slack should hold and was not told to its end."""
-        today = self.now().date()
-        unfinished = [i for i in self.book.incidents() if not self.told.of(i.id).over]
+        today, channel = self.now().date(), self.configuration.channel
+        threads = [
+            self.rendering.thread(incident, to, self.told.of(incident.id), silenced=self.is_silenced(incident, today))
+            for incident in self.book.incidents()
+            if not self.told.of(incident.id).over and (to := channel(incident.key.pipeline))
+        ]
         editions = [e for e in self.editions.all if not self.told.of(e.id).over]
-        threads = [self._thread(i, channel, today) for i in unfinished if (channel := self.channel(i.key.pipeline))]
         return threads + [Thread(e.id, e.channel, e.at, e.at, e, over=True) for e in editions]
-
-    def channel(self, pipeline: str) -> str | None:
-        """Where a pipeline's incidents go. What belongs to no pipeline goes to the default, or to the first one's channel."""
-        deployment = self.deployments.get(pipeline)
-        if deployment is not None:
-            return deployment.slack.channel
-        return self.settings.channel or next((d.slack.channel for d in self.deployments.values()), None)
-
-    def channels(self) -> list[str]:
-        return sorted({d.slack.channel for d in self.deployments.values()} or {self.settings.channel or ""} - {""})
 
     def compose_digest(self) -> None:
         """Write the day's digest when it is time."""
@@ -196,149 +180,71 @@ class Watch:
             return
         notes = self.book.notes(window.after, window.until)
         known = self.book.incidents()
+        channel_of = self.configuration.channel
 
         def write(channel: str) -> Content | None:
             return digest(
                 window.day,
-                [note for note in notes if self.channel(note.pipeline) == channel],
-                [i for i in known if i.open and self.channel(i.key.pipeline) == channel],
+                [note for note in notes if channel_of(note.pipeline) == channel],
+                [i for i in known if i.open and channel_of(i.key.pipeline) == channel],
                 [
                     i
                     for i in known
                     if i.resolved_at is not None
                     and window.after < i.resolved_at <= window.until
-                    and self.channel(i.key.pipeline) == channel
+                    and channel_of(i.key.pipeline) == channel
                 ],
-                self.silences,
+                self.configuration.silences,
                 self.settings.addresses,
             )
 
-        self.editions.compose(window, write, self.channels())
+        self.editions.compose(window, write, self.configuration.channels())
         self.parts["slack"].wake()
 
     def check_channels(self) -> None:
         """Ask Slack whether it would take a message, before there is one."""
-        refusals: list[str] = []
-        channels: list[str | None] = [*self.channels()]
+        refusals: dict[str, str] = {}
+        channels: list[str | None] = [*self.configuration.channels()]
         for channel in channels or [None]:
             try:
                 self.settings.slack.check(channel)
             except SlackError as error:
-                refusals.append(str(error))
-        if refusals:
-            raise WatchError(" ".join(dict.fromkeys(refusals)))
+                refusals[channel or "no channel"] = str(error)
+        self.refusals = refusals
 
     def read_configuration(self) -> None:
         """Read pipelines and silences again, and put away what is over 90 days old."""
-        found: dict[str, Deployment] = {}
-        broken: dict[str, str] = {}
-        for path in sorted(self.settings.pipelines.glob("*.yaml")):
-            try:
-                found[path.stem] = load(path)
-            except ConfigurationError as error:
-                broken[path.stem] = str(error)
-                if path.stem in self.deployments:
-                    found[path.stem] = self.deployments[path.stem]  # as it was when it could be read
-        self.deployments, self.broken = found, broken
+        self.configuration.read()
         try:
-            text = self.settings.silences.read_text("utf-8")
-        except FileNotFoundError:
-            text = ""
-        self.silences = silences.read(text, self.settings.silences.name)
+            self.outbox.check()
+            self.outbox_problem = ""
+        except OSError as error:
+            self.outbox_problem = f"Tasks cannot write signals below {self.outbox.folder}: {error}"
         for gone in self.book.prune(self.now()):
             self.told.forget(gone)
             self.heard.forget(gone)
-            self.unshown = {name: why for name, why in self.unshown.items() if name.split(" ")[0] != gone}
+            self.rendering.forget(gone)
         self.outbox.prune(self.now() - KEPT)
         self.outbox.keep_ballast()
 
     def beat(self) -> None:
-        """Say that all parts have their turns: in a file, and to whoever is to notice the silence."""
-        hanging = [part.name for part in self.parts.values() if part.hangs]
-        if hanging:
-            raise WatchError(f"No heartbeat: {', '.join(hanging)} does not come to an end.")
-        now = self.now()
-        path = self.settings.folder / "heartbeat"
-        write_whole(path, f"{now.isoformat()}\n".encode())
-        url = self.settings.heartbeat_url
-        if url and self.parts["heartbeat"].turns % max(1, round(60 / self.settings.seconds.heartbeat)) == 0:
-            import httpx
-
-            try:
-                httpx.get(url, timeout=10).raise_for_status()
-            except httpx.HTTPError as error:
-                raise WatchError(f"RETRAIN_HEARTBEAT_URL did not take the beat: {type(error).__name__}") from error
-
-    def _thread(self, incident: Incident, channel: str, today: date) -> Thread:
-        lines = tuple(
-            Line(
-                entry.id,
-                entry.at,
-                self._shown(
-                    f"{incident.id} {entry.id}",
-                    partial(messages.reply, incident, entry, self.settings.addresses),
-                ),
-                entry.loud and incident.open,
-                entry.pictures,
-            )
-            for entry in incident.entries
-        )
-        changed_at = max([incident.opened_at, *(entry.at for entry in incident.entries)])
-        top = self.top(incident)
-        quiet = self.is_silenced(incident, today)
-        # What had ended before it was told is told once, and is no matter any more.
-        over = not incident.open and (messages.is_final(incident) or not self.told.of(incident.id).ts)
-        return Thread(incident.id, channel, incident.opened_at, changed_at, top, lines, quiet, over)
-
-    def top(self, incident: Incident) -> Content:
-        return self._shown(incident.id, partial(messages.top, incident, self.settings.addresses))
-
-    def _shown(self, identifier: str, render: Callable[[], Content]) -> Content:
-        """A message; its bare id where it cannot be written, for one message must not hold up the others."""
-        try:
-            shown = render()
-        except Exception as error:
-            if identifier not in self.unshown:
-                log.exception("the message of %s cannot be written", identifier)
-            self.unshown[identifier] = f"cannot be written: {error!r}"
-            return Plain(f"{identifier}: see the watch's page, the message could not be written.")
-        self.unshown.pop(identifier, None)
-        return shown
+        """Say outside that messages can be delivered: in a file, and once a minute to the service that misses it."""
+        outside = self.parts["heartbeat"].turns % max(1, round(60 / self.settings.seconds.heartbeat)) == 0
+        self.heartbeat.beat(health.of(self).problems, self.now(), outside=outside)
 
     def is_silenced(self, incident: Incident, today: date) -> bool:
-        return silences.silenced(self.silences.entries, incident, today) is not None
+        return silences.silenced(self.configuration.silences.entries, incident, today) is not None
 
     def _wake_channels(self) -> None:
         self.parts["slack"].wake()
         self.parts["second channel"].wake()
 
-    def _observer(self) -> Looks:
-        with self._making:
-            if self._looks is None:
-                self._looks = observer(self.settings, self.now())
-            return self._looks
+    def _read_ledger(self, deployment: Deployment, now: datetime) -> Situation:
+        return situations.read(self._s3, deployment, now)
 
-
-def observer(settings: Settings, now: datetime) -> Looks:
-    """The one that looks at the ledger and at Airflow. Nothing is owed from before the watch's very first start."""
-    from retrain.airflow_api import AirflowApi
-    from retrain.alerts.observe import Observer
-
-    path = settings.folder / "since"
-    if not path.exists():
-        write_whole(path, now.isoformat().encode())
-    since = datetime.fromisoformat(path.read_text("utf-8"))
-    return Observer([], s3_client(), AirflowApi(settings.airflow_api or settings.addresses.airflow), since)
-
-
-def s3_client() -> S3Client:
-    """S3 from the AWS_… variables, or what the machine's role gives: Airflow's connections may be what is broken."""
-    import boto3
-    from botocore.config import Config
-
-    config = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "max_attempts": 3})
-    client: S3Client = boto3.client("s3", config=config)
-    return client
+    @cached_property
+    def _s3(self) -> S3Client:
+        return servers.s3_client(connect=2, read=3, tries=1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -352,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for talkative in ("httpx", "botocore"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
     try:
-        settings = Settings.of(os.environ)
+        settings = WatchSettings.of(os.environ)
     except RetrainError as error:
         print(error, file=sys.stderr)
         return 2
@@ -364,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(settings, ended)
 
 
-def _rehearse(settings: Settings) -> int:
+def _rehearse(settings: WatchSettings) -> int:
     from retrain.alerts.rehearsal import rehearse
 
     code = 0
@@ -374,7 +280,7 @@ def _rehearse(settings: Settings) -> int:
     return code
 
 
-def run(settings: Settings, ended: threading.Event) -> int:
+def run(settings: WatchSettings, ended: threading.Event) -> int:
     """Watch until `ended` is set; while another watch has the folder, wait for its end."""
     lock = settings.folder / "watch.lock"
     told = False

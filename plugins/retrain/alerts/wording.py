@@ -48,7 +48,6 @@ _ENDS = {
     Kind.DATA_LATE: "The data of {day} landed",
     Kind.DRIFT_DETECTED: "{day} is within its limits",
     Kind.PERFORMANCE_DROPPED: "The error of {day} is within its limit",
-    Kind.PROMOTION_REFUSED: "The model of {day} was promoted",
     Kind.PIPELINE_SILENT: "{day} was recorded",
     Kind.BACKFILL: "The backfill has finished",
 }
@@ -205,6 +204,9 @@ def standing(trouble: Trouble, situation: Situation | None) -> str:
         return "Nothing recorded is lost; what was running goes on or is tried again."
     if situation is None:
         return "What consumers are on and the last good run are not known."
+    if situation.unknown:
+        why = plain(situation.unknown, 200).rstrip(".")
+        return f"What consumers are on and the last good run are not known yet: {why}."
     stay = "are" if trouble.recorded else "stay"
     of = f" of {plain(situation.champion_partition, 20)}" if situation.champion_partition else ""
     on = (
@@ -223,9 +225,19 @@ def end(trouble: Trouble) -> str:
     """What ended it, without the full stop."""
     if trouble.airflow_itself:
         return "Airflow is well again"
+    if trouble.kind is Kind.PROMOTION_REFUSED:
+        return _end_of_refusals(trouble)
     if trouble.kind in _ENDS:
         return _ENDS[trouble.kind].format(day=trouble.day)
     return f"{code(trouble.task_id, 40) if trouble.task_id else 'The task'} succeeded for {trouble.day}"
+
+
+def _end_of_refusals(trouble: Trouble) -> str:
+    if trouble.facts.all.get("promoted") is True:
+        return f"The model of {trouble.day} was promoted"
+    reason = plain(trouble.facts.text("reason"), 300).rstrip(".")
+    # An end that was written before ends said why has no reason.
+    return f"The model of {trouble.day} was not promoted: {reason}" if reason else f"Nothing to report of {trouble.day}"
 
 
 def next_action(trouble: Trouble) -> str:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from retrain.alerts.book import Told
-from retrain.alerts.delivery import Do, Line, Thread, fingerprint, plan
+from retrain.alerts.book import InSlack
+from retrain.alerts.delivery import Do, Reply, Thread, fingerprint, plan
 from retrain.alerts.plain_text import Plain, to_text, without_blocks
 
-LINES = tuple(Line(name, f"2020-03-18T06:0{at}", Plain(name)) for at, name in enumerate("ab"))
+LINES = tuple(Reply(name, f"2020-03-18T06:0{at}", Plain(name)) for at, name in enumerate("ab"))
 THREAD = Thread("x", "#ours", "2020-03-18T06:00", "2020-03-18T06:01", Plain("it failed"), LINES)
-DONE = Told("x", "C1", "#ours", "1.0", fingerprint(Plain("it failed")), {"a": "1.1", "b": "1.2"})
+DONE = InSlack("x", "C1", "#ours", "1.0", fingerprint(Plain("it failed")), {"a": "1.1", "b": "1.2"})
 
 
-def lacking(*threads: Thread, told: Told | None = None) -> list[tuple[Do, str, str]]:
-    actions = plan(threads, lambda identifier: told if told and told.id == identifier else Told(identifier))
+def lacking(*threads: Thread, told: InSlack | None = None) -> list[tuple[Do, str, str]]:
+    actions = plan(threads, lambda identifier: told if told and told.id == identifier else InSlack(identifier))
     return [(action.do, action.thread.id, action.item) for action in actions]
 
 

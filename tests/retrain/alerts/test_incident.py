@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from retrain.alerts.incident import Incident, apply
+from retrain.alerts.incident import Incident, Situation, apply, restated
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Key, Signal, Step
 from retrain.errors import SignalError
@@ -55,6 +55,31 @@ def test_the_second_day_of_the_same_problem_is_a_line_in_its_thread() -> None:
     [incident] = told([FAILED, next_day])
     assert len(incident.troubles) == 2
     assert incident.missing == ["2020-03-10", "2020-03-11"]
+
+
+def test_while_a_day_is_left_the_incident_goes_on_saying_what_is_wrong_with_it() -> None:
+    next_day = replace(
+        FAILED,
+        id="run-11",
+        at="2020-03-12T06:05:00.000+00:00",
+        partition="2020-03-11",
+        facts={"reason": "a baseline wins"},
+    )
+    rerun = good("2020-03-10", "2020-03-12T07:05:00.000+00:00", facts={"reason": "it beats the champion"})
+    [incident] = told([FAILED, next_day, rerun])
+    assert (incident.open, incident.missing) == (True, ["2020-03-11"])
+    assert incident.facts == {"reason": "a baseline wins"}
+
+
+def test_an_answer_of_the_ledger_to_an_earlier_question_changes_nothing() -> None:
+    older, newer = (Situation(f"2020-03-11T06:0{m}:00.000+00:00", champion=str(m)) for m in (5, 6))
+    [incident] = apply([], FAILED, newer)
+    assert restated(incident, older) is incident
+    [worse] = apply([incident], replace(FAILED, id="again"), older)
+    assert worse.situation == newer
+    assert (
+        restated(incident, replace(newer, as_of="2020-03-11T07:00:00.000+00:00")) is incident
+    )  # it would say the same
 
 
 def test_a_signal_taken_twice_changes_nothing() -> None:

@@ -36,6 +36,38 @@ def test_what_is_no_signal_is_put_aside_and_the_others_are_taken(tmp_path: Path)
     assert [path.name for path in (tmp_path / "garbage").iterdir()] == ["0.json"]
 
 
+def test_a_file_that_cannot_be_read_holds_up_no_other_and_is_taken_once_it_can(tmp_path: Path) -> None:
+    box = Outbox(tmp_path)
+    unreadable = tmp_path / "new" / "0.json"
+    unreadable.mkdir(parents=True)
+    box.put(FAILED)
+    for _ in range(2):
+        assert [signal for _, signal in box.take()] == [FAILED]
+        assert list(box.unreadable) == ["0.json"]
+    assert box.waiting()[0] == 1
+    unreadable.rmdir()
+    unreadable.write_text(FAILED.to_json())
+    assert [signal for _, signal in box.take()] == [FAILED, FAILED]
+    assert box.unreadable == {}
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error_and_not_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "new").write_text("no folder")
+    with pytest.raises(NotADirectoryError):
+        list(Outbox(tmp_path).take())
+    with pytest.raises(OSError, match="new"):
+        Outbox(tmp_path).check()
+
+
+def test_a_signal_of_a_newer_version_is_put_aside_and_not_misread(tmp_path: Path) -> None:
+    box = Outbox(tmp_path)
+    box.put(FAILED)
+    (path,) = (tmp_path / "new").iterdir()
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
+    assert list(box.take()) == []
+    assert len(box.garbage()) == 1
+
+
 def test_pictures_are_there_before_their_signal(tmp_path: Path) -> None:
     Outbox(tmp_path).put(replace(FAILED, pictures=(("speed.png", "speed"),)), {"speed.png": b"png"})
     assert (tmp_path / "pictures" / "speed.png").read_bytes() == b"png"

@@ -11,14 +11,15 @@ from starlette.testclient import TestClient
 
 from retrain.alerts.kinds import Kind
 from retrain.alerts.page import Page
-from retrain.alerts.settings import Settings
+from retrain.alerts.settings import WatchSettings
 from retrain.alerts.signal import Signal, Step
 from retrain.alerts.watch import Watch
+from retrain.errors import ConfigurationError
 
 
 @pytest.fixture
 def watch(tmp_path: Path) -> Watch:
-    settings = Settings.of({"RETRAIN_ALERTS": str(tmp_path / "alerts"), "RETRAIN_SLACK_CHANNEL": "#ours"})
+    settings = WatchSettings.of({"RETRAIN_ALERTS": str(tmp_path / "alerts"), "RETRAIN_SLACK_CHANNEL": "#ours"})
     return Watch(replace(settings, pipelines=tmp_path), now=lambda: datetime(2020, 3, 18, 6, tzinfo=UTC))
 
 
@@ -33,16 +34,40 @@ def browser(watch: Watch, tmp_path: Path) -> TestClient:
     return TestClient(Page(watch, tmp_path).application(), base_url="http://127.0.0.1")
 
 
-def test_all_is_well_is_200_and_anything_that_is_not_is_503_and_named(watch: Watch, browser: TestClient) -> None:
-    assert (browser.get("/health").status_code, browser.get("/health").json()["problems"]) == (200, {})
-    watch.broken = {"ours": "ours.yaml: slack.channel: <b>"}
+def test_health_is_200_while_messages_can_be_delivered_and_503_with_the_reason_while_not(
+    watch: Watch, browser: TestClient
+) -> None:
     answer = browser.get("/health")
-    assert (answer.status_code, list(answer.json()["problems"])) == (503, ["pipeline ours"])
+    assert (answer.status_code, answer.json()["problems"], answer.json()["attention"]) == (200, {}, {})
+    watch.parts["observe"].error = "KeyError: <b>"
+    answer = browser.get("/health")
+    assert (answer.status_code, answer.json()["well"]) == (503, False)
+    assert answer.json()["problems"] == {"observe": "KeyError: <b>"}
+    assert "KeyError: &lt;b&gt;" in browser.get("/").text
+
+
+def test_what_is_only_worth_a_look_is_named_and_keeps_the_health_at_200(watch: Watch, browser: TestClient) -> None:
+    watch.configuration.broken = {"ours": "ours.yaml: slack.channel: <b>"}
+    answer = browser.get("/health")
+    assert (answer.status_code, answer.json()["problems"], list(answer.json()["attention"])) == (
+        200,
+        {},
+        ["pipeline ours"],
+    )
     assert "slack.channel: &lt;b&gt;" in browser.get("/").text
 
 
+def test_prometheus_reads_whether_messages_can_be_delivered(watch: Watch, browser: TestClient) -> None:
+    assert "\nretrain_watch_delivers 1\n" in browser.get("/metrics").text
+    watch.parts["signals"].error = "OSError: No space left on device"
+    watch.configuration.broken = {"ours": "ours.yaml: slack.channel"}
+    said = browser.get("/metrics").text
+    assert "\nretrain_watch_delivers 0\n" in said
+    assert "\nretrain_watch_attention 1\n" in said
+
+
 def test_a_watch_that_sees_trouble_is_alive_and_no_supervisor_restarts_it(watch: Watch, browser: TestClient) -> None:
-    watch.broken = {"ours": "ours.yaml: slack.channel"}
+    watch.parts["observe"].error = "KeyError"
     assert browser.get("/alive").status_code == 200
 
 
@@ -83,3 +108,16 @@ def test_what_is_no_runbook_is_not_there(browser: TestClient, path: str) -> None
 
 def test_a_page_of_another_site_gets_no_answer(browser: TestClient) -> None:
     assert browser.get("/health", headers={"Host": "attacker.example"}).status_code == 400
+
+
+def test_the_names_of_the_settings_may_ask_with_any_port(tmp_path: Path) -> None:
+    named = {"RETRAIN_ALERTS": str(tmp_path), "RETRAIN_ALERTS_ALLOWED_HOSTS": "alerts, watch.example"}
+    asked = TestClient(Page(Watch(WatchSettings.of(named))).application(), base_url="http://127.0.0.1")
+    for host, status in {"alerts:8091": 200, "watch.example": 200, "localhost:9": 200, "other:8091": 400}.items():
+        assert asked.get("/alive", headers={"Host": host}).status_code == status
+
+
+@pytest.mark.parametrize("name", ["*", "a*b", "alerts:8091", "http://alerts"])
+def test_a_setting_that_is_no_host_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no host name"):
+        WatchSettings.of({"RETRAIN_ALERTS": str(tmp_path), "RETRAIN_ALERTS_ALLOWED_HOSTS": f"alerts,{name}"})

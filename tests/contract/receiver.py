@@ -1,0 +1,57 @@
+"""A server outside: it takes what the second channel sends, and the watch's heartbeats."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Receiver:
+    """An HTTP server that takes what apprise's json:// sends, or answers 500 while `ill`."""
+
+    def __init__(self) -> None:
+        self.taken: list[dict] = []
+        self.refused = 0
+        self.beats: list[int] = []
+        self.ill = False
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if receiver.ill:
+                    receiver.refused += 1
+                else:
+                    receiver.taken.append(body)
+                self.send_response(500 if receiver.ill else 200)
+                self.end_headers()
+
+            def do_GET(self):
+                receiver.beats.append(500 if receiver.ill else 200)
+                self.send_response(receiver.beats[-1])
+                self.end_headers()
+
+            def log_message(self, *_):
+                """Keep quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"json://user:hidden-word@127.0.0.1:{self.server.server_port}/"
+        self.page = f"http://127.0.0.1:{self.server.server_port}/"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def titles(self):
+        return [message["title"] for message in self.taken]
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """A receiver at work."""
+    receiver = Receiver()
+    try:
+        yield receiver
+    finally:
+        receiver.server.shutdown()
+        receiver.server.server_close()

@@ -1,0 +1,225 @@
+"""The heartbeat stops when messages cannot be delivered, whatever the reason, and goes on while there is only something to look at."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+import pytest
+from alerting import Nothing, Standin, eventually, settings, trouble, watching
+from receiver import Receiver, receiving
+
+from retrain.alerts import health, part
+from retrain.alerts.outbox import Outbox
+from retrain.alerts.second_channel import SecondChannelAddresses
+from retrain.alerts.settings import WatchSettings
+from retrain.alerts.watch import Watch
+from retrain.errors import WatchError
+from retrain.slack import Token
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture
+def standin() -> Iterator[Standin]:
+    with Standin(channels=("ours", "theirs")) as running:
+        yield running
+
+
+@pytest.fixture
+def outside() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def chosen(tmp_path: Path, standin: Standin, outside: Receiver) -> WatchSettings:
+    """No patience with messages that cannot be delivered; the part itself beats once, at the start."""
+    plain = settings(tmp_path, standin, heartbeat_url=outside.page)
+    return replace(plain, seconds=replace(plain.seconds, undelivered=0, heartbeat=3600))
+
+
+class Raises(Nothing):
+    """An observer with a fault of its own."""
+
+    def observe(self, _now, _incidents):
+        raise KeyError("Mars/Olympus")
+
+
+class Sees(Nothing):
+    """An observer whose questions about these pipelines are not answered."""
+
+    def __init__(self, *blind: str) -> None:
+        self.problems = dict.fromkeys(blind, "S3 did not answer.")
+
+
+def expired(chosen: WatchSettings) -> WatchSettings:
+    return replace(chosen, slack=replace(chosen.slack, token=Token("xoxb-expired")))
+
+
+def beats(watch: Watch, outside: Receiver) -> bool:
+    """Whether a beat is given, in both places or in none."""
+    file = watch.settings.folder / "heartbeat"
+    file.unlink(missing_ok=True)
+    before = len(outside.beats)
+    with suppress(WatchError):
+        watch.beat()
+    given = len(outside.beats) > before
+    assert file.exists() is given
+    return given
+
+
+def test_it_beats_while_messages_can_be_delivered(chosen: WatchSettings, outside: Receiver) -> None:
+    with watching(chosen) as watch:
+        eventually(lambda: watch.parts["check"].turns and beats(watch, outside), "a beat")
+
+
+@pytest.mark.parametrize(
+    ("observer", "where"),
+    [
+        pytest.param(Raises(), "observe", id="a part that fails each time"),
+        pytest.param(Sees("ours", "theirs"), "observe", id="no pipeline's questions answered"),
+    ],
+)
+def test_it_stops_while_nothing_is_seen(
+    chosen: WatchSettings, outside: Receiver, observer: Nothing, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_BLIND_TOO_LONG", 0)
+    with watching(chosen, observer=observer) as watch:
+        eventually(lambda: where in health.of(watch).problems, "it is named")
+        assert not beats(watch, outside)
+
+
+class Hangs(Nothing):
+    """An observer that never comes back, until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = Event()
+
+    def observe(self, _now, _incidents):
+        self.let_go.wait()
+        return []
+
+
+def test_it_stops_while_a_part_hangs(chosen: WatchSettings, outside: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    observer = Hangs()
+    with watching(chosen, observer=observer) as watch:
+        monkeypatch.setattr(part, "_HANGS_AFTER", 0.5)
+        eventually(lambda: "has been at it" in health.of(watch).problems.get("observe", ""), "it is named")
+        assert not beats(watch, outside)
+        observer.let_go.set()
+        monkeypatch.undo()
+        eventually(lambda: beats(watch, outside), "it beats again")
+
+
+def test_it_goes_on_while_one_pipeline_of_two_cannot_be_looked_at(
+    chosen: WatchSettings, outside: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_BLIND_TOO_LONG", 0)
+    with watching(chosen, observer=Sees("ours")) as watch:
+        eventually(lambda: "observe ours" in health.of(watch).attention, "it is named")
+        assert beats(watch, outside)
+
+
+def test_it_stops_while_slack_refuses_the_token_and_there_is_no_second_channel(
+    chosen: WatchSettings, outside: Receiver
+) -> None:
+    with watching(expired(chosen)) as watch:
+        eventually(lambda: "invalid_auth" in str(health.of(watch).problems), "it is named")
+        assert not beats(watch, outside)
+
+
+def test_it_stops_while_slack_refuses_a_channel_and_beats_again_afterwards(
+    chosen: WatchSettings, outside: Receiver, standin: Standin
+) -> None:
+    standin.control("channels", {"name": "ours", "state": "is_archived"})
+    with watching(chosen) as watch:
+        eventually(lambda: "is archived" in str(health.of(watch).problems), "it is named")
+        assert not beats(watch, outside)
+        standin.control("channels", {"name": "ours", "state": ""})
+        eventually(lambda: beats(watch, outside), "it beats again")
+
+
+def test_it_goes_on_while_the_second_channel_delivers_what_slack_does_not(
+    chosen: WatchSettings, outside: Receiver, tmp_path: Path
+) -> None:
+    file = tmp_path / "addresses"
+    file.write_text(f"{outside.url}\n")
+    file.chmod(0o600)
+    chosen = replace(expired(chosen), second=SecondChannelAddresses(file=file))
+    Outbox(chosen.folder / "outbox").put(trouble())
+    with watching(chosen) as watch:
+        eventually(lambda: outside.taken and "invalid_auth" in str(health.of(watch).attention), "it is told")
+        assert health.of(watch).problems == {}
+        assert beats(watch, outside)
+        outside.ill = True
+        Outbox(chosen.folder / "outbox").put(trouble(1, subject="other"))
+        eventually(lambda: "invalid_auth" in str(health.of(watch).problems), "neither delivers now")
+        outside.ill = False  # it takes beats, and there is none
+        assert not beats(watch, outside)
+
+
+def unreadable(folder: Path) -> None:
+    shutil.rmtree(folder / "outbox" / "new", ignore_errors=True)
+    (folder / "outbox" / "new").write_text("a file where the folder was")
+
+
+def test_it_stops_while_the_outbox_can_be_neither_read_nor_written(chosen: WatchSettings, outside: Receiver) -> None:
+    with watching(chosen) as watch:
+        eventually((chosen.folder / "outbox" / "new").exists, "the outbox is there")
+        unreadable(chosen.folder)
+        eventually(lambda: "signals" in health.of(watch).problems, "that it cannot be read is named")
+        eventually(lambda: "cannot write signals" in health.of(watch).problems.get("outbox", ""), "nor written")
+        assert not beats(watch, outside)
+
+
+def put_garbage(chosen: WatchSettings) -> None:
+    (chosen.folder / "outbox" / "new").mkdir(parents=True, exist_ok=True)
+    (chosen.folder / "outbox" / "new" / "0.json").write_text("{")
+
+
+def break_a_pipeline(chosen: WatchSettings) -> None:
+    (chosen.pipelines / "ours.yaml").write_text("schema_version: 7\n")
+
+
+def break_a_silence(chosen: WatchSettings) -> None:
+    chosen.silences.write_text("- {pipeline: ours}\n")
+
+
+def lose_a_picture(chosen: WatchSettings) -> None:
+    Outbox(chosen.folder / "outbox").put(trouble(pictures=(("gone.png", "x"),)))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (put_garbage, "garbage"),
+        (break_a_pipeline, "pipeline ours"),
+        (break_a_silence, "silence 1"),
+        (lose_a_picture, "gone.png"),
+    ],
+)
+def test_it_goes_on_while_something_is_only_worth_a_look(
+    chosen: WatchSettings, outside: Receiver, change: Callable[[WatchSettings], None], named: str
+) -> None:
+    change(chosen)
+    with watching(chosen) as watch:
+        eventually(lambda: any(named in where for where in health.of(watch).attention), "it is named")
+        assert health.of(watch).problems == {}
+        assert beats(watch, outside)
+
+
+def test_the_outside_service_that_refuses_a_beat_is_named_and_stops_nothing(
+    chosen: WatchSettings, outside: Receiver
+) -> None:
+    outside.ill = True
+    chosen = replace(chosen, seconds=replace(chosen.seconds, heartbeat=0.05))
+    with watching(chosen) as watch:
+        eventually(lambda: "did not take the beat" in health.of(watch).attention.get("heartbeat", ""), "it is named")
+        assert health.of(watch).problems == {}
+    assert (chosen.folder / "heartbeat").exists()
