@@ -41,6 +41,15 @@ class Environment:
         return self.path / "bin"
 
     @property
+    def python(self) -> Path:
+        return self.bin / "python"
+
+    @property
+    def identity(self) -> str:
+        """What tells this environment from another one."""
+        return self.lock_hash
+
+    @property
     def has_dvc_on_s3(self) -> bool:
         """Whether DVC and its S3 remote are both installed."""
         return (self.bin / "dvc").is_file() and any(self.path.glob("lib/python*/site-packages/dvc_s3"))
