@@ -48,9 +48,10 @@ def describe(repo: Repo) -> dict[str, Any]:
     in_order = sorted(index.stages, key=lambda stage: file_order(relative(stage.path, top)))
     stages = [stage for stage in in_order if isinstance(stage, PipelineStage)]
     tracked = [stage for stage in in_order if not isinstance(stage, PipelineStage)]
-    metrics = [*at_top(index._metrics, top), *(place(out, top) for stage in stages for out in stage.outs if out.metric)]
+    top_metrics, top_plots = index._metrics, index._plots  # noqa: SLF001 - DVC has no public way to them, and is pinned
+    metrics = [*at_top(top_metrics, top), *(place(out, top) for stage in stages for out in stage.outs if out.metric)]
     plots = [
-        *at_top({file: plot_files(plots) for file, plots in index._plots.items()}, top),
+        *at_top({file: plot_files(plots) for file, plots in top_plots.items()}, top),
         *(place(out, top) for stage in stages for out in stage.outs if out.plot),
     ]
     artifacts = list(described_artifacts(repo, top))
