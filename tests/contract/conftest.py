@@ -128,6 +128,6 @@ def environments(stack: Stack) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def deployment_dvc(environments: Path) -> Path:
-    """The deployment's own DVC, as `steps` builds it."""
-    return environment.build(ROOT / "infra" / "dvc", environments).bin
+def deployment_dvc(environments: Path) -> environment.Environment:
+    """The deployment's own DVC, as the tasks build it."""
+    return environment.build(ROOT / "infra" / "dvc", environments)
