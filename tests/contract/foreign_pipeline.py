@@ -190,7 +190,9 @@ class Attempt:
         environment = {**self.program.environment, **aws.environment()}
         program = replace(self.program, checkout=place.checkout, cache=folder / "cache", environment=environment)
         program.configure(remote, aws.endpoint)
-        return Attempt(place, program, remote)
+        made = Attempt(place, program, remote)
+        vars(made)["description"] = self.description  # of the same files: DVC need not say it again
+        return made
 
     def cached(self, path):
         """The file in the shared cache that holds an output's content."""
