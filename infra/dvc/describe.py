@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,13 @@ def main() -> int:
     document = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     refused = False
-    try:
-        described = describe(Repo(uninitialized=True))
-    except DvcException as error:
-        refused, described = True, {"error": reason(error)}
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            # DVC notes hashes for all checkouts of a machine in one place: not those of a checkout that is only looked at.
+            os.environ["DVC_SITE_CACHE_DIR"] = scratch
+            described = describe(Repo(uninitialized=True))
+        except DvcException as error:
+            refused, described = True, {"error": reason(error)}
     with document:
         json.dump(described, document, sort_keys=True, default=str)
         document.write("\n")

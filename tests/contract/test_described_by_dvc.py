@@ -177,6 +177,15 @@ def test_a_checkout_is_described_before_it_has_run_and_without_a_folder_of_dvc_s
     assert not (made.path / ".dvc").exists()
 
 
+def test_a_description_leaves_nothing_outside_the_checkout(checkout, monkeypatch, tmp_path):
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    checkout({"dvc.yaml": ONE_STAGE, ".dvc/config": ""}).dvc.describe()
+    assert not (tmp_path / "site").exists()
+    assert not list((tmp_path / "temporary").iterdir())
+
+
 def test_a_declared_file_that_no_stage_wrote_is_an_error_by_name(checkout):
     made = checkout({"dvc.yaml": ONE_STAGE + "metrics: [lost.json]\nartifacts: {m: {path: gone, type: model}}\n"})
     described = made.repro()
