@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -70,9 +71,10 @@ class Reproduced:
 
 @dataclass
 class _Progress:
-    """Follows a `dvc repro`: its own lines, which say where it is, and the memory below it."""
+    """Follows a `dvc repro`: its own lines, which say where it is, and the memory below it. Two threads tell it."""
 
     lines: list[str] = field(default_factory=list)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
     _runs: dict[str, StageRun] = field(default_factory=dict)
     _current: str | None = None
     _since: float = 0.0
@@ -83,23 +85,28 @@ class _Progress:
         if found:
             self.end_stage()
             self.lines.append(line)
-            self._current = found[1]
-            self._runs[found[1]] = StageRun(found[1], "ran" if ran else "cached", 0.0, 0)
+            with self._turn:
+                self._current = found[1]
+                self._runs[found[1]] = StageRun(found[1], "ran" if ran else "cached", 0.0, 0)
 
     def sample(self, pid: int) -> None:
         stage = self._current
-        if stage is None or self._runs[stage].outcome == "cached":
-            return
         peak = process.peak_memory_below(pid)
-        if stage == self._current:  # else it ended meanwhile, and its time is set by the other thread
+        with self._turn:
+            if (
+                stage is None or stage != self._current
+            ):  # another one began meanwhile: whose process it was is not known
+                return
             run = self._runs[stage]
-            self._runs[stage] = replace(run, peak_memory=max(run.peak_memory, peak))
+            if run.outcome == "ran":
+                self._runs[stage] = replace(run, peak_memory=max(run.peak_memory, peak))
 
     def end_stage(self) -> None:
         now = time.monotonic()
-        if self._current is not None:
-            self._runs[self._current] = replace(self._runs[self._current], seconds=now - self._since)
-        self._current, self._since = None, now
+        with self._turn:
+            if self._current is not None:
+                self._runs[self._current] = replace(self._runs[self._current], seconds=now - self._since)
+            self._current, self._since = None, now
 
     def stages(self) -> tuple[StageRun, ...]:
         return tuple(self._runs.values())

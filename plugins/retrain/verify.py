@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from retrain.dvc import CachedObject
+from retrain.description import CachedObject
 from retrain.ledger import Ledger
 from retrain.proving import examine
 from retrain.receipt import Proof
