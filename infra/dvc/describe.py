@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dvc.dependency import ParamsDependency
+from dvc.dependency import ParamsDependency, RepoDependency
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
@@ -34,7 +34,8 @@ def main() -> int:
         try:
             # DVC notes hashes for all checkouts of a machine in one place: not those of a checkout that is only looked at.
             os.environ["DVC_SITE_CACHE_DIR"] = scratch
-            described = describe(Repo(uninitialized=True))
+            # No cache is read, but DVC looks up where it is, which it does not know without a folder .dvc.
+            described = describe(Repo(uninitialized=True, config={"cache": {"dir": scratch}}))
         except DvcException as error:
             refused, described = True, {"error": reason(error)}
     with document:
@@ -186,11 +187,14 @@ def files_of(paths: Iterable[str], top: str) -> Iterator[str]:
 
 def place(item: Any, top: str) -> str:
     """A dependency or an output: its path from the top of the checkout, or its address when it is no file of this machine."""
+    if isinstance(item, RepoDependency):
+        return f"{item.def_repo['url']}:{item.def_path}"
     return relative(item.fs_path, top) if is_local(item) else str(item.def_path)
 
 
 def is_local(item: Any) -> bool:
-    return bool(item.protocol == "local") and "://" not in str(item.def_path)
+    own = item.protocol == "local" and not isinstance(item, RepoDependency)
+    return own and "://" not in str(item.def_path)
 
 
 def relative(path: str, top: str) -> str:

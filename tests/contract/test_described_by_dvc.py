@@ -229,6 +229,20 @@ def test_data_of_a_dvc_file_is_listed_and_missed_when_it_is_not_there(checkout):
     assert described.outputs == ()
 
 
+def test_imported_data_has_the_address_that_it_came_from_and_nobody_is_asked_there(checkout):
+    out = f"outs: [{{path: PATH, md5: '{'2' * 32}', size: 3, hash: md5}}]\n"
+    theirs = "frozen: true\ndeps: [{path: data/x, repo: {url: 'https://nowhere.invalid/r.git', rev_lock: abc}}]\n"
+    bucket = "frozen: true\ndeps: [{path: 's3://bucket/key', etag: abc, size: 3, hash: md5}]\n"
+    described = checkout(
+        {"dvc.yaml": ONE_STAGE, "a.dvc": theirs + out.replace("PATH", "a"), "b.dvc": bucket + out.replace("PATH", "b")}
+    ).dvc.describe()
+    assert [(file.imported, file.deps) for file in described.tracked] == [
+        (True, ("https://nowhere.invalid/r.git:data/x",)),
+        (True, ("s3://bucket/key",)),
+    ]
+    assert described.missing == ("a", "b", "model.pkl")
+
+
 def locked(stage: str, *fields: str) -> str:
     outs = "".join(f"    - {{path: model.pkl, size: 2, {each}}}\n" for each in fields)
     return f"schema: '2.0'\nstages:\n  {stage}:\n    cmd: echo 1 > model.pkl\n    outs:\n{outs}"
