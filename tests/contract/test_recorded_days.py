@@ -11,7 +11,7 @@ import pytest
 from foreign_pipeline import FIT, MANIFEST, PIPELINE, SPLIT, Attempt, Pipeline
 from settings import REGION
 
-from retrain import dvc, prune, restore, verify
+from retrain import prune, restore, verify
 from retrain import s3 as store
 from retrain.errors import DiskFullError, GoneError, LedgerUnreadableError, RestoreTargetError, TamperedError
 from retrain.ledger import RECORD, Ledger
@@ -59,7 +59,6 @@ class Recorded:
 def record_of(pipeline, attempt, ledger, tag="v1.0.0"):
     """What the tasks `push` and `record_run` leave in the ledger."""
     spec, proven = pipeline.spec(tag), attempt.prove(ledger.client).receipt
-    lock = dvc.Lock.read(attempt.checkout)
     record = RunRecord(
         **spec.to_dict(),
         recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -67,7 +66,7 @@ def record_of(pipeline, attempt, ledger, tag="v1.0.0"):
         mode="daily",
         environment="e" * 64,
         raw_versioned=False,
-        outputs={output.path: output.md5 for output in lock.outputs},
+        outputs={output.path: output.md5 for output in attempt.description.outputs},
         metrics={},
         mlflow={"run_id": "r", "experiment_id": "1", "model_version": None},
         objects=len(proven.proofs),
@@ -75,7 +74,7 @@ def record_of(pipeline, attempt, ledger, tag="v1.0.0"):
         supersedes=None,
     )
     files = {
-        "dvc.lock": lock.text,
+        "dvc.lock": (attempt.checkout / "dvc.lock").read_text(),
         "dvc.yaml": (attempt.checkout / "dvc.yaml").read_text(),
         "run.yaml": spec.run_yaml(),
     }
