@@ -9,7 +9,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -17,13 +17,10 @@ from typing import Any, Literal
 import yaml
 
 from retrain import process
-from retrain.cached_objects import objects_of, put_aside
-from retrain.description import CachedObject, Description, Output
+from retrain.description import Description
 from retrain.dvc_failure import complaint, why_failed
 from retrain.environment import Environment
-from retrain.errors import DescriptionError, DvcError, LockError, PushError, ReportError
-
-__all__ = ["CachedObject", "Declared", "Dvc", "Lock", "Output", "Reproduced", "StageRun", "put_aside"]
+from retrain.errors import DescriptionError, DvcError, PushError
 
 _DESCRIBE = Path(__file__).resolve().parents[2] / "infra" / "dvc" / "describe.py"
 _REMOTE = "retrain"
@@ -32,7 +29,6 @@ _DESCRIBE_TIMEOUT = 600.0
 _RUNNING = re.compile(r"Running stage '([^']+)'")
 _FROM_CACHE = re.compile(r"Stage '([^']+)' (?:is cached|didn't change)")
 _REFUSED = re.compile(r"An error occurred \((?P<code>\w+)\) when calling the (?P<action>\w+) operation")
-_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _FORBIDDEN = ("AccessDenied", "403")
 
 
@@ -277,210 +273,3 @@ class Dvc:
         config = configparser.ConfigParser(interpolation=None)
         config.read(self.checkout / ".dvc" / "config.local", encoding="utf-8")
         return config.get(f"'remote \"{_REMOTE}\"'", "url", fallback=_REMOTE)
-
-
-@dataclass(frozen=True)
-class Lock:
-    """A dvc.lock: `text` as written, its outputs, and the single parameters of all stages by `file:section.name`."""
-
-    text: str
-    outputs: tuple[Output, ...]
-    params: dict[str, Any]
-
-    def outputs_in(self, keys: Container[str]) -> list[Output]:
-        """The outputs whose object is among these keys of a receipt: those that DVC stores."""
-        return [output for output in self.outputs if output.item.key in keys]
-
-    @classmethod
-    def read(cls, checkout: Path) -> Lock:
-        """LockError for a lock that is missing or broken, or that has an output without an MD5 of DVC 3's."""
-        params: dict[str, Any] = {}
-        try:
-            text = (checkout / "dvc.lock").read_text(encoding="utf-8")
-            stages = (yaml.safe_load(text) or {}).get("stages") or {}
-            folders = _working_folders(checkout)
-
-            def at_top(stage: str, path: str) -> str:
-                # dvc.lock's paths are relative to the stage's wdir, which it does not name.
-                return os.path.normpath(Path(folders.get(stage.partition("@")[0], "."), path))
-
-            outputs = tuple(
-                Output(
-                    stage,
-                    at_top(stage, out["path"]),
-                    _md5_of(out, stage),
-                    int(out.get("size", 0)),
-                    bool(out.get("isexec")),
-                )
-                for stage, entry in stages.items()
-                for out in entry.get("outs", ())
-            )
-            for stage, entry in stages.items():
-                for file, values in entry.get("params", {}).items():
-                    prefix = "" if at_top(stage, file) == "params.yaml" else f"{at_top(stage, file)}:"
-                    params.update({f"{prefix}{name}": value for name, value in _leaves(values)})
-        except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
-            why = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            raise LockError(
-                f"dvc.lock cannot be read after dvc repro ({why}). Clear reproduce; if it comes back, see dvc.yaml."
-            ) from error
-        return cls(text, outputs, params)
-
-
-def _md5_of(out: Mapping[str, Any], stage: str) -> str:
-    """The MD5 that names an output's content, `cache: false` included; LockError for an output that has none of DVC 3's."""
-    md5, whose = str(out.get("md5")), f"dvc.lock: {out['path']} (stage {stage})"
-    if not _MD5.fullmatch(md5):
-        raise LockError(
-            f"{whose} has {'no MD5' if 'md5' not in out else f'the MD5 {md5!r}'}, so it cannot be proven or restored. "
-            "Let the stage write it inside the checkout, for DVC to keep on our remote, in a new release."
-        )
-    if out.get("hash") != "md5":
-        raise LockError(
-            f"{whose} has an MD5 as DVC 2 makes them, of other bytes and in another place. "
-            "Give the release DVC 3, or none, and a dvc.lock that DVC 3 wrote, or none."
-        )
-    return md5
-
-
-def _working_folders(checkout: Path) -> dict[str, str]:
-    """Each stage's wdir by its name in dvc.yaml; a templated one is left out, its paths stay as dvc.lock has them."""
-    document = yaml.safe_load((checkout / "dvc.yaml").read_text(encoding="utf-8")) or {}
-    stages = (document.get("stages") or {}).items()
-    folders = {name: str(entry.get("do", entry).get("wdir", ".")) for name, entry in stages}
-    return {name: folder for name, folder in folders.items() if "${" not in folder}
-
-
-def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """A stage that names a whole section has it nested in dvc.lock: its single values, as `section.name`."""
-    for key, inner in value.items():
-        if isinstance(inner, dict) and inner:
-            yield from _leaves(inner, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", inner
-
-
-@dataclass(frozen=True)
-class Declared:
-    """What a dvc.yaml declares: paths of metrics, plots and models; `uncached` paths are in no cache and on no remote."""
-
-    metrics: tuple[re.Pattern[str], ...]
-    plots: tuple[re.Pattern[str], ...]
-    models: tuple[re.Pattern[str], ...]
-    uncached: tuple[re.Pattern[str], ...]
-
-    @classmethod
-    def read(cls, checkout: Path) -> Declared:
-        document = yaml.safe_load((checkout / "dvc.yaml").read_text(encoding="utf-8")) or {}
-        stages = [entry.get("do", entry) for entry in (document.get("stages") or {}).values()]
-        working = [(entry, str(entry.get("wdir", "."))) for entry in stages]
-        metrics = [*_entries(document.get("metrics")), *_of_stages(working, "metrics")]
-        plots = [*_plot_paths(document.get("plots")), *_of_stages(working, "plots")]
-        outs = [*_of_stages(working, "outs"), *_of_stages(working, "metrics"), *_of_stages(working, "plots")]
-        models: list[tuple[str, dict[str, Any]]] = [
-            (str(artifact["path"]), {})
-            for artifact in (document.get("artifacts") or {}).values()
-            if artifact.get("type") == "model" and "path" in artifact
-        ]
-        uncached = [(path, o) for path, o in outs if o.get("cache") is False or o.get("push") is False]
-        return cls(_patterns(metrics), _patterns(plots), _patterns(models), _patterns(uncached))
-
-
-def _entries(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """`[path, {path: options}]` or `{path: options}` as pairs."""
-    for item in value.items() if isinstance(value, dict) else (value or ()):
-        if isinstance(item, tuple):
-            yield str(item[0]), item[1] or {}
-        elif isinstance(item, dict):
-            yield from _entries(item)
-        else:
-            yield str(item), {}
-
-
-def _plot_paths(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A top-level plot's id is its file, unless its `y` names files."""
-    for name, options in _entries(value):
-        y = options.get("y") if isinstance(options, dict) else None
-        if isinstance(y, dict):
-            yield from ((str(file), {}) for file in y)
-        else:
-            yield name, {}
-
-
-def _of_stages(stages: list[tuple[dict[str, Any], str]], kind: str) -> list[tuple[str, dict[str, Any]]]:
-    return [
-        (os.path.normpath(Path(folder, path)), options if isinstance(options, dict) else {})
-        for entry, folder in stages
-        for path, options in _entries(entry.get(kind))
-    ]
-
-
-def _patterns(paths: Iterable[tuple[str, dict[str, Any]]]) -> tuple[re.Pattern[str], ...]:
-    """A templated path `${...}` matches whatever DVC put there."""
-    texts = dict.fromkeys(os.path.normpath(path) for path, _ in paths)
-    return tuple(re.compile(".+".join(re.escape(part) for part in re.split(r"\$\{[^}]*\}", text))) for text in texts)
-
-
-def matching(patterns: tuple[re.Pattern[str], ...], lock: Lock, checkout: Path) -> list[Path]:
-    """The existing files and folders that a declaration names, relative to the checkout: outputs first, then plain files."""
-    outputs = [output.path for output in lock.outputs]
-    found: list[str] = []
-    for pattern in patterns:
-        named = [path for path in outputs if pattern.fullmatch(path)]
-        plain = re.sub(r"\\(.)", r"\1", pattern.pattern)
-        found += named or ([plain] if (checkout / plain).exists() else [])
-    missing = [path for path in found if not (checkout / path).exists()]
-    if missing:
-        raise ReportError(
-            f"dvc.yaml declares {missing[0]}, which is not there after dvc repro. Correct dvc.yaml in a new release."
-        )
-    return [Path(path) for path in dict.fromkeys(found)]
-
-
-def exactly(paths: Iterable[str]) -> tuple[re.Pattern[str], ...]:
-    """Paths, as a declaration has them."""
-    return _patterns([(path, {}) for path in paths])
-
-
-def holding(patterns: Iterable[re.Pattern[str]], outputs: Iterable[Output]) -> list[Output]:
-    """The outputs that a declaration names, that hold what it names, or that are in a folder that it names."""
-
-    def holds(pattern: re.Pattern[str], output: Output) -> bool:
-        plain = re.sub(r"\\(.)", r"\1", pattern.pattern)
-        within = plain.startswith(f"{output.path}/") or output.path.startswith(f"{plain}/")
-        return within or pattern.fullmatch(output.path) is not None
-
-    known = tuple(patterns)
-    return [output for output in outputs if any(holds(pattern, output) for pattern in known)]
-
-
-def metrics(declared: Declared, lock: Lock, checkout: Path) -> dict[str, float]:
-    """All numbers of all metrics files, as `section.name`; a second file with the same name gets its path in front."""
-    values: dict[str, float] = {}
-    for path in matching(declared.metrics, lock, checkout):
-        for name, value in _numbers(_document(checkout / path)):
-            values[name if name not in values else f"{path.with_suffix('')}.{name}"] = value
-    return values
-
-
-def _document(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ReportError(
-            f"{path.name} cannot be read as JSON or YAML: {' '.join(str(error).split())}. Mend the stage that writes it."
-        ) from error
-
-
-def _numbers(value: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _numbers(inner, f"{prefix}.{key}" if prefix else str(key))
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield prefix, float(value)
-
-
-def reachable(lock: Lock, declared: Declared, cache: Path) -> list[CachedObject]:
-    """Every object that the lock's cached outputs are made of."""
-    kept = [out for out in lock.outputs if not any(pattern.fullmatch(out.path) for pattern in declared.uncached)]
-    return objects_of(kept, cache)
