@@ -17,9 +17,14 @@ class Cause(StrEnum):
 
 
 class RetrainError(Exception):
-    """Base of all. The message names the value, the cause and the next step."""
+    """Base of all. The message names the value, the cause and the next step.
+
+    `stage` is the DVC stage that failed, `code` the exit code of its command (negative or 128 + n for a signal), where there is one.
+    """
 
     cause: ClassVar[Cause] = Cause.UNKNOWN
+    stage: str | None = None
+    code: int | None = None
 
 
 class FinalError(RetrainError):
@@ -106,6 +111,10 @@ class TrackedInputError(ReleaseError):
     """A stage needs data of a .dvc file, which only the release's own remote has."""
 
 
+class DescriptionError(ReleaseError):
+    """DVC refuses the checkout, or the description of a checkout cannot be read."""
+
+
 class EnvironmentLockError(ReleaseError):
     """The release's environment cannot be told, or its lock does not fit it."""
 
@@ -178,6 +187,10 @@ class StageTimeoutError(RetrainError):
 
 class StageFailedError(RetrainError):
     """A stage failed and its output does not say whose fault it is."""
+
+
+class DvcError(RetrainError):
+    """DVC itself failed outside of any stage, and its output does not say whose fault it is."""
 
 
 class StageCodeError(RetrainError):

@@ -6,13 +6,16 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pytest
 from settings import STORE_BUCKET
 
 from retrain import dvc, environment, proving, workspace
+from retrain.cached_objects import objects_of
 from retrain.connections import Aws
+from retrain.description import Description
 from retrain.manifest import Manifest, RawObject
 from retrain.remote import Remote
 from retrain.run_spec import RunSpec
@@ -129,10 +132,13 @@ class Origin:
         done = subprocess.run(["git", *arguments], cwd=self.clone, check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
-    def release(self, tag: str, files: dict[str, str] | None = None) -> str:
-        """Commit the pipeline with `files` changed, and push it under a tag; gives the commit."""
+    def release(self, tag: str, files: dict[str, str | None] | None = None) -> str:
+        """Commit the pipeline with `files` changed, those of None removed, and push it under a tag; gives the commit."""
         for name, text in {**FILES, **(files or {})}.items():
             path = self.clone / name
+            if text is None:
+                path.unlink(missing_ok=True)
+                continue
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         self.git("add", "--all")
@@ -162,8 +168,13 @@ class Attempt:
     def repro(self, timeout=REPRO_SECONDS):
         return self.program.repro(timeout)
 
+    @cached_property
+    def description(self) -> Description:
+        """What DVC says of it; after `repro`."""
+        return self.program.describe()
+
     def objects(self):
-        return dvc.reachable(dvc.Lock.read(self.checkout), dvc.Declared.read(self.checkout), self.program.cache)
+        return objects_of(self.description.stored, self.program.cache)
 
     def prove(self, client=None, earlier=None):
         """Push and prove, as the task `push` does it."""
@@ -174,12 +185,14 @@ class Attempt:
         """The same with a cache and a workspace of its own, for another place on the remote."""
         place = workspace.Workspace(folder / "workspace")
         shutil.copytree(self.place.path, place.path, symlinks=True, ignore=shutil.ignore_patterns("site-cache", "tmp"))
-        shutil.copytree(self.program.cache, folder / "cache")
+        shutil.copytree(self.program.cache, folder / "cache", symlinks=True)
         aws = Aws("aws_default")
         environment = {**self.program.environment, **aws.environment()}
         program = replace(self.program, checkout=place.checkout, cache=folder / "cache", environment=environment)
         program.configure(remote, aws.endpoint)
-        return Attempt(place, program, remote)
+        made = Attempt(place, program, remote)
+        vars(made)["description"] = self.description  # of the same files: DVC need not say it again
+        return made
 
     def cached(self, path):
         """The file in the shared cache that holds an output's content."""

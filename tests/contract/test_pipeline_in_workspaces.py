@@ -14,11 +14,12 @@ import psutil
 import pytest
 from foreign_pipeline import DVC_CONFIG, DVC_YAML, FIT, MANIFEST, PIPELINE, REPORT, STAGES, Attempt, Pipeline
 
-from retrain import dvc, git, process, steps, workspace
+from retrain import git, process, steps, workspace
 from retrain.connections import Aws
 from retrain.deployment import load
 from retrain.errors import (
     DataRefusedError,
+    DescriptionError,
     DiskFullError,
     EnvironmentLockError,
     OriginError,
@@ -71,7 +72,7 @@ def test_two_workspaces_at_once_share_a_cache_and_both_end_green(pipeline):
     with ThreadPoolExecutor(2) as pool:
         done = list(pool.map(Attempt.repro, attempts))
     assert [{*one.executed, *one.cached} for one in done] == [set(STAGES)] * 2
-    first, second = (dvc.Lock.read(attempt.checkout).text for attempt in attempts)
+    first, second = ((attempt.checkout / "dvc.lock").read_text() for attempt in attempts)
     assert first == second
 
 
@@ -120,11 +121,7 @@ def test_what_dvc_keeps_nowhere_needs_no_proof_in_a_folder_of_its_own_too(pipeli
     attempt.repro()
     assert attempt.prove().receipt.proofs
     assert not [item.path for item in attempt.objects() if item.path.endswith(("scratch.txt", "notes.txt"))]
-    lock, declared = dvc.Lock.read(attempt.checkout), dvc.Declared.read(attempt.checkout)
-    assert {str(p) for p in dvc.matching(declared.metrics, lock, attempt.checkout)} == {
-        "reports/metrics.json",
-        "sub/reports/metrics.json",
-    }
+    assert set(attempt.description.metrics) == {"reports/metrics.json", "sub/reports/metrics.json"}
 
 
 def test_a_stage_that_refuses_its_data_is_quoted_with_its_own_sentence(pipeline):
@@ -167,16 +164,109 @@ def test_an_import_that_fails_asks_for_a_new_release(pipeline):
             r"Stage report failed: .*lost\.json",
             id="needs what nobody makes",
         ),
-        pytest.param(
-            {"dvc.yaml": DVC_YAML.replace("outs: [model", "outz: [model")},
-            r"dvc repro failed with exit 255: .*dvc\.yaml.*stages -> fit -> outz",
-            id="dvc.yaml is invalid",
-        ),
     ],
 )
 def test_any_other_failure_is_told_with_its_evidence_and_without_a_guess(pipeline, files, said):
     with pytest.raises(StageFailedError, match=said):
         pipeline.attempt(files=files).repro()
+
+
+def test_a_release_that_dvc_refuses_is_named_with_the_place_before_any_stage_runs(pipeline):
+    attempt = pipeline.attempt(files={"dvc.yaml": DVC_YAML.replace("outs: [model", "outz: [model")})
+    with pytest.raises(
+        DescriptionError,
+        match=r"DVC refuses the release: .*dvc\.yaml' validation failed: .* stages -> fit -> outz, line 12, column 11\. Fix it in a new release",
+    ):
+        attempt.repro()
+    assert not (attempt.checkout / "data").exists()
+
+
+def test_an_exception_is_quoted_although_the_stage_prints_on_after_it(pipeline):
+    failing = """
+import atexit
+atexit.register(lambda: print("\\nHint: only add the types that you have reviewed"))
+try:
+    open("nowhere")
+except OSError as error:
+    raise ValueError("the table has\\n  no rows") from error
+"""
+    with pytest.raises(StageFailedError) as caught:
+        pipeline.attempt(files={"fit.py": failing}).repro()
+    assert str(caught.value) == "Stage fit failed with exit 1: ValueError: the table has no rows"
+    assert (caught.value.stage, caught.value.code) == ("fit", 1)
+
+
+def test_a_stage_that_ends_without_a_word_is_told_as_such(pipeline):
+    with pytest.raises(StageFailedError, match=r"^Stage fit failed with exit 3: no output$"):
+        pipeline.attempt(files={"fit.py": "import os\nos._exit(3)\n"}).repro()
+
+
+def test_each_stage_is_measured_and_one_from_the_cache_has_used_no_memory(pipeline):
+    """A stage that computes for a second of its own CPU's time is sampled at least once."""
+    hungry = "\nimport time\nheld = b'x' * (200 << 20)\nwhile time.process_time() < 1: pass\n"
+    done = pipeline.attempt(files={"fit.py": FIT + hungry}).repro()
+    fit = next(stage for stage in done.stages if stage.name == "fit")
+    assert 200 << 20 < fit.peak_memory < 1 << 30
+    assert fit.seconds >= 1
+    assert fit.seconds <= sum(stage.seconds for stage in done.stages) <= done.seconds
+    again = pipeline.attempt().repro()
+    assert [(stage.outcome, stage.peak_memory) for stage in again.stages] == [("cached", 0)] * 3
+
+
+def test_every_dvc_yaml_of_a_release_is_run_and_proven(pipeline):
+    """What the top needs, and what needs the top."""
+    nested = {
+        "dvc.yaml": DVC_YAML.replace("deps: [fit.py,", "deps: [prep/table.txt, fit.py,"),
+        "prep/dvc.yaml": "stages: {table: {cmd: echo 1 > table.txt, deps: [source.txt], outs: [table.txt]}}",
+        "prep/source.txt": "1",
+        "late/dvc.yaml": "stages: {size: {cmd: wc -c ../model.json > size.txt, deps: [../model.json], outs: [size.txt]}}",
+    }
+    attempt = pipeline.attempt(files=nested)
+    assert set(attempt.repro().executed) == {*STAGES, "prep/dvc.yaml:table", "late/dvc.yaml:size"}
+    proven = {proof.key for proof in attempt.prove().receipt.proofs}
+    assert {attempt.named("prep/table.txt").key, attempt.named("late/size.txt").key} <= proven
+
+
+# A release with packages; each stage writes which version of one of them it has seen.
+WITH_PACKAGES = {"uv.lock": None, "pyproject.toml": None}
+SEEN = "\nimport importlib.metadata\npathlib.Path('model.json').write_text(importlib.metadata.version('iniconfig'))\n"
+
+
+def with_iniconfig(version):
+    report = REPORT.replace('json.loads(open("model.json").read())["mean"]', "1")
+    return {**WITH_PACKAGES, "requirements.txt": f"iniconfig=={version}\n", "fit.py": FIT + SEEN, "report.py": report}
+
+
+def test_a_release_that_changes_one_package_runs_its_stages_again_and_going_back_finds_its_own(pipeline):
+    first = pipeline.attempt("v1.0.0", with_iniconfig("2.0.0"))
+    assert first.repro().executed == STAGES
+    second = pipeline.attempt("v1.1.0", with_iniconfig("2.1.0"))
+    assert second.repro().executed == STAGES
+    back = pipeline.attempt("v1.0.0")
+    assert back.repro().cached == STAGES
+    assert [(a.checkout / "model.json").read_text() for a in (first, second, back)] == ["2.0.0", "2.1.0", "2.0.0"]
+    assert second.cached("data/parts") == first.cached("data/parts")
+
+
+def test_a_dvc_lock_in_the_release_does_not_bring_the_outputs_of_another_environment(pipeline):
+    """DVC takes outputs that dvc.lock names out of the cache without its run cache."""
+    first = pipeline.attempt("v1.0.0", with_iniconfig("2.0.0"))
+    first.repro()
+    lock = (first.checkout / "dvc.lock").read_text()
+    second = pipeline.attempt("v1.1.0", {**with_iniconfig("2.1.0"), "dvc.lock": lock})
+    assert second.repro().executed == STAGES
+    assert (second.checkout / "model.json").read_text() == "2.1.0"
+
+
+def test_a_frozen_stage_keeps_what_the_release_s_dvc_lock_says_of_it(pipeline):
+    first = pipeline.attempt("v1.0.0")
+    first.repro()
+    lock = (first.checkout / "dvc.lock").read_text()
+    frozen = DVC_YAML.replace("    outs: [model.json]", "    frozen: true\n    outs: [model.json]")
+    model = (first.checkout / "model.json").read_text()
+    second = pipeline.attempt("v1.1.0", {"dvc.yaml": frozen, "dvc.lock": lock, "model.json": model})
+    done = second.repro()
+    assert (done.executed, done.cached) == ((), ("split", "fit", "report"))
 
 
 def test_a_stage_that_hangs_is_ended_with_its_children_even_when_they_ignore_sigterm(pipeline, monkeypatch):

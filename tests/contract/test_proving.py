@@ -20,7 +20,7 @@ from settings import REGION, STORE_BUCKET
 from retrain import connections, remote
 from retrain import s3 as store
 from retrain.connections import Aws
-from retrain.dvc import CachedObject
+from retrain.description import CachedObject
 from retrain.errors import CorruptCacheError, LostObjectError, PushError, StoreError, UnprovenPushError
 from retrain.proving import push_and_prove
 from retrain.receipt import ProvenBy

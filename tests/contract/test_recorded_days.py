@@ -59,7 +59,6 @@ class Recorded:
 def record_of(pipeline, attempt, ledger, tag="v1.0.0"):
     """What the tasks `push` and `record_run` leave in the ledger."""
     spec, proven = pipeline.spec(tag), attempt.prove(ledger.client).receipt
-    described = attempt.program.describe()
     record = RunRecord(
         **spec.to_dict(),
         recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -68,7 +67,7 @@ def record_of(pipeline, attempt, ledger, tag="v1.0.0"):
         environment="e" * 64,
         threads=1,
         raw_versioned=False,
-        outputs={output.path: output.md5 for output in described.outputs},
+        outputs={output.path: output.md5 for output in attempt.description.outputs},
         metrics={},
         objects=len(proven.proofs),
         size=proven.size,
@@ -76,7 +75,7 @@ def record_of(pipeline, attempt, ledger, tag="v1.0.0"):
     files = {
         "dvc.lock": (attempt.checkout / "dvc.lock").read_text(),
         "run.yaml": spec.run_yaml(),
-        DESCRIPTION: described.to_json(),
+        DESCRIPTION: attempt.description.to_json(),
     }
     ledger.put_manifest(spec, MANIFEST)
     assert ledger.commit(record, files, proven)

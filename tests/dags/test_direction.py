@@ -30,6 +30,7 @@ PURE = (
     "cron",
     "day",
     "drift",
+    "dvc_lock",
     "errors",
     "explain",
     "frozen",

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from retrain.dvc import CachedObject
+from retrain.description import CachedObject
 from retrain.errors import RecordError, RecordVersionError, UnprovenPushError
 from retrain.receipt import Details, Look, Proof, ProvenBy, Receipt, Seen, look
 

@@ -1,0 +1,237 @@
+"""Print what DVC knows of the checkout in the current folder, as one JSON document on standard output.
+
+The Python of the deployment's own DVC environment runs it. DVC resolves templates, `foreach`, `matrix`, `vars` and `wdir`, so
+that nothing else has to interpret a dvc.yaml. All paths are relative to the top of the checkout. When DVC refuses the checkout,
+the document is {"error": "<DVC's reason>"} and the exit code 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dvc.dependency import ParamsDependency, RepoDependency
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.stage import PipelineStage
+from dvc.utils.serialize import load_path, parse_yaml_for_update
+from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError, determine_linecol
+
+SCHEMA_VERSION = 1
+
+
+def main() -> int:
+    # DVC and what it imports may print: to stderr, for stdout is the document's.
+    document = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    refused = False
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            # DVC notes hashes for all checkouts of a machine in one place: not those of a checkout that is only looked at.
+            os.environ["DVC_SITE_CACHE_DIR"] = scratch
+            # No cache is read, but DVC looks up where it is, which it does not know without a folder .dvc.
+            described = describe(Repo(uninitialized=True, config={"cache": {"dir": scratch}}))
+        except DvcException as error:
+            refused, described = True, {"error": reason(error)}
+    with document:
+        json.dump(described, document, sort_keys=True, default=str)
+        document.write("\n")
+    return int(refused)
+
+
+def describe(repo: Repo) -> dict[str, Any]:
+    """Everything that the dvc.yaml, dvc.lock and .dvc files of a checkout declare, and which of it is not there."""
+    index = repo.index
+    index.check_graph()
+    top = repo.root_dir
+    # The order of a dvc.yaml is kept: the first model and the first metric of a name have a meaning. Folders come in any order.
+    in_order = sorted(index.stages, key=lambda stage: file_order(relative(stage.path, top)))
+    stages = [stage for stage in in_order if isinstance(stage, PipelineStage)]
+    tracked = [stage for stage in in_order if not isinstance(stage, PipelineStage)]
+    top_metrics, top_plots = index._metrics, index._plots  # noqa: SLF001 - DVC has no public way to them, and is pinned
+    metrics = [*at_top(top_metrics, top), *(place(out, top) for stage in stages for out in stage.outs if out.metric)]
+    plots = [
+        *at_top({file: plot_files(plots) for file, plots in top_plots.items()}, top),
+        *(place(out, top) for stage in stages for out in stage.outs if out.plot),
+    ]
+    artifacts = list(described_artifacts(repo, top))
+    items = [item for stage in in_order for item in (*stage.deps, *stage.outs) if is_local(item)]
+    local = {*(place(item, top) for item in items), *metrics, *plots, *(artifact["path"] for artifact in artifacts)}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "stages": [described_stage(stage, top) for stage in stages],
+        "metrics": [described_metrics(repo, path) for path in distinct(files_of(metrics, top))],
+        "plots": list(distinct(plots)),
+        "artifacts": artifacts,
+        "tracked": [described_file(stage, top) for stage in tracked],
+        "missing": sorted(path for path in local if not Path(top, path).exists()),
+    }
+
+
+def described_stage(stage: PipelineStage, top: str) -> dict[str, Any]:
+    commands = [stage.cmd] if isinstance(stage.cmd, str) else list(stage.cmd or ())
+    params = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
+    lock = (stage.dvcfile.lockfile_contents.get("stages") or {}).get(stage.name) or {}
+    locked = {out["path"] for out in lock.get("outs", ())}
+    return {
+        "name": stage.addressing,
+        "file": relative(stage.path, top),
+        "cmd": commands,
+        "wdir": relative(stage.wdir, top),
+        "frozen": bool(stage.frozen),
+        "always_changed": bool(stage.always_changed),
+        "deps": sorted(place(dep, top) for dep in stage.deps if not isinstance(dep, ParamsDependency)),
+        "params": {place(dep, top): dict(leaves(dep.read_params())) for dep in params},
+        "outs": [described_out(out, top, is_locked=out.def_path in locked) for out in stage.outs],
+    }
+
+
+def described_out(out: Any, top: str, *, is_locked: bool) -> dict[str, Any]:
+    """`md5`, `hash` and `size` are null for an output that dvc.lock does not name, or names without an MD5."""
+    # With `files`, as on a cloud remote that keeps versions, the lock has no MD5 and DVC works one out.
+    md5 = out.hash_info.value if out.hash_info and out.hash_info.name.startswith("md5") and not out.files else None
+    return {
+        "path": place(out, top),
+        "kind": "metric" if out.metric else "plot" if out.plot else "out",
+        "cached": bool(out.use_cache),
+        "pushed": bool(out.can_push),
+        "persist": bool(out.persist),
+        "remote": out.remote,
+        "locked": is_locked,
+        "md5": md5,
+        "hash": out.hash_name if is_locked else None,
+        "size": out.meta.size if is_locked else None,
+        "executable": bool(out.meta.isexec),
+    }
+
+
+def described_file(stage: Any, top: str) -> dict[str, Any]:
+    """A .dvc file: data that was added or imported."""
+    return {
+        "file": relative(stage.path, top),
+        "frozen": bool(stage.frozen),
+        "imported": bool(stage.is_import),
+        "deps": sorted(place(dep, top) for dep in stage.deps),
+        "outs": [described_out(out, top, is_locked=True) for out in stage.outs],
+    }
+
+
+def described_artifacts(repo: Repo, top: str) -> Iterator[dict[str, Any]]:
+    for file, artifacts in sorted(repo.artifacts.read().items(), key=lambda item: file_order(item[0])):
+        for name, artifact in artifacts.items():
+            yield {
+                "name": name if file == "dvc.yaml" else f"{file}:{name}",
+                "path": relative(str(Path(top, file).parent / artifact.path), top) if artifact.path else None,
+                "type": artifact.type,
+                "desc": artifact.desc,
+            }
+
+
+def described_metrics(repo: Repo, path: str) -> dict[str, Any]:
+    """The numbers of one metrics file, read in the workspace alone: `dvc metrics show` would take a lost file from the cache."""
+    target = Path(repo.root_dir, path)
+    if not target.exists():
+        return {"path": path, "values": {}}
+    try:
+        content = load_path(str(target), repo.fs)
+    except (DvcException, ValueError) as error:
+        return {"path": path, "values": {}, "error": reason(error)}
+    values = content if isinstance(content, dict) else {target.stem: content}
+    return {"path": path, "values": dict(numbers(values))}
+
+
+def leaves(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def numbers(values: Mapping[Any, Any]) -> Iterator[tuple[str, float]]:
+    for name, value in leaves(values):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield name, value
+
+
+def plot_files(plots: Iterable[Any]) -> Iterator[str]:
+    """The files of top-level plots: those that `x` or `y` name, else the plot's id."""
+    for plot in plots:
+        for name, options in ({plot: None} if isinstance(plot, str) else plot).items():
+            y, x = (options or {}).get("y"), (options or {}).get("x")
+            if isinstance(y, dict):
+                yield from map(str, y)
+                yield from map(str, x if isinstance(x, dict) else ())
+            else:
+                yield name
+
+
+def at_top(declared: Mapping[str, Iterable[str]], top: str) -> list[str]:
+    """The paths that dvc.yaml files declare at their top level, from the folder of each."""
+    files = sorted(declared, key=lambda file: file_order(relative(file, top)))
+    return [relative(str(Path(file).parent / path), top) for file in files for path in declared[file]]
+
+
+def files_of(paths: Iterable[str], top: str) -> Iterator[str]:
+    """As DVC reads them: a folder stands for all files in it."""
+    for path in paths:
+        found = Path(top, path)
+        inside = sorted(each for each in found.rglob("*") if each.is_file()) if found.is_dir() else [found]
+        yield from (relative(str(each), top) for each in inside)
+
+
+def place(item: Any, top: str) -> str:
+    """A dependency or an output: its path from the top of the checkout, or its address when it is no file of this machine."""
+    if isinstance(item, RepoDependency):
+        return f"{item.def_repo['url']}:{item.def_path}"
+    return relative(item.fs_path, top) if is_local(item) else str(item.def_path)
+
+
+def is_local(item: Any) -> bool:
+    own = item.protocol == "local" and not isinstance(item, RepoDependency)
+    return own and "://" not in str(item.def_path)
+
+
+def relative(path: str, top: str) -> str:
+    return Path(os.path.relpath(path, top)).as_posix()
+
+
+def file_order(path: str) -> tuple[int, str]:
+    return path.count("/"), path
+
+
+def distinct(paths: Iterable[str]) -> Iterator[str]:
+    return iter(dict.fromkeys(paths))
+
+
+def reason(error: BaseException | None) -> str:
+    """What DVC itself would print, in one line, with the place in the file."""
+    if isinstance(error, YAMLValidationError):
+        data = parse_yaml_for_update(error.text, error.path)
+        return f"{error}: " + "; ".join(invalid(each, data) for each in error.exc.errors)
+    if isinstance(error, YAMLSyntaxError):
+        cause = error.exc.__cause__
+        mark = getattr(cause, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        return f"'{error.relpath}' is invalid: {getattr(cause, 'problem', None) or cause}{where}"
+    said = []
+    while error is not None:
+        said += [" ".join(str(error).split())]
+        error = error.__cause__
+    return ": ".join(text for text in dict.fromkeys(said) if text)
+
+
+def invalid(error: Any, data: Any) -> str:
+    line, column, _ = determine_linecol(data, error.path) if isinstance(data, Mapping) else (None, None, 0)
+    named = ["in " + " -> ".join(str(part) for part in error.path)] if error.path else []
+    placed = [f"line {line}, column {column}"] if line else []
+    return ", ".join([error.error_message, *named, *placed])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

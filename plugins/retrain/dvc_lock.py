@@ -1,0 +1,22 @@
+"""The format of dvc.lock, read without dvc.yaml: for entries of the ledger, whose dvc.lock is all that is left of a run's outputs."""
+
+from __future__ import annotations
+
+import yaml
+
+from retrain.errors import LockError
+
+
+def lock_outputs(text: str) -> list[tuple[str, str, str]]:
+    """Stage, path and MD5 of each output that a dvc.lock names with an MD5. Paths start from the stage's wdir, which is not named there.
+
+    Raises:
+        LockError: the text is no dvc.lock.
+    """
+    try:
+        stages = (yaml.safe_load(text) or {}).get("stages") or {}
+        outs = [(str(stage), out) for stage, entry in stages.items() for out in entry.get("outs", ())]
+        return [(stage, str(out["path"]), str(out["md5"])) for stage, out in outs if "md5" in out]
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise LockError(f"The dvc.lock cannot be read ({why}). Look at the entry's file in the ledger.") from error
