@@ -39,13 +39,12 @@ from retrain.airflow_api import AirflowApi
 from retrain.airflow_services import services
 from retrain.deployment import Deployment, load
 from retrain.description import Description
-from retrain.dvc import Dvc
+from retrain.dvc import DEPLOYMENT_DVC, Dvc
 from retrain.errors import RetrainError
 from retrain.receipt import name
 from retrain.release import Pin, Release
 
 ROOT = Path(__file__).resolve().parents[2]
-DEPLOYMENT_DVC = ROOT / "infra" / "dvc"
 # What a command says: a document for --json, and lines for people. The last: whether all is well.
 Answer = tuple[Any, list[str], bool]
 
@@ -243,7 +242,7 @@ def replay_run(options: argparse.Namespace) -> Answer:
     """Compute a day again from the raw bytes, without any cache, and compare every output with the record."""
     place = _Place(options.pipeline)
     record = place.record(options)
-    done = replay.replay(record, place.services, deployment_dvc=DEPLOYMENT_DVC)
+    done = replay.replay(record, place.services)
     lines = [
         f"{'same' if c.same else 'OTHER':6} {c.path:28} {c.recorded or '-':36} {c.recomputed or '-'}"
         for c in done.outputs

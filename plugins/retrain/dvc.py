@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
@@ -21,8 +21,10 @@ from retrain.description import Description
 from retrain.dvc_failure import complaint, why_failed
 from retrain.environment import Environment
 from retrain.errors import DescriptionError, DvcError, PushError
+from retrain.stage_run import Outcome, StageRun
 
-_DESCRIBE = Path(__file__).resolve().parents[2] / "infra" / "dvc" / "describe.py"
+DEPLOYMENT_DVC = Path(__file__).resolve().parents[2] / "infra" / "dvc"  # the deployment's own: a project folder
+_DESCRIBE = DEPLOYMENT_DVC / "describe.py"
 _REMOTE = "retrain"
 _PUSH_TIMEOUT = 3600.0
 _DESCRIBE_TIMEOUT = 600.0
@@ -30,21 +32,6 @@ _RUNNING = re.compile(r"Running stage '([^']+)'")
 _FROM_CACHE = re.compile(r"Stage '([^']+)' (?:is cached|didn't change)")
 _REFUSED = re.compile(r"An error occurred \((?P<code>\w+)\) when calling the (?P<action>\w+) operation")
 _FORBIDDEN = ("AccessDenied", "403")
-
-
-@dataclass(frozen=True)
-class StageRun:
-    """One stage in a green `dvc repro`.
-
-    `seconds` from DVC's line about it to its next one, so with the time that DVC took to store its outputs. `peak_memory` is
-    the largest resident memory, in bytes, of any one process of the stage. It is sampled four times a second: a process that
-    lives for less than that may be missed. 0 for a stage from the cache.
-    """
-
-    name: str
-    outcome: Literal["ran", "cached"]
-    seconds: float
-    peak_memory: int
 
 
 @dataclass(frozen=True)
@@ -57,12 +44,12 @@ class Reproduced:
     @property
     def executed(self) -> tuple[str, ...]:
         """The stages that ran."""
-        return tuple(stage.name for stage in self.stages if stage.outcome == "ran")
+        return tuple(stage.name for stage in self.stages if stage.outcome is Outcome.RAN)
 
     @property
     def cached(self) -> tuple[str, ...]:
         """The stages whose outputs came from the cache."""
-        return tuple(stage.name for stage in self.stages if stage.outcome == "cached")
+        return tuple(stage.name for stage in self.stages if stage.outcome is Outcome.CACHED)
 
 
 @dataclass
@@ -83,18 +70,16 @@ class _Progress:
             self.lines.append(line)
             with self._turn:
                 self._current = found[1]
-                self._runs[found[1]] = StageRun(found[1], "ran" if ran else "cached", 0.0, 0)
+                self._runs[found[1]] = StageRun(found[1], Outcome.RAN if ran else Outcome.CACHED, 0.0, 0)
 
     def sample(self, pid: int) -> None:
         stage = self._current
         peak = process.peak_memory_below(pid)
         with self._turn:
-            if (
-                stage is None or stage != self._current
-            ):  # another one began meanwhile: whose process it was is not known
-                return
+            if stage is None or stage != self._current:
+                return  # another one began meanwhile: whose process it was is not known
             run = self._runs[stage]
-            if run.outcome == "ran":
+            if run.outcome is Outcome.RAN:
                 self._runs[stage] = replace(run, peak_memory=max(run.peak_memory, peak))
 
     def end_stage(self) -> None:
@@ -218,17 +203,15 @@ class Dvc:
             ) from error
         raise DescriptionError(f"DVC refuses the release: {reason}. Fix it in a new release.")
 
-    def repro(self, timeout: float) -> Reproduced:
-        """`dvc repro` of every dvc.yaml of the checkout; `timeout` in seconds.
+    def repro(self, described: Description, timeout: float) -> Reproduced:
+        """`dvc repro` of every dvc.yaml of the checkout, as it was `described` before; `timeout` in seconds.
 
         What the release has of dvc.lock goes first, but for frozen stages: DVC takes outputs that it names out of the cache, whichever
         environment made them.
 
         Raises:
-            DescriptionError: DVC refuses the checkout.
             RetrainError: one of the errors of a stage, with its name and evidence.
         """
-        described = self.describe()
         self._forget_locks(described)
         files = sorted({stage.file for stage in described.stages}, key=lambda file: (file.count("/"), file))
         progress = _Progress()

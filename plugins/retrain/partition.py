@@ -94,8 +94,9 @@ def of_template(
 
 def of_context(context: Mapping[str, Any]) -> str:
     """The partition, for a callback: as its DAG's templates have it. PartitionError if the DAG's runs are about no day."""
-    macros = context["dag"].user_defined_macros or {}
+    dag = context.get("dag")
+    macros = getattr(dag, "user_defined_macros", None) or {}
     if MACRO not in macros:
-        raise PartitionError(f"A run of {context['dag'].dag_id} is not about one day.")
+        raise PartitionError(f"A run of {getattr(dag, 'dag_id', 'a DAG that is not known')} is not about one day.")
     day: str = macros[MACRO](context["params"], context["dag_run"])
     return day

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrain import environment, git, recorded_environment, s3
-from retrain.dvc import Dvc
+from retrain.dvc import DEPLOYMENT_DVC, Dvc
 from retrain.release import Release
 from retrain.run_record import RunRecord
 from retrain.services import Services
@@ -38,7 +38,7 @@ class Replayed:
         return all(output.same for output in self.outputs)
 
 
-def replay(record: RunRecord, services: Services, *, deployment_dvc: Path, scratch: Path | None = None) -> Replayed:
+def replay(record: RunRecord, services: Services, *, scratch: Path | None = None) -> Replayed:
     """Recompute a run below `scratch` (a temporary folder) and compare every output. The raw objects are read by version id.
 
     Raises:
@@ -57,12 +57,12 @@ def replay(record: RunRecord, services: Services, *, deployment_dvc: Path, scrat
             (checkout / name).write_bytes(ledger.file(record, name))
         environments = place / "environments"
         built = recorded_environment.provide(record, ledger, repository, place / "environment", environments)
-        own = environment.provide(deployment_dvc, environments)
+        own = environment.provide(DEPLOYMENT_DVC, environments)
         with services.credentials.child_environment() as access:
             extra = {**access, "RAW_CACHE_DIR": str(place / "raw"), "OMP_NUM_THREADS": str(record.threads)}
             program = Dvc.of(checkout, built, own, place / "cache", extra)
             program.configure("s3://replay-never-pushes/dvc", services.credentials.endpoint())
-            done = program.repro(services.deployment.limits.reproduce_minutes * 60)
+            done = program.repro(program.describe(), services.deployment.limits.reproduce_minutes * 60)
             recomputed = {output.path: output.md5 for output in program.describe().outputs}
     paths = sorted({*record.outputs, *recomputed})
     return Replayed(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import cache
 from typing import Any, ClassVar, Self
 
 from pydantic import TypeAdapter, ValidationError
@@ -24,9 +23,13 @@ SCHEMA_VERSION = 2  # results before the first version had none
 Json = dict[str, Any]
 
 
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type[TaskResult]) -> TypeAdapter[Any]:
+    if kind.task not in _ADAPTERS:
+        _ADAPTERS[kind.task] = TypeAdapter(kind)
+    return _ADAPTERS[kind.task]
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class StageRun:
-    """One stage. `seconds` is wall time.
+    """One stage in a green `dvc repro`.
 
-    `peak_memory` is the largest resident size in bytes of any one process of the stage, sampled four times a second;
-    0 for a stage from the cache, and for one that ended before the first sample.
+    `seconds` from DVC's line about it to its next one, so with the time that DVC took to store its outputs. `peak_memory` is
+    the largest resident memory, in bytes, of any one process of the stage. It is sampled four times a second: a process that
+    lives for less than that may be missed. 0 for a stage from the cache.
     """
 
     name: str

@@ -48,7 +48,6 @@ from retrain.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-DEPLOYMENT_DVC = Path(__file__).resolve().parents[2] / "infra" / "dvc"
 _SCORE_TIMEOUT = 900.0
 _OTHER_RUN_MARGIN = (
     1800.0  # seconds that a run of the same key may take beside its `dvc repro`: checkout and environment
@@ -99,6 +98,7 @@ def reproduce(services: Services, run: Resolved) -> Reproduced:
     Two runs of one run key take turns: the second one finds everything in the cache.
     """
     deployment, spec, home = services.deployment, run.spec, workspace.home()
+    workspace.require_space(home, deployment.limits.min_free_disk_mb)
     objects = services.ledger.manifest(spec)
     limit = deployment.limits.reproduce_minutes * 60.0
     with locked(
@@ -117,9 +117,9 @@ def reproduce(services: Services, run: Resolved) -> Reproduced:
             built = environment.provide(_project(services, place), home / "environments")
             with _dvc(services, place, built) as program:
                 program.configure(deployment.store, services.credentials.endpoint())
-                if any(path.is_file() for path in place.checkout.rglob("*.dvc")):
-                    tracked_inputs.require_none(program.describe(), run.release)
-                done = program.repro(limit)
+                declared = program.describe()
+                tracked_inputs.require_none(declared, run.release)
+                done = program.repro(declared, limit)
                 described = program.describe()
             _require_described(described, place)
             place.description.write_text(described.to_json(), encoding="utf-8")
@@ -153,7 +153,7 @@ def _project(services: Services, place: Workspace) -> Path:
 def _dvc(services: Services, place: Workspace, built: environment.Environment) -> Iterator[dvc.Dvc]:
     """DVC in a workspace, with the pipeline's credentials for as long as the context lasts."""
     home = workspace.home()
-    own = environment.provide(DEPLOYMENT_DVC, home / "environments")
+    own = environment.provide(dvc.DEPLOYMENT_DVC, home / "environments")
     with services.credentials.child_environment() as access:
         extra = {
             **access,

@@ -138,7 +138,7 @@ def compare_replay(services: Any, record: Any) -> dict[str, Any]:
     from retrain import replay
 
     started = time.perf_counter()
-    done = replay.replay(record, services, deployment_dvc=ROOT / "infra" / "dvc")
+    done = replay.replay(record, services)
     other = [asdict(output) for output in done.outputs if not output.same]
     return {
         "partition": record.partition,

@@ -166,7 +166,7 @@ class Attempt:
         return self.place.checkout
 
     def repro(self, timeout=REPRO_SECONDS):
-        return self.program.repro(timeout)
+        return self.program.repro(self.program.describe(), timeout)
 
     @cached_property
     def description(self) -> Description:

@@ -178,8 +178,8 @@ def test_what_is_overwritten_refuses_the_run_although_its_stage_does_not_look(te
     team.land(DAY, 1)
     reproduced = steps.dvc.Dvc.repro
 
-    def while_it_runs(program, timeout):
-        done = reproduced(program, timeout)
+    def while_it_runs(program, described, timeout):
+        done = reproduced(program, described, timeout)
         team.land(DAY, 2)
         return done
 

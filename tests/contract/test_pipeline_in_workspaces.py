@@ -15,6 +15,7 @@ import pytest
 from foreign_pipeline import DVC_CONFIG, DVC_YAML, FIT, MANIFEST, PIPELINE, REPORT, STAGES, Attempt, Pipeline
 
 from retrain import git, process, steps, workspace
+from retrain.airflow_services import services
 from retrain.connections import Aws
 from retrain.deployment import load
 from retrain.errors import (
@@ -32,6 +33,7 @@ from retrain.errors import (
 )
 from retrain.ledger import Ledger
 from retrain.release import Release
+from retrain.results import Resolved
 
 
 @pytest.fixture
@@ -355,7 +357,7 @@ def reproduce(pipeline, s3, tmp_path):
         )
         deployment, spec = load(file), pipeline.spec("v1.0.0")
         Ledger(s3, deployment.ledger).put_manifest(spec, MANIFEST)
-        return steps.reproduce(deployment, {**spec.to_dict(), "dag_run": "manual", "mode": "manual"})
+        return steps.reproduce(services(deployment), Resolved.of(spec, "manual", "daily"))
 
     return run
 
@@ -366,8 +368,8 @@ def attempts():
 
 def test_an_attempt_that_succeeds_leaves_its_workspace_to_the_tasks_after_it(reproduce):
     done = reproduce({})
-    assert [str(path) for path in attempts()] == [done["workspace"]]
-    assert done["executed"] == list(STAGES)
+    assert [str(path) for path in attempts()] == [done.workspace]
+    assert done.executed == list(STAGES)
 
 
 @pytest.mark.parametrize(

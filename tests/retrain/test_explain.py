@@ -46,8 +46,9 @@ def test_two_days_are_told_apart_by_data_parameters_and_packages_with_their_name
     assert found.outputs == found.code == ()
 
 
-def test_the_same_environment_is_not_searched_for_differences() -> None:
+def test_environments_are_compared_by_their_packages_whatever_they_were_called() -> None:
     one = record()
     same = Manifest("p", one.partition, "s3://raw", ())
-    found = explain((one, one), (same, same), ({}, {}), ("", UV_LOCK.format(numpy="1")), ())
-    assert found.environment == ()
+    locks = tuple(UV_LOCK.format(numpy=version) for version in ("1", "2"))
+    found = explain((one, one), (same, same), ({}, {}), locks, ())
+    assert [(change.name, change.before, change.after) for change in found.environment] == [("numpy", "1", "2")]

@@ -229,9 +229,7 @@ class Observer:
             if seen in self._heard or now - datetime.fromisoformat(run["end_date"]) < _CALLBACK_TAKES:
                 continue
             for task in self.airflow.tasks(dag, run["dag_run_id"], "failed"):
-                yield self._unheard(
-                    deployment.pipeline, dag, run, task, _partition(run, deployment.schedule, now)
-                )
+                yield self._unheard(deployment.pipeline, dag, run, task, _partition(run, deployment.schedule, now))
             self._heard.add(seen)
 
     def _unheard(

@@ -181,7 +181,7 @@ def impact(trouble: Trouble) -> str:
     if task in AFTER_RECORD and trouble.kind not in _RECORDED:
         return f"The model of {day} is trained, stored and recorded; {AFTER_RECORD[task]}."
     if trouble.kind is Kind.TASK_FAILED and task == "record_run":
-        return f"The model of {day} is trained and stored, but not recorded: nobody can load it yet."
+        return f"The model of {day} is trained and stored, but not in MLflow: nobody can load it yet."
     if trouble.airflow_itself:
         return "No new model of any pipeline while this lasts. What is live stays live."
     return _IMPACTS.get(trouble.kind, "No new model of {day}.").format(day=day)

@@ -20,9 +20,13 @@ from retrain.alerts.callbacks import Failed
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.signal import Signal
 from retrain.errors import Cause
+from retrain.partition import MACRO
+from retrain.results import Resolved
+from retrain.run_spec import RunSpec
 
 ROOT = Path(__file__).resolve().parents[3]
 SECRET = "7Qm2xV9pLw4RzT6n"
+RESOLVED = Resolved.of(RunSpec("taxi", "2020-03-17", "v1.2.0", "c" * 40, "d" * 64), "scheduled", "daily")
 
 
 @pytest.fixture
@@ -39,10 +43,11 @@ def failed(error: BaseException | None, limit: timedelta | None = None) -> None:
         try_number=3,
         log_url="https://airflow.example.org/log",
         task=EmptyOperator(task_id="reproduce", execution_timeout=limit),
-        xcom_pull=lambda task_ids: {"release": "v1.2.0"} if task_ids == "resolve_run" else None,
+        xcom_pull=lambda task_ids: RESOLVED.to_json() if task_ids == "resolve_run" else None,
     )
     day = datetime(2020, 3, 17, 6, tzinfo=UTC)
     context: Any = {
+        "dag": SimpleNamespace(dag_id="taxi", user_defined_macros={MACRO: lambda params, _run: params["partition"]}),
         "ti": ti,
         "exception": error,
         "params": {"partition": "2020-03-17"},
@@ -72,7 +77,9 @@ def test_a_task_that_ran_into_its_limit_says_so_with_the_limit_and_blames_nobody
     with pytest.raises(AirflowTaskTimeout) as ended, timeout(0.01):
         Event().wait(30)
     failed(ended.value, timedelta(minutes=150))
-    facts = told(outbox).facts
+    signal = told(outbox)
+    facts = signal.facts
+    assert (signal.partition, facts["release"]) == ("2020-03-17", "v1.2.0")
     assert facts["evidence"].startswith("reproduce ran longer than its limit of 150 minutes")
     assert facts["cause"] == Cause.UNKNOWN
 
