@@ -18,7 +18,7 @@ from retrain.alerts.signal import Key, Signal, Step
 class Situation:
     """What consumers are on and which day was the last good one, as the ledger said at `as_of` (UTC, ISO 8601).
 
-    `unknown` says why the ledger could not be read; nothing else is set then.
+    `unknown` says why the ledger could not be read; nothing but `timezone`, the schedule's, is set then.
     """
 
     as_of: str
@@ -28,6 +28,7 @@ class Situation:
     last_good_at: str | None = None
     release: str | None = None
     unknown: str | None = None
+    timezone: str = "UTC"
 
 
 @dataclass(frozen=True)

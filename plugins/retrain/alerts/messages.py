@@ -157,7 +157,8 @@ def _missing(incident: Incident, trouble: Trouble) -> Blocks:
         return []
     if incident.open:
         return section(f"*Days without a model:* {wording.listed(days)}")
-    commands = "\n".join(wording.rerun(incident.key.pipeline, days))
+    timezone = incident.situation.timezone if incident.situation else "UTC"
+    commands = "\n".join(wording.rerun(incident.key.pipeline, days, timezone))
     return section(f"*Still without a model: {wording.listed(days)}.* This runs what is missing:\n{block(commands)}")
 
 

@@ -77,7 +77,8 @@ class Situations:
         """The situation now; one that says why it is not known where the ledger gives no answer in the time that is left."""
         known = reading.known.get(deployment.pipeline)
         if known is None:
-            known = reading.known[deployment.pipeline] = self._read(deployment, reading)
+            read = replace(self._read(deployment, reading), timezone=deployment.schedule.timezone)
+            known = reading.known[deployment.pipeline] = read
         return known
 
     def _read(self, deployment: Deployment, reading: Reading) -> Situation:

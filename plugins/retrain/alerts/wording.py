@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from retrain.alerts.clock import moment, shown
 from retrain.alerts.facts import UNKNOWN, Facts
@@ -23,6 +24,7 @@ AFTER_RECORD = {
 # For these kinds the day was recorded: there is nothing to run again.
 _RECORDED = frozenset({Kind.DRIFT_DETECTED, Kind.PERFORMANCE_DROPPED, Kind.PROMOTION_REFUSED})
 _MOST_DAYS = 6
+_LAST_MINUTE = time(23, 59)
 
 _MARKS = {
     Kind.DATA_LATE: "🟠",
@@ -268,16 +270,29 @@ def listed(days: Sequence[str]) -> str:
     return ", ".join(plain(day, 20) for day in days[:_MOST_DAYS]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def rerun(pipeline: str, days: Iterable[str]) -> list[str]:
+def rerun(pipeline: str, days: Iterable[str], timezone: str = "UTC") -> list[str]:
     """The commands that run missing days again, one for each stretch of them. Days that are no dates are left out.
+
+    Args:
+        timezone: the schedule's, in which the days are days.
 
     `--to-date` ends within its day: a day's run starts after midnight, and midnight would leave it out.
     """
+    zone = ZoneInfo(timezone)
     commands = [
-        f"airflow backfill create --dag-id {pipeline} --from-date {first} --to-date {last}T23:59 --reprocess-behavior failed"
+        f"airflow backfill create --dag-id {pipeline} --from-date {_moment(first, time.min, zone)} "
+        f"--to-date {_moment(last, _LAST_MINUTE, zone)} --reprocess-behavior failed"
         for first, last in _stretches(days)
     ]
     return commands if len(commands) <= _MOST_DAYS else [*commands[:_MOST_DAYS], "…"]
+
+
+def _moment(day: str, at: time, zone: ZoneInfo) -> str:
+    """A moment as Airflow's command takes it: with its offset, unless that is UTC's, which it assumes."""
+    moment = datetime.combine(date.fromisoformat(day), at, zone)
+    if moment.utcoffset():
+        return moment.isoformat(timespec="minutes")
+    return day if at == time.min else f"{day}T{at:%H:%M}"
 
 
 def _stretches(days: Iterable[str]) -> list[tuple[str, str]]:

@@ -308,25 +308,31 @@ def test_an_address_that_breaks_out_of_its_link_is_bent_back() -> None:
     assert "<https://x/y%7CLog%3E%20%3C!channel%3E%20%60|Log>" in text
 
 
-def test_the_rerun_commands_parse_and_run_exactly_the_missing_days() -> None:
+@pytest.mark.parametrize("timezone", ["UTC", "Asia/Tokyo", "America/New_York"])
+def test_the_rerun_commands_parse_and_run_exactly_the_missing_days(timezone: str) -> None:
     import shlex
-    from datetime import UTC, datetime
+    from datetime import date, datetime
+    from zoneinfo import ZoneInfo
 
     from airflow.cli.cli_parser import get_parser
     from airflow.sdk import DAG, CronDataIntervalTimetable
     from airflow.serialization.serialized_objects import DagSerialization
 
+    from retrain.deployment import Schedule
+    from retrain.partition import of_interval
+
     with DAG(
         "p",
-        schedule=CronDataIntervalTimetable("0 6 * * *", timezone="UTC"),
-        start_date=datetime(2018, 1, 1, tzinfo=UTC),
+        schedule=CronDataIntervalTimetable("0 6 * * *", timezone=timezone),
+        start_date=datetime(2018, 1, 1, tzinfo=ZoneInfo(timezone)),
     ) as dag:
         pass
     stored = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    schedule = Schedule(cron="0 6 * * *", timezone=timezone, start_date=date(2018, 1, 1))
     missing = ["2020-03-04", "2020-03-05", "2020-03-09"]
     days = []
-    for command in rerun("p", ["2020-03-09", "no date", "2020-03-05", "2020-03-04"]):
+    for command in rerun("p", ["2020-03-09", "no date", "2020-03-05", "2020-03-04"], timezone):
         asked = get_parser().parse_args(shlex.split(command)[1:])
         runs = stored.iter_dagrun_infos_between(asked.from_date, asked.to_date)
-        days += [str(run.logical_date.date()) for run in runs]
+        days += [of_interval(run.data_interval.start, schedule).isoformat() for run in runs]
     assert days == missing
