@@ -11,10 +11,11 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 from dvc.dependency import ParamsDependency, RepoDependency
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -45,7 +46,7 @@ def main() -> int:
 
 
 def describe(repo: Repo) -> dict[str, Any]:
-    """Everything that the dvc.yaml, dvc.lock and .dvc files of a checkout declare, and which of it is not there."""
+    """Every stage and .dvc file of a checkout; and of those that `dvc repro` reaches, metrics, plots, artifacts and what is not there."""
     index = repo.index
     index.check_graph()
     top = repo.root_dir
@@ -53,18 +54,24 @@ def describe(repo: Repo) -> dict[str, Any]:
     in_order = sorted(index.stages, key=lambda stage: file_order(relative(stage.path, top)))
     stages = [stage for stage in in_order if isinstance(stage, PipelineStage)]
     tracked = [stage for stage in in_order if not isinstance(stage, PipelineStage)]
+    reached = reached_by_repro(index.graph, top)
+    running = [stage for stage in stages if stage in reached]
+    files = {"dvc.yaml", *(relative(stage.path, top) for stage in running)}
     top_metrics, top_plots = index._metrics, index._plots  # noqa: SLF001 - DVC has no public way to them, and is pinned
-    metrics = [*at_top(top_metrics, top), *(place(out, top) for stage in stages for out in stage.outs if out.metric)]
-    plots = [
-        *at_top({file: plot_files(plots) for file, plots in top_plots.items()}, top),
-        *(place(out, top) for stage in stages for out in stage.outs if out.plot),
+    metrics = [
+        *at_top(top_metrics, top, files),
+        *(place(out, top) for stage in running for out in stage.outs if out.metric),
     ]
-    artifacts = list(described_artifacts(repo, top))
-    items = [item for stage in in_order for item in (*stage.deps, *stage.outs) if is_local(item)]
+    plots = [
+        *at_top({file: plot_files(plots) for file, plots in top_plots.items()}, top, files),
+        *(place(out, top) for stage in running for out in stage.outs if out.plot),
+    ]
+    artifacts = list(described_artifacts(repo, top, files))
+    items = [item for stage in in_order if stage in reached for item in (*stage.deps, *stage.outs) if is_local(item)]
     local = {*(place(item, top) for item in items), *metrics, *plots, *(artifact["path"] for artifact in artifacts)}
     return {
         "schema_version": SCHEMA_VERSION,
-        "stages": [described_stage(stage, top) for stage in stages],
+        "stages": [described_stage(stage, top, reached=stage in reached) for stage in stages],
         "metrics": [described_metrics(repo, path) for path in distinct(files_of(metrics, top))],
         "plots": list(distinct(plots)),
         "artifacts": artifacts,
@@ -73,7 +80,13 @@ def describe(repo: Repo) -> dict[str, Any]:
     }
 
 
-def described_stage(stage: PipelineStage, top: str) -> dict[str, Any]:
+def reached_by_repro(graph: nx.DiGraph, top: str) -> set[Any]:
+    """What `dvc repro` without a target looks at: the stages of the dvc.yaml at the top, and all that they need, wherever it is."""
+    roots = [stage for stage in graph if isinstance(stage, PipelineStage) and relative(stage.path, top) == "dvc.yaml"]
+    return {*roots, *(needed for stage in roots for needed in nx.descendants(graph, stage))}
+
+
+def described_stage(stage: PipelineStage, top: str, *, reached: bool) -> dict[str, Any]:
     commands = [stage.cmd] if isinstance(stage.cmd, str) else list(stage.cmd or ())
     params = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
     lock = (stage.dvcfile.lockfile_contents.get("stages") or {}).get(stage.name) or {}
@@ -85,6 +98,7 @@ def described_stage(stage: PipelineStage, top: str) -> dict[str, Any]:
         "wdir": relative(stage.wdir, top),
         "frozen": bool(stage.frozen),
         "always_changed": bool(stage.always_changed),
+        "reached": reached,
         "deps": sorted(place(dep, top) for dep in stage.deps if not isinstance(dep, ParamsDependency)),
         "params": {place(dep, top): dict(leaves(dep.read_params())) for dep in params},
         "outs": [described_out(out, top, is_locked=out.def_path in locked) for out in stage.outs],
@@ -121,8 +135,10 @@ def described_file(stage: Any, top: str) -> dict[str, Any]:
     }
 
 
-def described_artifacts(repo: Repo, top: str) -> Iterator[dict[str, Any]]:
+def described_artifacts(repo: Repo, top: str, files: Collection[str]) -> Iterator[dict[str, Any]]:
     for file, artifacts in sorted(repo.artifacts.read().items(), key=lambda item: file_order(item[0])):
+        if file not in files:
+            continue
         for name, artifact in artifacts.items():
             yield {
                 "name": name if file == "dvc.yaml" else f"{file}:{name}",
@@ -171,10 +187,11 @@ def plot_files(plots: Iterable[Any]) -> Iterator[str]:
                 yield name
 
 
-def at_top(declared: Mapping[str, Iterable[str]], top: str) -> list[str]:
-    """The paths that dvc.yaml files declare at their top level, from the folder of each."""
-    files = sorted(declared, key=lambda file: file_order(relative(file, top)))
-    return [relative(str(Path(file).parent / path), top) for file in files for path in declared[file]]
+def at_top(declared: Mapping[str, Iterable[str]], top: str, files: Collection[str]) -> list[str]:
+    """The paths that these dvc.yaml files declare at their top level, from the folder of each."""
+    wanted = [file for file in declared if relative(file, top) in files]
+    in_order = sorted(wanted, key=lambda file: file_order(relative(file, top)))
+    return [relative(str(Path(file).parent / path), top) for file in in_order for path in declared[file]]
 
 
 def files_of(paths: Iterable[str], top: str) -> Iterator[str]:

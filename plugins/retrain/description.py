@@ -82,6 +82,8 @@ class DeclaredOutput:
 class Stage:
     """One stage of a dvc.yaml, `foreach` and `matrix` expanded. `name` as DVC addresses it: `train`, `each@a`, `prep/dvc.yaml:clean`.
 
+    `reached`: `dvc repro` runs it, because it is in the dvc.yaml at the top or something there needs it.
+
     `params` are single values by file and `section.name`; `wdir` and all paths start from the top of the checkout.
     """
 
@@ -91,6 +93,7 @@ class Stage:
     wdir: str
     frozen: bool
     always_changed: bool
+    reached: bool
     deps: tuple[str, ...]
     params: dict[str, dict[str, Any]]
     outs: tuple[DeclaredOutput, ...]
@@ -119,7 +122,9 @@ class TrackedFile:
 
 @dataclass(frozen=True)
 class Description:
-    """One checkout. `metrics` are the numbers of each metrics file; `unreadable` has DVC's reason for those that it cannot read.
+    """One checkout: all its stages and .dvc files, and the rest of those that `dvc repro` reaches.
+
+    `metrics` are the numbers of each metrics file; `unreadable` has DVC's reason for those that it cannot read.
 
     `missing` are the declared paths (dependencies, outputs, metrics, plots, artifacts) that are not in the checkout.
     """
@@ -176,7 +181,7 @@ class Description:
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """Every output of every stage whose content dvc.lock names, those that DVC keeps nowhere included.
+        """Every output of the reached stages whose content dvc.lock names, those that DVC keeps nowhere included.
 
         Raises:
             LockError: an output has no MD5 as DVC 3 makes them, so it cannot be proven or restored.
@@ -192,7 +197,7 @@ class Description:
             )
             for stage in self.stages
             for out in stage.outs
-            if out.locked
+            if stage.reached and out.locked
         )
 
     @property
@@ -202,10 +207,11 @@ class Description:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The single parameters of all stages: `section.name` of params.yaml at the top, else `file:section.name`."""
+        """The single parameters of the reached stages: `section.name` of params.yaml at the top, else `file:section.name`."""
         return {
             name if file == "params.yaml" else f"{file}:{name}": value
             for stage in self.stages
+            if stage.reached
             for file, values in stage.params.items()
             for name, value in values.items()
         }

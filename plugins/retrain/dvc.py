@@ -204,19 +204,20 @@ class Dvc:
         raise DescriptionError(f"DVC refuses the release: {reason}. Fix it in a new release.")
 
     def repro(self, described: Description, timeout: float) -> Reproduced:
-        """`dvc repro` of every dvc.yaml of the checkout, as it was `described` before; `timeout` in seconds.
+        """`dvc repro` of the checkout, as it was `described` before: the dvc.yaml at the top, and of others what it needs.
 
         What the release has of dvc.lock goes first, but for frozen stages: DVC takes outputs that it names out of the cache, whichever
         environment made them.
+
+        Args:
+            timeout: seconds.
 
         Raises:
             RetrainError: one of the errors of a stage, with its name and evidence.
         """
         self._forget_locks(described)
-        files = sorted({stage.file for stage in described.stages}, key=lambda file: (file.count("/"), file))
         progress = _Progress()
-        # Without targets, DVC runs the dvc.yaml at the top, and of others what that one needs.
-        done = self._run("repro", *(files if files != ["dvc.yaml"] else ()), timeout=timeout, progress=progress)
+        done = self._run("repro", timeout=timeout, progress=progress)
         progress.end_stage()
         if done.returncode != 0 or done.timed_out:
             # A talkative stage pushes the names of the stages before it out of the end that is kept.

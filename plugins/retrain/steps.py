@@ -133,15 +133,24 @@ def reproduce(services: Services, run: Resolved) -> Reproduced:
 
 
 def _require_described(described: Description, place: Workspace) -> None:
-    """LockError unless DVC has described every output that its dvc.lock names: none may be left without a proof."""
+    """Refuse a checkout of whose outputs one would be left without a proof.
+
+    Raises:
+        LockError: there is no dvc.lock, or one names an output that DVC did not describe.
+    """
     known = {output.md5 for output in described.outputs}
-    lock = place.checkout / "dvc.lock"
-    for stage, path, md5 in lock_outputs(lock.read_text(encoding="utf-8")) if lock.is_file() else ():
-        if md5 not in known:
+    for file in sorted({"dvc.yaml", *(stage.file for stage in described.stages if stage.reached)}):
+        lock = (place.checkout / file).with_suffix(".lock")
+        if not lock.is_file():
             raise LockError(
-                f"dvc.lock has {path} of stage {stage} ({md5}), which DVC does not name when it describes the checkout. "
-                "Remove stages that are no more from dvc.lock in a new release."
+                f"{lock.name} of {file} is not there after dvc repro: no stage was run. Add one in a new release."
             )
+        for stage, path, md5 in lock_outputs(lock.read_text(encoding="utf-8")):
+            if md5 not in known:
+                raise LockError(
+                    f"{lock.name} of {file} has {path} of stage {stage} ({md5}), which DVC does not name when it describes the "
+                    "checkout. Remove stages that are no more from it in a new release."
+                )
 
 
 def _project(services: Services, place: Workspace) -> Path:

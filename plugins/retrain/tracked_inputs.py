@@ -20,7 +20,7 @@ def require_none(described: Description, release: str) -> None:
         for out in tracked.outs
         if out.path in described.missing
         for stage in described.stages
-        if any(_touch(out.path, dep) for dep in stage.deps)
+        if stage.reached and any(_touch(out.path, dep) for dep in stage.deps)
     ]
     if needed:
         path, file, stage = needed[0]

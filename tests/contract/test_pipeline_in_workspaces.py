@@ -215,18 +215,24 @@ def test_each_stage_is_measured_and_one_from_the_cache_has_used_no_memory(pipeli
     assert [(stage.outcome, stage.peak_memory) for stage in again.stages] == [("cached", 0)] * 3
 
 
-def test_every_dvc_yaml_of_a_release_is_run_and_proven(pipeline):
-    """What the top needs, and what needs the top."""
+def test_what_the_dvc_yaml_at_the_top_needs_of_others_is_run_and_proven_and_nothing_else_of_them(pipeline):
+    """As `dvc repro` does it."""
     nested = {
         "dvc.yaml": DVC_YAML.replace("deps: [fit.py,", "deps: [prep/table.txt, fit.py,"),
         "prep/dvc.yaml": "stages: {table: {cmd: echo 1 > table.txt, deps: [source.txt], outs: [table.txt]}}",
         "prep/source.txt": "1",
-        "late/dvc.yaml": "stages: {size: {cmd: wc -c ../model.json > size.txt, deps: [../model.json], outs: [size.txt]}}",
+        "other/dvc.yaml": """
+stages: {size: {cmd: exit 1, deps: [../model.json], outs: [size.txt], metrics: [size.json]}}
+artifacts: {other: {path: size.txt, type: model}}
+metrics: [never.json]
+""",
     }
     attempt = pipeline.attempt(files=nested)
-    assert set(attempt.repro().executed) == {*STAGES, "prep/dvc.yaml:table", "late/dvc.yaml:size"}
-    proven = {proof.key for proof in attempt.prove().receipt.proofs}
-    assert {attempt.named("prep/table.txt").key, attempt.named("late/size.txt").key} <= proven
+    assert set(attempt.repro().executed) == {*STAGES, "prep/dvc.yaml:table"}
+    described = attempt.description
+    assert {stage.name for stage in described.stages if not stage.reached} == {"other/dvc.yaml:size"}
+    assert (list(described.metrics), described.models, described.missing) == (["reports/metrics.json"], (), ())
+    assert attempt.named("prep/table.txt").key in {proof.key for proof in attempt.prove().receipt.proofs}
 
 
 # A release with packages; each stage writes which version of one of them it has seen.
