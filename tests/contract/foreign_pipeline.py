@@ -243,7 +243,7 @@ class Pipeline:
         aws = Aws("aws_default")
         built = environment.provide(place.checkout, self.environments)
         cache = workspace.home() / "cache" / PIPELINE
-        program = dvc.Dvc.of(place.checkout, built, self.deployment_dvc.bin, cache, aws.environment())
+        program = dvc.Dvc.of(place.checkout, built, self.deployment_dvc, cache, aws.environment())
         program.configure(self.remote, aws.endpoint)
         return Attempt(place, program, self.remote)
 

@@ -83,7 +83,7 @@ def observer(bucket: Callable[..., str], s3: S3Client) -> Iterator[Observer]:
 
 
 def test_the_days_of_runs_are_those_of_the_schedules_zone(observer: Observer) -> None:
-    told = {signal.facts["dag_run"]: signal.partition for signal in observer.look(NOW, []) if signal.task == "push"}
+    told = {signal.facts["dag_run"]: signal.partition for signal in observer.observe(NOW, []) if signal.task == "push"}
     assert observer.problems == []
     assert told == {
         "scheduled": "2020-03-11",
@@ -94,10 +94,10 @@ def test_the_days_of_runs_are_those_of_the_schedules_zone(observer: Observer) ->
 
 
 def test_the_days_of_a_backfill_are_those_of_the_schedules_zone(observer: Observer) -> None:
-    (counted,) = [signal for signal in observer.look(NOW, []) if signal.kind is Kind.BACKFILL]
+    (counted,) = [signal for signal in observer.observe(NOW, []) if signal.kind is Kind.BACKFILL]
     assert (counted.facts["from"], counted.facts["to"]) == ("2020-03-02", "2020-03-08")
 
 
 def test_what_the_watch_owes_are_the_days_of_the_schedules_zone(observer: Observer) -> None:
-    looked = observer.look(datetime(2020, 3, 12, 2, tzinfo=UTC), [])
+    looked = observer.observe(datetime(2020, 3, 12, 2, tzinfo=UTC), [])
     assert [signal.partition for signal in looked if signal.kind is Kind.DATA_LATE] == ["2020-03-11"]
