@@ -84,7 +84,7 @@ def observer(bucket: Callable[..., str], s3: S3Client) -> Iterator[Observer]:
 
 def test_the_days_of_runs_are_those_of_the_schedules_zone(observer: Observer) -> None:
     told = {signal.facts["dag_run"]: signal.partition for signal in observer.observe(NOW, []) if signal.task == "push"}
-    assert observer.problems == []
+    assert observer.problems == {}
     assert told == {
         "scheduled": "2020-03-11",
         "with a Param": "2020-03-03",
