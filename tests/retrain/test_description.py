@@ -9,7 +9,7 @@ from retrain.dvc_lock import lock_outputs
 from retrain.errors import DescriptionError, LockError, RecordVersionError, ReportError
 
 OUT = DeclaredOutput("m.json", "metric", True, True, False, None, True, "1" * 32, "md5", 3, False)
-STAGE = Stage("a", "dvc.yaml", ("x",), ".", False, False, (), {"params.yaml": {"a.b": [1, 2]}}, (OUT,))
+STAGE = Stage("a", "dvc.yaml", ("x",), ".", False, False, True, (), {"params.yaml": {"a.b": [1, 2]}}, (OUT,))
 DESCRIPTION = Description((STAGE,), {"m.json": {"loss": 0.5}}, ("p.csv",), (), (), ("lost",), {})
 
 
