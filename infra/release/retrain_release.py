@@ -57,7 +57,6 @@ class Settings:
     docker: tuple[str, ...]
     project: str
     pipeline: str
-    run_profile: str  # the workers' AWS profile: the api-server's own may not write to the ledger
     airflow_url: str
     watch_health_url: str
     check_seconds: float
@@ -72,7 +71,6 @@ class Settings:
             docker=tuple(shlex.split(get("RETRAIN_DOCKER_COMMAND", "docker"))),
             project=get("RETRAIN_PROJECT", "retrain"),
             pipeline=get("RETRAIN_PIPELINE", "trip_duration"),
-            run_profile=get("RETRAIN_RUN_PROFILE", "default"),
             airflow_url=get("RETRAIN_AIRFLOW_HEALTH_URL", "http://127.0.0.1:8080"),
             watch_health_url=get("RETRAIN_WATCH_HEALTH_URL", "http://127.0.0.1:8091/health"),
             check_seconds=float(get("RETRAIN_CHECK_SECONDS", str(CHECK_SECONDS))),
@@ -219,11 +217,7 @@ class Host:
         container = next((key for key, (service, _) in self._containers().items() if service == _SERVER), None)
         if container is None:
             raise StepError(f"there is no container {_SERVER}")
-        login = (
-            "--env=AIRFLOW_API_USER=watch",
-            "--env=AIRFLOW_API_PASSWORD_FILE=/run/secrets/watch_password",
-            f"--env=AWS_PROFILE={self._settings.run_profile}",
-        )
+        login = ("--env=AIRFLOW_API_USER=watch", "--env=AIRFLOW_API_PASSWORD_FILE=/run/secrets/watch_password")
         ours = ("python", "-m", "retrain", "--json", "--pipeline", self._settings.pipeline)
         address = ("--airflow", "http://127.0.0.1:8080")
         command = [*self._settings.docker, "exec", *login, container, *ours, *address, *arguments]

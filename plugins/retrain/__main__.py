@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -36,7 +35,6 @@ from retrain import (
     workspace,
 )
 from retrain.airflow_api import AirflowApi
-from retrain.airflow_services import services
 from retrain.deployment import Deployment, load
 from retrain.description import Description
 from retrain.dvc import DEPLOYMENT_DVC, Dvc
@@ -52,6 +50,10 @@ Answer = tuple[Any, list[str], bool]
 def main(arguments: list[str] | None = None) -> int:
     """Returns 0; 1 when what was asked for is not well, or after one sentence on stderr."""
     options = parser().parse_args(arguments)
+    # Standard error is for one sentence; Airflow, which is imported later, would say there where it has its credentials from.
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
+    if profile := os.environ.get("RETRAIN_COMMANDS_PROFILE"):  # the api-server's own role reads no data
+        os.environ["AWS_PROFILE"] = profile
     try:
         with _talk_on_stderr():
             document, lines, well = options.command(options)
@@ -85,6 +87,8 @@ class _Place:
     """Where a pipeline's things are."""
 
     def __init__(self, pipeline: str) -> None:
+        from retrain.airflow_services import services
+
         self.deployment = _deployment(pipeline)
         self.services = services(self.deployment)
         self.ledger = self.services.ledger
@@ -110,9 +114,8 @@ class _Place:
 
     def packages(self, record: run_record.RunRecord) -> str:
         """The frozen text of a run's environment."""
-        with tempfile.TemporaryDirectory() as scratch:
-            environments, repository = workspace.home() / "environments", self.deployment.repository
-            return recorded_environment.frozen_text(record, self.ledger, repository, Path(scratch), environments)
+        environments, repository = workspace.home() / "environments", self.deployment.repository
+        return recorded_environment.packages(record, self.ledger, repository, environments)
 
     def described(self, checkout: Path) -> Description:
         """What DVC says of a checkout. Nothing is run."""
@@ -130,8 +133,8 @@ def release(options: argparse.Namespace) -> Answer:
     def examine(checkout: Path) -> None:
         tracked_inputs.require_none(place.described(checkout), options.tag)
 
-    # Where there is no uv, as beside Airflow's API alone, DVC cannot be asked: the run's own first step is then the first to ask it.
-    asked = examine if uv.is_there() else None
+    # Where there is no uv, as in the api-server's container, DVC cannot be asked: `reproduce` is the first to ask it then.
+    asked = examine if uv.is_there() and os.environ.get("RETRAIN_HOME") else None
     return _pinned(options, pinning.deploy(api, place.ledger, options.pipeline, origin, options.tag, asked))
 
 
@@ -235,6 +238,7 @@ def verify_runs(options: argparse.Namespace) -> Answer:
     lines = [f"{found.runs} runs, {found.proven} objects proven with {found.requests} requests."]
     lines += [f"{found.pruned} runs were left out: prune removed their objects."] if found.pruned else []
     lines += [f"missing: {name(item)}" for item in found.missing] + [f"wrong: {name(item)}" for item in found.wrong]
+    lines += [f"without any proof: {run_key}; run its day again" for run_key in found.unproven]
     return {**asdict(found), "sound": found.sound}, lines, found.sound
 
 
@@ -383,7 +387,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("partition", nargs="?" if word == "verify" else None, help="YYYY-MM-DD")
             sub.add_argument(
                 "--run-key",
-                help="the beginning of a run key, when a day has several (default: the newest, not superseded)",
+                help="the beginning of a run key, when a day has several (default: the one that counts)",
             )
         return sub
 

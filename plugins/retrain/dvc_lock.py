@@ -1,4 +1,4 @@
-"""The format of dvc.lock, read without dvc.yaml: for entries of the ledger, whose dvc.lock is all that is left of a run's outputs."""
+"""The format of dvc.lock, read without dvc.yaml: to see that DVC has described every output that it names."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ def lock_outputs(text: str) -> list[tuple[str, str, str]]:
         return [(stage, str(out["path"]), str(out["md5"])) for stage, out in outs if "md5" in out]
     except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         why = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise LockError(f"The dvc.lock cannot be read ({why}). Look at the entry's file in the ledger.") from error
+        raise LockError(f"The dvc.lock cannot be read ({why}). Clear reproduce.") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +13,8 @@ from retrain.description import Description, Output
 from retrain.errors import RecordError
 from retrain.ledger import DESCRIPTION, Ledger
 from retrain.run_record import RunRecord
+
+_UP = re.compile(r"^(\.\.?/)+")  # out of a stage's own folder
 
 
 def outputs(record: RunRecord, ledger: Ledger) -> list[Output]:
@@ -28,7 +32,8 @@ def params(record: RunRecord, ledger: Ledger) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for stage in _lock(record, ledger).values():
         for file, values in stage.get("params", {}).items():
-            prefix = "" if file == "params.yaml" else f"{file}:"
+            place = _UP.sub("", posixpath.normpath(file))
+            prefix = "" if place == "params.yaml" else f"{place}:"
             found.update({f"{prefix}{name}": value for name, value in _leaves(values)})
     return found
 
@@ -45,14 +50,16 @@ def _description(record: RunRecord, ledger: Ledger) -> Description:
 
 def _outputs_of_version_1(record: RunRecord, ledger: Ledger) -> Iterator[Output]:
     """Version 1 kept no description. Its record has each path from the checkout's top, its dvc.lock the rest, by the stage's own folder."""
+    left = dict(record.outputs)
     for name, stage in _lock(record, ledger).items():
         for out in stage.get("outs", ()):
             written, md5 = str(out["path"]), str(out["md5"])
+            inside = _UP.sub("", posixpath.normpath(written))
             path = next(
                 (
                     path
-                    for path, recorded in record.outputs.items()
-                    if recorded == md5 and (path == written or path.endswith(f"/{written}"))
+                    for path, recorded in left.items()
+                    if recorded == md5 and (path == inside or path.endswith(f"/{inside}"))
                 ),
                 None,
             )
@@ -61,6 +68,7 @@ def _outputs_of_version_1(record: RunRecord, ledger: Ledger) -> Iterator[Output]
                     f"dvc.lock of {ledger.folder(record.spec)} has {written} (stage {name}), its record has no such output. "
                     "One of the two was changed: see who may write there."
                 )
+            del left[path]
             yield Output(name, path, md5, int(out.get("size", 0)), bool(out.get("isexec")))
 
 

@@ -16,6 +16,7 @@ from retrain.files import write_whole
 from retrain.locks import locked
 from retrain.process import Finished
 
+_LONGEST = 4 * uv.TIMEOUT  # uv is started as often under one lock
 _COMPLETE = ".complete"
 _FROZEN = "frozen.txt"
 _RESOLVED = "resolved"
@@ -67,7 +68,7 @@ def resolve(project: Path, environments: Path) -> str:
     if text := _remembered(name, environments):
         return text
     memory = environments / _RESOLVED / name
-    with locked(memory.with_suffix(".lock"), what=f"the resolution of {project.name}/"):
+    with locked(memory.with_suffix(".lock"), what=f"the resolution of {project.name}/", timeout=_LONGEST):
         text = _remembered(name, environments) or _resolve(project)
         write_whole(memory.with_suffix(".txt"), text.encode())
         return text
@@ -86,7 +87,7 @@ def install(text: str, environments: Path) -> Environment:
     if found := known(environments, identity):
         return found
     path = environments.absolute() / identity[:32]
-    with locked(path.with_suffix(".lock"), what=f"the environment {identity[:12]}"):
+    with locked(path.with_suffix(".lock"), what=f"the environment {identity[:12]}", timeout=_LONGEST):
         if found := known(environments, identity):
             return found
         shutil.rmtree(path, ignore_errors=True)

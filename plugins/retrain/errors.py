@@ -141,12 +141,6 @@ class LockTimeoutError(RetrainError):
     cause = Cause.INFRA
 
 
-class LostEnvironmentError(RetrainError):
-    """The environment that a run was reproduced in is not on the shared volume any more."""
-
-    cause = Cause.INFRA
-
-
 class OriginError(RetrainError):
     """The Git origin cannot be read."""
 

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 RECORD = "run.json"
 DESCRIPTION = "description.json"
+ENVIRONMENT = "environment.txt"  # version 1: environment.lock
 COUNTS = "counts"
 _AT_ONCE = 8
 _DATE = len("YYYY-MM-DD")
@@ -108,15 +109,19 @@ class Ledger:
         s3.create(self.client, f"{folder}/receipt.json", receipt.to_json().encode())
         return s3.create(self.client, f"{folder}/{RECORD}", record.to_json().encode()) or not self._is_committed(record)
 
+    def has(self, spec: RunSpec) -> bool:
+        """Whether this very run is committed."""
+        return s3.get(self.client, f"{self.folder(spec)}/{RECORD}") is not None
+
     def _is_committed(self, record: RunRecord) -> bool:
         url = f"{self.folder(record.spec)}/{RECORD}"
         body = s3.get(self.client, url)
         if body is None:
             return False
         kept = RunRecord.from_json(body, url)
-        other = [
-            path for path in {*kept.outputs, *record.outputs} if kept.outputs.get(path) != record.outputs.get(path)
-        ]
+        # Version 1 knew the outputs of the dvc.yaml at the top alone.
+        paths = kept.outputs if kept.version_1 else {*kept.outputs, *record.outputs}
+        other = [path for path in paths if kept.outputs.get(path) != record.outputs.get(path)]
         if other:
             path = min(other)
             raise LedgerConflictError(

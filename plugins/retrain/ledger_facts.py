@@ -7,7 +7,7 @@ Each is an event that is created once. A later event changes what holds now and 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -22,6 +22,7 @@ from retrain.stage_run import StageRun
 MIRRORED = "mirrored"
 STAGES = "stages"
 TAGS = "tags"
+TAGS_BEFORE = "tags_before"
 PINNED = "pinned"
 PRUNED = "pruned"
 
@@ -92,9 +93,7 @@ def fix_tag(ledger: Ledger, pipeline: str, release: Release, pin: Pin | None = N
     Raises:
         MovedTagError: the tag had another commit when it was pinned or run before. Both are named.
     """
-    if not ledger.event_names(pipeline, TAGS):
-        for known in _releases_so_far(ledger, pipeline, pin):
-            _fix(ledger, pipeline, known)
+    keep_tags(ledger, pipeline, pin)
     if not _fix(ledger, pipeline, release):
         body = ledger.event_body(pipeline, TAGS, _named(release.tag)) or {}
         if body.get("commit") != release.commit:
@@ -105,20 +104,31 @@ def fix_tag(ledger: Ledger, pipeline: str, release: Release, pin: Pin | None = N
     return release
 
 
+def keep_tags(ledger: Ledger, pipeline: str, pin: Pin | None) -> None:
+    """Note the commit of what is pinned, and, once in the life of a ledger, of every release that was pinned or run before.
+
+    What is live comes first: a tag that moved before its commit was a fact keeps the commit that runs now.
+    """
+    if pin is not None:
+        _fix(ledger, pipeline, pin.live)
+    if ledger.event_names(pipeline, TAGS_BEFORE):
+        return
+    recorded = sorted(ledger.records(pipeline), key=lambda record: record.recorded_at)
+    first: dict[str, Release] = {}
+    for known in (*(pin.previous if pin else ()), *(Release(record.release, record.commit) for record in recorded)):
+        first.setdefault(known.tag, known)
+    for known in first.values():
+        _fix(ledger, pipeline, known)
+    # Last: an interrupted time is made good by the next.
+    ledger.event(pipeline, TAGS_BEFORE, "noted", {"at": _now()})
+
+
 def _fix(ledger: Ledger, pipeline: str, release: Release) -> bool:
     return ledger.event(pipeline, TAGS, _named(release.tag), {"at": _now(), "commit": release.commit})
 
 
 def _named(tag: str) -> str:
     return quote(tag, safe="")
-
-
-def _releases_so_far(ledger: Ledger, pipeline: str, pin: Pin | None) -> Iterable[Release]:
-    """What is live comes first: a tag that moved before its commit was a fact keeps the commit that runs now."""
-    if pin is not None:
-        yield from (pin.live, *pin.previous)
-    for record in sorted(ledger.records(pipeline), key=lambda record: record.recorded_at):
-        yield Release(record.release, record.commit)
 
 
 def pins(ledger: Ledger, pipeline: str) -> int:
@@ -141,10 +151,15 @@ def note_pin(ledger: Ledger, pipeline: str, after: int, release: Release, before
         "why": why,
     }
     if not ledger.event(pipeline, PINNED, f"{after + 1:04}", body):
-        raise PinConflictError(
-            f"{release.tag} was not pinned: another release or rollback of {pipeline} was made at the same moment. "
-            "Look at it with make pin, then run the command again."
-        )
+        raise moved_meanwhile(pipeline, release)
+
+
+def moved_meanwhile(pipeline: str, release: Release) -> PinConflictError:
+    """The error of a pin that somebody else has moved since it was read."""
+    return PinConflictError(
+        f"{release.tag} was not pinned: another release or rollback of {pipeline} was made at the same moment. "
+        "Look at it with make pin, then run the command again."
+    )
 
 
 def pruned(ledger: Ledger, pipeline: str) -> frozenset[str]:
@@ -163,7 +178,7 @@ def note_removed(ledger: Ledger, record: RunRecord, keep_days: int) -> None:
 
 
 def note_stored(ledger: Ledger, spec: RunSpec) -> None:
-    """Note that the objects of a run which was pruned are on the remote again, if it was."""
+    """Note that the objects of a run are on the remote again, if they had been pruned."""
     names = ledger.event_names(spec.pipeline, _of_run(PRUNED, spec))
     if names and max(names).endswith("-removed"):
         ledger.numbered_event(spec.pipeline, _of_run(PRUNED, spec), "stored", {"at": _now()})

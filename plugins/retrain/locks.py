@@ -16,7 +16,7 @@ from retrain.errors import LockTimeoutError
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 2100.0  # seconds: longer than any one thing that is done under a lock may take
+TIMEOUT = 2100.0  # seconds
 _LOG_EVERY = 60.0
 _LONGEST_PAUSE = 1.0
 

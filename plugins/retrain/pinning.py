@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from retrain import git, ledger_facts
-from retrain.errors import NoPinError
+from retrain.errors import NoPinError, StoreError
 from retrain.ledger import Ledger
 from retrain.release import Pin, Release, check_tag, variable
+
+log = logging.getLogger(__name__)
 
 
 class PinStore(Protocol):
@@ -59,21 +62,26 @@ def deploy(
     now = before.moved_to(chosen) if before else Pin(chosen)
     if now != before:
         ledger_facts.note_pin(ledger, pipeline, moves, chosen, before.live if before else None, "release")
+        if store.pin(pipeline) != before:
+            raise ledger_facts.moved_meanwhile(pipeline, chosen)
         store.set_pin(pipeline, now)
     return now
 
 
 def roll_back(store: PinStore, ledger: Ledger, pipeline: str) -> Pin:
-    """Pin what was live before.
+    """Pin what was live before. A ledger that does not answer does not stop it: what is noted there is then missing.
 
     Raises:
         NoEarlierReleaseError: nothing was.
         PinConflictError: somebody else moved the pin at the same moment.
     """
-    moves, now = ledger_facts.pins(ledger, pipeline), required(store, pipeline)
+    now = required(store, pipeline)
     before = now.rolled_back()
-    # The release that is left behind keeps its commit: its tag is refused if it moves after the rollback.
-    ledger_facts.fix_tag(ledger, pipeline, before.live, now)
-    ledger_facts.note_pin(ledger, pipeline, moves, before.live, now.live, "rollback")
+    try:
+        # The release that is left behind keeps its commit: its tag is refused if it moves after the rollback.
+        ledger_facts.keep_tags(ledger, pipeline, now)
+        ledger_facts.note_pin(ledger, pipeline, ledger_facts.pins(ledger, pipeline), before.live, now.live, "rollback")
+    except StoreError as error:
+        log.warning("the rollback to %s is not noted in the ledger: %s", before.live.tag, error)
     store.set_pin(pipeline, before)
     return before

@@ -2,46 +2,53 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from retrain import environment, git
 from retrain.deployment import Repository
-from retrain.ledger import Ledger
+from retrain.errors import EnvironmentLockError
+from retrain.ledger import ENVIRONMENT, Ledger
 from retrain.release import Release
 from retrain.run_record import RunRecord
 
-ENVIRONMENT = "environment.lock"
+_OF_VERSION_1 = "environment.lock"
 
 
-def provide(
-    record: RunRecord, ledger: Ledger, repository: Repository, scratch: Path, environments: Path
-) -> environment.Environment:
+def provide(record: RunRecord, ledger: Ledger, repository: Repository, environments: Path) -> environment.Environment:
     """The environment of a run, below `environments`. Arguments as for `frozen_text`.
 
     Raises:
         EnvironmentGoneError: a package that it needs is not to be had any more; it is named.
     """
-    return environment.install(frozen_text(record, ledger, repository, scratch, environments), environments)
+    return environment.install(frozen_text(record, ledger, repository, environments), environments)
 
 
-def frozen_text(record: RunRecord, ledger: Ledger, repository: Repository, scratch: Path, environments: Path) -> str:
+def frozen_text(record: RunRecord, ledger: Ledger, repository: Repository, environments: Path) -> str:
     """Every package that a run was installed with, by version and hash.
 
     Args:
         record: the run.
         ledger: where its entry is.
         repository: where its release is; asked only for a run of version 1, whose lock is of no use without its project.
-        scratch: a folder for that; what is made there stays.
         environments: where resolutions are remembered.
 
     Raises:
         EnvironmentLockError: a run of version 1 whose lock names a local path, or does not belong to its project.
     """
-    text = ledger.file(record, ENVIRONMENT).decode()
     if record.version_1 is None:
-        return text
-    checkout = scratch / record.commit
-    bare = git.mirror(repository.url, Release(record.release, record.commit), scratch / "mirror.git")
-    if not checkout.exists():
-        git.checkout(bare, record.commit, checkout)
-    return environment.frozen_of_recorded(text, checkout / repository.environment, environments)
+        return ledger.file(record, ENVIRONMENT).decode()
+    text = ledger.file(record, _OF_VERSION_1).decode()
+    with tempfile.TemporaryDirectory() as scratch:
+        bare = git.mirror(repository.url, Release(record.release, record.commit), Path(scratch) / "mirror.git")
+        git.checkout(bare, record.commit, Path(scratch) / "checkout")
+        project = Path(scratch) / "checkout" / repository.environment
+        return environment.frozen_of_recorded(text, project, environments)
+
+
+def packages(record: RunRecord, ledger: Ledger, repository: Repository, environments: Path) -> str:
+    """As `frozen_text`, to be read and not installed: a lock that cannot be installed any more as it was recorded."""
+    try:
+        return frozen_text(record, ledger, repository, environments)
+    except EnvironmentLockError:
+        return ledger.file(record, _OF_VERSION_1).decode()

@@ -56,7 +56,7 @@ def replay(record: RunRecord, services: Services, *, scratch: Path | None = None
         for name in ("run.yaml", "manifest.json"):
             (checkout / name).write_bytes(ledger.file(record, name))
         environments = place / "environments"
-        built = recorded_environment.provide(record, ledger, repository, place / "environment", environments)
+        built = recorded_environment.provide(record, ledger, repository, environments)
         own = environment.provide(DEPLOYMENT_DVC, environments)
         with services.credentials.child_environment() as access:
             extra = {**access, "RAW_CACHE_DIR": str(place / "raw"), "OMP_NUM_THREADS": str(record.threads)}

@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -87,8 +86,7 @@ def restore(
     if (
         environments is not None
     ):  # first, so that a package that is gone leaves the folder empty for another try without it
-        with tempfile.TemporaryDirectory() as scratch:
-            built = recorded_environment.provide(record, ledger, repository, Path(scratch), environments)
+        built = recorded_environment.provide(record, ledger, repository, environments)
     bare = git.mirror(repository.url, Release(record.release, record.commit), mirror)
     git.checkout(bare, record.commit, to, standalone=True)
     for name in ("run.yaml", "manifest.json", "dvc.lock"):

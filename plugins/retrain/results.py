@@ -98,12 +98,13 @@ BACKFILL = "backfill"
 
 @dataclass(frozen=True)
 class Reproduced(TaskResult):
-    """A green `dvc repro`: its workspace's path, the identity of the release's environment, every stage, and seconds in all."""
+    """A green `dvc repro`: its workspace's path, the identity of the release's environment, the stages' threads, and seconds in all."""
 
     task: ClassVar[str] = "reproduce"
 
     workspace: str
     environment: str
+    threads: int
     stages: tuple[StageRun, ...]
     seconds: float
 

@@ -17,8 +17,8 @@ from retrain.errors import RecordError, RecordVersionError, SeveralEntriesError,
 from retrain.run_spec import RunSpec
 
 SCHEMA_VERSION = 2
-# What version 1 did not say: the threads that its workers gave the stages unless their environment said otherwise.
-_THREADS_OF_VERSION_1 = 2
+# What version 1 did not say: every deployment that came with it gave the stages one thread.
+_THREADS_OF_VERSION_1 = 1
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,17 @@ from retrain.day import number
 from retrain.deployment import Promotion
 from retrain.description import Description
 from retrain.dvc_lock import lock_outputs
-from retrain.errors import LockError, LostEnvironmentError, NoPinError, ReportError, RetrainError, ScoreError
-from retrain.ledger import DESCRIPTION
+from retrain.errors import (
+    ConfigurationError,
+    EnvironmentGoneError,
+    EnvironmentLockError,
+    LockError,
+    NoPinError,
+    ReportError,
+    ScoreError,
+    UnknownEntryError,
+)
+from retrain.ledger import DESCRIPTION, ENVIRONMENT
 from retrain.locks import locked
 from retrain.results import Checked, Promoted, Pushed, Recorded, Removed, Reproduced, Resolved
 from retrain.run_record import RunRecord
@@ -123,13 +132,15 @@ def reproduce(services: Services, run: Resolved) -> Reproduced:
                 described = program.describe()
             _require_described(described, place)
             place.description.write_text(described.to_json(), encoding="utf-8")
-            if done.executed:  # else nothing was read
+            place.write(ENVIRONMENT, built.frozen.read_text(encoding="utf-8"))
+            # What a stage out of the cache has read is known to be the manifest's only once the run is recorded.
+            if done.executed or not services.ledger.has(spec):
                 s3.require_unchanged(services.s3, objects)
         except BaseException:
             workspace.discard(place)
             raise
     log.info("executed: %s; from the cache: %s", ", ".join(done.executed) or "-", ", ".join(done.cached) or "-")
-    return Reproduced(str(place.path), built.identity, done.stages, round(done.seconds, 1))
+    return Reproduced(str(place.path), built.identity, threads(), done.stages, round(done.seconds, 1))
 
 
 def _require_described(described: Description, place: Workspace) -> None:
@@ -145,8 +156,10 @@ def _require_described(described: Description, place: Workspace) -> None:
             raise LockError(
                 f"{lock.name} of {file} is not there after dvc repro: no stage was run. Add one in a new release."
             )
+        # `dvc repro` leaves alone what it does not reach; a frozen stage of it keeps its place in dvc.lock.
+        left = {each.name.rpartition(":")[2] for each in described.stages if each.file == file and not each.reached}
         for stage, path, md5 in lock_outputs(lock.read_text(encoding="utf-8")):
-            if md5 not in known:
+            if md5 not in known and stage not in left:
                 raise LockError(
                     f"{lock.name} of {file} has {path} of stage {stage} ({md5}), which DVC does not name when it describes the "
                     "checkout. Remove stages that are no more from it in a new release."
@@ -173,8 +186,17 @@ def _dvc(services: Services, place: Workspace, built: environment.Environment) -
 
 
 def threads() -> int:
-    """OMP_NUM_THREADS of the stages: what the worker's environment says, else 2. Recorded, because sums may depend on it."""
-    return int(os.environ.get("OMP_NUM_THREADS", "2"))
+    """OMP_NUM_THREADS of the stages: what the worker's environment says, else 2. Recorded, because sums may depend on it.
+
+    Raises:
+        ConfigurationError: the worker's environment says no whole number above 0.
+    """
+    said = os.environ.get("OMP_NUM_THREADS") or "2"
+    if not said.isdecimal() or int(said) < 1:
+        raise ConfigurationError(
+            f"OMP_NUM_THREADS={said!r} of the worker is not a whole number above 0. Correct the worker's environment, then clear the task."
+        )
+    return int(said)
 
 
 def push(services: Services, run: Resolved, reproduced: Reproduced) -> Pushed:
@@ -216,14 +238,13 @@ def _cache(services: Services) -> Path:
 
 
 def _environment(reproduced: Reproduced) -> environment.Environment:
-    """The very environment that `reproduce` ran in."""
-    found = environment.known(workspace.home() / "environments", reproduced.environment)
-    if found is None:
-        raise LostEnvironmentError(
-            f"The environment {reproduced.environment[:12]} that reproduce ran in is not on the shared volume any more. "
-            "Clear reproduce: it is installed again, and finished stages come back from the cache."
-        )
-    return found
+    """The very environment that `reproduce` ran in, installed again if the image that it came with is not this one any more."""
+    environments = workspace.home() / "environments"
+    there = environment.known(environments, reproduced.environment)
+    if there is not None:
+        return there
+    frozen = Path(reproduced.workspace) / ENVIRONMENT
+    return environment.install(frozen.read_text(encoding="utf-8"), environments)
 
 
 def record_run(services: Services, run: Resolved, reproduced: Reproduced, pushed: Pushed) -> Recorded:
@@ -238,7 +259,7 @@ def record_run(services: Services, run: Resolved, reproduced: Reproduced, pushed
         dag_run=run.dag_run,
         mode=run.mode,
         environment=reproduced.environment,
-        threads=threads(),
+        threads=reproduced.threads,
         raw_versioned=ledger.manifest(spec).versioned,
         outputs={output.path: output.md5 for output in described.outputs},
         metrics=described.metric_values(),
@@ -248,7 +269,7 @@ def record_run(services: Services, run: Resolved, reproduced: Reproduced, pushed
     files = {
         "dvc.lock": (place.checkout / "dvc.lock").read_text(encoding="utf-8"),
         "run.yaml": spec.run_yaml(),
-        "environment.lock": _environment(reproduced).frozen.read_text(encoding="utf-8"),
+        ENVIRONMENT: (place.path / ENVIRONMENT).read_text(encoding="utf-8"),
         DESCRIPTION: described.to_json(),
     }
     new = ledger.commit(record, files, receipt)
@@ -357,6 +378,11 @@ def _promote(
 ) -> Promoted:
     spec, tracking = run.spec, services.tracking
     tags = tracking.champion(model)
+    if tags is not None and "partition" not in tags:
+        raise ScoreError(
+            f"The champion, version {tags['version']} of {model}, was not registered by a run: it has no partition among its tags. "
+            "Move the alias to a version that was, or remove it."
+        )
     champion = promotion.Champion(tags["version"], tags["partition"]) if tags else None
     if champion is not None and champion.version == version:
         return Promoted(promoted=False, version=version, reason="This version is the champion already.")
@@ -375,7 +401,7 @@ def _promote(
     rival = None
     if tags is not None:
         downloaded = tracking.download_model(tags["run_id"], place.scratch("champion"))
-        rival = _score(gate, place, _environment_of_champion(services, place, tags), downloaded, "champion")
+        rival = _score(gate, place, _environment_of_champion(services, tags), downloaded, "champion")
     try:
         baselines = {name: number(measured, name, gate.metric) for name in gate.baselines}
     except (KeyError, TypeError, ValueError) as error:
@@ -415,21 +441,19 @@ def _promote(
     return Promoted(promoted=decision.promote, version=version, reason=decision.reason)
 
 
-def _environment_of_champion(services: Services, place: Workspace, tags: dict[str, str]) -> environment.Environment:
+def _environment_of_champion(services: Services, tags: dict[str, str]) -> environment.Environment:
     """The environment that the champion was trained in, installed again from its ledger entry if need be.
 
     A model that another environment loads may give other numbers, or none.
     """
     environments = workspace.home() / "environments"
-    there = environment.known(environments, tags["environment"])
+    there = environment.known(environments, tags.get("environment", ""))
     if there is not None:
         return there
     try:
-        record = services.ledger.entry(services.pipeline, tags["partition"], tags["run_key"])
-        return recorded_environment.provide(
-            record, services.ledger, services.deployment.repository, place.scratch("champion-code"), environments
-        )
-    except RetrainError as error:
+        record = services.ledger.entry(services.pipeline, tags["partition"], tags.get("run_key"))
+        return recorded_environment.provide(record, services.ledger, services.deployment.repository, environments)
+    except (EnvironmentGoneError, EnvironmentLockError, UnknownEntryError) as error:
         raise ScoreError(
             f"The champion, version {tags['version']} of {tags['partition']}, cannot be scored without its own environment: "
             f"{error} The champion is unchanged, and no model is promoted until this is fixed."

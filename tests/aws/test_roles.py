@@ -165,6 +165,8 @@ def test_the_run_writes_to_its_own_folders_alone(host, buckets):
     refused(s3.put_object, Bucket=buckets["store"], Key="payroll/object", Body=b"ours")
     refused(s3.get_object, Bucket=buckets["store"], Key="payroll/object")
     refused(s3.put_object, Bucket=buckets["ledger"], Key="elsewhere/run.json", Body=b"{}", IfNoneMatch="*")
+    for fact in ("tags/v1.2.0", "pinned/0001", "counts/dt=2020-03-05/0001-key"):
+        s3.put_object(Bucket=buckets["ledger"], Key=f"ledger/trip_duration/{fact}.json", Body=b"{}", IfNoneMatch="*")
     refused(s3.put_object, Bucket=buckets["mlflow"], Key="model", Body=b"{}")
 
 

@@ -55,10 +55,11 @@ def prepare(stack: Stack, first: date, last: date) -> None:
     os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
     os.environ |= {"AWS_EC2_METADATA_DISABLED": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "OMP_NUM_THREADS": "1"}
     # The release's environment is the same for every stack: built once, where its programs will find it again.
-    built = environment.provide(ROOT / "pipeline", STATE / "retrain" / "environments").path
     own = stack.state / "retrain" / "environments"
     own.mkdir(parents=True)
-    (own / built.name).symlink_to(built)
+    for project in (ROOT / "pipeline", ROOT / "infra" / "dvc"):
+        built = environment.provide(project, STATE / "retrain" / "environments").path
+        (own / built.name).symlink_to(built)
 
 
 def record_day(services: Any, day: str) -> dict[str, Any]:

@@ -115,3 +115,8 @@ def test_the_dashboard_is_provisioned_with_a_source_that_is_there() -> None:
         for dy in range(panel["gridPos"]["h"])
     ]
     assert len(set(places)) == len(places), "two panels overlap"
+
+
+def test_a_release_made_beside_the_api_is_noted_in_the_ledger_with_the_workers_role() -> None:
+    commands = SERVICES["airflow-api-server"]["environment"]["RETRAIN_COMMANDS_PROFILE"]
+    assert commands == SERVICES["airflow-worker"]["environment"]["AWS_PROFILE"]

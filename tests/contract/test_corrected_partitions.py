@@ -186,3 +186,21 @@ def test_what_is_overwritten_refuses_the_run_although_its_stage_does_not_look(te
     monkeypatch.setattr(steps.dvc.Dvc, "repro", while_it_runs)
     with pytest.raises(OverwrittenError, match=rf"s3://{team.bucket}/raw/dt={DAY}/part-0\.parquet \(1 objects"):
         team.run(DAY)
+
+
+def test_what_a_stage_read_of_overwritten_bytes_is_no_better_when_it_comes_out_of_the_cache(team, monkeypatch):
+    """The first attempt has cached what it made of the new bytes; clearing the task must not make a green run of it."""
+    team.land(DAY, 1)
+    reach = services(team.deployment)
+    run = steps.resolve_run(reach, DAY, "v1.0.0", f"run of {DAY}", "daily")
+    reproduced = steps.dvc.Dvc.repro
+
+    def while_it_runs(program, described, timeout):
+        done = reproduced(program, described, timeout)
+        team.land(DAY, 2)
+        return done
+
+    monkeypatch.setattr(steps.dvc.Dvc, "repro", while_it_runs)
+    for _ in range(2):
+        with pytest.raises(OverwrittenError):
+            steps.reproduce(services(team.deployment), run)

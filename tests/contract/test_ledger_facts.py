@@ -118,6 +118,14 @@ def test_the_tags_of_runs_and_pins_from_before_are_fixed_with_the_first_fact(led
             ledger_facts.fix_tag(ledger, "taxi", Release(tag, B))
 
 
+def test_tags_from_before_are_fixed_although_the_first_time_was_interrupted(ledger):
+    ledger.commit(recorded(replace(SPEC, commit=A)), FILES, RECEIPT)
+    ledger.event("taxi", "tags", "v1.3.0", {"commit": B})  # and no more
+    ledger_facts.fix_tag(ledger, "taxi", Release("v1.3.0", B))
+    with pytest.raises(MovedTagError, match=r"v1\.0\.0"):
+        ledger_facts.fix_tag(ledger, "taxi", Release("v1.0.0", B))
+
+
 class Store:
     """The pin of one pipeline, in memory."""
 
@@ -151,6 +159,16 @@ def test_a_tag_that_moves_after_a_rollback_is_refused(ledger, origin):
     with pytest.raises(MovedTagError, match=rf"v1\.1\.0 has moved: {bad}.*now {fixed}"):
         pinning.deploy(pins, ledger, "taxi", str(origin.path), "v1.1.0")
     assert pins.now.live.tag == "v1.0.0"
+
+
+def test_a_rollback_does_not_wait_for_a_ledger_that_does_not_answer(ledger, origin, caplog):
+    pins = Store()
+    for tag in ("v1.0.0", "v1.1.0"):
+        origin.release(tag)
+        pinning.deploy(pins, ledger, "taxi", str(origin.path), tag)
+    pinning.roll_back(pins, Ledger(ledger.client, "s3://no-such-bucket-of-ours/ledger"), "taxi")
+    assert pins.now.live.tag == "v1.0.0"
+    assert "is not noted in the ledger: S3 answered NoSuchBucket" in caplog.text
 
 
 def test_every_move_of_the_pin_is_noted_in_order(ledger, origin):

@@ -17,6 +17,7 @@ from retrain.airflow_services import services
 from retrain.deployment import Deployment
 from retrain.description import Artifact, Description
 from retrain.errors import ScoreError
+from retrain.ledger import ENVIRONMENT
 from retrain.locks import locked
 from retrain.receipt import Receipt
 from retrain.results import Recorded, Reproduced, Resolved
@@ -87,10 +88,10 @@ class Team:
             size=0,
         )
         lock = built.frozen.read_text() if recorded_lock is None else recorded_lock
-        self.reach.ledger.commit(record, {"environment.lock": lock}, Receipt("s3://store", ()))
+        self.reach.ledger.commit(record, {ENVIRONMENT: lock}, Receipt("s3://store", ()))
         ledger_facts.count(self.reach.ledger, spec, run.dag_run, "daily")
         left = Recorded(True, where.run_id, where.experiment_id, where.model_version, "http://mlflow", {})
-        return run, Reproduced(str(place), built.identity, (), 1.0), left
+        return run, Reproduced(str(place), built.identity, 1, (), 1.0), left
 
     def promote(self, day):
         return steps.promote(self.reach, *day)

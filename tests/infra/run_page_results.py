@@ -40,7 +40,7 @@ url = "https://mlflow.example.org/#/experiments/1/runs/r1"
 metrics = {"model.mae": 8.25, "constant.mae": 6.0, "rows": 9000.0}
 whole = [
     Resolved.of(SPEC, "scheduled__2020-03-21", "daily"),
-    Reproduced("/var/lib/retrain/workspaces/w", "e" * 64, stages, 64.0),
+    Reproduced("/var/lib/retrain/workspaces/w", "e" * 64, 2, stages, 64.0),
     Pushed("receipts/0123456789abcdef.json", 12, 34567890, 4, 1, 6, 3.5),
     Recorded(new=True, run_id="r1", experiment_id="1", model_version="7", url=url, metrics=metrics),
     Checked(drifted, failing, told=True),

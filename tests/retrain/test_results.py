@@ -45,6 +45,7 @@ EXAMPLES: tuple[TaskResult, ...] = (
     Reproduced(
         "/home/w",
         "e" * 64,
+        2,
         (StageRun("train", Outcome.RAN, 12.5, 300 << 20), StageRun("drift", Outcome.CACHED, 0.1, 0)),
         14.0,
     ),

@@ -216,7 +216,8 @@ def standing(trouble: Trouble, situation: Situation | None) -> str:
         if situation.champion
         else "Which model consumers are on is not known."
     )
-    if trouble.recorded:
+    # record_run writes the ledger before MLflow: the day that it failed for may be the newest one there.
+    if trouble.recorded or (trouble.task_id == "record_run" and situation.last_good == trouble.partition):
         return on
     at = f", recorded {shown(situation.last_good_at)}" if moment(situation.last_good_at) else ""
     good = f"{plain(situation.last_good, 20)}{at}" if situation.last_good else "not known"

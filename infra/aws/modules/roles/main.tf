@@ -5,7 +5,7 @@
 #   control  api-server, scheduler, dag-processor: Airflow's secrets, nothing else
 #   watch    the alerts' process: looks at raw and ledger, changes nothing
 #   mlflow   the tracking server: its own bucket
-#   prune    a person, with this role for an hour: the only one that may delete from the store
+#   prune    a person, with this role for an hour: the only one that may delete from the store; notes in the ledger whose objects went
 
 locals {
   secret = "arn:${var.partition}:secretsmanager:${var.region}:${var.account_id}:secret"
