@@ -12,7 +12,7 @@ import pytest
 from running_stack import DAY_BEFORE, PIPELINE, Killed, Live
 from told import incidents, thread
 
-from retrain.results import Reproduced
+from retrain.results import Promoted, Reproduced
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -50,4 +50,5 @@ def test_a_failure_that_a_retry_mends_disturbs_nobody(live: Live) -> None:
 def test_a_backfilled_day_runs_and_does_not_promote(backfilled: Outcome) -> None:
     assert backfilled["resolve_run"]["partition"] == str(DAY_BEFORE)
     version = backfilled["record_run"]["model_version"]
-    assert backfilled["promote"] == {"promoted": False, "version": version, "reason": "Backfills never promote."}
+    promoted = Promoted.from_json(backfilled["promote"])
+    assert promoted == Promoted(promoted=False, version=version, reason="Backfills never promote.")
