@@ -43,7 +43,7 @@ COMMON: dict[str, Any] = {
 EXAMPLES: tuple[TaskResult, ...] = (
     Resolved.of(SPEC, "scheduled__1", "daily"),
     Reproduced(
-        "/home/w",
+        "/srv/w",
         "e" * 64,
         2,
         (StageRun("train", Outcome.RAN, 12.5, 300 << 20), StageRun("drift", Outcome.CACHED, 0.1, 0)),
