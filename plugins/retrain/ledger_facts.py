@@ -1,7 +1,7 @@
-"""Facts that the ledger notes besides its records, in order: which run of a day counts, where MLflow has it, what its stages took,
-which commit a tag has, what was pinned, and whose objects were removed.
+"""Facts that the ledger notes beside its records, each as an event.
 
-Each is an event that is created once. A later event changes what holds now and never what was.
+Which run of a day counts, where MLflow has it, what its stages took, which commit a tag has, what was pinned, whose objects were
+removed. An event is created once. A later event changes what holds now and never what was.
 """
 
 from __future__ import annotations
@@ -37,9 +37,7 @@ def _of_run(kind: str, spec: RunSpec) -> str:
 
 def count(ledger: Ledger, spec: RunSpec, dag_run: str, mode: str) -> bool:
     """Note that this run is the one of its day that counts now; False when it counted already."""
-    if ledger.entry(spec.pipeline, spec.partition).run_key == spec.run_key and (
-        ledger.counts(spec.pipeline, spec.partition)
-    ):
+    if ledger.counts(spec.pipeline, spec.partition).get(spec.partition) == spec.run_key:
         return False
     body = {"at": _now(), "run_key": spec.run_key, "release": spec.release, "dag_run": dag_run, "mode": mode}
     ledger.numbered_event(spec.pipeline, f"{COUNTS}/dt={spec.partition}", spec.run_key, body)

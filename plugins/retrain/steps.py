@@ -58,9 +58,7 @@ from retrain.workspace import Workspace
 log = logging.getLogger(__name__)
 
 _SCORE_TIMEOUT = 900.0
-_OTHER_RUN_MARGIN = (
-    1800.0  # seconds that a run of the same key may take beside its `dvc repro`: checkout and environment
-)
+_AROUND_REPRO = 1800.0  # seconds that a run may take beside its `dvc repro`: checkout, environment
 _PROMOTION_TIMEOUT = 3600.0
 
 
@@ -113,7 +111,7 @@ def reproduce(services: Services, run: Resolved) -> Reproduced:
     with locked(
         home / "locks" / f"{spec.pipeline}-{spec.run_key}",
         what=f"another run of {spec.partition} with the same run key",
-        timeout=limit + _OTHER_RUN_MARGIN,
+        timeout=limit + _AROUND_REPRO,
     ):
         place = workspace.create(
             deployment.repository.url,
