@@ -38,13 +38,14 @@ from airflow.sdk import DAG, Asset, AssetWatcher, CronDataIntervalTimetable, Par
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowSkipException
 
-from retrain import landings, partition, release, steps
-from retrain.airflow_services import services
+from retrain.airflow.services import services
 from retrain.alerts.callbacks import Failed, Succeeded
-from retrain.deployment import LANDINGS, Deployment, Schedule, load
+from retrain.deployment.pipeline_file import LANDINGS, Deployment, Schedule, load
 from retrain.errors import ConfigurationError, FinalError
 from retrain.results import Json, Pushed, Recorded, Reproduced, Resolved
-from retrain.sensors import PartitionSensor
+from retrain.run import landings, partition, release
+from retrain.tasks import steps
+from retrain.tasks.wait_for_partition import PartitionSensor
 
 PIPELINES = Path(os.environ.get("RETRAIN_PIPELINES") or Path(__file__).parent / "pipelines")
 PARTITION = "{{ partition_of(params, dag_run) }}"

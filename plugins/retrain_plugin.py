@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
-from retrain.pages import app
+from retrain.airflow.pages import app
 
 
 class RetrainPlugin(AirflowPlugin):

@@ -12,7 +12,7 @@ from retrain.alerts.backfills import into_thread
 from retrain.alerts.diagnosis import diagnose
 from retrain.alerts.incident import Incident, Situation
 from retrain.alerts.kinds import Kind
-from retrain.alerts.messages import PageAddresses
+from retrain.alerts.message.messages import PageAddresses
 from retrain.alerts.signal import Signal, Step
 from retrain.alerts.silences import Silences, read
 from retrain.errors import DataRefusedError, MovedTagError, RetrainError, StageKilledError, UnprovenPushError

@@ -32,11 +32,11 @@ from supervision import SupervisionError
 # What a run's day is, and what its tasks return, is what Airflow's side says.
 sys.path.insert(0, str(ROOT / "plugins"))
 
-from retrain import partition as partitions
-from retrain.deployment import Schedule
+from retrain.deployment.pipeline_file import Schedule
 from retrain.errors import PartitionError, TaskResultError
+from retrain.judge.spell import State
 from retrain.results import Checked, Promoted, Recorded, Reproduced, Resolved, TaskResult
-from retrain.spell import State
+from retrain.run import partition as partitions
 
 R = TypeVar("R", bound=TaskResult)
 

@@ -23,10 +23,10 @@ sys.path.insert(0, str(ROOT / "plugins"))
 
 from alert_examples import ADDRESSES, examples, notes, silences  # noqa: E402
 
-from retrain.alerts import messages  # noqa: E402
-from retrain.alerts.digest import digest  # noqa: E402
 from retrain.alerts.incident import Incident  # noqa: E402
 from retrain.alerts.kinds import Kind  # noqa: E402
+from retrain.alerts.message import messages  # noqa: E402
+from retrain.alerts.message.digest import digest  # noqa: E402
 
 
 def main() -> int:

@@ -12,35 +12,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from retrain import (
-    entry,
-    environment,
-    explain,
-    git,
-    history,
-    ledger_facts,
-    manifest,
-    partition,
-    pinning,
-    prune,
-    rebuild,
-    recorded_environment,
-    replay,
-    restore,
-    run_record,
-    s3,
-    tracked_inputs,
-    uv,
-    verify,
-    workspace,
-)
-from retrain.airflow_api import AirflowApi
-from retrain.deployment import Deployment, load
-from retrain.description import Description
-from retrain.dvc import DEPLOYMENT_DVC, Dvc
+from retrain.airflow.api import AirflowApi
+from retrain.archive import entry, explain, history, prune, recorded_environment, replay, restore, verify
+from retrain.commands import pinning
+from retrain.deployment.pipeline_file import Deployment, load
 from retrain.errors import RetrainError
-from retrain.receipt import name
-from retrain.release import Pin, Release
+from retrain.run import manifest, partition, run_record
+from retrain.run.release import Pin, Release
+from retrain.store import ledger_facts, s3
+from retrain.store.receipt import name
+from retrain.tracking import rebuild
+from retrain.work import git, workspace
+from retrain.work.dvc import tracked_inputs
+from retrain.work.dvc.description import Description
+from retrain.work.dvc.program import DEPLOYMENT_DVC, Dvc
+from retrain.work.environments import environment, uv
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a command says: a document for --json, and lines for people. The last: whether all is well.
@@ -87,7 +73,7 @@ class _Place:
     """Where a pipeline's things are."""
 
     def __init__(self, pipeline: str) -> None:
-        from retrain.airflow_services import services
+        from retrain.airflow.services import services
 
         self.deployment = _deployment(pipeline)
         self.services = services(self.deployment)

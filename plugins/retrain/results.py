@@ -13,11 +13,11 @@ from typing import Any, ClassVar, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from retrain.drift import DriftVerdict
 from retrain.errors import TaskResultError
-from retrain.performance import PerformanceVerdict
-from retrain.run_spec import RunSpec
-from retrain.stage_run import Outcome, StageRun
+from retrain.judge.drift import DriftVerdict
+from retrain.judge.performance import PerformanceVerdict
+from retrain.run.run_spec import RunSpec
+from retrain.run.stage_run import Outcome, StageRun
 
 SCHEMA_VERSION = 2  # results before the first version had none
 Json = dict[str, Any]

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from retrain import workspace
-from retrain.deployment import Deployment
-from retrain.ledger import Ledger
-from retrain.release import Pin
-from retrain.remote import Remote
-from retrain.tracking import Tracking
+from retrain.deployment.pipeline_file import Deployment
+from retrain.run.release import Pin
+from retrain.store.ledger import Ledger
+from retrain.store.remote import Remote
+from retrain.tracking.server import Tracking
+from retrain.work import workspace
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -48,8 +48,8 @@ def prepare(stack: Stack, first: date, last: date) -> None:
     subprocess.run(["git", f"--git-dir={stack.origin}", "tag", TAG, commit], check=True)
     wanted = ("AIRFLOW_CONN_", "AIRFLOW_HOME", "RETRAIN_")
     os.environ.update({k: v for k, v in airflow_variables(stack).items() if k.startswith(wanted)})
-    from retrain import environment
-    from retrain.release import Pin, Release, variable
+    from retrain.run.release import Pin, Release, variable
+    from retrain.work.environments import environment
 
     os.environ[f"AIRFLOW_VAR_{variable(PIPELINE).upper()}"] = Pin(Release(TAG, commit)).to_json()
     os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
@@ -64,7 +64,7 @@ def prepare(stack: Stack, first: date, last: date) -> None:
 
 def record_day(services: Any, day: str) -> dict[str, Any]:
     """Run the tasks of one day up to its record; gives what its push cost."""
-    from retrain import steps
+    from retrain.tasks import steps
 
     started = time.perf_counter()
     run = steps.resolve_run(services, day, None, f"bench {day}", "backfill")
@@ -89,7 +89,7 @@ def fastest(what: Callable[[Path], Any], folder: Path) -> float:
 
 def compare_restore(stack: Stack, services: Any, record: Any, folder: Path) -> dict[str, Any]:
     """A verified restore beside two plain copies of the same files."""
-    from retrain import entry, restore
+    from retrain.archive import entry, restore
 
     client, restored = s3_client(stack), []
 
@@ -136,7 +136,7 @@ def compare_restore(stack: Stack, services: Any, record: Any, folder: Path) -> d
 
 def compare_replay(services: Any, record: Any) -> dict[str, Any]:
     """One day computed again, every output against the record."""
-    from retrain import replay
+    from retrain.archive import replay
 
     started = time.perf_counter()
     done = replay.replay(record, services)
@@ -172,9 +172,9 @@ def table(found: dict[str, Any]) -> str:
 
 
 def measure(stack: Stack, days: list[str], replays: int, folder: Path) -> dict[str, Any]:
-    from retrain.airflow_services import services
-    from retrain.deployment import load
-    from retrain.verify import verify
+    from retrain.airflow.services import services
+    from retrain.archive.verify import verify
+    from retrain.deployment.pipeline_file import load
 
     reach = services(load(ROOT / "dags" / "pipelines" / f"{PIPELINE}.yaml"))
     recorded = []

@@ -19,12 +19,12 @@ from slack_standin.running import Standin
 
 from retrain.alerts.incident import Situation
 from retrain.alerts.kinds import Kind
-from retrain.alerts.messages import PageAddresses
-from retrain.alerts.second_channel import SecondChannelAddresses
-from retrain.alerts.settings import Seconds, WatchSettings
+from retrain.alerts.message.messages import PageAddresses
 from retrain.alerts.signal import Signal, Step
-from retrain.alerts.watch import Watch
-from retrain.slack import Slack, Token
+from retrain.alerts.watch.second_channel import SecondChannelAddresses
+from retrain.alerts.watch.settings import Seconds, WatchSettings
+from retrain.alerts.watch.slack import Slack, Token
+from retrain.alerts.watch.watch import Watch
 
 QUICK = Seconds(
     signals=0.05, slack=0.05, second_channel=0.05, observe=0.2, situation=0.2, configuration=0.2, check=0.2, digest=0.2

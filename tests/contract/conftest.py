@@ -16,8 +16,8 @@ from settings import LEDGER_BUCKET, STORE_BUCKET, Ports, Secrets, Stack, airflow
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-from retrain import environment
-from retrain.connections import Aws
+from retrain.airflow.connections import Aws
+from retrain.work.environments import environment
 
 
 @pytest.fixture(scope="session")

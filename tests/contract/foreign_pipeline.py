@@ -12,13 +12,16 @@ from pathlib import Path
 import pytest
 from settings import STORE_BUCKET
 
-from retrain import dvc, environment, proving, workspace
-from retrain.cached_objects import objects_of
-from retrain.connections import Aws
-from retrain.description import Description
-from retrain.manifest import Manifest, RawObject
-from retrain.remote import Remote
-from retrain.run_spec import RunSpec
+from retrain.airflow.connections import Aws
+from retrain.run.manifest import Manifest, RawObject
+from retrain.run.run_spec import RunSpec
+from retrain.store import proving
+from retrain.store.cached_objects import objects_of
+from retrain.store.remote import Remote
+from retrain.work import workspace
+from retrain.work.dvc.description import Description
+from retrain.work.dvc.program import Dvc
+from retrain.work.environments import environment
 
 PIPELINE, DAY = "foreign", "2020-03-05"
 MANIFEST = Manifest(PIPELINE, DAY, "s3://raw/foreign", (RawObject("dt=2020-03-05/a.txt", "e" * 32, 1, "1"),))
@@ -158,7 +161,7 @@ class Attempt:
     """One attempt's workspace and the DVC in it."""
 
     place: workspace.Workspace
-    program: dvc.Dvc
+    program: Dvc
     remote: str
 
     @property
@@ -243,7 +246,7 @@ class Pipeline:
         aws = Aws("aws_default")
         built = environment.provide(place.checkout, self.environments)
         cache = workspace.home() / "cache" / PIPELINE
-        program = dvc.Dvc.of(place.checkout, built, self.deployment_dvc, cache, aws.environment())
+        program = Dvc.of(place.checkout, built, self.deployment_dvc, cache, aws.environment())
         program.configure(self.remote, aws.endpoint)
         return Attempt(place, program, self.remote)
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retrain import s3 as store
-from retrain.deployment import Deployment, load
+from retrain.deployment.pipeline_file import Deployment, load
+from retrain.store import s3 as store
 
 DATA = Path(__file__).with_name("ledger_of_899b122")
 PIPELINE = "trips"

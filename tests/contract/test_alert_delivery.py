@@ -27,12 +27,11 @@ from alerting import (
     watching,
 )
 
-from retrain import slack
-from retrain.alerts import book, health
 from retrain.alerts.kinds import Kind
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.signal import Step
-from retrain.slack import Token
+from retrain.alerts.watch import book, health, slack
+from retrain.alerts.watch.slack import Token
 
 pytestmark = pytest.mark.timeout(60)
 

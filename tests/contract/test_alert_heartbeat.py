@@ -13,13 +13,13 @@ import pytest
 from alerting import Nothing, Standin, eventually, settings, trouble, watching
 from receiver import Receiver, receiving
 
-from retrain.alerts import health, part
 from retrain.alerts.outbox import Outbox
-from retrain.alerts.second_channel import SecondChannelAddresses
-from retrain.alerts.settings import WatchSettings
-from retrain.alerts.watch import Watch
+from retrain.alerts.watch import health, part
+from retrain.alerts.watch.second_channel import SecondChannelAddresses
+from retrain.alerts.watch.settings import WatchSettings
+from retrain.alerts.watch.slack import Token
+from retrain.alerts.watch.watch import Watch
 from retrain.errors import WatchError
-from retrain.slack import Token
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -8,10 +8,10 @@ import pytest
 from alerting import Standin, eventually, good, settings, trouble, watching
 from receiver import receiving
 
-from retrain.alerts import health
 from retrain.alerts.outbox import Outbox
-from retrain.alerts.rehearsal import rehearse
-from retrain.alerts.second_channel import SecondChannelAddresses
+from retrain.alerts.watch import health
+from retrain.alerts.watch.rehearsal import rehearse
+from retrain.alerts.watch.second_channel import SecondChannelAddresses
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -109,8 +109,8 @@ def test_a_rehearsal_names_the_channel_and_the_address_that_take_nothing(standin
 
 @pytest.mark.parametrize("token", ["xoxb-expired", "xoxb with blanks", ""])
 def test_a_rehearsal_names_a_token_that_is_none_and_never_shows_it(chosen, token, capsys):
-    from retrain.alerts.watch import _rehearse
-    from retrain.slack import Token
+    from retrain.alerts.watch.slack import Token
+    from retrain.alerts.watch.watch import _rehearse
 
     assert _rehearse(replace(chosen, slack=replace(chosen.slack, token=Token(token)))) == 1
     said = capsys.readouterr().out

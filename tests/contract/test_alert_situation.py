@@ -18,15 +18,15 @@ from botocore.config import Config
 from gate import Gate, gate_to
 from settings import REGION, Stack
 
-from retrain.alerts import health, situations
 from retrain.alerts.incident import Situation
 from retrain.alerts.kinds import Kind
 from retrain.alerts.outbox import Outbox
-from retrain.alerts.settings import WatchSettings
 from retrain.alerts.signal import Signal, Step
-from retrain.deployment import Deployment
+from retrain.alerts.watch import health, situations
+from retrain.alerts.watch.settings import WatchSettings
+from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import StoreError
-from retrain.ledger import Ledger
+from retrain.store.ledger import Ledger
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -20,10 +20,11 @@ from botocore.exceptions import ClientError
 from live_servers import free_ports
 from settings import REGION, STORE_BUCKET
 
-from retrain import connections, process
-from retrain.connections import Aws
-from retrain.credentials import Issuer, served
+from retrain.airflow import connections
+from retrain.airflow.connections import Aws
 from retrain.errors import StoreError
+from retrain.work import process
+from retrain.work.credentials import Issuer, served
 
 # botocore renews credentials that hold for less than 15 minutes, and STS issues these for just that: each question is one
 # across an expiry.

@@ -11,11 +11,11 @@ from foreign_pipeline import PIPELINE, Origin, isolated_git
 from live_servers import ROOT
 from settings import REGION, STORE_BUCKET
 
-from retrain import steps
 from retrain.__main__ import main, parser
-from retrain.airflow_services import services
-from retrain.deployment import Deployment, load
+from retrain.airflow.services import services
+from retrain.deployment.pipeline_file import Deployment, load
 from retrain.errors import DataRefusedError, OverwrittenError
+from retrain.tasks import steps
 
 DAY, NEXT = "2020-03-04", "2020-03-05"
 DVC_YAML = """

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from retrain.cached_objects import objects_of
-from retrain.description import Description
-from retrain.dvc import Dvc
 from retrain.errors import DescriptionError, LockError, ReportError
+from retrain.store.cached_objects import objects_of
+from retrain.work.dvc.description import Description
+from retrain.work.dvc.program import Dvc
 
 PARAMS = """
 paths: {model: model.pkl, metrics: m.json, plot: curve.csv, items: [a, b]}

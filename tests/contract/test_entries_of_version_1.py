@@ -7,11 +7,11 @@ import json
 import pytest
 from test_ledger_entries import SPEC
 
-from retrain import entry, verify
-from retrain import s3 as store
-from retrain.ledger import RECORD, Ledger
-from retrain.receipt import Proof, Receipt
-from retrain.remote import Remote
+from retrain.archive import entry, verify
+from retrain.store import s3 as store
+from retrain.store.ledger import RECORD, Ledger
+from retrain.store.receipt import Proof, Receipt
+from retrain.store.remote import Remote
 
 A, B, C = ("a" * 32, "b" * 32, "c" * 32 + ".dir")
 LOCK = f"""

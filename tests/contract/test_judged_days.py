@@ -10,15 +10,15 @@ from datetime import date, timedelta
 import pytest
 from live_servers import ROOT
 
-from retrain.alerts_replay import read_ledger
-from retrain.connections import Aws
-from retrain.day import Day
-from retrain.deployment import Drift, Performance, Policies, load
+from retrain.airflow.connections import Aws
+from retrain.deployment.pipeline_file import Drift, Performance, Policies, load
 from retrain.errors import ReportError
-from retrain.judging import JUDGED, judge_day, kept_days, walk
-from retrain.ledger import Ledger
-from retrain.run_spec import RunSpec
-from retrain.spell import State
+from retrain.judge.alerts_replay import read_ledger
+from retrain.judge.day import Day
+from retrain.judge.judging import JUDGED, judge_day, kept_days, walk
+from retrain.judge.spell import State
+from retrain.run.run_spec import RunSpec
+from retrain.store.ledger import Ledger
 
 POLICIES = Policies(
     drift=Drift(report="drift.json"), performance=Performance(metrics="metrics.json", model="model", metric="mae")

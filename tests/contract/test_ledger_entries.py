@@ -10,13 +10,13 @@ from threading import Barrier
 
 import pytest
 
-from retrain import s3 as store
 from retrain.errors import LedgerConflictError, RecordError, RecordVersionError, StoreError
-from retrain.ledger import RECORD, Ledger
-from retrain.manifest import Manifest, RawObject
-from retrain.receipt import Proof, Receipt
-from retrain.run_record import RunRecord
-from retrain.run_spec import RunSpec
+from retrain.run.manifest import Manifest, RawObject
+from retrain.run.run_record import RunRecord
+from retrain.run.run_spec import RunSpec
+from retrain.store import s3 as store
+from retrain.store.ledger import RECORD, Ledger
+from retrain.store.receipt import Proof, Receipt
 
 OBJECTS = (
     RawObject("dt=2020-03-05/part-0.parquet", "e" * 32, 26123, "v1"),

@@ -9,14 +9,15 @@ from threading import Barrier
 import pytest
 from test_ledger_entries import FILES, RECEIPT, RECORDED, SPEC, recorded
 
-from retrain import ledger_facts, pinning
-from retrain import s3 as store
+from retrain.archive.history import runs
+from retrain.commands import pinning
 from retrain.errors import MovedTagError, PinConflictError, RecordError
-from retrain.history import runs
-from retrain.ledger import Ledger
-from retrain.release import Pin, Release
-from retrain.run_record import Mirrored
-from retrain.stage_run import Outcome, StageRun
+from retrain.run.release import Pin, Release
+from retrain.run.run_record import Mirrored
+from retrain.run.stage_run import Outcome, StageRun
+from retrain.store import ledger_facts
+from retrain.store import s3 as store
+from retrain.store.ledger import Ledger
 
 A, B = "a" * 40, "b" * 40
 DAY = SPEC.partition

@@ -10,9 +10,9 @@ import sys
 import pytest
 from live_servers import ROOT, free_ports, together
 
-from retrain.connections import connect_mlflow
+from retrain.airflow.connections import connect_mlflow
 from retrain.errors import TrackingError
-from retrain.tracking import Tracking
+from retrain.tracking.server import Tracking
 
 METRICS = {"model.mae": 4.125, "rows": 312.0}
 PARAMS = {"train.iterations": 120, "features.zones": ["a", "b"]}

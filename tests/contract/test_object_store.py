@@ -10,10 +10,11 @@ import pytest
 from live_servers import free_ports
 from settings import REGION
 
-from retrain import connections, process
-from retrain import s3 as store
-from retrain.connections import Aws
+from retrain.airflow import connections
+from retrain.airflow.connections import Aws
 from retrain.errors import StoreError
+from retrain.store import s3 as store
+from retrain.work import process
 
 FIRST, LAST = "dt=2020-03-01", "dt=2020-03-05"
 WRITERS = 16

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 from live_servers import ROOT, connections, free_ports
 
-from retrain import airflow_api
-from retrain import s3 as store
-from retrain.airflow_api import AirflowApi
-from retrain.alerts.airflow_health import AIRFLOW, UNWELL_FOR
+from retrain.airflow.api import AirflowApi
 from retrain.alerts.incident import Incident, apply
 from retrain.alerts.kinds import Kind
-from retrain.alerts.observe import Observer
 from retrain.alerts.signal import Signal, Step
-from retrain.deployment import Deployment, load
+from retrain.alerts.watch.observe.airflow_health import AIRFLOW, UNWELL_FOR
+from retrain.alerts.watch.observe.observer import Observer
+from retrain.deployment.pipeline_file import Deployment, load
+from retrain.store import s3 as store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,7 +143,7 @@ def test_an_airflow_that_does_not_answer_is_told_once_it_has_lasted_and_the_rest
 def test_an_airflow_that_hangs_is_asked_once_a_look_and_so_told_in_time(
     observer: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(airflow_api, "_HEALTH_TIMEOUT", 0.2)
+    monkeypatch.setattr("retrain.airflow.api._HEALTH_TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # it takes connections, and never a word
         observer.airflow = AirflowApi(f"http://127.0.0.1:{deaf.getsockname()[1]}")
         looked = observer.observe(AFTERNOON, [])

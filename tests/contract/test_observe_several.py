@@ -18,13 +18,12 @@ from gate import Gate, gate_to
 from live_servers import ROOT, connections, free_ports
 from settings import REGION, Stack
 
-from retrain.airflow_api import AirflowApi
-from retrain.alerts import observe
-from retrain.alerts.airflow_health import AIRFLOW, UNWELL_FOR
+from retrain.airflow.api import AirflowApi
 from retrain.alerts.kinds import Kind
-from retrain.alerts.observe import Observer
 from retrain.alerts.signal import Signal
-from retrain.deployment import Deployment, load
+from retrain.alerts.watch.observe.airflow_health import AIRFLOW, UNWELL_FOR
+from retrain.alerts.watch.observe.observer import Observer
+from retrain.deployment.pipeline_file import Deployment, load
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -129,9 +128,11 @@ def test_an_s3_that_hangs_is_asked_once_a_look_however_many_pipelines_there_are(
 def test_a_slow_s3_takes_its_share_of_a_look_and_each_pipeline_has_its_turn(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(observe, "_S3_SECONDS", 10.0)
+    monkeypatch.setattr("retrain.alerts.watch.observe.observer._S3_SECONDS", 10.0)
     clock = iter(range(0, 10_000, 6))
-    monkeypatch.setattr(observe, "time", SimpleNamespace(monotonic=lambda: next(clock)))  # a question takes six seconds
+    monkeypatch.setattr(
+        "retrain.alerts.watch.observe.observer.time", SimpleNamespace(monotonic=lambda: next(clock))
+    )  # a question takes six seconds
     observer = fleet.observer(nobody())
     told = [late(observer.observe(NOON, [])) for _ in range(3)]
     assert told == [["first"], ["second"], ["third"]]
@@ -146,7 +147,7 @@ def pages() -> Iterator[AirflowPages]:
 def test_an_airflow_that_hangs_on_one_question_is_asked_no_other_in_that_look(
     fleet: Fleet, pages: AirflowPages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrain.airflow_api._TIMEOUT", 0.5)
+    monkeypatch.setattr("retrain.airflow.api._TIMEOUT", 0.5)
     pages.hang("/api/v2/dags/first/dagRuns")
     observer = fleet.observer(pages.url)
     assert set(late(observer.observe(NOON, []))) == {"first", "second", "third"}

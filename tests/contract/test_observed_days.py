@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from live_servers import ROOT
 
-from retrain.airflow_api import AirflowApi
+from retrain.airflow.api import AirflowApi
 from retrain.alerts.kinds import Kind
-from retrain.alerts.observe import Observer
-from retrain.deployment import Schedule, load
+from retrain.alerts.watch.observe.observer import Observer
+from retrain.deployment.pipeline_file import Schedule, load
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

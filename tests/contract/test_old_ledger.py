@@ -15,14 +15,17 @@ import pytest
 from foreign_pipeline import isolated_git
 from old_ledger import DATA, PIPELINE
 
-from retrain import judging, prune, results, steps
+from retrain import results
 from retrain.__main__ import parser
-from retrain.airflow_services import services
-from retrain.deployment import Deployment
+from retrain.airflow.services import services
+from retrain.archive import prune
+from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import OverwrittenError, TaskResultError
-from retrain.ledger import Ledger
-from retrain.remote import Remote
-from retrain.run_record import counting
+from retrain.judge import judging
+from retrain.run.run_record import counting
+from retrain.store.ledger import Ledger
+from retrain.store.remote import Remote
+from retrain.tasks import steps
 
 FIRST, SECOND, CORRECTED, THIRD, BACKFILL = old_ledger.runs()
 NEXT_DAY = "2020-03-08"

@@ -14,10 +14,9 @@ import psutil
 import pytest
 from foreign_pipeline import DVC_CONFIG, DVC_YAML, FIT, MANIFEST, PIPELINE, REPORT, STAGES, Attempt, Pipeline
 
-from retrain import git, process, steps, workspace
-from retrain.airflow_services import services
-from retrain.connections import Aws
-from retrain.deployment import load
+from retrain.airflow.connections import Aws
+from retrain.airflow.services import services
+from retrain.deployment.pipeline_file import load
 from retrain.errors import (
     DataRefusedError,
     DescriptionError,
@@ -31,9 +30,11 @@ from retrain.errors import (
     StageTimeoutError,
     UnprovenPushError,
 )
-from retrain.ledger import Ledger
-from retrain.release import Release
 from retrain.results import Resolved
+from retrain.run.release import Release
+from retrain.store.ledger import Ledger
+from retrain.tasks import steps
+from retrain.work import git, process, workspace
 
 
 @pytest.fixture

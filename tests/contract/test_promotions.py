@@ -12,18 +12,21 @@ from pathlib import Path
 import pytest
 from settings import STORE_BUCKET
 
-from retrain import environment, ledger_facts, steps, workspace
-from retrain.airflow_services import services
-from retrain.deployment import Deployment
-from retrain.description import Artifact, Description
+from retrain.airflow.services import services
+from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import ScoreError
-from retrain.ledger import ENVIRONMENT
-from retrain.locks import locked
-from retrain.receipt import Receipt
 from retrain.results import Recorded, Reproduced, Resolved
-from retrain.run_record import RunRecord
-from retrain.run_spec import RunSpec
+from retrain.run.run_record import RunRecord
+from retrain.run.run_spec import RunSpec
 from retrain.services import Services
+from retrain.store import ledger_facts
+from retrain.store.ledger import ENVIRONMENT
+from retrain.store.receipt import Receipt
+from retrain.tasks import steps
+from retrain.work import workspace
+from retrain.work.dvc.description import Artifact, Description
+from retrain.work.environments import environment
+from retrain.work.locks import locked
 
 # The error that the model says, and one more in an environment that is not the model's own.
 SCORE = """

@@ -17,14 +17,15 @@ from gate import FOR_EVER, gate_to
 from live_servers import end, wait_until
 from settings import REGION, STORE_BUCKET
 
-from retrain import connections, remote
-from retrain import s3 as store
-from retrain.connections import Aws
-from retrain.description import CachedObject
+from retrain.airflow import connections
+from retrain.airflow.connections import Aws
 from retrain.errors import CorruptCacheError, LostObjectError, PushError, StoreError, UnprovenPushError
-from retrain.proving import push_and_prove
-from retrain.receipt import ProvenBy
-from retrain.remote import Remote
+from retrain.store import remote
+from retrain.store import s3 as store
+from retrain.store.proving import push_and_prove
+from retrain.store.receipt import ProvenBy
+from retrain.store.remote import Remote
+from retrain.work.dvc.description import CachedObject
 
 MODEL, EVEN, ODD, FOLDER = "model.json", "data/parts/even.txt", "data/parts/odd/odd.txt", "data/parts"
 MANY = 200

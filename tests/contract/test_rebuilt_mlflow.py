@@ -16,12 +16,12 @@ from foreign_pipeline import PIPELINE, Origin, isolated_git
 from live_servers import ROOT, free_ports, running
 from settings import STORE_BUCKET, Stack
 
-from retrain import s3 as store
-from retrain import steps
 from retrain.__main__ import parser
-from retrain.airflow_services import services
-from retrain.deployment import Deployment, load
-from retrain.ledger import Ledger
+from retrain.airflow.services import services
+from retrain.deployment.pipeline_file import Deployment, load
+from retrain.store import s3 as store
+from retrain.store.ledger import Ledger
+from retrain.tasks import steps
 
 DAYS = ("2020-03-03", "2020-03-04", "2020-03-05")
 CHAMPION = DAYS[1]

@@ -11,13 +11,14 @@ import pytest
 from foreign_pipeline import FIT, MANIFEST, PIPELINE, SPLIT, Attempt, Pipeline
 from settings import REGION
 
-from retrain import ledger_facts, prune, restore, verify
-from retrain import s3 as store
-from retrain.deployment import Repository
+from retrain.archive import prune, restore, verify
+from retrain.deployment.pipeline_file import Repository
 from retrain.errors import DiskFullError, GoneError, LedgerUnreadableError, RestoreTargetError, TamperedError
-from retrain.ledger import DESCRIPTION, RECORD, Ledger
-from retrain.remote import Remote
-from retrain.run_record import RunRecord
+from retrain.run.run_record import RunRecord
+from retrain.store import ledger_facts
+from retrain.store import s3 as store
+from retrain.store.ledger import DESCRIPTION, RECORD, Ledger
+from retrain.store.remote import Remote
 
 # A file that may be run, and the same content in two places.
 FILES = {

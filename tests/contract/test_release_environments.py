@@ -13,7 +13,6 @@ import pytest
 from live_servers import ROOT, free_ports, together
 from package_index import package_index, write_wheel
 
-from retrain import environment, uv
 from retrain.errors import (
     Cause,
     DiskFullError,
@@ -22,6 +21,7 @@ from retrain.errors import (
     EnvironmentLockError,
     RetrainError,
 )
+from retrain.work.environments import environment, uv
 
 PYPROJECT = """
 [project]

@@ -11,7 +11,7 @@ import pytest
 from live_servers import ROOT
 from package_index import package_index
 
-from retrain import environment, uv
+from retrain.work.environments import environment, uv
 
 PYPROJECT = """
 [project]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from alerting import Standin
 
+from retrain.alerts.watch.slack import Slack, Token
 from retrain.errors import SlackChannelError
-from retrain.slack import Slack, Token
 
 
 @pytest.fixture

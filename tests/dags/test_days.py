@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from retrain import partition
-from retrain.alerts.deadlines import owed
-from retrain.deployment import Deployment, Schedule, load
+from retrain.alerts.watch.observe.deadlines import owed
+from retrain.deployment.pipeline_file import Deployment, Schedule, load
+from retrain.run import partition
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINE = ROOT / "dags" / "pipelines" / "trip_duration.yaml"

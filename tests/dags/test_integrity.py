@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from retrain import partition
+from retrain.run import partition
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESSES = {

@@ -13,8 +13,8 @@ sys.path.insert(0, str(ROOT / "infra" / "local"))
 
 from alert_examples import ADDRESSES, examples  # noqa: E402
 
-from retrain.alerts import messages  # noqa: E402
 from retrain.alerts.kinds import Kind  # noqa: E402
+from retrain.alerts.message import messages  # noqa: E402
 
 FOLDER = ROOT / "infra" / "runbooks"
 INDEX = FOLDER / "README.md"

@@ -30,7 +30,7 @@ DAY, DAY_BEFORE = date(2019, 9, 10), date(2019, 9, 9)
 # The download and the big release environments are the same for every stack: shared, not made again.
 SHARED = ROOT / ".local"
 PORTS = [f"RETRAIN_{field.name.upper()}_PORT" for field in fields(Ports)]
-BUILD = "import pathlib, sys; from retrain.environment import provide; print(provide(*map(pathlib.Path, sys.argv[1:])).path)"
+BUILD = "import pathlib, sys; from retrain.work.environments.environment import provide; print(provide(*map(pathlib.Path, sys.argv[1:])).path)"
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, what: str, every: float = 0.5) -> Any:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from datetime import date, timedelta
 
-from retrain import drift, performance, results
-from retrain.day import Day, Error, Feature
-from retrain.deployment import Drift, Performance
+from retrain import results
+from retrain.deployment.pipeline_file import Drift, Performance
+from retrain.judge import drift, performance
+from retrain.judge.day import Day, Error, Feature
 from retrain.results import Checked, Promoted, Pushed, Recorded, Removed, Reproduced, Resolved
-from retrain.run_spec import RunSpec
-from retrain.stage_run import Outcome, StageRun
+from retrain.run.run_spec import RunSpec
+from retrain.run.stage_run import Outcome, StageRun
 
 LAST = date(2020, 3, 20)
 SPEC = RunSpec("trips", LAST.isoformat(), "v1.1.0", "c0ffee" + "0" * 34, "d" * 64)

@@ -1,7 +1,7 @@
 """The programs of a host, as far as retrain_release.py sees them: `retrain-deploy`, `docker`, and two health pages.
 
 Everything is decided by files of one folder: `faults.json` says what goes wrong, `calls` what was asked, `pin.json` is the pin.
-The pin moves by the project's own rules (retrain.release), so that a return is what `make rollback` makes of it.
+The pin moves by the project's own rules (retrain.run.release), so that a return is what `make rollback` makes of it.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def docker(host: HostStandin, arguments: list[str]) -> int:
 def retrain(host: HostStandin, arguments: list[str]) -> int:
     sys.path.insert(0, str(ROOT / "plugins"))
     from retrain.errors import RetrainError
-    from retrain.release import Pin, Release
+    from retrain.run.release import Pin, Release
 
     path = host.folder / "pin.json"
     words = [word for word in arguments if word in ("pin", "release", "rollback") or word.startswith("v")]

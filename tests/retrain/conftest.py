@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from retrain.deployment import Deployment, load
+from retrain.deployment.pipeline_file import Deployment, load
 
 PIPELINES = Path(__file__).resolve().parents[2] / "dags" / "pipelines"
 ADDRESSES = {

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from retrain.drift import DriftVerdict, Moved
 from retrain.errors import TaskResultError
-from retrain.performance import PerformanceVerdict
+from retrain.judge.drift import DriftVerdict, Moved
+from retrain.judge.performance import PerformanceVerdict
+from retrain.judge.spell import Confidence, Severity, State
 from retrain.results import (
     RESULTS,
     Checked,
@@ -23,9 +24,8 @@ from retrain.results import (
     TaskResult,
     schemas,
 )
-from retrain.run_spec import RunSpec
-from retrain.spell import Confidence, Severity, State
-from retrain.stage_run import Outcome, StageRun
+from retrain.run.run_spec import RunSpec
+from retrain.run.stage_run import Outcome, StageRun
 
 SPEC = RunSpec("taxi", "2020-03-05", "v1.0.0", "c" * 40, "d" * 64)
 COMMON: dict[str, Any] = {

@@ -14,8 +14,8 @@ from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal, Step, end_of_task
 from retrain.alerts.tell import tell
 from retrain.errors import PartitionError, TaskTimeoutError
-from retrain.partition import of_context
 from retrain.results import Resolved
+from retrain.run.partition import of_context
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from retrain.alerts.signal import Signal
 from retrain.errors import OutboxError, SignalError
-from retrain.files import write_whole
+from retrain.work.files import write_whole
 
 log = logging.getLogger(__name__)
 

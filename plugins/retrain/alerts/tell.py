@@ -14,7 +14,7 @@ from retrain.alerts.outbox import Outbox
 from retrain.alerts.redaction import REDACTED, known_secrets, redact_facts
 from retrain.alerts.signal import Signal
 from retrain.errors import OutboxError
-from retrain.workspace import home
+from retrain.work.workspace import home
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal, Step
-from retrain.drift import DriftVerdict
-from retrain.performance import PerformanceVerdict
-from retrain.promotion import Champion
-from retrain.run_spec import RunSpec
-from retrain.spell import State, Verdict
+from retrain.judge.drift import DriftVerdict
+from retrain.judge.performance import PerformanceVerdict
+from retrain.judge.promotion import Champion
+from retrain.judge.spell import State, Verdict
+from retrain.run.run_spec import RunSpec
 
 Pictures = tuple[tuple[str, str], ...]  # (file name in the outbox, what it shows)
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from retrain.alerts import messages, verdicts
+from retrain.alerts import verdicts
 from retrain.alerts.incident import Incident, apply
-from retrain.alerts.messages import PageAddresses
-from retrain.alerts.plain_text import to_text
+from retrain.alerts.message import messages
+from retrain.alerts.message.messages import PageAddresses
+from retrain.alerts.message.plain_text import to_text
 from retrain.alerts.signal import Step
-from retrain.run_spec import RunSpec
+from retrain.run.run_spec import RunSpec
 
 ADDRESSES = PageAddresses("http://airflow.test", "http://mlflow.test", "http://runbooks.test")
 LOST = "mae 4.10 does not beat the champion's 4.05."

@@ -20,9 +20,9 @@ from retrain.alerts.callbacks import Failed
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.signal import Signal
 from retrain.errors import Cause
-from retrain.partition import MACRO
 from retrain.results import Resolved
-from retrain.run_spec import RunSpec
+from retrain.run.partition import MACRO
+from retrain.run.run_spec import RunSpec
 
 ROOT = Path(__file__).resolve().parents[3]
 SECRET = "7Qm2xV9pLw4RzT6n"

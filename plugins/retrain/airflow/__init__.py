@@ -1,0 +1,1 @@
+"""Airflow: connections, variables, its REST API, pages in its UI."""

@@ -1,0 +1,128 @@
+"""Airflow's REST API, for the commands that people run outside Airflow: the pin is a Variable there."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import httpx
+
+from retrain.errors import AirflowApiError, AirflowUnreachableError
+from retrain.run.release import Pin, variable
+
+_TIMEOUT = 30.0
+_HEALTH_TIMEOUT = 10.0
+
+
+@dataclass
+class AirflowApi:
+    """The api-server at `url`.
+
+    The token comes from AIRFLOW_API_TOKEN, or is asked for with AIRFLOW_API_USER and the password in the file
+    AIRFLOW_API_PASSWORD_FILE; a local stack, where all are admins, hands one out. It is kept until Airflow refuses it.
+    """
+
+    url: str
+    _token: str | None = field(default=None, repr=False)
+
+    def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        try:
+            kept = self._token
+            self._token = kept or os.environ.get("AIRFLOW_API_TOKEN") or self._new_token()
+            answer = self._sent(method, path, body)
+            if answer.status_code == httpx.codes.UNAUTHORIZED and kept:
+                self._token = os.environ.get("AIRFLOW_API_TOKEN") or self._new_token()
+                answer = self._sent(method, path, body)
+            return answer
+        except httpx.HTTPError as error:
+            raise AirflowUnreachableError(
+                f"Airflow at {self.url} did not answer ({error}). Is it up? Locally: make up"
+            ) from error
+
+    def _sent(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        return httpx.request(method, f"{self.url}{path}", json=body, headers=headers, timeout=_TIMEOUT)
+
+    def _new_token(self) -> str:
+        user, file = os.environ.get("AIRFLOW_API_USER"), os.environ.get("AIRFLOW_API_PASSWORD_FILE")
+        if user and file:
+            try:
+                password = Path(file).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise AirflowApiError(
+                    f"The password of {user} cannot be read: {error}. AIRFLOW_API_PASSWORD_FILE names it."
+                ) from error
+            login = {"username": user, "password": password}
+            answer = httpx.post(f"{self.url}/auth/token", json=login, timeout=_TIMEOUT)
+        else:
+            answer = httpx.get(f"{self.url}/auth/token", timeout=_TIMEOUT)
+        if answer.status_code not in (200, 201):
+            raise AirflowApiError(
+                f"Airflow at {self.url} gave no token ({answer.status_code}). Set AIRFLOW_API_TOKEN, or AIRFLOW_API_USER "
+                "and AIRFLOW_API_PASSWORD_FILE."
+            )
+        return str(answer.json()["access_token"])
+
+    def _checked(self, answer: httpx.Response, action: str) -> httpx.Response:
+        if answer.is_error:
+            raise AirflowApiError(f"Airflow answered {answer.status_code} to {action}: {answer.text[:300]}")
+        return answer
+
+    def pin(self, pipeline: str) -> Pin | None:
+        """The pin of a pipeline; None when none is set."""
+        name = variable(pipeline)
+        answer = self._request("GET", f"/api/v2/variables/{name}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        text = self._checked(answer, f"reading the Variable {name}").json()["value"]
+        return Pin.from_json(text, name)
+
+    def health(self) -> dict[str, Any]:
+        """What Airflow says of its components; needs no token."""
+        try:
+            answer = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=_HEALTH_TIMEOUT)
+        except httpx.HTTPError as error:
+            raise AirflowUnreachableError(f"Airflow at {self.url} did not answer ({error}).") from error
+        health: dict[str, Any] = self._checked(answer, "reading its health").json()
+        return health
+
+    def is_paused(self, dag: str) -> bool:
+        return bool(self._get(f"/api/v2/dags/{dag}", "reading the DAG")["is_paused"])
+
+    def backfills(self, dag: str, newest: int = 5) -> list[dict[str, Any]]:
+        """The newest backfills of a DAG, newest first."""
+        path = f"/api/v2/backfills?dag_id={dag}&order_by=-id&limit={newest}"
+        found: list[dict[str, Any]] = self._get(path, "listing the backfills")["backfills"]
+        return found
+
+    def runs(self, dag: str, limit: int = 200, **filters: str) -> list[dict[str, Any]]:
+        """The newest runs of a DAG that the filters of Airflow's API let through."""
+        query = urlencode({"limit": limit, "order_by": "-run_after", **filters})
+        found: list[dict[str, Any]] = self._get(f"/api/v2/dags/{dag}/dagRuns?{query}", "listing the runs")["dag_runs"]
+        return found
+
+    def tasks(self, dag: str, run: str, state: str) -> list[dict[str, Any]]:
+        """The tasks of a run that are in a state."""
+        path = f"/api/v2/dags/{dag}/dagRuns/{quote(run, safe='')}/taskInstances?state={state}"
+        found: list[dict[str, Any]] = self._get(path, "listing the tasks of a run")["task_instances"]
+        return found
+
+    def _get(self, path: str, action: str) -> dict[str, Any]:
+        document: dict[str, Any] = self._checked(self._request("GET", path), action).json()
+        return document
+
+    def set_pin(self, pipeline: str, pin: Pin) -> None:
+        """Write the pin; this is the deploy."""
+        name = variable(pipeline)
+        body = {
+            "key": name,
+            "value": pin.to_json(),
+            "description": f"The live release of {pipeline}: make release, make rollback",
+        }
+        answer = self._request("PATCH", f"/api/v2/variables/{name}", body)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            answer = self._request("POST", "/api/v2/variables", body)
+        self._checked(answer, f"writing the Variable {name}")

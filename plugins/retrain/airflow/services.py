@@ -1,0 +1,54 @@
+"""Credentials from Airflow's connections, the pin from an Airflow Variable."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Variable
+
+from retrain.airflow.connections import Aws, connect_mlflow
+from retrain.deployment.pipeline_file import Deployment
+from retrain.run.release import Pin, variable
+from retrain.services import Services
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class AirflowCredentials:
+    """The connections that a pipeline's file names."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+
+    @cached_property
+    def _aws(self) -> Aws:
+        return Aws(self._deployment.aws_conn_id)
+
+    def s3(self) -> S3Client:
+        return self._aws.client()
+
+    def endpoint(self) -> str | None:
+        return self._aws.endpoint
+
+    def child_environment(self) -> AbstractContextManager[dict[str, str]]:
+        return self._aws.child_environment()
+
+    def mlflow(self) -> str:
+        return connect_mlflow(self._deployment.mlflow_conn_id)
+
+
+class VariablePins:
+    """The pin of a pipeline as the Airflow Variable of its name holds it."""
+
+    def pin(self, pipeline: str) -> Pin | None:
+        name = variable(pipeline)
+        text = Variable.get(name, default=None)
+        return None if text is None else Pin.from_json(text, name)
+
+
+def services(deployment: Deployment) -> Services:
+    """What a pipeline reaches from inside Airflow."""
+    return Services(deployment, AirflowCredentials(deployment), VariablePins())

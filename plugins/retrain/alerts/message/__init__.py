@@ -1,0 +1,1 @@
+"""Messages: their wording and their form in Slack and in plain text."""

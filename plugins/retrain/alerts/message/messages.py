@@ -1,0 +1,194 @@
+"""The messages that people get, from an incident alone: an unchanged incident gives an unchanged message. Pure.
+
+Line 1 fits a lock screen, line 2 is the impact, then cause and evidence, values with their limits, the next action, links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from retrain.alerts.incident import Entry, Incident
+from retrain.alerts.kinds import Kind
+from retrain.alerts.message import wording
+from retrain.alerts.message.clock import between, shown, span
+from retrain.alerts.message.details import Blocks, details
+from retrain.alerts.message.facts import Facts
+from retrain.alerts.message.mrkdwn import block, code, context, cut, link, phrased, section, segment, within_limits
+from retrain.alerts.message.wording import Trouble
+from retrain.alerts.signal import Step
+
+_NOTIFICATION = 600
+_DONE = "✅"
+_COUNTED = ("id", "from", "to", "total", "done", "running", "failed", "state", "release")
+
+
+@dataclass(frozen=True)
+class Message:
+    """`text` is what a lock screen shows; `blocks` is what the channel shows, in Slack's Block Kit."""
+
+    text: str
+    blocks: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class PageAddresses:
+    """Where a person opens things: base URLs."""
+
+    airflow: str
+    mlflow: str
+    runbooks: str
+
+
+def top(incident: Incident, addresses: PageAddresses) -> Message:
+    """The incident's one message in the channel, as it has to look now."""
+    trouble = _trouble(incident)
+    return _open(incident, trouble, addresses) if incident.open else _resolved(incident, trouble, addresses)
+
+
+def line(incident: Incident) -> str:
+    """The incident in one line of a list, markup included."""
+    trouble = _trouble(incident)
+    return f"{trouble.mark if incident.open else _DONE} {wording.headline(trouble)}"
+
+
+def reply(incident: Incident, entry: Entry, addresses: PageAddresses) -> Message:
+    """A line of the incident's thread: what happened then, whole. It depends on the entry and the incident's key alone."""
+    key, facts = incident.key, Facts(entry.facts)
+    if entry.step is Step.GOOD:
+        ended = Trouble(key, facts, incident.task, entry.partition)
+        said = wording.end(ended)
+        run = f" · run {code(facts.text('dag_run'), 100)}" if facts.has("dag_run") else ""
+        line = [
+            *section(f"{_DONE} *{said}*\n{shown(entry.at)}{run}"),
+            *section(_links(ended, addresses, runbook=False)),
+        ]
+        return _message(f"{_DONE} {said}", "", line)
+    if key.kind is Kind.BACKFILL:
+        key = replace(key, kind=_kind_in_backfill(facts), subject="")
+    trouble = Trouble(key, facts, incident.task, entry.partition)
+    headline = wording.headline(trouble, of_pipeline=False)
+    return _message(
+        f"{trouble.mark} {headline}",
+        "",
+        [
+            *section(f"{trouble.mark} *{headline}*\n{shown(entry.at)}"),
+            *details(trouble, whole=True),
+            # Else the message above the thread says it, for the newest trouble.
+            *(_next(trouble) if incident.key.kind is Kind.BACKFILL else []),
+            *section(_links(trouble, addresses, runbook=incident.key.kind is Kind.BACKFILL)),
+        ],
+    )
+
+
+def _kind_in_backfill(facts: Facts) -> Kind:
+    try:
+        return Kind(facts.text("kind"))
+    except ValueError:
+        return Kind.TASK_FAILED
+
+
+def _trouble(incident: Incident) -> Trouble:
+    """The newest trouble, with all that later signals added."""
+    troubles = incident.troubles
+    days = sorted(incident.partitions)
+    newest = days[-1] if days else next((entry.partition for entry in reversed(troubles) if entry.partition), None)
+    facts = dict(incident.facts)
+    if incident.key.kind is Kind.BACKFILL:
+        facts = {name: facts[name] for name in _COUNTED if name in facts}  # its failures' own facts are in the thread
+    elif not incident.open and troubles:
+        facts |= troubles[-1].facts  # the log of what went wrong, not of the good run after it
+    return Trouble(incident.key, Facts(facts), incident.task, newest, len(days))
+
+
+def _open(incident: Incident, trouble: Trouble, addresses: PageAddresses) -> Message:
+    headline, impact = wording.headline(trouble), wording.impact(trouble)
+    standing = "" if incident.key.kind is Kind.BACKFILL else wording.standing(trouble, incident.situation)
+    blocks = [
+        *section(f"{trouble.mark} *{headline}*"),
+        *section("\n".join(part for part in (impact, standing) if part)),
+        *details(trouble, whole=False),
+        *_next(trouble),
+        *_missing(incident, trouble),
+        *section(_links(trouble, addresses)),
+        *context(_since(incident)),
+    ]
+    return _message(f"{trouble.mark} {headline}", f"{impact} {standing}".strip(), blocks)
+
+
+def _resolved(incident: Incident, trouble: Trouble, addresses: PageAddresses) -> Message:
+    """Short: what was found is in the thread."""
+    counted = incident.key.kind is Kind.BACKFILL
+    mark = "⚠️" if counted and incident.missing else _DONE
+    headline = wording.headline(trouble) if counted else f"Resolved: {wording.headline(replace(trouble, days=1))}"
+    # What came after the end makes up for days that it left behind.
+    last = next((e for e in reversed(incident.entries) if e.at == incident.resolved_at), None)
+    # The end's own facts: the trouble's reason is not why it ended.
+    ended = wording.end(
+        replace(trouble, partition=last.partition if last else None, facts=Facts(last.facts if last else {}))
+    )
+    run = f" (run {code(Facts(last.facts).text('dag_run'), 100)})" if last and last.facts.get("dag_run") else ""
+    # The data came after the run had stopped waiting for it: nobody starts that run again but a person.
+    gave_up = incident.key.kind is Kind.DATA_LATE and trouble.failed and not run
+    lasted = between(incident.opened_at, incident.resolved_at) or "a time not known"
+    summary = f"{ended}{run}. Lasted {lasted}, {span(incident.opened_at, incident.resolved_at)}."
+    blocks = [
+        *section(f"{mark} *{headline}*"),
+        *section(summary),
+        *(_next(trouble) if gave_up else []),
+        *_missing(incident, trouble),
+        *details(trouble, whole=False)[:1],
+        *section(_links(trouble, addresses)),
+    ]
+    return _message(f"{mark} {headline}", f"{ended}. Lasted {lasted}.", blocks)
+
+
+def is_final(incident: Incident) -> bool:
+    """Whether nothing more can come: it has ended, and no day that it left without a model may still be made up for."""
+    awaited = incident.missing and (incident.task or incident.key.kind in (Kind.DATA_LATE, Kind.PIPELINE_SILENT))
+    return not incident.open and (not awaited or _trouble(incident).recorded)
+
+
+def _missing(incident: Incident, trouble: Trouble) -> Blocks:
+    """The days that are left without a model, and the command that runs them again."""
+    days = incident.missing
+    if not days or trouble.recorded or (incident.open and len(incident.partitions) <= 1):
+        return []
+    if incident.open:
+        return section(f"*Days without a model:* {wording.listed(days)}")
+    timezone = incident.situation.timezone if incident.situation else "UTC"
+    commands = "\n".join(wording.rerun(incident.key.pipeline, days, timezone))
+    return section(f"*Still without a model: {wording.listed(days)}.* This runs what is missing:\n{block(commands)}")
+
+
+def _next(trouble: Trouble) -> Blocks:
+    return section(f"*Next:* {phrased(trouble.facts.text('next') or wording.next_action(trouble))}")
+
+
+def _since(incident: Incident) -> str:
+    newest = incident.troubles[-1].at if incident.troubles else incident.opened_at
+    told = [f"Open since {shown(incident.opened_at)}"]
+    if shown(newest) != shown(incident.opened_at):
+        told.append(f"newest {shown(newest)}")
+    if incident.situation and shown(incident.situation.as_of) != shown(newest):
+        told.append(f"consumers as of {shown(incident.situation.as_of)}")
+    return " · ".join(told)
+
+
+def _links(trouble: Trouble, addresses: PageAddresses, *, runbook: bool = True) -> str:
+    facts, dag = trouble.facts, addresses.airflow.rstrip("/")
+    if not trouble.airflow_itself:
+        dag += f"/dags/{segment(trouble.key.pipeline)}"
+    run = f"{dag}/runs/{segment(facts.text('dag_run'))}" if facts.has("dag_run") else dag
+    offered: Iterable[str] = (
+        link("Log", facts.text("log_url")),
+        link("Airflow run" if facts.has("dag_run") else "Airflow", run),
+        link("MLflow run", facts.text("mlflow_url")),
+        link("Runbook", f"{addresses.runbooks.rstrip('/')}/{trouble.kind}") if runbook else "",
+    )
+    return " · ".join(part for part in offered if part)
+
+
+def _message(headline: str, impact: str, blocks: Blocks) -> Message:
+    return Message(cut(f"{headline}\n{impact}".strip(), _NOTIFICATION), within_limits(blocks))

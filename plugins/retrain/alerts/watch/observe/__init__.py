@@ -1,0 +1,1 @@
+"""The observer: each module asks one question that no task answers."""

@@ -1,0 +1,108 @@
+"""What the watch is told by its environment. Secrets stay in files, or in variables of this one process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import time
+from pathlib import Path
+
+from retrain.alerts.message.messages import PageAddresses
+from retrain.alerts.watch.second_channel import SecondChannelAddresses
+from retrain.alerts.watch.slack import Slack, Token
+from retrain.errors import ConfigurationError
+
+ROOT = Path(__file__).resolve().parents[4]
+RUNBOOKS = ROOT / "infra" / "runbooks"
+PORT = 8091
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+LOOPBACK_NAMES = ("127.0.0.1", "localhost")
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """How often each part of the watch has its turn; and when its heartbeat stops."""
+
+    signals: float = 2
+    slack: float = 2
+    second_channel: float = 5
+    observe: float = 15
+    situation: float = 5
+    configuration: float = 30
+    check: float = 60
+    digest: float = 20
+    heartbeat: float = 10
+    undelivered: float = 300  # of messages that cannot be delivered, after which the heartbeat stops
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """Where the watch's state is, what it watches, and whom it tells."""
+
+    folder: Path
+    pipelines: Path
+    silences: Path
+    slack: Slack
+    second: SecondChannelAddresses
+    addresses: PageAddresses
+    channel: str | None  # for what belongs to no pipeline whose file can be read
+    port: int
+    digest_at: time  # UTC
+    heartbeat_url: str | None
+    host: str = "127.0.0.1"  # the page's interface
+    airflow_api: str | None = None  # Airflow's address for the watch, where it is not the one for people
+    allowed_hosts: tuple[str, ...] = LOOPBACK_NAMES  # names by which the page may be asked
+    seconds: Seconds = Seconds()
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> WatchSettings:
+        """ConfigurationError names the variable and what is wrong with it."""
+
+        def path(name: str) -> Path | None:
+            return Path(environment[name]) if environment.get(name) else None
+
+        home = path("RETRAIN_HOME")
+        folder = path("RETRAIN_ALERTS") or (home / "alerts" if home else None)
+        if folder is None:
+            raise ConfigurationError("Neither RETRAIN_ALERTS nor RETRAIN_HOME says where the alerts' folder is.")
+        port = environment.get("RETRAIN_ALERTS_PORT") or str(PORT)
+        if not port.isdecimal():
+            raise ConfigurationError(f"RETRAIN_ALERTS_PORT={port!r} is no port.")
+        at = environment.get("RETRAIN_DIGEST_AT") or "07:00"
+        try:
+            digest_at = time.fromisoformat(at)
+        except ValueError as error:
+            raise ConfigurationError(f"RETRAIN_DIGEST_AT={at!r} is no time of the day, such as 07:00 (UTC).") from error
+        return cls(
+            folder=folder,
+            pipelines=path("RETRAIN_PIPELINES") or ROOT / "dags" / "pipelines",
+            silences=path("RETRAIN_SILENCES") or ROOT / "dags" / "silences.yaml",
+            slack=Slack(
+                Token(environment.get("RETRAIN_SLACK_TOKEN", ""), path("RETRAIN_SLACK_TOKEN_FILE")),
+                environment.get("RETRAIN_SLACK_API_URL") or None,
+            ),
+            second=SecondChannelAddresses(environment.get("RETRAIN_APPRISE_URLS", ""), path("RETRAIN_APPRISE_FILE")),
+            addresses=PageAddresses(
+                environment.get("RETRAIN_AIRFLOW_URL", "http://127.0.0.1:8080"),
+                environment.get("RETRAIN_MLFLOW_URL", "http://127.0.0.1:5000"),
+                environment.get("RETRAIN_RUNBOOKS_URL") or f"http://127.0.0.1:{port}/runbooks",
+            ),
+            channel=environment.get("RETRAIN_SLACK_CHANNEL") or None,
+            port=int(port),
+            digest_at=digest_at,
+            heartbeat_url=environment.get("RETRAIN_HEARTBEAT_URL") or None,
+            host=environment.get("RETRAIN_ALERTS_HOST") or cls.host,
+            airflow_api=environment.get("RETRAIN_AIRFLOW_API_URL") or None,
+            allowed_hosts=(*LOOPBACK_NAMES, *_hosts(environment.get("RETRAIN_ALERTS_ALLOWED_HOSTS", ""))),
+        )
+
+
+def _hosts(text: str) -> list[str]:
+    names = text.replace(",", " ").split()
+    for name in names:
+        if not _HOST.fullmatch(name):
+            raise ConfigurationError(
+                f"RETRAIN_ALERTS_ALLOWED_HOSTS: {name!r} is no host name. Name hosts without a port, separated by commas."
+            )
+    return names

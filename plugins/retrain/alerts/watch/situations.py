@@ -1,0 +1,138 @@
+"""What consumers are on and the last good run, read from the ledger when a message is written.
+
+A message never waits long for it: a turn that folds signals spends a few seconds at most on all its ledgers together, and what
+was not read then is read later, pipeline by pipeline, with growing pauses.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from retrain.alerts.incident import Situation
+from retrain.deployment.pipeline_file import Deployment
+from retrain.errors import WatchError
+from retrain.store.ledger import Ledger
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
+
+_WAITS_SECONDS = 5.0  # what a turn waits for all its ledgers together
+_FIRST_PAUSE = 5.0  # seconds before a ledger that could not be read is asked again; doubled with each failure
+_LONGEST_PAUSE = 300.0
+
+
+def read(client: S3Client, deployment: Deployment, now: datetime) -> Situation:
+    """The situation as the ledger has it; StoreError when it cannot be read."""
+    ledger = Ledger(client, deployment.ledger)
+    record = ledger.newest(deployment.pipeline)
+    promotion = ledger.newest_daily_event(deployment.pipeline, "promotions")
+    return Situation(
+        as_of=now.isoformat(timespec="milliseconds"),
+        champion=str(promotion[1]["to"]) if promotion else None,
+        champion_partition=promotion[0][:10] if promotion else None,
+        last_good=record.partition if record else None,
+        last_good_at=record.recorded_at if record else None,
+        release=record.release if record else None,
+    )
+
+
+@dataclass
+class Reading:
+    """What one turn has read, and the seconds that it may still wait. A turn reads each ledger once: what it folds was there before."""
+
+    seconds: float = field(default_factory=lambda: _WAITS_SECONDS)
+    known: dict[str, Situation] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Pause:
+    until: float  # of the monotonic clock
+    failures: int
+    why: str
+
+
+@dataclass
+class Situations:
+    """Reads situations in bounded time, and remembers which ledgers gave no answer. For several threads.
+
+    `ask` reads one pipeline's situation and may hang; it runs in a thread of its own.
+    """
+
+    ask: Callable[[Deployment, datetime], Situation]
+    clock: Callable[[], datetime]
+    _pauses: dict[str, _Pause] = field(default_factory=dict)
+    _asking: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def of(self, deployment: Deployment, reading: Reading) -> Situation:
+        """The situation now; one that says why it is not known where the ledger gives no answer in the time that is left."""
+        known = reading.known.get(deployment.pipeline)
+        if known is None:
+            read = replace(self._read(deployment, reading), timezone=deployment.schedule.timezone)
+            known = reading.known[deployment.pipeline] = read
+        return known
+
+    def _read(self, deployment: Deployment, reading: Reading) -> Situation:
+        pipeline, began = deployment.pipeline, self.clock()
+        at = began.isoformat(timespec="milliseconds")
+        pause = self._pauses.get(pipeline)
+        if pause is not None and time.monotonic() < pause.until:
+            return Situation(at, unknown=pause.why)
+        if reading.seconds <= 0:
+            return Situation(at, unknown="other ledgers took all the time that a message waits")
+        started = time.monotonic()
+        try:
+            situation = self._within(reading.seconds, deployment, began)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one ledger, its messages still have to go out
+            return Situation(at, unknown=self._failed(pipeline, error))
+        finally:
+            reading.seconds -= time.monotonic() - started
+        if self._pauses.pop(pipeline, None):
+            log.info("the ledger of %s can be read again", pipeline)
+        return replace(situation, as_of=at)  # of the question, not of its answer
+
+    def _within(self, seconds: float, deployment: Deployment, began: datetime) -> Situation:
+        """Ask in a daemon thread: one that hangs must hold up neither a message nor the end of the process."""
+        pipeline = deployment.pipeline
+        with self._lock:
+            if pipeline in self._asking:
+                raise WatchError("the ledger has not answered the question before this one")
+            self._asking.add(pipeline)
+        answers: SimpleQueue[Situation | Exception] = SimpleQueue()
+
+        def ask() -> None:
+            try:
+                answers.put(self.ask(deployment, began))
+            except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
+                answers.put(error)
+            finally:
+                with self._lock:
+                    self._asking.discard(pipeline)
+
+        threading.Thread(target=ask, name=f"situation of {pipeline}", daemon=True).start()
+        try:
+            answer = answers.get(timeout=seconds)
+        except Empty as error:
+            raise WatchError(f"the ledger did not answer within {seconds:.0f} s") from error
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _failed(self, pipeline: str, error: Exception) -> str:
+        before = self._pauses.get(pipeline)
+        failures = before.failures + 1 if before else 1
+        why = str(error) or type(error).__name__
+        if before is None:
+            log.warning("what consumers of %s are on is not known: %s", pipeline, why, exc_info=error)
+        pause = min(_FIRST_PAUSE * 2 ** (failures - 1), _LONGEST_PAUSE)
+        self._pauses[pipeline] = _Pause(time.monotonic() + pause, failures, why)
+        return why

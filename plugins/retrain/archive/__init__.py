@@ -1,0 +1,1 @@
+"""Recorded days: listed, restored, verified, replayed, explained, pruned."""

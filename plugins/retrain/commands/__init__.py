@@ -1,0 +1,1 @@
+"""The commands of `python -m retrain`, one module each."""

@@ -1,0 +1,1 @@
+"""The pipeline's file: its sections, loading, validation."""

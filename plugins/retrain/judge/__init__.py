@@ -1,0 +1,1 @@
+"""Judgement of a day: drift, performance, promotion."""

@@ -1,0 +1,1 @@
+"""A run: its partition, spec, manifest, release and record. Pure."""

@@ -1,0 +1,55 @@
+"""The objects of outputs in a DVC cache: directories expanded by their listings, corrupt objects put aside."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from retrain.errors import CorruptCacheError, LockError
+from retrain.work.dvc.description import CachedObject, Output
+
+
+def objects_of(outputs: Iterable[Output], cache: Path) -> list[CachedObject]:
+    """Every object that the stored ones of these outputs are made of, directories expanded, each once, sorted.
+
+    Raises:
+        LockError: a directory's listing is not in the cache, so the objects of the directory are unknown.
+        CorruptCacheError: a directory's listing is not its name's content. It is put aside.
+    """
+    objects: dict[str, CachedObject] = {}
+    for output in outputs:
+        if not output.stored:
+            continue
+        own = output.item
+        objects.setdefault(own.md5, own)
+        if output.md5.endswith(".dir"):
+            for member in _listing(cache / own.key, output):
+                path = f"{output.path}/{member['relpath']}"
+                objects.setdefault(member["md5"], CachedObject(member["md5"], output.stage, path))
+    return [objects[md5] for md5 in sorted(objects)]
+
+
+def _listing(path: Path, output: Output) -> list[dict[str, str]]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise LockError(
+            f"The listing {output.md5} of {output.path} (stage {output.stage}) is not in the cache ({error}). Clear reproduce."
+        ) from error
+    # A spoilt listing names other files than the folder holds; and DVC would take it on trust for ever.
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != output.item.checksum:
+        put_aside(path)
+        raise CorruptCacheError(
+            f"The listing of {output.path} (stage {output.stage}, {output.item.key}) in the cache is not what its name says. "
+            "It was put aside as *.corrupt-*, nothing was sent. Clear reproduce: the stage that made it runs again. Check the disk."
+        )
+    listing: list[dict[str, str]] = json.loads(content)
+    return listing
+
+
+def put_aside(path: Path) -> None:
+    """Take a corrupt object out of the cache, and keep its bytes beside it for an examination of the disk."""
+    path.rename(path.with_suffix(f".corrupt-{time.time_ns()}"))

@@ -1,0 +1,138 @@
+"""`dvc push`, and the proof that it did what it says: look, check what will be sent, send, look again, heal, or fail by name."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrain.errors import CorruptCacheError, LostObjectError, UnprovenPushError
+from retrain.store.cached_objects import put_aside
+from retrain.store.receipt import Look, Proof, ProvenBy, Receipt, Seen, look, names
+from retrain.store.remote import Remote, checksums_of, md5_of, multipart_etag
+from retrain.work.dvc.description import CachedObject
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A receipt, and what it took: objects that DVC sent, objects that were healed (wrong, or left out by DVC), requests, seconds."""
+
+    receipt: Receipt
+    sent: int
+    healed: int
+    requests: int
+    seconds: float
+
+
+def push_and_prove(
+    push: Callable[[], None], remote: Remote, objects: Sequence[CachedObject], cache: Path, earlier: Mapping[str, Proof]
+) -> Proven:
+    """Bring `objects` to the remote and prove each one.
+
+    Args:
+        push: runs `dvc push`.
+        objects: everything reachable from dvc.lock.
+        cache: the local DVC cache.
+        earlier: proofs of earlier receipts by key; an object that still looks the same is not looked into again.
+
+    Raises:
+        LostObjectError: an object is neither here nor there.
+        CorruptCacheError: an object that has to be sent is not its name's content here. It is put aside, nothing is sent.
+        UnprovenPushError: the remote does not hold an object rightly after all, healing included.
+    """
+    started = time.monotonic()
+    proofs: dict[str, Proof] = {}
+    missing, wrong = examine(remote, objects, remote.look(o.key for o in objects), cache, earlier, proofs)
+    _check_local([*missing, *wrong], cache)
+    # Before the push: DVC reads the remote's listings of folders, and ends over a spoilt one.
+    _heal(remote, wrong, cache)
+    push()
+    sent = len(missing)
+    if missing:
+        still, bad = examine(remote, missing, remote.look(o.key for o in missing), cache, {}, proofs)
+        _heal(remote, [*still, *bad], cache)
+        wrong = [*wrong, *still, *bad]
+        sent -= len(still)
+    if wrong:
+        after = {o.key: seen for o in wrong if (seen := remote.details(o.key)) is not None}
+        unhealed = [item for group in examine(remote, wrong, after, cache, {}, proofs) for item in group]
+        if unhealed:
+            raise UnprovenPushError(
+                f"{len(unhealed)} of {len(objects)} objects are not proven on {remote.url}, after an upload of their own: {names(unhealed)}. "
+                "The run is not recorded. Something else writes to this prefix, or the store is broken: find it, then clear push."
+            )
+    receipt = Receipt(remote.url, tuple(proofs[key] for key in sorted(proofs)))
+    return Proven(receipt, sent, len(wrong), remote.requests, round(time.monotonic() - started, 2))
+
+
+def _heal(remote: Remote, items: Sequence[CachedObject], cache: Path) -> None:
+    for item in items:
+        log.warning("healing %s: the remote does not hold its content", item.key)
+        remote.upload(item.key, cache / item.key)
+
+
+def examine(
+    remote: Remote,
+    objects: Sequence[CachedObject],
+    seen: Mapping[str, Seen],
+    cache: Path | None,
+    earlier: Mapping[str, Proof],
+    proofs: dict[str, Proof],
+) -> tuple[list[CachedObject], list[CachedObject]]:
+    """Add a proof for each object that has one to `proofs`; returns the missing and the wrong ones.
+
+    Without a `cache` to compare with, what the ETag does not prove is read.
+    """
+    missing: list[CachedObject] = []
+    wrong: list[CachedObject] = []
+    for item in objects:
+        what, how = look(item, seen.get(item.key), earlier.get(item.key))
+        found = seen.get(item.key)
+        if what is Look.UNDECIDED:
+            found = remote.details(item.key)
+            what, how = look(item, found, earlier.get(item.key))
+        if what is Look.UNDECIDED and found is not None:
+            how = _look_deeper(remote, item, found, cache / item.key if cache else None)
+            what = Look.PROVEN if how else Look.WRONG
+        if what is Look.PROVEN and how and found:
+            proofs[item.key] = Proof(item.key, found.size, found.etag, how.value)
+        elif what is Look.MISSING:
+            missing.append(item)
+        else:
+            wrong.append(item)
+    return missing, wrong
+
+
+def _look_deeper(remote: Remote, item: CachedObject, seen: Seen, local: Path | None) -> ProvenBy | None:
+    """The cheapest proof of an object whose ETag is no MD5: by what the store keeps, against a good local copy; else by reading it."""
+    if local is not None and local.is_file() and md5_of(local) == item.checksum:
+        kept = seen.details.checksums if seen.details else {}
+        if kept:
+            own = checksums_of(local)
+            return ProvenBy.CHECKSUM if all(own[kind] == value for kind, value in kept.items()) else None
+        part_size = remote.part_size(item.key) if "-" in seen.etag else None
+        if part_size:
+            return ProvenBy.PARTS if multipart_etag(local, part_size) == seen.etag else None
+    return ProvenBy.READ if remote.md5_of_content(item.key) == item.checksum else None
+
+
+def _check_local(objects: Sequence[CachedObject], cache: Path) -> None:
+    """What will be sent must be here, with the content that its name says."""
+    absent = [item for item in objects if not (cache / item.key).is_file()]
+    if absent:
+        raise LostObjectError(
+            f"{len(absent)} objects are neither in the cache nor good on the remote: {names(absent)}. "
+            "Nothing was sent. Clear reproduce: the stages that made them run again."
+        )
+    corrupt = [item for item in objects if md5_of(cache / item.key) != item.checksum]
+    for item in corrupt:
+        put_aside(cache / item.key)
+    if corrupt:
+        raise CorruptCacheError(
+            f"{len(corrupt)} objects in the cache are not what their names say: {names(corrupt)}. They were put aside as *.corrupt-*, "
+            "nothing was sent. Clear reproduce: the stages that made them run again. Check the disk."
+        )

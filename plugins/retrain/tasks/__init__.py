@@ -1,0 +1,1 @@
+"""The DAG's tasks, one module each."""

@@ -1,0 +1,252 @@
+"""The only module that talks to MLflow: one run a run key, one model version a run, the champion's alias.
+
+MLflow mirrors what the ledger decides. Everything is found again by tag, so that a retried task makes nothing twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retrain.errors import TrackingError
+from retrain.run.run_record import Mirrored
+from retrain.work.locks import locked
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION = "champion"
+_RUN_KEY = "run_key"
+_PARAM_LIMIT = 6000  # characters, MLflow's
+_NAME_LIMIT = 250  # characters, MLflow's
+_BATCH = 100
+# Without it the UI opens an experiment as one of language models and hides metrics behind a switch.
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+_DIGEST_LIMIT = 36  # characters, MLflow's; the whole digest is a tag
+
+
+@contextmanager
+def _naming(action: str, uri: str) -> Iterator[None]:
+    """Turn MLflow's errors into one that names the action, the place and the next step."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+
+    try:
+        yield
+    except (MlflowException, RequestException) as error:
+        reason = " ".join(str(error).split())[:400]
+        raise TrackingError(
+            f"MLflow at {uri} did not {action}: {reason}. Nothing is lost; clear the task when it answers."
+        ) from error
+
+
+def _allowed(name: str) -> str:
+    """A parameter's or metric's name as MLflow takes it: `precision@5` becomes `precision_5`, and no `..` leads out."""
+    plain = re.sub(r"[^/\w.\- :]", "_", name)
+    return posixpath.normpath(f"/{plain}").lstrip("/")[:_NAME_LIMIT]
+
+
+def _pages(search: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
+    """Everything that a search of MLflow's finds, page by page."""
+    token = None
+    while True:
+        page = search(*arguments, max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """An MLflow server, seen through its client. `lock` orders the find-or-create of concurrent tasks."""
+
+    uri: str
+    lock: Path
+
+    def _client(self) -> MlflowClient:
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self.uri)
+
+    def record(
+        self,
+        *,
+        experiment: str,
+        name: str,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        dataset: tuple[str, str, str],
+        artifacts: Callable[[], Iterator[tuple[Path, str | None]]],
+        model: tuple[str, Path] | None,
+        at: datetime | None = None,
+        version_tags: Mapping[str, str] | None = None,
+    ) -> Mirrored:
+        """Find or make the run of `tags["run_key"]` and bring it to FINISHED with everything in it.
+
+        Args:
+            dataset: name, digest and source of the data.
+            artifacts: file or folder, and the folder of the run that it goes to.
+            model: registered name, and the model's directory or file.
+            at: when the run was, for one that is told later; else it began with its creation, and ends now.
+            version_tags: what a new model version is tagged with besides `tags`.
+        """
+        then = int(at.timestamp() * 1000) if at else None
+        run_key = tags[_RUN_KEY]
+        client = self._client()
+        with _naming("record the run", self.uri):
+            with locked(self.lock):
+                run = self._find(client, experiment, run_key) or client.create_run(
+                    self._experiment(client, experiment), start_time=then, run_name=name, tags=dict(tags)
+                )
+            run_id = str(run.info.run_id)
+            if run.info.status != "FINISHED":
+                self._fill(client, run, params, metrics)
+                self._log_dataset(client, run, *dataset)
+                for path, folder in artifacts():
+                    (client.log_artifacts if path.is_dir() else client.log_artifact)(run_id, str(path), folder)
+                if model is not None:
+                    # A model may be one file; `log_artifacts` would log nothing of it, and say nothing.
+                    (client.log_artifacts if model[1].is_dir() else client.log_artifact)(run_id, str(model[1]), "model")
+                client.set_terminated(run_id, "FINISHED", end_time=then)
+            version = None
+            if model is not None:
+                all_tags = {**tags, **(version_tags or {})}
+                with locked(self.lock):
+                    version = self._version(client, model[0], run_key) or self._register(
+                        client, model[0], run_id, all_tags
+                    )
+        return Mirrored(run_id, run.info.experiment_id, str(version.version) if version else None)
+
+    @staticmethod
+    def _experiment(client: MlflowClient, name: str) -> str:
+        found = client.get_experiment_by_name(name)
+        return str(found.experiment_id if found else client.create_experiment(name, tags=_EXPERIMENT_TAGS))
+
+    @staticmethod
+    def _find(client: MlflowClient, experiment: str, run_key: str) -> Run | None:
+        found = client.get_experiment_by_name(experiment)
+        if found is None:
+            return None
+        runs = client.search_runs([found.experiment_id], f"tags.`{_RUN_KEY}` = '{run_key}'", max_results=1)
+        return runs[0] if runs else None
+
+    @staticmethod
+    def _fill(client: MlflowClient, run: Run, params: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Parameters and metrics that a killed attempt has not written yet: metrics append, so known ones are left alone."""
+        from mlflow.entities import Metric, Param
+
+        now = run.info.start_time
+        texts = {_allowed(k): str(v)[:_PARAM_LIMIT] for k, v in params.items()}
+        numbers = {_allowed(k): v for k, v in metrics.items()}
+        new_params = [Param(k, v) for k, v in texts.items() if k not in run.data.params]
+        new_metrics = [Metric(k, v, now, 0) for k, v in numbers.items() if k not in run.data.metrics]
+        for start in range(0, max(len(new_params), len(new_metrics)), _BATCH):
+            client.log_batch(
+                run.info.run_id,
+                metrics=new_metrics[start : start + _BATCH],
+                params=new_params[start : start + _BATCH],
+            )
+
+    @staticmethod
+    def _log_dataset(client: MlflowClient, run: Run, name: str, digest: str, source: str) -> None:
+        from mlflow.entities import Dataset, DatasetInput
+
+        short = digest[:_DIGEST_LIMIT]
+        if not any(known.dataset.digest == short for known in run.inputs.dataset_inputs):
+            data = Dataset(name=name, digest=short, source_type="s3", source=json.dumps({"uri": source}))
+            client.log_inputs(run.info.run_id, datasets=[DatasetInput(data)])
+
+    @staticmethod
+    def _version(client: MlflowClient, model: str, run_key: str) -> ModelVersion | None:
+        found = client.search_model_versions(f"name = '{model}' and tags.`{_RUN_KEY}` = '{run_key}'", max_results=1)
+        return found[0] if found else None
+
+    @staticmethod
+    def _register(client: MlflowClient, model: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client.create_registered_model(model)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        return client.create_model_version(model, source=f"runs:/{run_id}/model", run_id=run_id, tags=dict(tags))
+
+    def finished(self, experiment: str, model: str | None) -> dict[str, Mirrored]:
+        """The finished runs by run key, each with the version of `model` that is registered for its key, if any."""
+        with _naming("list its runs", self.uri):
+            client = self._client()
+            place = client.get_experiment_by_name(experiment)
+            runs = _pages(client.search_runs, [place.experiment_id], "attributes.status = 'FINISHED'") if place else ()
+            versions = _pages(client.search_model_versions, f"name = '{model}'") if model else ()
+            by_key = {version.tags.get(_RUN_KEY): str(version.version) for version in versions}
+            return {
+                run.data.tags[_RUN_KEY]: Mirrored(
+                    str(run.info.run_id), str(run.info.experiment_id), by_key.get(run.data.tags[_RUN_KEY])
+                )
+                for run in runs
+                if _RUN_KEY in run.data.tags
+            }
+
+    def has_artifacts(self, run_id: str, folders: Iterable[str]) -> bool:
+        """Whether something is in each of these folders of a run."""
+        with _naming("list a run's artifacts", self.uri):
+            return all(self._client().list_artifacts(run_id, folder) for folder in folders)
+
+    def reopen(self, run_id: str) -> None:
+        """Let `record` fill a finished run again: its artifacts are lost."""
+        with _naming("reopen a run", self.uri):
+            self._client().update_run(run_id, status="RUNNING")
+
+    def version_of(self, model: str, run_key: str) -> str | None:
+        """The version of a model that is registered for a run key."""
+        with _naming("name a model version", self.uri):
+            found = self._version(self._client(), model, run_key)
+        return str(found.version) if found else None
+
+    def champion(self, model: str) -> dict[str, str] | None:
+        """The champion's tags, with its `version`; None when there is none."""
+        from mlflow.exceptions import MlflowException
+
+        with _naming("name the champion", self.uri):
+            try:
+                version = self._client().get_model_version_by_alias(model, CHAMPION)
+            except MlflowException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
+                raise
+        return {**version.tags, "version": str(version.version), "run_id": str(version.run_id)}
+
+    def newest_partition(self, model: str, until: str) -> str:
+        """The newest partition, of `until` at the latest, that any version of the model was made for; empty when there is none.
+
+        A version of a day that is still to come was made by mistake, and says nothing about what is newest.
+        """
+        with _naming("list model versions", self.uri):
+            versions = _pages(self._client().search_model_versions, f"name = '{model}'")
+            partitions = (str(version.tags.get("partition", "")) for version in versions)
+            return max((partition for partition in partitions if partition <= until), default="")
+
+    def download_model(self, run_id: str, to: Path) -> Path:
+        """The model directory of a run, below `to`."""
+        with _naming("hand out a model", self.uri):
+            return Path(self._client().download_artifacts(run_id, "model", str(to)))
+
+    def promote(self, model: str, version: str) -> None:
+        """Move the champion's alias."""
+        with _naming("move the champion's alias", self.uri):
+            self._client().set_registered_model_alias(model, CHAMPION, version)

@@ -1,0 +1,1 @@
+"""A worker's machine: workspaces, Git, environments, processes, locks."""

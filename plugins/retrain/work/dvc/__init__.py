@@ -1,0 +1,1 @@
+"""DVC in a workspace: the program, its failures, its description of a checkout."""

@@ -1,0 +1,36 @@
+"""Data that a release tracks with .dvc files. It is on the release's own remote, which a run does not read. Pure."""
+
+from __future__ import annotations
+
+from retrain.errors import TrackedInputError
+from retrain.work.dvc.description import Description
+
+_NAMED = 3
+
+
+def require_none(described: Description, release: str) -> None:
+    """Refuse a release whose stages need data that only its own remote has.
+
+    Raises:
+        TrackedInputError: a stage depends on the output of a .dvc file that is not in a fresh checkout. Each is named.
+    """
+    needed = [
+        (out.path, tracked.file, stage.name)
+        for tracked in described.tracked
+        for out in tracked.outs
+        if out.path in described.missing
+        for stage in described.stages
+        if stage.reached and any(_touch(out.path, dep) for dep in stage.deps)
+    ]
+    if needed:
+        path, file, stage = needed[0]
+        paths = list(dict.fromkeys(each for each, _, _ in needed))
+        others = f" ({', '.join(paths[1 : _NAMED + 1])} too)" if len(paths) > 1 else ""
+        raise TrackedInputError(
+            f"{release} tracks {path} with {file}, and stage {stage} needs it{others}. A run reads Git, the day's raw "
+            "objects and its own store, not the release's remote. Commit the data to Git, or let a stage read it, in a new release."
+        )
+
+
+def _touch(path: str, dep: str) -> bool:
+    return path == dep or dep.startswith(f"{path}/") or path.startswith(f"{dep}/")

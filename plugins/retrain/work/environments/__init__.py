@@ -1,0 +1,1 @@
+"""Environments: resolved, frozen, installed, found again by identity."""

@@ -1,0 +1,146 @@
+"""Runs uv, and translates its failures into this project's errors."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from retrain.errors import (
+    ConfigurationError,
+    DiskFullError,
+    EnvironmentBuildError,
+    EnvironmentGoneError,
+    EnvironmentLockError,
+    RetrainError,
+)
+from retrain.work import process
+from retrain.work.environments.frozen import name_and_version
+
+TIMEOUT = 1800.0  # seconds, for one start of uv
+WITHOUT = (
+    "Code, data, model and reports can be restored without it: make restore with NO_ENVIRONMENT=1 (--no-environment)."
+)
+_LONGEST = 600  # characters of evidence
+_NETWORK = (
+    "dns error",
+    "connection refused",
+    "connection reset",
+    "timed out",
+    "network is unreachable",
+    "failed to fetch",
+    "could not connect",
+    "could not resolve host",
+    "request failed",
+    "temporary failure",
+    "(401 unauthorized",
+    "(403 forbidden",
+    "valid authentication credentials",
+)
+_NO_ACCESS = ("(401 unauthorized", "(403 forbidden", "valid authentication credentials")
+_NO_VERSION = re.compile(
+    r"there (?:is|are) no versions? of ([\w.\-]+)|because ([\w.\-]+) was not found in", re.IGNORECASE
+)
+_NO_FILE = re.compile(r"failed to (?:download and build|download|fetch|build) `([^`]+)`", re.IGNORECASE)
+_OTHER_FILE = re.compile(r"hash mismatch for `([^`]+)`", re.IGNORECASE)
+# uv draws its errors with boxes, or with words where its output is no terminal.
+_ERROR = re.compile(r"error:|\s*\u00d7")
+_CAUSE = re.compile(r"\s*(?:cause:|\u2570|\u251c)")
+_MARK = re.compile(r"^\s*(?:error:|cause:|[\u00d7\u2570\u251c\u2500\u25b6\u2502]+)?\s*")
+_NOT_THERE = ("(404", "(410", "not our ref", "couldn't find remote ref", "not appear to be a git repository")
+
+
+def program() -> Path:
+    """The uv program: RETRAIN_UV, else the one on the PATH."""
+    named = os.environ.get("RETRAIN_UV") or shutil.which("uv")
+    if not named or not Path(named).is_file():
+        raise ConfigurationError(f"uv is not at {named!r}. Set RETRAIN_UV to the program uv.")
+    return Path(named)
+
+
+def is_there() -> bool:
+    """Whether there is a uv, which the image of Airflow's own components does not have."""
+    try:
+        program()
+    except ConfigurationError:
+        return False
+    return True
+
+
+def run(*arguments: str | Path, cwd: Path) -> process.Finished:
+    """Run uv to its end, in `cwd`, whose own uv configuration it reads. It uses our Python and downloads none."""
+    settings = process.environment(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_NO_PROGRESS="1")
+    return process.run([program(), *arguments], cwd=cwd, env=settings, timeout=TIMEOUT)
+
+
+def failure(done: process.Finished, problem: str, fix: str) -> RetrainError:
+    """The error of a failed run of uv. `problem` begins its sentence; `fix` is the next step where the release is at fault."""
+    output, why = done.output.lower(), evidence(done)
+    if "no space left on device" in output:
+        return DiskFullError(f"{problem}: {why} Free some space, then clear the task.")
+    # A negative code is a signal's, so it says nothing about the lock.
+    if any(word in output for word in _NETWORK) or done.timed_out or done.returncode < 0:
+        return EnvironmentBuildError(f"{problem}: {why} Check the package index, then clear the task.")
+    return EnvironmentLockError(f"{problem}: {why} {fix}")
+
+
+def gone(done: process.Finished, requirements: list[str]) -> EnvironmentGoneError | None:
+    """The error, where a run of uv failed because one of these frozen requirements cannot be had any more, in these bytes."""
+    output = done.output.lower()
+    if done.timed_out or done.returncode < 0 or any(word in output for word in _NO_ACCESS):
+        return None
+    found = _NO_VERSION.search(output) or _OTHER_FILE.search(output)
+    if not found and any(word in output for word in _NOT_THERE):
+        found = _NO_FILE.search(output)
+    if not found:
+        return None
+    named = next(filter(None, found.groups()))
+    name, _ = name_and_version(named)
+    package = next((one for one in requirements if name_and_version(one)[0].partition("[")[0].lower() == name), named)
+    return EnvironmentGoneError(
+        f"The environment needs {package}, which the package index does not hold any more as it was recorded: {evidence(done)} "
+        f"{WITHOUT} "
+        "For the environment too, make the index offer this very file again, then try again.",
+        package,
+    )
+
+
+def evidence(done: process.Finished) -> str:
+    """Why uv failed, as one line: its own error with the causes that it names, and the exception of a Python that it ran."""
+    if done.timed_out:
+        return f"uv did not end within {TIMEOUT:.0f} seconds."
+    lines = done.output.splitlines()
+    starts = [at for at, line in enumerate(lines) if _ERROR.match(line)]
+    if not starts:
+        return _sentence(
+            [line.strip() for line in done.lines[-4:]] or [f"uv ended with {done.returncode} and no output"]
+        )
+    said: list[str] = []
+    for line in lines[starts[-1] :]:
+        if not line.strip() or line.startswith("hint:"):
+            break
+        text = _MARK.sub("", line)
+        starts_a_cause = _ERROR.match(line) or _CAUSE.match(line)
+        if starts_a_cause or not said:
+            said.append(text)
+        else:
+            said[-1] = f"{said[-1]} {text}"
+    raised = _exception(lines[starts[-1] :])
+    return _sentence([*said, raised] if raised else said)
+
+
+def _exception(lines: list[str]) -> str | None:
+    """The exception's own line of the last traceback."""
+    starts = [at for at, line in enumerate(lines) if line.lstrip().startswith("Traceback (most recent call last)")]
+    if not starts:
+        return None
+    indent = len(lines[starts[-1]]) - len(lines[starts[-1]].lstrip())
+    rest = (line for line in lines[starts[-1] + 1 :] if line.strip())
+    return next((line.strip() for line in rest if len(line) - len(line.lstrip()) <= indent), None)
+
+
+def _sentence(parts: list[str]) -> str:
+    text = ": ".join(part.rstrip(" .:") for part in parts)
+    return f"{text[:_LONGEST]}..." if len(text) > _LONGEST else f"{text}."

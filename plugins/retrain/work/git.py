@@ -1,0 +1,134 @@
+"""The only module that talks to Git. It reads the origin and makes checkouts; it never writes to the origin."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from retrain.errors import NotAPipelineError, OriginError, UnknownTagError
+from retrain.run.release import Release, check_tag
+from retrain.work import process
+from retrain.work.locks import locked
+
+_TIMEOUT = 300.0
+_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ADVICE": "0", "LC_ALL": "C"}
+# Whoever runs us has the origin's credentials where Git looks for them: in a helper, an address rewritten, a proxy, a key.
+_ACCESS = ("GIT_SSH", "GIT_ASKPASS", "GIT_CONFIG_", "GIT_SSL_", "GIT_HTTP_", "GIT_PROXY_")
+# Filters, attributes, hooks and line ends of the machine's have no say in what is in a checkout: it is the commit and nothing else.
+_ISOLATION = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
+_SETTINGS = ("-c", "core.hooksPath=/dev/null", "-c", "core.attributesFile=/dev/null", "-c", "safe.directory=*")
+
+
+def _git(*arguments: str | Path, cwd: Path, remote: bool = False) -> process.Finished:
+    """Only with `remote`, when it speaks to the origin and checks nothing out, Git reads the configuration of the machine."""
+    kept = {
+        k: v for k, v in process.environment().items() if not k.startswith("GIT_") or (remote and k.startswith(_ACCESS))
+    }
+    environment = {**kept, **_ENVIRONMENT, **({} if remote else _ISOLATION)}
+    return process.run(["git", *_SETTINGS, *arguments], cwd=cwd, env=environment, timeout=_TIMEOUT, quiet=True)
+
+
+def _read(*arguments: str | Path, cwd: Path, origin: str, remote: bool = False) -> str:
+    done = _git(*arguments, cwd=cwd, remote=remote)
+    if done.returncode != 0:
+        last = done.lines[-1] if done.lines else "no output"
+        raise OriginError(
+            f"git {arguments[0]} on {origin} failed ({last}). Check that the origin answers and that its key is valid, "
+            "then clear the task."
+        )
+    return done.output
+
+
+def commit_of_tag(origin: str, tag: str, *, cwd: Path) -> str:
+    """The commit that the origin's tag names now, annotated tags followed; UnknownTagError when there is none."""
+    check_tag(tag)
+    listing = _read(
+        "ls-remote", "--tags", origin, f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}", cwd=cwd, origin=origin, remote=True
+    )
+    lines = (line.split("\t", 1) for line in listing.splitlines() if "\trefs/tags/" in line)
+    named = {reference: commit for commit, reference in lines}
+    commit = named.get(f"refs/tags/{tag}^{{}}") or named.get(f"refs/tags/{tag}")
+    if commit is None:
+        raise UnknownTagError(f"The origin {origin} has no tag {tag}. Push the tag, or name one that exists.")
+    return commit
+
+
+def tags(origin: str, *, cwd: Path) -> list[str]:
+    """Every tag of the origin, as named there."""
+    listing = _read("ls-remote", "--tags", "--refs", origin, cwd=cwd, origin=origin, remote=True)
+    return [line.rpartition("refs/tags/")[2] for line in listing.splitlines() if "\trefs/tags/" in line]
+
+
+def mirror(origin: str, release: Release, at: Path) -> Path:
+    """A bare clone at `at` that holds the release's commit; fetched only when the commit is not there yet.
+
+    Raises:
+        OriginError: the origin does not answer, or does not have the commit.
+        NotAPipelineError: the commit has no dvc.yaml.
+    """
+    at.parent.mkdir(parents=True, exist_ok=True)
+    with locked(at.with_suffix(".lock")):
+        if not (at / "HEAD").is_file():
+            _read("init", "--bare", "--quiet", "--template=", at, cwd=at.parent, origin=origin)
+        if not _has(at, release.commit):
+            _read(
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                origin,
+                f"+refs/tags/{release.tag}:refs/tags/{release.tag}",
+                cwd=at,
+                origin=origin,
+                remote=True,
+            )
+        if not _has(at, release.commit):
+            raise OriginError(
+                f"The origin {origin} no longer has {release.commit}, the commit of {release.tag}. Push that commit again."
+            )
+    if _git("cat-file", "-e", f"{release.commit}:dvc.yaml", cwd=at).returncode != 0:
+        raise NotAPipelineError(
+            f"{release.tag} ({release.commit}) has no dvc.yaml at its top. Release a commit that has one."
+        )
+    return at
+
+
+def _has(repository: Path, commit: str) -> bool:
+    return _git("cat-file", "-e", f"{commit}^{{commit}}", cwd=repository).returncode == 0
+
+
+def checkout(repository: Path, commit: str, to: Path, *, standalone: bool = False) -> None:
+    """A detached checkout of its own at `to`, which must not exist or be empty.
+
+    It borrows the mirror's objects, which is quick; `standalone` copies them, for a checkout that outlives the mirror. A file
+    that the release keeps with a filter of its own, such as Git LFS, stays the pointer that the commit holds.
+
+    Raises:
+        OriginError: Git failed, or left a file out because the mirror has lost its content.
+    """
+    _read(
+        "clone",
+        "--quiet",
+        "--no-hardlinks" if standalone else "--shared",
+        "--no-checkout",
+        "--no-tags",
+        "--template=",
+        repository,
+        to,
+        cwd=repository,
+        origin=str(repository),
+    )
+    _read("checkout", "--quiet", "--detach", commit, cwd=to, origin=str(repository))
+    # Git leaves out a file whose content it cannot read, and exits 0.
+    absent = _read("ls-files", "--deleted", cwd=to, origin=str(repository)).splitlines()
+    if absent:
+        raise OriginError(
+            f"The mirror {repository} has lost the content of {absent[0]} ({len(absent)} files in all). "
+            "Remove that folder, then clear the task: it is fetched again."
+        )
+
+
+def changed_files(repository: Path, before: str, after: str) -> list[str]:
+    """The files that differ between two commits, each with Git's letter for how (A, M, D)."""
+    return _read(
+        "diff", "--name-status", "--no-renames", before, after, cwd=repository, origin=str(repository)
+    ).splitlines()

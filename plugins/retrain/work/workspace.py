@@ -1,0 +1,125 @@
+"""A workspace: one attempt's checkout, which nobody else reads or writes."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrain.errors import DiskFullError
+from retrain.run.manifest import Manifest
+from retrain.run.release import Release
+from retrain.run.run_spec import RunSpec
+from retrain.work import git
+
+log = logging.getLogger(__name__)
+
+_ABANDONED_AFTER_SECONDS = 7 * 24 * 3600
+
+
+def home() -> Path:
+    """The volume that all workers share: mirrors, workspaces, DVC cache, environments. RETRAIN_HOME names it."""
+    return Path(os.environ["RETRAIN_HOME"])
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """`path` holds the checkout and, beside it, what we write about it."""
+
+    path: Path
+
+    @property
+    def checkout(self) -> Path:
+        return self.path / "checkout"
+
+    @property
+    def description(self) -> Path:
+        """What DVC says of the checkout after its `dvc repro`."""
+        return self.path / "description.json"
+
+    def write(self, name: str, text: str) -> Path:
+        """A file beside the checkout."""
+        file = self.path / name
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def scratch(self, name: str) -> Path:
+        """A new folder beside the checkout."""
+        folder = self.path / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+
+def create(origin: str, spec: RunSpec, manifest: Manifest, *, dag_run: str, min_free_mb: int) -> Workspace:
+    """A fresh checkout of the spec's commit with `run.yaml` and `manifest.json`, for one attempt.
+
+    Raises:
+        DiskFullError: less than `min_free_mb` is free; checked before anything is written.
+    """
+    home().mkdir(parents=True, exist_ok=True)
+    require_space(home(), min_free_mb)
+    folder = of_run(spec.pipeline, dag_run)
+    folder.mkdir(parents=True, exist_ok=True)
+    repository = git.mirror(origin, Release(spec.release, spec.commit), home() / "git" / f"{spec.pipeline}.git")
+    workspace = Workspace(Path(tempfile.mkdtemp(prefix=f"{spec.run_key[:12]}-", dir=folder)))
+    try:
+        git.checkout(repository, spec.commit, workspace.checkout)
+        (workspace.checkout / "run.yaml").write_text(spec.run_yaml(), encoding="utf-8")
+        (workspace.checkout / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+    except BaseException:
+        discard(workspace)
+        raise
+    return workspace
+
+
+def require_space(folder: Path, min_free_mb: int) -> None:
+    """DiskFullError unless `min_free_mb` megabytes (2**20 bytes) are free below `folder`."""
+    free = shutil.disk_usage(folder).free // 2**20
+    if free < min_free_mb:
+        raise DiskFullError(
+            f"{folder} has {free} MB free, a run needs {min_free_mb} MB. Nothing was written. Free some space, then clear the task."
+        )
+
+
+def of_run(pipeline: str, dag_run: str) -> Path:
+    """The folder of all attempts of one DAG run. The run's id comes from people too: safe characters, and a hash to tell ids apart."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "-", dag_run)[:80]
+    return home() / "workspaces" / pipeline / f"{safe}-{hashlib.sha256(dag_run.encode()).hexdigest()[:8]}"
+
+
+def discard(workspace: Workspace) -> None:
+    """Remove one attempt. What cannot be removed is left to `remove`, and never hides why the attempt failed."""
+    shutil.rmtree(workspace.path, onerror=lambda _, path, error: log.warning("%s stays behind: %s", path, error[1]))
+
+
+def remove(pipeline: str, dag_run: str) -> list[str]:
+    """Remove every attempt of this DAG run, and what runs that never reached their end left a week ago; returns the folders."""
+    folder = of_run(pipeline, dag_run)
+    gone = [folder] if folder.exists() else []
+    for other in folder.parent.iterdir() if folder.parent.is_dir() else ():
+        if other != folder and _age(other) > _ABANDONED_AFTER_SECONDS:
+            log.warning("removing %s, abandoned a week ago", other)
+            gone.append(other)
+    for path in gone:
+        shutil.rmtree(path, onerror=_unless_gone)
+    return [path.name for path in gone]
+
+
+def _unless_gone(_function: object, _path: str, error: tuple[type[BaseException], BaseException, object]) -> None:
+    """Two runs may sweep the same abandoned folder at once: what the other has removed is removed."""
+    if not isinstance(error[1], FileNotFoundError):
+        raise error[1]
+
+
+def _age(path: Path) -> float:
+    """Seconds since the last change; 0 for what another run has removed since it was listed."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

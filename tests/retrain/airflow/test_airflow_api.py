@@ -1,0 +1,89 @@
+"""Airflow's API as our commands and the watch ask it, over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from retrain.airflow.api import AirflowApi
+from retrain.errors import AirflowApiError
+
+
+class Server(ThreadingHTTPServer):
+    """Hands out tokens, and takes the one of its present secret alone. `asked` is every path, in order."""
+
+    def __init__(self) -> None:
+        self.secret, self.asked = "first", []
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        if self.path == "/auth/token":
+            return self.answer(201, {"access_token": self.server.secret})
+        if self.headers["Authorization"] != f"Bearer {self.server.secret}":
+            return self.answer(401, {"detail": "Not authenticated"})
+        return self.answer(200, {"is_paused": True})
+
+    def answer(self, status: int, body: object) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    for name in ("AIRFLOW_API_TOKEN", "AIRFLOW_API_USER", "AIRFLOW_API_PASSWORD_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    with Server() as running:
+        Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+def test_a_token_serves_until_airflow_refuses_it(server: Server) -> None:
+    api = AirflowApi(server.url)
+    assert api.is_paused("taxi")
+    assert api.is_paused("taxi")
+    assert server.asked.count("/auth/token") == 1
+    server.secret = "second"  # as after a new jwt_secret
+    assert api.is_paused("taxi")
+    assert server.asked.count("/auth/token") == 2
+
+
+def test_a_token_that_is_given_and_refused_is_an_error_and_not_asked_for_ever(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_API_TOKEN", "stale")
+    with pytest.raises(AirflowApiError, match="answered 401 to reading the DAG"):
+        AirflowApi(server.url).is_paused("taxi")
+    assert server.asked == ["/api/v2/dags/taxi"]
+
+
+def test_a_token_is_in_no_picture_of_the_object(server: Server) -> None:
+    api = AirflowApi(server.url)
+    api.is_paused("taxi")
+    assert "first" not in repr(api)
+
+
+def test_a_password_file_that_is_not_there_is_named(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_API_USER", "watch")
+    monkeypatch.setenv("AIRFLOW_API_PASSWORD_FILE", "/nowhere/password")
+    with pytest.raises(AirflowApiError, match="/nowhere/password"):
+        AirflowApi(server.url).is_paused("taxi")

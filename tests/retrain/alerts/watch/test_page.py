@@ -1,0 +1,123 @@
+"""The watch's page: on the loopback, for phones, and never a file that is none of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from retrain.alerts.kinds import Kind
+from retrain.alerts.signal import Signal, Step
+from retrain.alerts.watch.page import Page
+from retrain.alerts.watch.settings import WatchSettings
+from retrain.alerts.watch.watch import Watch
+from retrain.errors import ConfigurationError
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Watch:
+    settings = WatchSettings.of({"RETRAIN_ALERTS": str(tmp_path / "alerts"), "RETRAIN_SLACK_CHANNEL": "#ours"})
+    return Watch(replace(settings, pipelines=tmp_path), now=lambda: datetime(2020, 3, 18, 6, tzinfo=UTC))
+
+
+@pytest.fixture
+def browser(watch: Watch, tmp_path: Path) -> TestClient:
+    (tmp_path / "task_failed.md").write_text(
+        "# A task failed\n\n![as seen](pictures/x.png)\n\n| If | Do |\n| - | - |\n| a | b |\n"
+    )
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "x.png").write_bytes(b"png")
+    (tmp_path / "secret.md").write_text("secret")
+    return TestClient(Page(watch, tmp_path).application(), base_url="http://127.0.0.1")
+
+
+def test_health_is_200_while_messages_can_be_delivered_and_503_with_the_reason_while_not(
+    watch: Watch, browser: TestClient
+) -> None:
+    answer = browser.get("/health")
+    assert (answer.status_code, answer.json()["problems"], answer.json()["attention"]) == (200, {}, {})
+    watch.parts["observe"].error = "KeyError: <b>"
+    answer = browser.get("/health")
+    assert (answer.status_code, answer.json()["well"]) == (503, False)
+    assert answer.json()["problems"] == {"observe": "KeyError: <b>"}
+    assert "KeyError: &lt;b&gt;" in browser.get("/").text
+
+
+def test_what_is_only_worth_a_look_is_named_and_keeps_the_health_at_200(watch: Watch, browser: TestClient) -> None:
+    watch.configuration.broken = {"ours": "ours.yaml: slack.channel: <b>"}
+    answer = browser.get("/health")
+    assert (answer.status_code, answer.json()["problems"], list(answer.json()["attention"])) == (
+        200,
+        {},
+        ["pipeline ours"],
+    )
+    assert "slack.channel: &lt;b&gt;" in browser.get("/").text
+
+
+def test_prometheus_reads_whether_messages_can_be_delivered(watch: Watch, browser: TestClient) -> None:
+    assert "\nretrain_watch_delivers 1\n" in browser.get("/metrics").text
+    watch.parts["signals"].error = "OSError: No space left on device"
+    watch.configuration.broken = {"ours": "ours.yaml: slack.channel"}
+    said = browser.get("/metrics").text
+    assert "\nretrain_watch_delivers 0\n" in said
+    assert "\nretrain_watch_attention 1\n" in said
+
+
+def test_a_watch_that_sees_trouble_is_alive_and_no_supervisor_restarts_it(watch: Watch, browser: TestClient) -> None:
+    watch.parts["observe"].error = "KeyError"
+    assert browser.get("/alive").status_code == 200
+
+
+def test_open_incidents_are_shown_with_whether_slack_has_them(watch: Watch, browser: TestClient) -> None:
+    failed = Signal(
+        "a", "2020-03-18T06:00:00", Step.TROUBLE, "ours", Kind.TASK_FAILED, "<b>push</b>", "2020-03-17", "push"
+    )
+    watch.book.fold(failed)
+    page = browser.get("/").text
+    assert "not in Slack" in page
+    assert "<b>push</b>" not in page
+    assert 'name="viewport"' in page
+
+
+def test_a_runbook_is_shown_with_its_pictures_and_tables(browser: TestClient) -> None:
+    page = browser.get("/runbooks/task_failed").text
+    assert '<img src="/runbooks/pictures/x.png"' in page
+    assert "<table>" in page
+    assert browser.get("/runbooks/pictures/x.png").content == b"png"
+    assert "task_failed" in browser.get("/runbooks").text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/runbooks/secret",
+        "/runbooks/..%2Fsecret",
+        "/runbooks/%2e%2e%2fsecret.md",
+        "/runbooks/data_late",
+        "/runbooks/pictures/..%2Fsecret.md",
+        "/runbooks/pictures/secret.md",
+        "/runbooks/pictures/%2Fetc%2Fpasswd",
+    ],
+)
+def test_what_is_no_runbook_is_not_there(browser: TestClient, path: str) -> None:
+    assert browser.get(path).status_code == 404
+
+
+def test_a_page_of_another_site_gets_no_answer(browser: TestClient) -> None:
+    assert browser.get("/health", headers={"Host": "attacker.example"}).status_code == 400
+
+
+def test_the_names_of_the_settings_may_ask_with_any_port(tmp_path: Path) -> None:
+    named = {"RETRAIN_ALERTS": str(tmp_path), "RETRAIN_ALERTS_ALLOWED_HOSTS": "alerts, watch.example"}
+    asked = TestClient(Page(Watch(WatchSettings.of(named))).application(), base_url="http://127.0.0.1")
+    for host, status in {"alerts:8091": 200, "watch.example": 200, "localhost:9": 200, "other:8091": 400}.items():
+        assert asked.get("/alive", headers={"Host": host}).status_code == status
+
+
+@pytest.mark.parametrize("name", ["*", "a*b", "alerts:8091", "http://alerts"])
+def test_a_setting_that_is_no_host_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no host name"):
+        WatchSettings.of({"RETRAIN_ALERTS": str(tmp_path), "RETRAIN_ALERTS_ALLOWED_HOSTS": f"alerts,{name}"})

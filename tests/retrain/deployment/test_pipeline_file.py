@@ -1,0 +1,111 @@
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ADDRESSES, PIPELINES
+
+from retrain.deployment.pipeline_file import Deployment, load
+from retrain.errors import ConfigurationError
+
+GOOD = yaml.safe_load((PIPELINES / "trip_duration.yaml").read_text())
+
+
+def write(folder: Path, document: object, name: str = "other.yaml") -> Path:
+    path = folder / name
+    path.write_text(document if isinstance(document, str) else yaml.safe_dump(document))
+    return path
+
+
+def test_the_pipeline_is_named_by_its_file(deployment: Deployment) -> None:
+    assert deployment.pipeline == "trip_duration"
+    assert deployment.raw.url == "s3://raw-bucket/raw/yellow"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        pytest.param({"raw": {**GOOD["raw"], "window_days": 0}}, "raw.window_days", id="an empty window"),
+        pytest.param({"raw": {**GOOD["raw"], "windo_days": 3}}, "raw.windo_days", id="a misspelt key"),
+        pytest.param({"store": "/tmp/store"}, "store", id="a store that is not S3"),
+        pytest.param({"slack": {}}, "slack.channel", id="a missing key"),
+        pytest.param({"schema_version": 2}, "schema_version", id="a newer schema"),
+        pytest.param(
+            {"repository": {"url": "x", "environment": "../up"}},
+            "repository.environment",
+            id="a way out of the checkout",
+        ),
+        pytest.param({"owner": None}, "owner", id="nobody owns it"),
+        pytest.param({"ledger": "s3://${NO_SUCH_VARIABLE}/ledger"}, "ledger", id="an address that is not set"),
+        pytest.param({"calendar": {"country": "XX"}}, "calendar.country: .*'XX'", id="no country"),
+        pytest.param(
+            {"calendar": {"country": "US", "subdivision": "Bavaria"}},
+            "calendar.subdivision: .*'Bavaria'",
+            id="no part",
+        ),
+        pytest.param(
+            {"calendar": None, "expected": {**GOOD["expected"], "not_on": ["holidays"]}},
+            "expected.not_on .* needs a calendar",
+            id="holidays without a calendar",
+        ),
+        pytest.param(
+            {"expected": {**GOOD["expected"], "recorded": "06:00"}},
+            "expected.recorded 06:00 is not after 06:00",
+            id="owed before the run has started",
+        ),
+        pytest.param(
+            {"expected": {**GOOD["expected"], "landed": 600}},
+            "expected.landed: 600 .*quotes",
+            id="10:00 without quotes",
+        ),
+        *(
+            pytest.param({"schedule": {**GOOD["schedule"], "timezone": name}}, f"schedule.timezone: '{name}'", id=name)
+            for name in ("Europe/Berln", "Europe", "../etc/passwd", "")
+        ),
+        *(
+            pytest.param({"schedule": {**GOOD["schedule"], "cron": cron}}, "schedule.cron: ", id=cron)
+            for cron in (
+                "0 6,18 * * *",
+                "*/5 6 * * *",
+                "0 6-6 * * *",
+                "@daily",
+                "0 6 * *",
+                "0 0 6 * * *",
+                "60 6 * * *",
+                "0 6 31 2 *",
+                "0 6 * * 9",
+                "0 R * * *",
+                "0 6 * * R",
+                "0 6 H(1-9) * *",
+                "six every day",
+            )
+        ),
+    ],
+)
+def test_a_broken_file_is_refused_with_file_and_key(tmp_path: Path, change: dict[str, object], named: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load(write(tmp_path, {**GOOD, **change}), ADDRESSES)
+    assert "other.yaml" in str(refused.value)
+    assert re.search(named, str(refused.value))
+
+
+@pytest.mark.parametrize("cron", ["0 6 * * 1-5", "30 02 * * mon-fri", "0 6 1,15 * *", "0 6 L * *", "0 6 ? 3-11 *"])
+def test_a_schedule_of_one_run_on_some_days_is_taken(tmp_path: Path, cron: str) -> None:
+    changed = {**GOOD, "schedule": {**GOOD["schedule"], "cron": cron}}
+    assert load(write(tmp_path, changed), ADDRESSES).schedule.cron == cron
+
+
+@pytest.mark.parametrize("text", ["a: [", "- a list", "just words", "", "start_date: 2020-13-45", "1: a number"])
+def test_what_is_not_keys_and_values_is_refused_by_file(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"other\.yaml"):
+        load(write(tmp_path, text), ADDRESSES)
+
+
+def test_a_file_name_that_can_be_no_dag_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="Rename"):
+        load(write(tmp_path, GOOD, "My Pipeline.yaml"), ADDRESSES)
+
+
+def test_a_file_that_would_be_named_as_the_second_dag_of_another_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"the messages of taxi\. Rename"):
+        load(write(tmp_path, GOOD, "taxi_landings.yaml"), ADDRESSES)

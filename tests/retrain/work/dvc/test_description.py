@@ -1,0 +1,81 @@
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from retrain.errors import DescriptionError, LockError, RecordVersionError, ReportError
+from retrain.work.dvc.description import DeclaredOutput, Description, Output, Stage
+from retrain.work.dvc.lock import lock_outputs
+
+OUT = DeclaredOutput("m.json", "metric", True, True, False, None, True, "1" * 32, "md5", 3, False)
+STAGE = Stage("a", "dvc.yaml", ("x",), ".", False, False, True, (), {"params.yaml": {"a.b": [1, 2]}}, (OUT,))
+DESCRIPTION = Description((STAGE,), {"m.json": {"loss": 0.5}}, ("p.csv",), (), (), ("lost",), {})
+
+
+def outputs(*paths: str) -> list[Output]:
+    return [Output("s", path, "1" * 32, 1) for path in paths]
+
+
+def test_a_description_is_the_same_after_it_was_written_and_read() -> None:
+    spoilt = replace(DESCRIPTION, metrics={"m.json": {}}, unreadable={"m.json": "no JSON"})
+    for described in (DESCRIPTION, spoilt):
+        assert Description.from_json(described.to_json(), "it") == described
+
+
+def test_a_description_of_a_newer_deployment_is_refused_by_its_version() -> None:
+    newer = {**json.loads(DESCRIPTION.to_json()), "schema_version": 2, "more": 1}
+    with pytest.raises(RecordVersionError, match=r"description of 2020-03-05 has schema_version 2, .* up to 1"):
+        Description.from_json(json.dumps(newer), "2020-03-05")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"schema_version": "1"}',
+        '{"schema_version": 1}',
+        b"\xff",
+        '{"schema_version": 1, "stages": [1]}',
+    ],
+)
+def test_what_is_no_description_is_an_error_of_ours(text: str | bytes) -> None:
+    with pytest.raises(DescriptionError, match=r"^The description of 2020-03-05 cannot be read"):
+        Description.from_json(text, "2020-03-05")
+
+
+@pytest.mark.parametrize(("cached", "pushed"), [(False, True), (True, False)])
+def test_only_what_dvc_keeps_and_sends_has_to_be_on_the_remote(cached: bool, pushed: bool) -> None:
+    stage = replace(STAGE, outs=(OUT, replace(OUT, path="scratch", cached=cached, pushed=pushed)))
+    described = replace(DESCRIPTION, stages=(stage,))
+    assert [(output.path, output.stored) for output in described.outputs] == [("m.json", True), ("scratch", False)]
+    assert [output.path for output in described.stored] == ["m.json"]
+
+
+def test_a_metrics_file_that_cannot_be_read_is_an_error_and_not_a_missing_metric() -> None:
+    with pytest.raises(ReportError, match=r"m\.json cannot be read: no JSON\. Fix the stage"):
+        replace(DESCRIPTION, unreadable={"m.json": "no JSON"}).metric_values()
+
+
+def test_outputs_are_found_by_their_path_by_what_they_hold_and_by_their_folder() -> None:
+    every = outputs("reports", "model", "plots/a.csv", "plots/b.csv", "reports2", "mod")
+    found = Description.within(["reports/m.json", "plots", "model"], every)
+    assert [output.path for output in found] == ["reports", "model", "plots/a.csv", "plots/b.csv"]
+
+
+def test_a_dvc_lock_alone_has_stages_paths_and_contents() -> None:
+    out: dict[str, Any] = {"path": "m", "md5": "1" * 32, "hash": "md5"}
+    lock = {
+        "schema": "2.0",
+        "stages": {"a@1": {"cmd": "x", "outs": [out, {"path": "s3://b/k", "etag": "e"}]}, "b": {"cmd": "y"}},
+    }
+    assert lock_outputs(json.dumps(lock)) == [("a@1", "m", "1" * 32)]
+    assert lock_outputs("") == []
+
+
+@pytest.mark.parametrize("text", ["stages: [", "- 1", "stages: {a: 1}", "stages: {a: {outs: [{md5: x}]}}"])
+def test_what_is_no_dvc_lock_is_an_error_of_ours(text: str) -> None:
+    with pytest.raises(LockError, match=r"^The dvc\.lock cannot be read"):
+        lock_outputs(text)

@@ -1,0 +1,39 @@
+"""Data that only the release's own remote has: named, and never a stage that fails for it at 6 in the morning."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from retrain.errors import TrackedInputError
+from retrain.work.dvc.description import DeclaredOutput, Description, Stage, TrackedFile
+from retrain.work.dvc.tracked_inputs import require_none
+
+RAW = DeclaredOutput("data/raw.csv", "out", True, True, False, None, True, "1" * 32, "md5", 3, False)
+TRACKED = TrackedFile("data/raw.csv.dvc", False, False, (), (RAW,))
+TRAIN = Stage("train", "dvc.yaml", ("x",), ".", False, False, True, ("data/raw.csv",), {}, ())
+
+
+def described(stage: Stage = TRAIN, missing: tuple[str, ...] = ("data/raw.csv",)) -> Description:
+    return Description((stage,), {}, (), (), (TRACKED,), missing, {})
+
+
+@pytest.mark.parametrize("dep", ["data/raw.csv", "data"])
+def test_tracked_data_that_a_stage_needs_is_refused_with_file_and_stage(dep: str) -> None:
+    with pytest.raises(
+        TrackedInputError, match=r"v1\.0\.0 tracks data/raw\.csv with data/raw\.csv\.dvc, and stage train"
+    ):
+        require_none(described(replace(TRAIN, deps=(dep,))), "v1.0.0")
+
+
+@pytest.mark.parametrize(
+    "well",
+    [
+        pytest.param(described(missing=()), id="it is in Git all the same"),
+        pytest.param(described(replace(TRAIN, deps=("train.py",))), id="no stage needs it"),
+        pytest.param(described(replace(TRAIN, reached=False)), id="a stage that is not run needs it"),
+    ],
+)
+def test_tracked_data_that_no_run_needs_is_no_matter(well: Description) -> None:
+    require_none(well, "v1.0.0")

@@ -1,0 +1,144 @@
+from pathlib import Path
+
+import pytest
+from conftest import Origin
+
+from retrain.errors import NotAPipelineError, OriginError, UnknownTagError
+from retrain.run.release import Release
+from retrain.work import git
+
+
+def test_an_annotated_tag_names_its_commit_and_not_itself(origin: Origin) -> None:
+    commit = origin.commit({"dvc.yaml": "stages: {}"})
+    origin.tag("v1.0.0", annotated=True)
+    assert git.commit_of_tag(str(origin.path), "v1.0.0", cwd=origin.clone) == commit
+
+
+def test_an_unknown_tag_is_refused_by_name(origin: Origin) -> None:
+    origin.commit({"dvc.yaml": "stages: {}"})
+    with pytest.raises(UnknownTagError, match=r"v9\.9\.9"):
+        git.commit_of_tag(str(origin.path), "v9.9.9", cwd=origin.clone)
+
+
+def test_an_origin_that_does_not_answer_is_infrastructure(tmp_path: Path) -> None:
+    with pytest.raises(OriginError, match=r"gone\.git"):
+        git.commit_of_tag(str(tmp_path / "gone.git"), "v1.0.0", cwd=tmp_path)
+
+
+def test_a_tag_without_dvc_yaml_is_refused(origin: Origin, tmp_path: Path) -> None:
+    commit = origin.commit({"README": "no pipeline here"})
+    origin.tag("v1.0.0")
+    with pytest.raises(NotAPipelineError, match=r"v1\.0\.0"):
+        git.mirror(str(origin.path), Release("v1.0.0", commit), tmp_path / "mirror.git")
+
+
+def test_a_checkout_stays_at_its_commit_when_the_origin_moves_on(origin: Origin, tmp_path: Path) -> None:
+    commit = origin.commit({"dvc.yaml": "stages: {}", "version": "1"})
+    origin.tag("v1.0.0")
+    mirror = git.mirror(str(origin.path), Release("v1.0.0", commit), tmp_path / "mirror.git")
+    origin.commit({"version": "2"})
+    origin.tag("v1.0.0")
+    git.checkout(mirror, commit, tmp_path / "checkout")
+    assert (tmp_path / "checkout" / "version").read_text() == "1"
+
+
+def test_the_mirror_needs_no_origin_once_it_has_the_commit(origin: Origin, tmp_path: Path) -> None:
+    commit = origin.commit({"dvc.yaml": "stages: {}"})
+    origin.tag("v1.0.0")
+    release = Release("v1.0.0", commit)
+    mirror = git.mirror(str(origin.path), release, tmp_path / "mirror.git")
+    assert git.mirror(str(tmp_path / "gone.git"), release, tmp_path / "mirror.git") == mirror
+
+
+def test_a_pinned_commit_that_the_origin_lost_is_named(origin: Origin, tmp_path: Path) -> None:
+    origin.commit({"dvc.yaml": "stages: {}"})
+    origin.tag("v1.0.0")
+    with pytest.raises(OriginError, match="f" * 40):
+        git.mirror(str(origin.path), Release("v1.0.0", "f" * 40), tmp_path / "mirror.git")
+
+
+EVERYTHING = "* filter=shout text eol=crlf ident\n"
+
+
+def hostile(home: Path) -> str:
+    """A configuration that would change each file on its way into a checkout; what its hooks and filters run leaves `ran`."""
+    ran = home / "ran"
+    hook = f"#!/bin/sh\ntouch {ran}\n"
+    for name, text in {
+        "hooks/post-checkout": hook,
+        "template/hooks/post-checkout": hook,
+        "template/info/attributes": EVERYTHING,
+        "attributes": EVERYTHING,
+        ".config/git/attributes": EVERYTHING,
+        ".config/git/config": "[core]\n\tautocrlf = true\n",
+        "smudge": f"#!/bin/sh\ntouch {ran}\ntr a-z A-Z\n",
+    }.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+        (home / name).chmod(0o755)
+    return f"""
+[core]
+    autocrlf = true
+    eol = crlf
+    attributesFile = {home}/attributes
+    hooksPath = {home}/hooks
+    fsmonitor = {home}/hooks/post-checkout
+[init]
+    templateDir = {home}/template
+[filter "shout"]
+    smudge = {home}/smudge
+    required = true
+[diff]
+    external = {home}/hooks/post-checkout
+"""
+
+
+@pytest.mark.parametrize("where", ["~/.gitconfig", "the machine's", "the environment"])
+def test_filters_hooks_and_line_ends_of_the_machine_do_not_reach_a_checkout(
+    origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    before = origin.commit({"dvc.yaml": "stages: {}", "text": "one\n"})
+    commit = origin.commit({"text": "one\ntwo $Id$\n"})
+    origin.tag("v1.0.0")
+    home = tmp_path / "home"
+    (home / "hostile").write_text(hostile(home))
+    monkeypatch.setenv("GIT_TEMPLATE_DIR", str(home / "template"))
+    if where == "the environment":
+        for name, value in {"COUNT": "1", "KEY_0": "include.path", "VALUE_0": str(home / "hostile")}.items():
+            monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    elif where == "the machine's":
+        monkeypatch.delenv("GIT_CONFIG_NOSYSTEM")
+        monkeypatch.setenv("GIT_CONFIG_SYSTEM", str(home / "hostile"))
+    else:
+        (home / "hostile").rename(home / ".gitconfig")
+    mirror = git.mirror(str(origin.path), Release("v1.0.0", commit), tmp_path / "mirror.git")
+    for standalone in (False, True):
+        to = tmp_path / f"checkout-{standalone}"
+        git.checkout(mirror, commit, to, standalone=standalone)
+        assert (to / "text").read_bytes() == b"one\ntwo $Id$\n"
+    assert git.changed_files(mirror, before, commit) == ["M\ttext"]
+    assert not (home / "ran").exists()
+
+
+def test_the_way_to_the_origin_is_the_machine_s_own(origin: Origin, tmp_path: Path) -> None:
+    """A token in a rewritten address, a credential helper, a proxy: Git finds them in the configuration of who runs us."""
+    commit = origin.commit({"dvc.yaml": "stages: {}"})
+    origin.tag("v1.0.0")
+    address = "https://git.example.org/team/pipeline.git"
+    (tmp_path / "home" / ".gitconfig").write_text(f'[url "{origin.path}"]\n\tinsteadOf = {address}\n')
+    assert git.commit_of_tag(address, "v1.0.0", cwd=tmp_path) == commit
+    assert git.tags(address, cwd=tmp_path) == ["v1.0.0"]
+    assert git.mirror(address, Release("v1.0.0", commit), tmp_path / "mirror.git")
+
+
+def test_a_repository_that_the_environment_names_is_not_the_one_that_is_read(
+    origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a Git hook runs us."""
+    commit = origin.commit({"dvc.yaml": "stages: {}"})
+    origin.tag("v1.0.0")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "another.git"))
+    mirror = git.mirror(str(origin.path), Release("v1.0.0", commit), tmp_path / "mirror.git")
+    git.checkout(mirror, commit, tmp_path / "checkout")
+    assert (tmp_path / "checkout" / "dvc.yaml").is_file()
+    assert not (tmp_path / "another.git").exists()

@@ -1,0 +1,109 @@
+"""A lock between processes: one holder at a time, a bounded wait, and a holder that can be named."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from retrain.errors import Cause, LockTimeoutError
+from retrain.work import locks
+from retrain.work.locks import locked, try_locked
+
+PLUGINS = Path(locks.__file__).parents[2]
+HOLD = """
+import sys
+from pathlib import Path
+from retrain.work.locks import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@contextmanager
+def held_elsewhere(path):
+    """Another process holds the lock; it releases it when its input ends."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)],
+        env={**os.environ, "PYTHONPATH": str(PLUGINS)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        yield holder
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def test_a_wait_that_ends_in_vain_names_the_file_the_holder_and_the_next_step(tmp_path):
+    path = tmp_path / "mlflow.lock"
+    with (
+        held_elsewhere(path) as holder,
+        pytest.raises(LockTimeoutError) as caught,
+        locked(path, what="MLflow's registry", timeout=0.05),
+    ):
+        pytest.fail("two processes hold one lock")
+    said = str(caught.value)
+    assert caught.value.cause is Cause.INFRA
+    assert said.startswith(f"MLflow's registry is locked ({path}) by process {holder.pid} on {socket.gethostname()}")
+    assert "See whether that process hangs" in said
+
+
+def test_a_lock_is_acquired_as_soon_as_its_holder_releases_it(tmp_path):
+    path = tmp_path / "a.lock"
+    with held_elsewhere(path) as holder:
+        holder.stdin.write("go on\n")
+        holder.stdin.flush()
+        with locked(path, timeout=60):
+            assert path.read_text() == f"process {os.getpid()} on {socket.gethostname()}"
+    assert path.read_text() == ""
+
+
+def test_a_holder_that_was_killed_holds_up_nobody(tmp_path):
+    path = tmp_path / "a.lock"
+    with held_elsewhere(path) as holder:
+        holder.kill()
+        with locked(path, timeout=60):
+            assert f"process {os.getpid()} " in path.read_text()
+
+
+def test_a_long_wait_is_logged_with_the_holder(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(locks, "_LOG_EVERY", 0.02)
+    path = tmp_path / "environment.lock"
+    with (
+        caplog.at_level(logging.INFO),
+        held_elsewhere(path) as holder,
+        pytest.raises(LockTimeoutError),
+        locked(path, what="the environment", timeout=0.3),
+    ):
+        pytest.fail("two processes hold one lock")
+    assert f"for the environment ({path}), held by process {holder.pid} on" in caplog.text
+
+
+def test_an_error_under_the_lock_releases_it(tmp_path):
+    def fail():
+        with locked(tmp_path / "a.lock"):
+            raise ValueError("of the caller")
+
+    with pytest.raises(ValueError, match="of the caller"):
+        fail()
+    with try_locked(tmp_path / "a.lock") as acquired:
+        assert acquired
+
+
+def test_a_try_does_not_wait_for_a_lock_that_is_held(tmp_path):
+    path = tmp_path / "watch.lock"
+    with held_elsewhere(path), try_locked(path) as acquired:
+        assert not acquired
+    with try_locked(path) as acquired:
+        assert acquired
