@@ -16,6 +16,7 @@ from retrain.airflow.services import services
 from retrain.deployment.pipeline_file import Deployment, load
 from retrain.errors import DataRefusedError, OverwrittenError
 from retrain.tasks import steps
+from retrain.work.dvc.program import Dvc
 
 DAY, NEXT = "2020-03-04", "2020-03-05"
 DVC_YAML = """
@@ -176,14 +177,14 @@ def test_what_is_overwritten_before_it_is_read_refuses_the_run_with_its_name(tea
 def test_what_is_overwritten_refuses_the_run_although_its_stage_does_not_look(team, monkeypatch):
     """Another team's stage may read whatever is there."""
     team.land(DAY, 1)
-    reproduced = steps.dvc.Dvc.repro
+    reproduced = Dvc.repro
 
     def while_it_runs(program, described, timeout):
         done = reproduced(program, described, timeout)
         team.land(DAY, 2)
         return done
 
-    monkeypatch.setattr(steps.dvc.Dvc, "repro", while_it_runs)
+    monkeypatch.setattr(Dvc, "repro", while_it_runs)
     with pytest.raises(OverwrittenError, match=rf"s3://{team.bucket}/raw/dt={DAY}/part-0\.parquet \(1 objects"):
         team.run(DAY)
 
@@ -193,14 +194,14 @@ def test_what_a_stage_read_of_overwritten_bytes_is_no_better_when_it_comes_out_o
     team.land(DAY, 1)
     reach = services(team.deployment)
     run = steps.resolve_run(reach, DAY, "v1.0.0", f"run of {DAY}", "daily")
-    reproduced = steps.dvc.Dvc.repro
+    reproduced = Dvc.repro
 
     def while_it_runs(program, described, timeout):
         done = reproduced(program, described, timeout)
         team.land(DAY, 2)
         return done
 
-    monkeypatch.setattr(steps.dvc.Dvc, "repro", while_it_runs)
+    monkeypatch.setattr(Dvc, "repro", while_it_runs)
     for _ in range(2):
         with pytest.raises(OverwrittenError):
             steps.reproduce(services(team.deployment), run)
