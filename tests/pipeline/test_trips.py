@@ -14,7 +14,7 @@ import pytest
 from botocore.session import get_session
 from conftest import ROOT, SERVERS_PYTHON, STATE
 
-TOOL = ROOT / "infra" / "local" / "trips.py"
+TOOL = ROOT / "infra" / "local" / "trips"
 
 
 @pytest.fixture
@@ -26,10 +26,10 @@ def sample(raw: Path) -> Path:
 @pytest.fixture
 def official(sample: Path, tmp_path: Path) -> Path:
     """Return a month of trips as the TLC publishes it: other names, other widths, a column more."""
-    import trips
+    from trips import cutting
 
-    table = trips._read(sample)
-    names = {ours: theirs for theirs, ours in trips.TLC_NAMES.items()}
+    table = cutting._read(sample)
+    names = {ours: theirs for theirs, ours in cutting.TLC_NAMES.items()}
     table = table.rename_columns([names.get(name, name) for name in table.column_names])
     for name, kind in (("PULocationID", pa.int32()), ("passenger_count", pa.float64())):
         table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(kind))
@@ -94,8 +94,9 @@ def test_a_file_that_is_no_trip_file_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_a_truncated_download_is_refused_and_removed(tmp_path: Path) -> None:
     import trips
+    from trips import cutting
 
-    archive = tmp_path / "downloads" / trips.ARCHIVE
+    archive = tmp_path / "downloads" / cutting.ARCHIVE
     archive.parent.mkdir()
     archive.write_bytes(b"cut short")
     with pytest.raises(trips.TripsError, match=r"\(9 bytes\), expected .* It was removed"):

@@ -3,10 +3,10 @@
 The trips are 36 monthly samples of 10,000 rows each (2018-01 to 2020-12) that lie in the source package of
 great-expectations. Nothing of that package is installed or run: it is downloaded, checked by its sha256, and read as an archive.
 
-    python infra/local/trips.py fetch
-    python infra/local/trips.py cut [--source FILE ...]
-    python infra/local/trips.py land --from 2019-03-10 --to 2020-03-18
-    python infra/local/trips.py inputs --partition 2020-03-05
+    python infra/local/trips fetch
+    python infra/local/trips cut [--source FILE ...]
+    python infra/local/trips land --from 2019-03-10 --to 2020-03-18
+    python infra/local/trips inputs --partition 2020-03-05
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 PACKAGE = "great-expectations==1.24.1"
 ARCHIVE = "great_expectations-1.24.1.tar.gz"
@@ -559,7 +559,3 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     sys.stdout.write(f"{done}\n")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
