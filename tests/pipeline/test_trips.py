@@ -26,10 +26,10 @@ def sample(raw: Path) -> Path:
 @pytest.fixture
 def official(sample: Path, tmp_path: Path) -> Path:
     """Return a month of trips as the TLC publishes it: other names, other widths, a column more."""
-    from trips import cutting
+    from trips.trip_files import TLC_NAMES, read_trip_file
 
-    table = cutting._read(sample)
-    names = {ours: theirs for theirs, ours in cutting.TLC_NAMES.items()}
+    table = read_trip_file(sample)
+    names = {ours: theirs for theirs, ours in TLC_NAMES.items()}
     table = table.rename_columns([names.get(name, name) for name in table.column_names])
     for name, kind in (("PULocationID", pa.int32()), ("passenger_count", pa.float64())):
         table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(kind))
@@ -94,9 +94,9 @@ def test_a_file_that_is_no_trip_file_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_a_truncated_download_is_refused_and_removed(tmp_path: Path) -> None:
     import trips
-    from trips import cutting
+    from trips.fetching import ARCHIVE
 
-    archive = tmp_path / "downloads" / cutting.ARCHIVE
+    archive = tmp_path / "downloads" / ARCHIVE
     archive.parent.mkdir()
     archive.write_bytes(b"cut short")
     with pytest.raises(trips.TripsError, match=r"\(9 bytes\), expected .* It was removed"):
