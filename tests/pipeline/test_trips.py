@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -124,6 +125,19 @@ def test_inputs_name_each_day_of_the_window_and_end_with_the_partition(raw: Path
     assert (keys[0], keys[-1]) == ("dt=2018-12-31/part-0.parquet", "dt=2019-12-31/part-0.parquet")
     assert (tmp_path / "run.yaml").read_text().endswith('partition: "2019-12-31"\n')
     assert trips.inputs(date(2018, 1, 2), root=tmp_path, state=raw.parents[1]) == 2
+
+
+def test_a_manifest_of_inputs_is_one_that_the_deployment_reads(raw: Path, tmp_path: Path) -> None:
+    import trips
+
+    from retrain.manifest import Manifest
+
+    trips.inputs(date(2018, 1, 2), root=tmp_path, state=raw.parents[1])
+    manifest = Manifest.from_json((tmp_path / "manifest.json").read_bytes(), "manifest.json")
+    assert (manifest.pipeline, manifest.partition, manifest.root) == ("trip_duration", "2018-01-02", str(raw))
+    last = manifest.objects[-1]
+    assert last.size == (raw / last.key).stat().st_size
+    assert last.etag == hashlib.md5((raw / last.key).read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def test_inputs_of_a_day_without_trips_say_which_days_there_are(raw: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,6 +11,11 @@ from trips.errors import NoTripsError
 from trips.files import digest, write_if_changed
 from trips.partitions import ROOT, days, part_path, raw_dir
 from trips.progress import Report, silent
+
+# The manifest is written by the deployment's own code, so that it cannot have a second format.
+sys.path.insert(0, str(ROOT / "plugins"))
+
+from retrain.manifest import Manifest, RawObject
 
 WINDOW_DAYS = 366  # 365 days of history, then the partition itself
 
@@ -50,25 +55,14 @@ def inputs(
         have = sorted(path.parent.name.removeprefix("dt=") for path in raw.glob("dt=*/part-0.parquet"))
         raise NoTripsError(f"There are no trips on {partition}; there are from {have[0]} to {have[-1]}.")
     window = days(partition - timedelta(days=window_days - 1), partition)
-    objects = [
-        {
-            "key": f"dt={day}/part-0.parquet",
-            "etag": digest(part_path(day, raw), "md5"),
-            "size": part_path(day, raw).stat().st_size,
-            "version_id": None,
-        }
-        for day in window
-        if part_path(day, raw).is_file()
-    ]
-    manifest = {
-        "schema_version": 1,
-        "pipeline": pipeline,
-        "partition": partition.isoformat(),
-        "root": str(raw),
-        "objects": objects,
-    }
-    write_if_changed(root / "manifest.json", (json.dumps(manifest, sort_keys=True, indent=1) + "\n").encode())
-    # Quoted: an unquoted date would be read back as a date, not as text.
+    objects = tuple(
+        RawObject(path.relative_to(raw).as_posix(), digest(path, "md5"), path.stat().st_size, None)
+        for path in (part_path(day, raw) for day in window)
+        if path.is_file()
+    )
+    manifest = Manifest(pipeline, partition.isoformat(), str(raw), objects)
+    write_if_changed(root / "manifest.json", manifest.to_json().encode())
+    # Not by RunSpec, which needs a release and a commit. Quoted: an unquoted date would be read back as a date, not as text.
     run = f'schema_version: 1\npipeline: {pipeline}\npartition: "{partition}"\n'
     write_if_changed(root / "run.yaml", run.encode())
     return len(objects)
