@@ -28,9 +28,9 @@ import trips
 from airflow_client import AirflowClient, AirflowError
 from buckets import BucketError, apply_buckets
 from origin import OriginError, publish_checkout
+from program_variables import Ports, Secrets, Stack, s3_variables, write_private
 from rich.console import Console
 from secret_files import SecretFiles, SecretsError, make_secrets
-from settings import Ports, Secrets, Stack, s3_variables, write_private
 
 ROOT = Path(__file__).resolve().parents[2]
 _FILE = ROOT / "docker-compose.airflow.yml"

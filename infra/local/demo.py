@@ -23,9 +23,9 @@ import requests
 import trips
 import yaml
 from airflow_client import AirflowClient, AirflowError
+from program_variables import SettingsError, Stack, inherited_environment, load_stack, read_stack_file
 from rich.console import Console
 from rich.table import Table
-from settings import SettingsError, Stack, inherited_environment, load_stack, read_stack_file
 from stack import ROOT, StackError, up
 from supervision import SupervisionError
 

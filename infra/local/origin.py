@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from settings import Stack, inherited_environment
+from program_variables import Stack, inherited_environment
 
 BRANCH = "refs/heads/main"
 

@@ -7,8 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from program_variables import SettingsError, load_stack
 from screenshot import ScreenshotError, take_screenshot
-from settings import SettingsError, load_stack
 from stack import ROOT
 
 PICTURES = ROOT / "infra" / "pictures"

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psutil
-from settings import LOOPBACK, STACK_MARK, Stack
+from program_variables import LOOPBACK, STACK_MARK, Stack
 
 
 @dataclass(frozen=True)

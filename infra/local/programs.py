@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from settings import (
+from program_variables import (
     LOOPBACK,
     MLFLOW_BUCKET,
     Stack,

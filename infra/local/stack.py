@@ -24,8 +24,7 @@ from buckets import BucketError, apply_buckets
 from health import check_health
 from origin import OriginError, publish_checkout
 from processes import end_processes, marked_processes, port_holder, tree_memory
-from programs import Program, differs_from_plan, plan_programs
-from settings import (
+from program_variables import (
     SettingsError,
     Stack,
     airflow_variables,
@@ -36,6 +35,7 @@ from settings import (
     write_private,
     write_stack_file,
 )
+from programs import Program, differs_from_plan, plan_programs
 from supervision import SupervisionError, Supervisor, log_file, start_supervisor, supervisor_pid
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -31,7 +31,7 @@ import trips  # noqa: E402
 from buckets import apply_buckets, s3_client  # noqa: E402
 from live_servers import free_ports, running  # noqa: E402
 from origin import publish_checkout  # noqa: E402
-from settings import RAW_BUCKET, STORE_BUCKET, Ports, Secrets, Stack, airflow_variables, s3_variables  # noqa: E402
+from program_variables import RAW_BUCKET, STORE_BUCKET, Ports, Secrets, Stack, airflow_variables, s3_variables  # noqa: E402
 
 PIPELINE, TAG = "trip_duration", "v1.0.0"
 AWS_CLI = "awscli==1.46.2"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from live_servers import ROOT, Server, free_ports, moto, running
-from settings import LEDGER_BUCKET, STORE_BUCKET, Ports, Secrets, Stack, airflow_variables
+from program_variables import LEDGER_BUCKET, STORE_BUCKET, Ports, Secrets, Stack, airflow_variables
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

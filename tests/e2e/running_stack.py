@@ -22,7 +22,7 @@ import requests
 import trips
 from airflow_client import AirflowClient
 from foreign_repository import ForeignOrigin
-from settings import Ports, Stack, load_stack, read_stack_file
+from program_variables import Ports, Stack, load_stack, read_stack_file
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINE = "trip_duration"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from origin import OriginError, publish_checkout
-from settings import Stack
+from program_variables import Stack
 
 
 def git(checkout: Path, *arguments: str) -> str:

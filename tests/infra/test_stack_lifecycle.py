@@ -17,7 +17,7 @@ import psutil
 import pytest
 from loopback import ROOT, answers, free_ports, wait_until
 from processes import marked_processes
-from settings import Stack, load_stack
+from program_variables import Stack, load_stack
 from supervision import Supervisor
 
 PROGRAMS = (

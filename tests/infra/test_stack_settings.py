@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 from loopback import ROOT
-from programs import plan_programs
-from settings import (
+from program_variables import (
     STACK_MARK,
     Ports,
     Secrets,
@@ -25,6 +24,7 @@ from settings import (
     write_private,
     write_stack_file,
 )
+from programs import plan_programs
 from supervision import configuration, socket_file
 
 
