@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from program_variables import LEDGER_BUCKET, MLFLOW_BUCKET, RAW_BUCKET, REGION, STORE_BUCKET, Stack
+from stack_model import LEDGER_BUCKET, MLFLOW_BUCKET, RAW_BUCKET, REGION, STORE_BUCKET, Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
-from program_variables import Stack
 from programs import Program
+from stack_model import Stack
 from supervision import ProgramState
 
 # No proxy stands between the parts of the stack, whatever the environment says.

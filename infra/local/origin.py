@@ -7,7 +7,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from program_variables import Stack, inherited_environment
+from program_variables import inherited_environment
+from stack_model import Stack
 
 BRANCH = "refs/heads/main"
 

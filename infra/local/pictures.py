@@ -7,9 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-from program_variables import SettingsError, load_stack
 from screenshot import ScreenshotError, take_screenshot
 from stack import ROOT
+from stack_loading import load_stack
+from stack_model import SettingsError
 
 PICTURES = ROOT / "infra" / "pictures"
 _SECONDS = 60.0

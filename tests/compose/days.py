@@ -12,8 +12,8 @@ import images
 import requests
 from airflow_client import AirflowError
 from containers import Containers
-from program_variables import read_stack_file
 from running_stack import ROOT, wait_until
+from state_files import read_stack_file
 
 PIPELINE = "trip_duration"
 DAY = date(2020, 3, 9)

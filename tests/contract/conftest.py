@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow_configuration import airflow_variables
 from live_servers import ROOT, Server, free_ports, moto, running
-from program_variables import LEDGER_BUCKET, STORE_BUCKET, Ports, Secrets, Stack, airflow_variables
+from stack_model import LEDGER_BUCKET, STORE_BUCKET, Ports, Secrets, Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

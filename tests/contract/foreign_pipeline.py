@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import pytest
-from program_variables import STORE_BUCKET
+from stack_model import STORE_BUCKET
 
 from retrain import dvc, environment, proving, workspace
 from retrain.cached_objects import objects_of

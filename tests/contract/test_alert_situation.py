@@ -16,7 +16,7 @@ import pytest
 from alerting import Standin, eventually, good, settings, tops, trouble, watching
 from botocore.config import Config
 from gate import Gate, gate_to
-from program_variables import REGION, Stack
+from stack_model import REGION, Stack
 
 from retrain.alerts import health, situations
 from retrain.alerts.incident import Situation

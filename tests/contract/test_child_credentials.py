@@ -18,7 +18,7 @@ import pytest
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import ClientError
 from live_servers import free_ports
-from program_variables import REGION, STORE_BUCKET
+from stack_model import REGION, STORE_BUCKET
 
 from retrain import connections, process
 from retrain.connections import Aws

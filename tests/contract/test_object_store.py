@@ -8,7 +8,7 @@ from threading import Barrier
 import boto3
 import pytest
 from live_servers import free_ports
-from program_variables import REGION
+from stack_model import REGION
 
 from retrain import connections, process
 from retrain import s3 as store

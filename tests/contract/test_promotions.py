@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from program_variables import STORE_BUCKET
+from stack_model import STORE_BUCKET
 
 from retrain import environment, ledger_facts, steps, workspace
 from retrain.airflow_services import services

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from foreign_pipeline import FIT, MANIFEST, PIPELINE, SPLIT, Attempt, Pipeline
-from program_variables import REGION
+from stack_model import REGION
 
 from retrain import ledger_facts, prune, restore, verify
 from retrain import s3 as store

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from loopback import ROOT, SlackServer, free_ports
-from program_variables import Ports, Secrets, Stack
+from stack_model import Ports, Secrets, Stack
 
 
 @pytest.fixture

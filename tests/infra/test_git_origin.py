@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from origin import OriginError, publish_checkout
-from program_variables import Stack
+from stack_model import Stack
 
 
 def git(checkout: Path, *arguments: str) -> str:

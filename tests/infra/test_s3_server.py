@@ -12,8 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 from buckets import apply_buckets, s3_client
 from loopback import answers, wait_until
-from program_variables import LEDGER_BUCKET, RAW_BUCKET, REGION, Stack
 from programs import plan_programs
+from stack_model import LEDGER_BUCKET, RAW_BUCKET, REGION, Stack
 
 KEY = "raw/yellow/dt=2020-03-05/part-0.parquet"
 

@@ -1,4 +1,4 @@
-"""What a stack is made of: pure settings, private files."""
+"""The description of a stack: its ports and secrets, the variables of its programs, its private files."""
 
 from __future__ import annotations
 
@@ -9,22 +9,13 @@ import stat
 from pathlib import Path
 
 import pytest
+from airflow_configuration import airflow_variables
 from loopback import ROOT
-from program_variables import (
-    STACK_MARK,
-    Ports,
-    Secrets,
-    SettingsError,
-    Stack,
-    airflow_variables,
-    inherited_environment,
-    load_stack,
-    read_stack_file,
-    stack_file_variables,
-    write_private,
-    write_stack_file,
-)
+from program_variables import STACK_MARK, inherited_environment
 from programs import plan_programs
+from stack_loading import load_stack
+from stack_model import Ports, Secrets, SettingsError, Stack
+from state_files import read_stack_file, stack_file_variables, write_private, write_stack_file
 from supervision import configuration, socket_file
 
 
@@ -121,7 +112,7 @@ def test_a_deep_state_folder_still_gets_a_socket_that_the_system_takes(tmp_path)
 
 @pytest.mark.parametrize("value", ["http", "0", "65536", "-1"])
 def test_a_port_that_is_none_is_refused_by_name(tmp_path, value):
-    with pytest.raises(SettingsError, match=r"RETRAIN_S3_PORT='.*' is no port"):
+    with pytest.raises(SettingsError, match=r"RETRAIN_S3_PORT='.*' is not a port"):
         load_stack(ROOT, {"RETRAIN_STATE": str(tmp_path), "RETRAIN_S3_PORT": value})
 
 
