@@ -27,7 +27,7 @@ import requests
 import trips
 from airflow_client import AirflowClient, AirflowError
 from buckets import BucketError, apply_buckets
-from origin import OriginError, publish_checkout
+from origin import LocalOriginError, publish_checkout
 from program_variables import s3_variables
 from rich.console import Console
 from secret_files import SecretFiles, SecretsError, make_secrets
@@ -268,7 +268,7 @@ def main() -> int:
         AirflowError,
         BucketError,
         ContainersError,
-        OriginError,
+        LocalOriginError,
         SecretsError,
         demo.DemoError,
         images.ImageError,

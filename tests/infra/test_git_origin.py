@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from origin import OriginError, publish_checkout
+from origin import LocalOriginError, publish_checkout
 from stack_model import Stack
 
 
@@ -46,7 +46,7 @@ def test_head_becomes_main_again_after_each_commit_and_tags_stay_home(checkout):
 
 
 def test_a_checkout_without_a_commit_is_told_to_commit(checkout):
-    with pytest.raises(OriginError, match=r"has no commit yet.*git commit"):
+    with pytest.raises(LocalOriginError, match=r"has no commit yet.*git commit"):
         publish_checkout(checkout, os.environ)
     assert (checkout.origin / "HEAD").exists()
 
@@ -55,7 +55,7 @@ def test_rewritten_history_does_not_move_main_and_the_way_out_is_named(checkout)
     first = commit(checkout, "one")
     publish_checkout(checkout, os.environ)
     commit(checkout, "other", "--amend")
-    with pytest.raises(OriginError, match="git push --force"):
+    with pytest.raises(LocalOriginError, match="git push --force"):
         publish_checkout(checkout, os.environ)
     assert git(checkout.origin, "rev-parse", "main") == first
 
