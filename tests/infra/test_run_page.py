@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
+from browser import open_browser
 from loopback import ROOT
-from screenshot import _browser
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -106,7 +106,7 @@ def server() -> Iterator[Airflow]:
 
 @pytest.fixture(scope="module")
 def browser():
-    with _browser(900, 1200) as opened:
+    with open_browser(900, 1200) as opened:
         yield opened
 
 
