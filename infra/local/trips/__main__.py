@@ -12,10 +12,12 @@ if not __package__:
     # `python FOLDER` puts the folder itself on the path. The package is found from the folder above.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from stack_model import RAW_BUCKET
+
 from trips.cutting import cut
 from trips.errors import TripsError
 from trips.fetching import fetch
-from trips.landing import BUCKET, PREFIX, land
+from trips.landing import PREFIX, land
 from trips.partitions import raw_dir, state_dir
 from trips.progress import Report, bars
 from trips.run_inputs import WINDOW_DAYS, inputs
@@ -32,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     landing = commands.add_parser("land", help="upload partitions to S3, each day's marker last")
     landing.add_argument("--from", dest="first", type=date.fromisoformat, required=True, metavar="YYYY-MM-DD")
     landing.add_argument("--to", dest="last", type=date.fromisoformat, required=True, metavar="YYYY-MM-DD")
-    landing.add_argument("--bucket", default=os.environ.get("RETRAIN_RAW_BUCKET", BUCKET))
+    landing.add_argument("--bucket", default=os.environ.get("RETRAIN_RAW_BUCKET", RAW_BUCKET))
     landing.add_argument("--prefix", default=PREFIX)
     writing = commands.add_parser("inputs", help="write run.yaml and manifest.json for research without a server")
     writing.add_argument("--partition", type=date.fromisoformat, required=True, metavar="YYYY-MM-DD")

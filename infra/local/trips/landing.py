@@ -11,6 +11,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stack_model import RAW_BUCKET
+
 from trips.errors import NoTripsError, UploadError
 from trips.partitions import DATASET, days, part_path, raw_dir
 from trips.progress import Report, silent
@@ -18,7 +20,6 @@ from trips.progress import Report, silent
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-BUCKET = "retrain-raw"
 PREFIX = f"raw/{DATASET}"
 UPLOADS_AT_ONCE = 8
 
@@ -36,7 +37,7 @@ def land(
     first: date,
     last: date,
     *,
-    bucket: str = BUCKET,
+    bucket: str = RAW_BUCKET,
     prefix: str = PREFIX,
     state: Path | None = None,
     progress: Report = silent,
