@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow_configuration import airflow_variables
 from live_servers import ROOT, Server, free_ports, moto, running
 from stack_model import LEDGER_BUCKET, STORE_BUCKET, Ports, Secrets, Stack
 
@@ -30,6 +29,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
 @pytest.fixture(scope="session", autouse=True)
 def airflow_connections(stack: Stack) -> Iterator[None]:
     """What Airflow's components get, as far as connections, folders and addresses go."""
+    from airflow_configuration import airflow_variables
+
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith(("AWS_ACCESS", "AWS_SECRET", "AWS_PROFILE", "MLFLOW_"))]:
             patch.delenv(name)
