@@ -46,7 +46,7 @@ def results() -> str:
 
 
 @dataclass
-class Airflow:
+class AirflowStandin:
     """One run as Airflow's REST API answers: each task's state, and its result if it has one."""
 
     url: str = ""
@@ -74,9 +74,9 @@ class Airflow:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Airflow]:
+def server() -> Iterator[AirflowStandin]:
     """The page at its address, with the API beside it."""
-    airflow = Airflow()
+    airflow = AirflowStandin()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
