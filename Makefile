@@ -86,7 +86,7 @@ alerts-test: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Send a test message through every 
 
 inputs: $(PIPELINE_ENV) $(SERVERS_ENV) ## Research: write a partition's inputs here: make inputs PARTITION=2020-03-05
 	@: "$${PARTITION:?Which day? make inputs PARTITION=2020-03-05}"
-	$(SERVERS)/bin/python infra/local/trips.py inputs --partition "$$PARTITION"
+	$(SERVERS)/bin/python infra/local/trips inputs --partition "$$PARTITION"
 
 test: lint test-units test-contract test-pipeline test-infra test-e2e ## Lint, then every test
 
@@ -142,12 +142,12 @@ quality: $(PIPELINE_ENV) $(SERVERS_ENV) ## Measure the model over the second hal
 	@pipeline/.venv/bin/python tests/bench/quality.py
 
 bench: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Measure receipts, restores and replays of fourteen real days
-	@$(SERVERS)/bin/python infra/local/trips.py fetch
-	$(SERVERS)/bin/python infra/local/trips.py cut
+	@$(SERVERS)/bin/python infra/local/trips fetch
+	$(SERVERS)/bin/python infra/local/trips cut
 	RETRAIN_UV="$(UV)" .venv/bin/python tests/bench/ledger.py
 
 alerts-replay: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Say what the alerts' thresholds make of 2018 to 2020 (LEDGER=1: of the recorded days; SENSITIVITY=1, CHECK=1)
-	@$(if $(LEDGER),,$(SERVERS)/bin/python infra/local/trips.py cut >/dev/null && days="$$(pipeline/.venv/bin/python tests/bench/day_documents.py)")
+	@$(if $(LEDGER),,$(SERVERS)/bin/python infra/local/trips cut >/dev/null && days="$$(pipeline/.venv/bin/python tests/bench/day_documents.py)")
 	$(if $(LEDGER),$(STACK) run) env PYTHONPATH=plugins .venv/bin/python -m retrain.judge.alerts_replay $(if $(LEDGER),--ledger,--documents "$$days") $(if $(SENSITIVITY),--sensitivity) $(if $(CHECK),--check) $(if $(JSON),--json)
 
 screenshots: $(SERVERS_ENV) ## Take the README's pictures from a stack on which the demo has run

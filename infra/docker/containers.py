@@ -27,10 +27,12 @@ import requests
 import trips
 from airflow_client import AirflowClient, AirflowError
 from buckets import BucketError, apply_buckets
-from origin import OriginError, publish_checkout
+from origin import LocalOriginError, publish_checkout
+from program_variables import s3_variables
 from rich.console import Console
 from secret_files import SecretFiles, SecretsError, make_secrets
-from settings import Ports, Secrets, Stack, s3_variables, write_private
+from stack_model import Ports, Secrets, Stack
+from state_files import write_private
 
 ROOT = Path(__file__).resolve().parents[2]
 _FILE = ROOT / "docker-compose.airflow.yml"
@@ -266,7 +268,7 @@ def main() -> int:
         AirflowError,
         BucketError,
         ContainersError,
-        OriginError,
+        LocalOriginError,
         SecretsError,
         demo.DemoError,
         images.ImageError,

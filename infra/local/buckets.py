@@ -1,4 +1,4 @@
-"""The buckets of the local stack, made and configured at every start: the server may lose bucket settings in a crash."""
+"""The buckets of the local stack. Each start configures them again, because the S3 server can lose their settings in a crash."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from settings import LEDGER_BUCKET, MLFLOW_BUCKET, RAW_BUCKET, REGION, STORE_BUCKET, Stack
+from stack_model import LEDGER_BUCKET, MLFLOW_BUCKET, RAW_BUCKET, REGION, STORE_BUCKET, Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -16,11 +16,11 @@ _BUCKETS = (RAW_BUCKET, STORE_BUCKET, LEDGER_BUCKET, MLFLOW_BUCKET)
 
 
 class BucketError(Exception):
-    """The S3 server did not take the buckets that the stack needs."""
+    """The S3 server cannot be reached, or refused to create or configure a bucket."""
 
 
 def s3_client(stack: Stack) -> S3Client:
-    """Give a client of the stack's S3 server."""
+    """Return a client of the stack's S3 server."""
     return boto3.client(
         "s3",
         endpoint_url=stack.s3_url,
@@ -32,15 +32,18 @@ def s3_client(stack: Stack) -> S3Client:
 
 
 def apply_buckets(stack: Stack) -> bool:
-    """Make what is missing and turn on versioning where raw data lands. True if a bucket was made.
+    """Create the missing buckets, and turn on versioning for the bucket of raw data. True if a bucket was created.
 
-    Raises BucketError when the server refuses or does not answer.
+    Raises:
+        BucketError: the server refuses, or does not answer.
     """
     try:
         return _apply(s3_client(stack))
     except (BotoCoreError, ClientError) as error:
         log = stack.log_dir / "s3.log"
-        raise BucketError(f"The S3 server at {stack.s3_url} did not take the buckets: {error}. See {log}.") from error
+        raise BucketError(
+            f"The buckets could not be created on the S3 server at {stack.s3_url}: {error}. See {log}."
+        ) from error
 
 
 def _apply(client: S3Client) -> bool:
@@ -48,6 +51,6 @@ def _apply(client: S3Client) -> bool:
     missing = [name for name in _BUCKETS if name not in present]
     for name in missing:
         client.create_bucket(Bucket=name)
-    # A corrected partition overwrites its object; the manifest of the earlier run names the version that it read.
+    # A corrected partition overwrites its object. The manifests of earlier runs name the version that they read.
     client.put_bucket_versioning(Bucket=RAW_BUCKET, VersioningConfiguration={"Status": "Enabled"})
     return bool(missing)

@@ -23,10 +23,13 @@ import requests
 import trips
 import yaml
 from airflow_client import AirflowClient, AirflowError
+from program_variables import inherited_environment
 from rich.console import Console
 from rich.table import Table
-from settings import SettingsError, Stack, inherited_environment, load_stack, read_stack_file
 from stack import ROOT, StackError, up
+from stack_loading import load_stack
+from stack_model import SettingsError, Stack
+from state_files import read_stack_file
 from supervision import SupervisionError
 
 # What a run's day is, and what its tasks return, is what Airflow's side says.

@@ -1,4 +1,4 @@
-"""Whether the programs of the stack are well, asked the way that their users would ask."""
+"""Health checks of the stack's programs, over the same addresses that their users use."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from datetime import datetime
 from http import HTTPStatus
 
 from programs import Program
-from settings import Stack
+from stack_model import Stack
 from supervision import ProgramState
 
-# No proxy stands between the parts of the stack, whatever the environment says.
+# The programs are on the loopback: a proxy from the environment must not be used.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True)
-class Health:
-    """Whether a program is well, and if not, what it said."""
+class ProgramHealth:
+    """Whether a program is well; `detail` is its answer, or the reason why it is not well, for `make status`."""
 
     well: bool
     detail: str
@@ -28,14 +28,21 @@ class Health:
 
 def check_health(
     stack: Stack, programs: Iterable[Program], states: Mapping[str, ProgramState], *, timeout: float = 5
-) -> dict[str, Health]:
-    """Ask every program, at most `timeout` seconds each; the answers by program name."""
+) -> dict[str, ProgramHealth]:
+    """Check every program; returns the results by program name.
+
+    Args:
+        stack: the stack of the programs.
+        programs: the programs to check.
+        states: the supervisor's view of them, by program name.
+        timeout: how long to wait for each answer, in seconds.
+    """
     components: dict[str, dict[str, str | None]] | None = None
-    answers: dict[str, Health] = {}
+    answers: dict[str, ProgramHealth] = {}
     for program in programs:
         state = states.get(program.name)
         if state is None or state.state != "RUNNING":
-            answers[program.name] = Health(False, _not_running(state))
+            answers[program.name] = ProgramHealth(False, _not_running(state))
         elif program.health:
             answers[program.name] = _ask(program.health, timeout)
         else:
@@ -51,12 +58,12 @@ def _not_running(state: ProgramState | None) -> str:
     return state.reason or state.state.lower()
 
 
-def _ask(url: str, timeout: float) -> Health:
+def _ask(url: str, timeout: float) -> ProgramHealth:
     try:
         with _OPENER.open(url, timeout=timeout) as response:
-            return Health(response.status == HTTPStatus.OK, f"answered {response.status}")
+            return ProgramHealth(response.status == HTTPStatus.OK, f"answered {response.status}")
     except (OSError, urllib.error.URLError) as error:
-        return Health(False, f"no answer: {getattr(error, 'reason', error)}")
+        return ProgramHealth(False, f"no answer: {getattr(error, 'reason', error)}")
 
 
 def _airflow_components(stack: Stack, timeout: float) -> dict[str, dict[str, str | None]]:
@@ -70,12 +77,12 @@ def _airflow_components(stack: Stack, timeout: float) -> dict[str, dict[str, str
 
 def _component_health(
     program: Program, state: ProgramState, components: Mapping[str, Mapping[str, str | None]]
-) -> Health:
+) -> ProgramHealth:
     report = components.get(program.component) or {}
     beat = report.get(f"latest_{program.component}_heartbeat")
     if report.get("status") != "healthy" or beat is None:
-        return Health(False, "no heartbeat yet")
-    # Airflow calls the heartbeat of a predecessor healthy for half a minute.
+        return ProgramHealth(False, "no heartbeat yet")
+    # For half a minute after a restart, Airflow still counts the heartbeat of the previous process as healthy.
     if datetime.fromisoformat(beat).timestamp() < state.started:
-        return Health(False, "no heartbeat since its start")
-    return Health(True, "heartbeat")
+        return ProgramHealth(False, "no heartbeat since its start")
+    return ProgramHealth(True, "heartbeat")

@@ -1,4 +1,4 @@
-"""The bare Git repository that plays the part of the team's Git server on the local stack."""
+"""The bare Git repository that stands in for the team's Git server."""
 
 from __future__ import annotations
 
@@ -7,44 +7,47 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from settings import Stack, inherited_environment
+from program_variables import inherited_environment
+from stack_model import Stack
 
 BRANCH = "refs/heads/main"
 
 
-class OriginError(Exception):
-    """The origin could not be made, or did not take the checkout's commit."""
+class LocalOriginError(Exception):
+    """The origin could not be created, or refused the checkout's commit."""
 
 
 def publish_checkout(stack: Stack, environ: Mapping[str, str]) -> str:
-    """Make the origin if it is missing and push the checkout's HEAD to its main branch; return the commit.
+    """Create the origin if it is missing, and push the checkout's HEAD to its main branch. Returns the commit's hash.
 
-    Tags are not pushed: a release is an act of its own. Raises OriginError, with what to do, for a checkout without
-    a commit and for a HEAD that the origin's main cannot be moved forward to.
+    Tags are not pushed: which commit becomes a release is a decision of its own.
+
+    Raises:
+        LocalOriginError: Git failed, the checkout has no commit, or HEAD is not a descendant of the origin's main.
     """
     if not (stack.origin / "HEAD").exists():
         _git(["init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(stack.origin)], stack, environ)
-        # A shallow clone, as CI makes it, has no full history to push.
+        # CI works on shallow clones. By default, a repository refuses pushes from those.
         _git(["-C", str(stack.origin), "config", "receive.shallowUpdate", "true"], stack, environ)
     try:
         head = _git(["-C", str(stack.root), "rev-parse", "--verify", "--quiet", "HEAD^{commit}"], stack, environ)
-    except OriginError as error:
-        raise OriginError(
-            f"{stack.root} has no commit yet, so {stack.origin} is empty and there is nothing to release. "
+    except LocalOriginError as error:
+        raise LocalOriginError(
+            f"{stack.root} has no commit yet, so {stack.origin} is empty and nothing can be released. "
             "Commit (`git add -A && git commit`), then run `make up` again."
         ) from error
     try:
         _git(["-C", str(stack.root), "push", "--quiet", str(stack.origin), f"{head}:{BRANCH}"], stack, environ)
-    except OriginError as error:
-        raise OriginError(
-            f"{stack.origin} keeps its main branch: it cannot be moved forward to this checkout's HEAD {head[:12]}. "
-            f"If the history was rewritten on purpose: `git push --force {stack.origin} HEAD:main`. ({error})"
+    except LocalOriginError as error:
+        raise LocalOriginError(
+            f"The main branch of {stack.origin} stays where it is: this checkout's HEAD {head[:12]} could not be pushed ({error}). "
+            f"If its history was rewritten on purpose, run `git push --force {stack.origin} HEAD:main`."
         ) from error
     return head
 
 
 def _git(arguments: list[str], stack: Stack, environ: Mapping[str, str]) -> str:
-    # Isolated from the configuration and the hooks of whoever runs it; the checkout may belong to another user.
+    # The user's configuration and hooks do not apply, and the checkout may belong to another user.
     isolation = {
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
@@ -66,9 +69,11 @@ def _git(arguments: list[str], stack: Stack, environ: Mapping[str, str]) -> str:
             check=False,
         )
     except FileNotFoundError as error:
-        raise OriginError("git is not installed. Install it with the system's package manager.") from error
+        raise LocalOriginError("git was not found. Install it with the system's package manager.") from error
     except subprocess.TimeoutExpired as error:
-        raise OriginError(f"git {arguments[0]} takes more than {error.timeout:.0f} s.") from error
+        raise LocalOriginError(f"git {arguments[0]} took more than {error.timeout:.0f} s and was stopped.") from error
     if outcome.returncode:
-        raise OriginError(f"git {arguments[0]} answered {outcome.returncode}: {outcome.stderr.strip()}")
+        raise LocalOriginError(
+            f"git {arguments[0]} ended with exit code {outcome.returncode}: {outcome.stderr.strip()}"
+        )
     return outcome.stdout.strip()

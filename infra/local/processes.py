@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psutil
-from settings import LOOPBACK, STACK_MARK, Stack
+from program_variables import STACK_MARK
+from stack_model import LOOPBACK, Stack
 
 
 @dataclass(frozen=True)

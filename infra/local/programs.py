@@ -7,19 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from settings import (
-    LOOPBACK,
-    MLFLOW_BUCKET,
-    Stack,
-    airflow_variables,
+from airflow_configuration import airflow_variables
+from program_variables import (
     alerts_variables,
     common_variables,
     inherited_environment,
     mlflow_variables,
     s3_server_variables,
     slack_server_variables,
-    write_private,
 )
+from stack_model import LOOPBACK, MLFLOW_BUCKET, Stack
+from state_files import write_private
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""The runbooks' pictures: each example of an alert, posted to a stand-in of its own and seen on a phone.
+"""Take the runbooks' pictures: each example of an alert, posted to a Slack stand-in and shown as on a phone.
 
-The stand-in's clock goes with the example, so the same messages give the same pictures.
+The stand-in's clock is set to the times of the example, so the same messages give the same pictures.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 
-from screenshot import ScreenshotError, picture_message
+from browser import ScreenshotError
+from message_picture import picture_message
 from slack_sdk import WebClient
 from slack_standin.running import Standin, StandinError
 
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "infra" / "runbooks" / "pictures"
 _CHANNEL = "#retrain-alerts"
 
-# What is drawn is what Airflow's side says.
+# The messages are rendered by the code of the deployment.
 sys.path.insert(0, str(ROOT / "plugins"))
 
 from alert_examples import ADDRESSES, examples, notes, silences  # noqa: E402
@@ -30,7 +31,7 @@ from retrain.alerts.message.digest import digest  # noqa: E402
 
 
 def main() -> int:
-    """Returns 0, or 1 after one sentence on stderr."""
+    """Save the pictures in `infra/runbooks/pictures`. Returns 0, or 1 after one sentence on stderr."""
     try:
         with Standin() as slack:
             for name, post in _posts().items():
@@ -45,7 +46,7 @@ def main() -> int:
 
 
 def _posts() -> Mapping[str, Callable[[Standin, WebClient], str]]:
-    """By the picture's name, what posts the message and gives its `ts`."""
+    """Functions that post a message and return its `ts`, by the name of the picture."""
 
     def posting(incident: Incident) -> Callable[[Standin, WebClient], str]:
         return lambda slack, client: _post(slack, client, incident)
@@ -63,15 +64,15 @@ def _post(slack: Standin, client: WebClient, incident: Incident) -> str:
     _at(slack, incident.opened_at)
     posted = client.chat_postMessage(channel=_CHANNEL, text=top.text, blocks=top.blocks)
     for entry in incident.entries:
-        said = messages.reply(incident, entry, ADDRESSES)
+        reply = messages.reply(incident, entry, ADDRESSES)
         _at(slack, entry.at)
-        client.chat_postMessage(channel=_CHANNEL, text=said.text, blocks=said.blocks, thread_ts=posted["ts"])
+        client.chat_postMessage(channel=_CHANNEL, text=reply.text, blocks=reply.blocks, thread_ts=posted["ts"])
     return str(posted["ts"])
 
 
 def _post_digest(slack: Standin, client: WebClient) -> str:
     made = examples()
-    told = digest(
+    message = digest(
         date(2020, 3, 17),
         notes(),
         [made[Kind.DRIFT_DETECTED].open],
@@ -79,10 +80,10 @@ def _post_digest(slack: Standin, client: WebClient) -> str:
         silences(),
         ADDRESSES,
     )
-    if told is None:
-        raise ScreenshotError("the example of a digest says nothing")
+    if message is None:
+        raise ScreenshotError("The example of a digest is empty: see `notes` in alert_examples.py.")
     _at(slack, "2020-03-18T07:00:00+00:00")
-    return str(client.chat_postMessage(channel=_CHANNEL, text=told.text, blocks=told.blocks)["ts"])
+    return str(client.chat_postMessage(channel=_CHANNEL, text=message.text, blocks=message.blocks)["ts"])
 
 
 def _at(slack: Standin, moment: str) -> None:

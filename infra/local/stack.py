@@ -20,22 +20,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from airflow_configuration import airflow_variables
 from buckets import BucketError, apply_buckets
 from health import check_health
-from origin import OriginError, publish_checkout
+from origin import LocalOriginError, publish_checkout
 from processes import end_processes, marked_processes, port_holder, tree_memory
+from program_variables import common_variables, inherited_environment
 from programs import Program, differs_from_plan, plan_programs
-from settings import (
-    SettingsError,
-    Stack,
-    airflow_variables,
-    common_variables,
-    inherited_environment,
-    load_stack,
-    read_stack_file,
-    write_private,
-    write_stack_file,
-)
+from stack_loading import load_stack
+from stack_model import SettingsError, Stack
+from state_files import read_stack_file, write_private, write_stack_file
 from supervision import SupervisionError, Supervisor, log_file, start_supervisor, supervisor_pid
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -276,7 +270,7 @@ def _finish_migration(stack: Stack, migration: subprocess.Popen[bytes], began: f
 def _publish(stack: Stack) -> str:
     try:
         return f"main is {publish_checkout(stack, os.environ)[:12]}"
-    except OriginError as error:
+    except LocalOriginError as error:
         print(f"Warning: {error}", file=sys.stderr, flush=True)
         return "see the warning above"
 

@@ -15,8 +15,10 @@ from typing import Any, cast
 from xmlrpc.client import Fault, ProtocolError, ServerProxy
 
 import psutil
+from program_variables import STACK_MARK, inherited_environment
 from programs import Program, plan_file, write_plan
-from settings import STACK_MARK, Stack, inherited_environment, write_private
+from stack_model import Stack
+from state_files import write_private
 from supervisor.xmlrpc import SupervisorTransport
 
 # A Unix socket's path must fit 104 bytes on some systems, 108 on others.

@@ -96,7 +96,9 @@ def run_day(side: Side, day: str) -> None:
         ReportError: a stage failed.
     """
     variables, tree = side.variables(), side.tree
-    _run([str(SERVERS), "infra/local/trips.py", "inputs", "--partition", day], variables, tree)
+    # The tool is a folder; in older commits it is one file.
+    tool = "infra/local/trips" if (tree / "infra/local/trips").is_dir() else "infra/local/trips.py"
+    _run([str(SERVERS), tool, "inputs", "--partition", day], variables, tree)
     _run(["dvc", "cache", "dir", "--local", str(STATE / "report" / "cache")], variables, tree)
     _run(["dvc", "config", "--local", "core.site_cache_dir", str(STATE / "report" / side.name)], variables, tree)
     _run(["dvc", "repro"], variables, tree)

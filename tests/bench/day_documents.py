@@ -79,7 +79,7 @@ def main() -> int:
     days = [options.first + timedelta(days=n) for n in range((options.last - options.first).days + 1)]
     if not days or not part_path(options.raw, days[-1]).is_file():
         sys.stderr.write(
-            f"There are no trips on {options.last} in {options.raw}; run infra/local/trips.py cut first.\n"
+            f"There are no trips on {options.last} in {options.raw}; run `python infra/local/trips cut` first.\n"
         )
         return 1
     options.out.mkdir(parents=True, exist_ok=True)

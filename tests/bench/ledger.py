@@ -28,10 +28,12 @@ sys.path[:0] = [str(ROOT / folder) for folder in ("plugins", "infra/local", "tes
 STATE = Path(os.environ.get("RETRAIN_STATE") or ROOT / ".local").absolute()
 
 import trips  # noqa: E402
+from airflow_configuration import airflow_variables  # noqa: E402
 from buckets import apply_buckets, s3_client  # noqa: E402
 from live_servers import free_ports, running  # noqa: E402
 from origin import publish_checkout  # noqa: E402
-from settings import RAW_BUCKET, STORE_BUCKET, Ports, Secrets, Stack, airflow_variables, s3_variables  # noqa: E402
+from program_variables import s3_variables  # noqa: E402
+from stack_model import RAW_BUCKET, STORE_BUCKET, Ports, Secrets, Stack  # noqa: E402
 
 PIPELINE, TAG = "trip_duration", "v1.0.0"
 AWS_CLI = "awscli==1.46.2"

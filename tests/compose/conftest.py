@@ -27,8 +27,9 @@ from days import DAY, PIPELINE
 from demo import release_checkout
 from engine import NoEngineError, engine, with_compose
 from loopback import free_ports
+from program_variables import s3_variables
 from running_stack import ROOT, SHARED, wait_until
-from settings import Ports, s3_variables
+from stack_model import Ports
 from standin_images import stand_in
 
 STATE = Path(os.environ.get("RETRAIN_STATE") or ROOT / ".local") / "test-compose"

@@ -13,7 +13,7 @@ import requests
 from airflow_client import AirflowError
 from containers import Containers
 from running_stack import ROOT, wait_until
-from settings import read_stack_file
+from state_files import read_stack_file
 
 PIPELINE = "trip_duration"
 DAY = date(2020, 3, 9)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from live_servers import ROOT, Server, free_ports, moto, running
-from settings import LEDGER_BUCKET, STORE_BUCKET, Ports, Secrets, Stack, airflow_variables
+from stack_model import LEDGER_BUCKET, STORE_BUCKET, Ports, Secrets, Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,6 +29,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
 @pytest.fixture(scope="session", autouse=True)
 def airflow_connections(stack: Stack) -> Iterator[None]:
     """What Airflow's components get, as far as connections, folders and addresses go."""
+    from airflow_configuration import airflow_variables
+
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith(("AWS_ACCESS", "AWS_SECRET", "AWS_PROFILE", "MLFLOW_"))]:
             patch.delenv(name)

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import pytest
-from settings import STORE_BUCKET
+from stack_model import STORE_BUCKET
 
 from retrain.airflow.connections import Aws
 from retrain.run.manifest import Manifest, RawObject

@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT / "infra" / "local"))
 
 from processes import end_processes  # noqa: E402
 from programs import plan_programs  # noqa: E402
-from settings import REGION, Stack  # noqa: E402
+from stack_model import REGION, Stack  # noqa: E402
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

@@ -16,7 +16,7 @@ import pytest
 from alerting import Standin, eventually, good, settings, tops, trouble, watching
 from botocore.config import Config
 from gate import Gate, gate_to
-from settings import REGION, Stack
+from stack_model import REGION, Stack
 
 from retrain.alerts.incident import Situation
 from retrain.alerts.kinds import Kind

@@ -18,7 +18,7 @@ import pytest
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import ClientError
 from live_servers import free_ports
-from settings import REGION, STORE_BUCKET
+from stack_model import REGION, STORE_BUCKET
 
 from retrain.airflow import connections
 from retrain.airflow.connections import Aws

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from foreign_pipeline import PIPELINE, Origin, isolated_git
 from live_servers import ROOT
-from settings import REGION, STORE_BUCKET
+from stack_model import REGION, STORE_BUCKET
 
 from retrain.__main__ import main, parser
 from retrain.airflow.services import services

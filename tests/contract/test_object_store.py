@@ -8,7 +8,7 @@ from threading import Barrier
 import boto3
 import pytest
 from live_servers import free_ports
-from settings import REGION
+from stack_model import REGION
 
 from retrain.airflow import connections
 from retrain.airflow.connections import Aws

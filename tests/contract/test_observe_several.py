@@ -16,7 +16,7 @@ from airflow_pages import AirflowPages, airflow_pages
 from botocore.config import Config
 from gate import Gate, gate_to
 from live_servers import ROOT, connections, free_ports
-from settings import REGION, Stack
+from stack_model import REGION, Stack
 
 from retrain.airflow.api import AirflowApi
 from retrain.alerts.kinds import Kind

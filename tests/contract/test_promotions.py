@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from settings import STORE_BUCKET
+from stack_model import STORE_BUCKET
 
 from retrain.airflow.services import services
 from retrain.deployment.pipeline_file import Deployment

@@ -15,7 +15,7 @@ from boto3.s3.transfer import TransferConfig
 from foreign_pipeline import DVC_YAML, SPLIT, Pipeline
 from gate import FOR_EVER, gate_to
 from live_servers import end, wait_until
-from settings import REGION, STORE_BUCKET
+from stack_model import REGION, STORE_BUCKET
 
 from retrain.airflow import connections
 from retrain.airflow.connections import Aws

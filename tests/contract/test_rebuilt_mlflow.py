@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from foreign_pipeline import PIPELINE, Origin, isolated_git
 from live_servers import ROOT, free_ports, running
-from settings import STORE_BUCKET, Stack
+from stack_model import STORE_BUCKET, Stack
 
 from retrain.__main__ import parser
 from retrain.airflow.services import services

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from foreign_pipeline import FIT, MANIFEST, PIPELINE, SPLIT, Attempt, Pipeline
-from settings import REGION
+from stack_model import REGION
 
 from retrain.archive import prune, restore, verify
 from retrain.deployment.pipeline_file import Repository

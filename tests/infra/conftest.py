@@ -1,4 +1,4 @@
-"""What the tests of the local stack share. They run in the servers' environment: `.local/envs/servers/bin/pytest tests/infra`."""
+"""Fixtures of the tests of the local stack. Run them as `.local/envs/servers/bin/pytest tests/infra`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from loopback import ROOT, SlackServer, free_ports
-from settings import Ports, Secrets, Stack
+from stack_model import Ports, Secrets, Stack
 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Stack:
-    """Describe a stack of its own: own state folder, ports and secrets."""
+    """A stack that is not running, with its own state folder, free ports and new secrets."""
     return Stack(ROOT, tmp_path / "state", Ports(*free_ports(6)), Secrets.generate())
 
 
@@ -24,6 +24,6 @@ def slack_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackSer
 
 @pytest.fixture
 def slack(slack_process: SlackServer) -> SlackServer:
-    """Give a stand-in without messages or faults."""
+    """A running stand-in without messages or faults."""
     slack_process.control("reset", {})
     return slack_process

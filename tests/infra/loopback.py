@@ -1,4 +1,4 @@
-"""Servers on the loopback for the tests of the local stack, and waiting for them."""
+"""Servers on the loopback interface, for the tests of the local stack."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
-    """Poll until the condition holds; fail with `what` after the deadline."""
+    """Poll until the condition holds; after `seconds`, fail the test and name `what` was expected."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -36,7 +36,12 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) 
 def fetch(
     url: str, *, token: str = "", data: bytes | None = None, method: str | None = None, host: str = ""
 ) -> tuple[str, bytes]:
-    """Ask a server on the loopback; give the address that answered and the content. Raises HTTPError and URLError."""
+    """Request a URL of a server on the loopback; returns the URL that answered, after redirects, and the body.
+
+    Raises:
+        HTTPError: the answer has an error status.
+        URLError: the server does not answer.
+    """
     headers = {"Content-Type": "application/json"}
     headers |= {"Authorization": f"Bearer {token}"} if token else {}
     headers |= {"Host": host} if host else {}
@@ -58,7 +63,7 @@ def read(url: str) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Find ports that nobody listens on, each another."""
+    """Return `count` different ports on which no server listens."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

@@ -1,4 +1,4 @@
-"""The stand-in for the team's Git server takes the checkout's commit and nothing of its owner's habits."""
+"""The bare repository that stands in for the team's Git server: what is pushed to it, and what is not."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from origin import OriginError, publish_checkout
-from settings import Stack
+from origin import LocalOriginError, publish_checkout
+from stack_model import Stack
 
 
 def git(checkout: Path, *arguments: str) -> str:
@@ -22,7 +22,7 @@ def git(checkout: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def checkout(stack: Stack, tmp_path: Path) -> Stack:
-    """Give a stack whose checkout is a Git repository without a commit."""
+    """A stack whose checkout is a Git repository without a commit."""
     root = tmp_path / "checkout"
     root.mkdir()
     git(root, "init", "--quiet", "--initial-branch=work")
@@ -36,7 +36,7 @@ def commit(stack: Stack, text: str, *options: str) -> str:
     return git(stack.root, "rev-parse", "HEAD")
 
 
-def test_head_becomes_main_again_after_each_commit_and_tags_stay_home(checkout):
+def test_each_new_head_becomes_main_and_no_tag_is_pushed(checkout):
     for text in ("one", "two"):
         head = commit(checkout, text)
         git(checkout.root, "tag", f"v-{text}")
@@ -46,16 +46,16 @@ def test_head_becomes_main_again_after_each_commit_and_tags_stay_home(checkout):
 
 
 def test_a_checkout_without_a_commit_is_told_to_commit(checkout):
-    with pytest.raises(OriginError, match=r"has no commit yet.*git commit"):
+    with pytest.raises(LocalOriginError, match=r"has no commit yet.*git commit"):
         publish_checkout(checkout, os.environ)
     assert (checkout.origin / "HEAD").exists()
 
 
-def test_rewritten_history_does_not_move_main_and_the_way_out_is_named(checkout):
+def test_rewritten_history_does_not_move_main_and_the_error_says_what_to_run(checkout):
     first = commit(checkout, "one")
     publish_checkout(checkout, os.environ)
     commit(checkout, "other", "--amend")
-    with pytest.raises(OriginError, match="git push --force"):
+    with pytest.raises(LocalOriginError, match="git push --force"):
         publish_checkout(checkout, os.environ)
     assert git(checkout.origin, "rev-parse", "main") == first
 

@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
+from browser import open_browser
 from loopback import ROOT
-from screenshot import _browser
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -46,7 +46,7 @@ def results() -> str:
 
 
 @dataclass
-class Airflow:
+class AirflowStandin:
     """One run as Airflow's REST API answers: each task's state, and its result if it has one."""
 
     url: str = ""
@@ -74,9 +74,9 @@ class Airflow:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Airflow]:
+def server() -> Iterator[AirflowStandin]:
     """The page at its address, with the API beside it."""
-    airflow = Airflow()
+    airflow = AirflowStandin()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -106,7 +106,7 @@ def server() -> Iterator[Airflow]:
 
 @pytest.fixture(scope="module")
 def browser():
-    with _browser(900, 1200) as opened:
+    with open_browser(900, 1200) as opened:
         yield opened
 
 

@@ -1,4 +1,4 @@
-"""The S3 server of the stack keeps what it was given, through a stop and through a crash."""
+"""The S3 server of the stack keeps its objects, versions and bucket settings through a stop and a crash."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from botocore.exceptions import ClientError
 from buckets import apply_buckets, s3_client
 from loopback import answers, wait_until
 from programs import plan_programs
-from settings import LEDGER_BUCKET, RAW_BUCKET, REGION, Stack
+from stack_model import LEDGER_BUCKET, RAW_BUCKET, REGION, Stack
 
 KEY = "raw/yellow/dt=2020-03-05/part-0.parquet"
 
 
 @pytest.fixture
 def restart(stack: Stack) -> Iterator[Callable[[signal.Signals], None]]:
-    """Start the server; calling it ends the server with a signal and starts it again."""
+    """Start the server, and return a function that ends it with a signal and starts it again."""
     program = next(p for p in plan_programs(stack, os.environ) if p.name == "s3")
     stack.run_dir.mkdir(parents=True)
     running: list[subprocess.Popen[bytes]] = []
@@ -43,7 +43,7 @@ def restart(stack: Stack) -> Iterator[Callable[[signal.Signals], None]]:
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_objects_versions_and_versioning_survive_a_restart(stack, restart, how):
     assert apply_buckets(stack)
-    # What `up` does after it made the buckets: a stop writes their settings down.
+    # As `up` does after it created the buckets: the server saves their settings when it stops.
     restart(signal.SIGTERM)
     client = s3_client(stack)
     versions = [client.put_object(Bucket=RAW_BUCKET, Key=KEY, Body=body)["VersionId"] for body in (b"old", b"new")]

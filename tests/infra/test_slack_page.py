@@ -7,9 +7,10 @@ import shutil
 import urllib.error
 
 import pytest
+from browser import ScreenshotError
 from loopback import read
+from message_picture import picture_message
 from PIL import Image
-from screenshot import ScreenshotError, picture_message
 from slack_standin.mrkdwn import pings, to_html, to_plain
 from slack_standin.page import render_message, render_page
 

@@ -17,7 +17,8 @@ import psutil
 import pytest
 from loopback import ROOT, answers, free_ports, wait_until
 from processes import marked_processes
-from settings import Stack, load_stack
+from stack_loading import load_stack
+from stack_model import Stack
 from supervision import Supervisor
 
 PROGRAMS = (

@@ -1,4 +1,4 @@
-"""What a stack is made of: pure settings, private files."""
+"""The description of a stack: its ports and secrets, the variables of its programs, its private files."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ import stat
 from pathlib import Path
 
 import pytest
+from airflow_configuration import airflow_variables
 from loopback import ROOT
+from program_variables import STACK_MARK, inherited_environment
 from programs import plan_programs
-from settings import (
-    STACK_MARK,
-    Ports,
-    Secrets,
-    SettingsError,
-    Stack,
-    airflow_variables,
-    inherited_environment,
-    load_stack,
+from stack_loading import PortError, load_stack
+from stack_model import Ports, Secrets, Stack
+from state_files import (
+    NoStackError,
+    StoredSecretsError,
     read_stack_file,
     stack_file_variables,
     write_private,
@@ -82,15 +80,15 @@ def test_the_connections_name_the_servers_of_this_stack(stack):
     assert json.loads(variables["AIRFLOW_CONN_MLFLOW_DEFAULT"])["port"] == stack.ports.mlflow
 
 
-def test_slack_s_token_is_the_watch_s_alone(stack):
+def test_only_the_watch_and_slack_itself_have_slack_s_token(stack):
     holders = {p.name for p in plan_programs(stack, os.environ) if stack.secrets.slack_token in p.env.values()}
     assert holders == {"alerts", "slack"}
     watch = next(p for p in plan_programs(stack, os.environ) if p.name == "alerts")
     assert not [name for name in watch.env if name.startswith("AIRFLOW")]
 
 
-def test_what_would_lead_a_server_astray_is_not_inherited():
-    astray = {
+def test_variables_that_configure_other_servers_are_not_inherited():
+    foreign = {
         "AIRFLOW_HOME": "/elsewhere",
         "AWS_PROFILE": "production",
         "GIT_DIR": "/elsewhere",
@@ -101,41 +99,41 @@ def test_what_would_lead_a_server_astray_is_not_inherited():
         "VIRTUAL_ENV": "/elsewhere",
     }
     needed = {"PATH": "/bin", "HOME": "/nowhere", "UV_INDEX_URL": "https://index", "NO_PROXY": "corp"}
-    kept = inherited_environment(astray | needed)
-    assert not astray.keys() & kept.keys()
+    kept = inherited_environment(foreign | needed)
+    assert not foreign.keys() & kept.keys()
     assert kept["UV_INDEX_URL"] == "https://index"
     assert kept["NO_PROXY"] == kept["no_proxy"] == "corp,127.0.0.1,localhost"
 
 
-def test_the_supervisor_configuration_holds_no_secret_and_stands_odd_folders(tmp_path):
+def test_the_supervisor_configuration_holds_no_secret_and_escapes_folder_names(tmp_path):
     stack = Stack(ROOT, tmp_path / "50% of 'it'", Ports(), Secrets.generate())
     text = configuration(stack, plan_programs(stack, os.environ))
     assert not [value for value in vars(stack.secrets).values() if value in text]
     assert "50%% of" in text
 
 
-def test_a_deep_state_folder_still_gets_a_socket_that_the_system_takes(tmp_path):
+def test_a_deep_state_folder_gets_a_socket_path_that_is_short_enough(tmp_path):
     stack = Stack(ROOT, tmp_path / ("deep" * 30), Ports(), Secrets.generate())
     assert len(str(socket_file(stack))) < 104
 
 
 @pytest.mark.parametrize("value", ["http", "0", "65536", "-1"])
-def test_a_port_that_is_none_is_refused_by_name(tmp_path, value):
-    with pytest.raises(SettingsError, match=r"RETRAIN_S3_PORT='.*' is no port"):
+def test_a_variable_that_is_not_a_port_number_is_refused_by_name(tmp_path, value):
+    with pytest.raises(PortError, match=r"RETRAIN_S3_PORT='.*' is not a port"):
         load_stack(ROOT, {"RETRAIN_STATE": str(tmp_path), "RETRAIN_S3_PORT": value})
 
 
 def test_two_servers_on_one_port_are_refused(tmp_path):
-    with pytest.raises(SettingsError, match="cannot share a port"):
+    with pytest.raises(PortError, match="cannot share a port"):
         load_stack(ROOT, {"RETRAIN_STATE": str(tmp_path), "RETRAIN_S3_PORT": "8080"})
 
 
-def test_a_damaged_secrets_file_is_named_with_what_to_do(tmp_path):
+def test_a_damaged_secrets_file_is_named_with_the_next_step(tmp_path):
     (tmp_path / "secrets.json").write_text('{"s3_access_key": "x"}')
-    with pytest.raises(SettingsError, match=r"secrets\.json should be .* delete the file"):
+    with pytest.raises(StoredSecretsError, match=r"secrets\.json should be .* delete the file"):
         load_stack(ROOT, {"RETRAIN_STATE": str(tmp_path)})
 
 
-def test_without_a_stack_the_stack_file_says_what_to_run(tmp_path):
-    with pytest.raises(SettingsError, match="make up"):
+def test_reading_the_stack_file_without_a_stack_says_what_to_run(tmp_path):
+    with pytest.raises(NoStackError, match="make up"):
         read_stack_file(tmp_path / "stack.env")

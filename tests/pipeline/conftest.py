@@ -44,7 +44,7 @@ def raw() -> Path:
     """Return the folder of real partitions, fetched and cut first if need be."""
     folder = STATE / "raw" / "yellow"
     if not (folder / f"dt={SHUTDOWN}" / "part-0.parquet").is_file():
-        subprocess.run([SERVERS_PYTHON, str(ROOT / "infra/local/trips.py"), "cut"], check=True, cwd=ROOT)
+        subprocess.run([SERVERS_PYTHON, str(ROOT / "infra/local/trips"), "cut"], check=True, cwd=ROOT)
     return folder
 
 

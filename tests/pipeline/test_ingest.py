@@ -21,10 +21,10 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAU
 
 
 def objects(folder: Path) -> list[RawObject]:
-    import trips as trips_tool
+    from trips.files import digest
 
     paths = sorted(folder.glob("dt=*/part-0.parquet"))
-    return [RawObject(f"{p.parent.name}/{p.name}", trips_tool._digest(p, "md5"), p.stat().st_size, None) for p in paths]
+    return [RawObject(f"{p.parent.name}/{p.name}", digest(p, "md5"), p.stat().st_size, None) for p in paths]
 
 
 def manifest(path: Path, root: str, entries: list[RawObject], **other: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from botocore.session import get_session
 from conftest import ROOT, SERVERS_PYTHON, STATE
 
-TOOL = ROOT / "infra" / "local" / "trips.py"
+TOOL = ROOT / "infra" / "local" / "trips"
 
 
 @pytest.fixture
@@ -26,10 +27,10 @@ def sample(raw: Path) -> Path:
 @pytest.fixture
 def official(sample: Path, tmp_path: Path) -> Path:
     """Return a month of trips as the TLC publishes it: other names, other widths, a column more."""
-    import trips
+    from trips.trip_files import TLC_NAMES, read_trip_file
 
-    table = trips._read(sample)
-    names = {ours: theirs for theirs, ours in trips.TLC_NAMES.items()}
+    table = read_trip_file(sample)
+    names = {ours: theirs for theirs, ours in TLC_NAMES.items()}
     table = table.rename_columns([names.get(name, name) for name in table.column_names])
     for name, kind in (("PULocationID", pa.int32()), ("passenger_count", pa.float64())):
         table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(kind))
@@ -94,8 +95,9 @@ def test_a_file_that_is_no_trip_file_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_a_truncated_download_is_refused_and_removed(tmp_path: Path) -> None:
     import trips
+    from trips.fetching import ARCHIVE
 
-    archive = tmp_path / "downloads" / trips.ARCHIVE
+    archive = tmp_path / "downloads" / ARCHIVE
     archive.parent.mkdir()
     archive.write_bytes(b"cut short")
     with pytest.raises(trips.TripsError, match=r"\(9 bytes\), expected .* It was removed"):
@@ -123,6 +125,19 @@ def test_inputs_name_each_day_of_the_window_and_end_with_the_partition(raw: Path
     assert (keys[0], keys[-1]) == ("dt=2018-12-31/part-0.parquet", "dt=2019-12-31/part-0.parquet")
     assert (tmp_path / "run.yaml").read_text().endswith('partition: "2019-12-31"\n')
     assert trips.inputs(date(2018, 1, 2), root=tmp_path, state=raw.parents[1]) == 2
+
+
+def test_a_manifest_of_inputs_is_one_that_the_deployment_reads(raw: Path, tmp_path: Path) -> None:
+    import trips
+
+    from retrain.run.manifest import Manifest
+
+    trips.inputs(date(2018, 1, 2), root=tmp_path, state=raw.parents[1])
+    manifest = Manifest.from_json((tmp_path / "manifest.json").read_bytes(), "manifest.json")
+    assert (manifest.pipeline, manifest.partition, manifest.root) == ("trip_duration", "2018-01-02", str(raw))
+    last = manifest.objects[-1]
+    assert last.size == (raw / last.key).stat().st_size
+    assert last.etag == hashlib.md5((raw / last.key).read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def test_inputs_of_a_day_without_trips_say_which_days_there_are(raw: Path, tmp_path: Path) -> None:
