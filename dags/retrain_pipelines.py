@@ -175,7 +175,7 @@ def task_defaults(deployment: Deployment) -> dict[str, Any]:
         "execution_timeout": TASK_LIMIT,
         "retries": deployment.limits.retries,
         "retry_delay": timedelta(seconds=deployment.limits.retry_seconds),
-        "retry_exponential_backoff": 2,  # a multiplier: True would be 1, which is none
+        "retry_exponential_backoff": 2,  # a multiplier; True would mean 1, which is no growth
         "retry_policy": ExceptionRetryPolicy([RetryRule(FinalError, RetryAction.FAIL)]),
         "on_failure_callback": Failed(deployment.pipeline),
         "on_success_callback": Succeeded(deployment.pipeline),
