@@ -1,4 +1,4 @@
-# Everything starts here: `make help`.
+# Every command of this repository: `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .ONESHELL:
@@ -11,7 +11,7 @@ UV := $(CURDIR)/$(TOOLS)/tools/bin/uv
 SERVERS := $(CURDIR)/$(TOOLS)/envs/servers
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { $$p -c 'import sys; print(sys.executable)'; break; }; done)
 
-# One lock an environment; nothing of the user's own Python gets in.
+# Each environment has its own lock, and the user's own Python settings are kept out.
 export UV_PYTHON := $(PYTHON)
 export UV_PYTHON_DOWNLOADS := never
 export RETRAIN_STATE ?= $(CURDIR)/.local
@@ -33,23 +33,23 @@ BY_KEY = $(if $(KEY),--run-key "$$KEY")
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-demo: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Run real days of March 2020 through the whole stack, and leave it up
+demo: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Run ten real days of March 2020 through the whole stack, and leave it running
 	@$(SERVERS)/bin/python infra/local/demo.py
 
 up: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Start Airflow, MLflow, S3, Slack's stand-in, the watch and the Git origin on 127.0.0.1
 	@$(STACK) up
 
-down: $(SERVERS_ENV) ## Stop all of it; the data stays
+down: $(SERVERS_ENV) ## Stop the stack; the data stays
 	@$(STACK) down
 
-status: $(SERVERS_ENV) ## Show processes, addresses, memory and health
+status: $(SERVERS_ENV) ## Show the stack's processes, addresses, memory and health
 	@$(STACK) status
 
 release: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Make a tag live: make release TAG=v1.2.0
 	@: "$${TAG:?Which tag? make release TAG=v1.2.0}"
 	$(RETRAIN) release "$$TAG"
 
-rollback: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Go back to the release before
+rollback: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Go back to the release that was live before
 	@$(RETRAIN) rollback
 
 pin: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Say which release is live
@@ -74,17 +74,17 @@ explain: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Say why two days differ: make explain 
 	@: "$${PARTITION:?Which days? make explain PARTITION=2020-03-10 WITH=2020-03-17}" "$${WITH:?With which day? WITH=2020-03-17}"
 	$(RETRAIN) explain "$$PARTITION" "$$WITH" $(BY_KEY)
 
-prune: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Say what no kept day needs: make prune KEEP_DAYS=400 (REALLY=1 removes it)
-	@: "$${KEEP_DAYS:?How many days stay? make prune KEEP_DAYS=400}"
+prune: $(AIRFLOW_ENV) $(SERVERS_ENV) ## List the objects that no kept day needs: make prune KEEP_DAYS=400 (REALLY=1 removes them)
+	@: "$${KEEP_DAYS:?How many days are kept? make prune KEEP_DAYS=400}"
 	$(RETRAIN) prune --keep-days "$$KEEP_DAYS" $(if $(REALLY),--really)
 
-rebuild: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Tell MLflow again what it lost, from ledger and store (PARTITION=, SINCE=; PLAN=1 only says what)
+rebuild: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Write runs that MLflow lost again, from ledger and store (PARTITION=, SINCE=; PLAN=1 only lists them)
 	@$(RETRAIN) rebuild $(if $(PARTITION),--partition "$$PARTITION") $(if $(SINCE),--since "$$SINCE") $(if $(PLAN),--plan)
 
-alerts-test: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Send a test message through every channel of the alerts; fails if one would not arrive
+alerts-test: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Send a test message to every channel of the alerts; fails if one does not arrive
 	@$(STACK) run env PYTHONPATH=plugins .venv/bin/python -m retrain.alerts.watch --test
 
-inputs: $(PIPELINE_ENV) $(SERVERS_ENV) ## Research: write a partition's inputs here: make inputs PARTITION=2020-03-05
+inputs: $(PIPELINE_ENV) $(SERVERS_ENV) ## Research: write a partition's inputs into this checkout: make inputs PARTITION=2020-03-05
 	@: "$${PARTITION:?Which day? make inputs PARTITION=2020-03-05}"
 	$(SERVERS)/bin/python infra/local/trips inputs --partition "$$PARTITION"
 
@@ -96,7 +96,7 @@ test-units: $(AIRFLOW_ENV)
 test-contract: $(AIRFLOW_ENV) $(SERVERS_ENV)
 	@.venv/bin/pytest tests/contract -k "not moto"
 
-test-moto: $(AIRFLOW_ENV) $(SERVERS_ENV) $(MOTO_ENV) ## What must hold on any S3, on a second S3 server too
+test-moto: $(AIRFLOW_ENV) $(SERVERS_ENV) $(MOTO_ENV) ## Repeat on a second S3 server the tests that must pass on any
 	@.venv/bin/pytest tests/contract -k moto
 
 test-pipeline: $(PIPELINE_ENV) $(SERVERS_ENV) $(AIRFLOW_ENV)
@@ -105,40 +105,40 @@ test-pipeline: $(PIPELINE_ENV) $(SERVERS_ENV) $(AIRFLOW_ENV)
 test-infra: $(AIRFLOW_ENV) $(SERVERS_ENV)
 	@$(SERVERS)/bin/pytest tests/infra tests/aws/test_modules.py
 
-test-aws: $(PIPELINE_ENV) $(SERVERS_ENV) $(MOTO_ENV) $(SCANNER_ENV) ## Apply infra/aws to two stand-ins for an account, try its roles, scan it
+test-aws: $(PIPELINE_ENV) $(SERVERS_ENV) $(MOTO_ENV) $(SCANNER_ENV) ## Apply infra/aws to two stand-ins for an AWS account, try its roles, scan it
 	@$(SERVERS)/bin/pytest tests/aws --ignore tests/aws/test_modules.py
 
-test-release: $(AIRFLOW_ENV) $(RELEASE_ENV) $(MOTO_ENV) ## The release train against stand-ins for a host, an account and GitHub
+test-release: $(AIRFLOW_ENV) $(RELEASE_ENV) $(MOTO_ENV) ## Test the release train against stand-ins for a host, an AWS account and GitHub
 	@$(TOOLS)/envs/release/bin/pytest tests/release
 
 test-e2e: $(AIRFLOW_ENV) $(SERVERS_ENV)
 	@$(SERVERS)/bin/pytest tests/e2e
 
-test-faults: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Inject twelve faults, kill and stop what runs, and read what Slack was told
+test-faults: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Inject twelve faults into a running stack, kill workers, and check the messages in Slack
 	@$(SERVERS)/bin/pytest tests/faults
 
-compose-up: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Start it all in containers: Celery workers, Postgres, Redis, monitoring (RETRAIN_WORKERS=3)
+compose-up: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Start the deployment in containers: Celery workers, Postgres, Redis, monitoring (RETRAIN_WORKERS=3)
 	@$(CONTAINERS) up
 
-compose-down: $(SERVERS_ENV) ## Stop the containers, once their running stages have ended; the data stays
+compose-down: $(SERVERS_ENV) ## Stop the containers once their running stages have ended; the data stays
 	@$(CONTAINERS) down
 
-compose-demo: $(AIRFLOW_ENV) $(SERVERS_ENV) ## The days of `make demo` in containers
+compose-demo: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Run the days of `make demo` in containers
 	@$(CONTAINERS) demo
 
-test-compose: $(AIRFLOW_ENV) $(SERVERS_ENV) $(MOTO_ENV) $(RELEASE_ENV) ## Real days and releases in containers, some of which are killed; starts a Docker engine if none answers
+test-compose: $(AIRFLOW_ENV) $(SERVERS_ENV) $(MOTO_ENV) $(RELEASE_ENV) ## Run real days and releases in containers, and kill some; starts a Docker engine if none answers
 	@timeout --signal=INT --kill-after=60 1740 $(SERVERS)/bin/pytest tests/compose
 
 report: $(PIPELINE_ENV) $(SERVERS_ENV) $(RELEASE_ENV) ## Compare a real day at two commits: make report BASE=main CHANGE=HEAD FOLDER=/tmp/report
 	@: "$${BASE:?Against which commit? make report BASE=main CHANGE=HEAD FOLDER=/tmp/report}" "$${CHANGE:?Which commit? CHANGE=HEAD}" "$${FOLDER:?Where to? FOLDER=/tmp/report}"
 	$(TOOLS)/envs/release/bin/python infra/release/report.py --base "$$BASE" --change "$$CHANGE" "$$FOLDER"
 
-actions: ## Check the commits that the workflows' actions are pinned to against their tags
+actions: ## Check that the workflows' actions are pinned to the commits of their tags
 	@"$(PYTHON)" infra/release/action_pins.py
 
 release-environment: $(RELEASE_ENV)
 
-quality: $(PIPELINE_ENV) $(SERVERS_ENV) ## Measure the model over the second half of 2019, and fail below its targets
+quality: $(PIPELINE_ENV) $(SERVERS_ENV) ## Measure the model on the second half of 2019; fails if it misses its targets
 	@pipeline/.venv/bin/python tests/bench/quality.py
 
 bench: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Measure receipts, restores and replays of fourteen real days
@@ -146,17 +146,17 @@ bench: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Measure receipts, restores and replays o
 	$(SERVERS)/bin/python infra/local/trips cut
 	RETRAIN_UV="$(UV)" .venv/bin/python tests/bench/ledger.py
 
-alerts-replay: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Say what the alerts' thresholds make of 2018 to 2020 (LEDGER=1: of the recorded days; SENSITIVITY=1, CHECK=1)
+alerts-replay: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Apply the alerts' thresholds to every day of 2018 to 2020 (LEDGER=1: to the recorded days; SENSITIVITY=1, CHECK=1)
 	@$(if $(LEDGER),,$(SERVERS)/bin/python infra/local/trips cut >/dev/null && days="$$(pipeline/.venv/bin/python tests/bench/day_documents.py)")
 	$(if $(LEDGER),$(STACK) run) env PYTHONPATH=plugins .venv/bin/python -m retrain.judge.alerts_replay $(if $(LEDGER),--ledger,--documents "$$days") $(if $(SENSITIVITY),--sensitivity) $(if $(CHECK),--check) $(if $(JSON),--json)
 
 screenshots: $(SERVERS_ENV) ## Take the README's pictures from a stack on which the demo has run
 	@$(SERVERS)/bin/python infra/local/pictures.py
 
-runbook-pictures: $(SERVERS_ENV) ## Picture each kind of alert on a phone, for the runbooks
+runbook-pictures: $(SERVERS_ENV) ## Take the runbooks' pictures: each kind of alert on a phone
 	@$(SERVERS)/bin/python infra/local/runbook_pictures.py
 
-lint: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) $(RELEASE_ENV) ## Check style, format, types and workflows; mends nothing
+lint: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) $(RELEASE_ENV) ## Check style, format, types and workflows; changes nothing
 	@.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy plugins/retrain plugins/retrain_plugin.py dags/retrain_pipelines.py infra/local infra/aws/plan_table.py infra/docker infra/dvc infra/release pipeline
@@ -165,11 +165,11 @@ lint: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) $(RELEASE_ENV) ## Check styl
 	$(TOOLS)/envs/release/bin/zizmor --quiet --no-progress --offline --persona=auditor .github
 	$(TOOLS)/envs/release/bin/shellcheck .ci/run
 
-format: $(AIRFLOW_ENV) ## Format the code, mend what ruff can mend
+format: $(AIRFLOW_ENV) ## Format the code, and fix the findings that ruff can fix
 	@.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-# The environments, each from its own lock.
+# The environments, each installed from its own lock.
 $(UV):
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found. Install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
 	command -v git >/dev/null || { echo "git is needed and was not found. Install it."; exit 1; }

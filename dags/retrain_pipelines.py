@@ -1,27 +1,32 @@
 """### Retrain a DVC pipeline every day, from its pinned release
 
-When the day's data has landed in S3, the pinned release runs `dvc repro` in a workspace of its own, its outputs are pushed
-and proven stored, MLflow records them, drift is checked, and the model is promoted if it is better. Slack hears only what a
-person must act on. Git is never written to. One DAG a file in `dags/pipelines/`, or in the folder that RETRAIN_PIPELINES names.
+When the day's data has landed in S3, the pinned release runs `dvc repro` in a fresh workspace. Its outputs are pushed and proven
+stored, the ledger and MLflow record the run, drift is checked, and the model is promoted if it is better. Slack reports only
+problems that a person must act on. Git is never written to. Each file in `dags/pipelines/`, or in the folder that
+RETRAIN_PIPELINES names, makes one DAG.
 
 | Task | Does | Safe to clear? |
 | --- | --- | --- |
 | `wait_for_partition` | waits, deferred, for `dt=<partition>/_SUCCESS` | yes |
-| `resolve_run` | fixes release, commit and raw objects of this run | yes; it takes the pin and the data of *now* |
-| `reproduce` | fresh workspace, the release's own environment, `dvc repro` | yes; finished stages come from the cache |
-| `push` | `dvc push`, then proves every object on the remote | yes; Airflow clears `reproduce` with it |
-| `record_run` | the ledger entry, then MLflow run and model version | yes; found again by run key, never twice |
-| `check_drift` | judges drift and the error by the days before; the watch tells if it matters | yes; one verdict a run key |
-| `promote` | challenger against champion, moves the alias or says why not | yes |
+| `resolve_run` | decides which release, commit and raw objects this run uses | yes; it takes the *current* pin and data |
+| `reproduce` | runs `dvc repro` in a fresh workspace, in the release's own environment | yes; finished stages come from the cache |
+| `push` | runs `dvc push`, then proves that every object is on the remote | yes; Airflow clears `reproduce` with it |
+| `record_run` | writes the ledger entry, then the MLflow run and the model version | yes; a run key is never recorded twice |
+| `check_drift` | judges drift and error by earlier days; the watch alerts if it matters | yes; one verdict per run key |
+| `promote` | compares challenger and champion, then moves the alias or says why not | yes |
 | `remove_workspace` | removes this run's workspaces | yes |
 
-**Partition**: the day on which the run's data interval starts, in the time zone of the pipeline's schedule, or `partition`.
+**Partition**: the day on which the run's data interval starts, in the time zone of the pipeline's schedule; or the param `partition`.
 
-**Backfill**: from the UI or `airflow backfill create`, with `release` to rerun with an older one; it runs beside the daily run,
-never promotes, and is quiet about drift. Dates without an offset are UTC.
+**Backfill**: from the UI or with `airflow backfill create`; give `release` to rerun days with an older release. A backfill runs
+beside the daily run, never promotes, and does not alert about drift. Dates without an offset are UTC.
 
-**Triage**: DATA - see the sentence, tell the data's owner, clear `wait_for_partition` when it has landed again. RELEASE - `make rollback`,
-clear `resolve_run`. INFRA - clear the failed task once S3, MLflow or the disk is back. CODE - `make rollback`, tell the release's author.
+**Triage**, by the cause that the alert names:
+
+- DATA: send the alert's sentence to the data's owner; when the day has landed again, clear `wait_for_partition`.
+- RELEASE: `make rollback`, then clear `resolve_run`.
+- INFRA: wait until S3, MLflow or the disk is back, then clear the failed task.
+- CODE: `make rollback`, clear `resolve_run`, and send the log to the release's author.
 """
 
 from __future__ import annotations
@@ -50,7 +55,7 @@ from retrain.tasks.wait_for_partition import PartitionSensor
 PIPELINES = Path(os.environ.get("RETRAIN_PIPELINES") or Path(__file__).parent / "pipelines")
 PARTITION = "{{ partition_of(params, dag_run) }}"
 RELEASE = "{{ params.release or '' }}"
-# Compared, not printed: a run type prints as the name of its enumeration.
+# Compared, not printed: a run type prints as the name of its enum member.
 MODE = "{{ 'backfill' if dag_run.run_type == 'backfill' else 'daily' }}"
 PARAMS = {
     "partition": Param(
@@ -58,23 +63,23 @@ PARAMS = {
         type=["null", "string"],
         pattern=partition.PATTERN,
         format="date",
-        description="YYYY-MM-DD; empty: the day that the data interval starts on, in the schedule's time zone",
+        description="YYYY-MM-DD; empty: the day on which the data interval starts, in the schedule's time zone",
     ),
     "release": Param(
         None, type=["null", "string"], pattern=release.PATTERN, description="vX.Y.Z; empty: the pinned release"
     ),
 }
-# What one try of a task may take, well above what its own steps may: one that hangs is ended, told and tried again.
+# The longest that one try of a task may take, well above the limits of its own steps. A try that hangs is ended and retried.
 TASK_LIMIT = timedelta(hours=1)
-PUSH_LIMIT = timedelta(hours=2)  # `dvc push` alone may take one
-PROMOTE_LIMIT = timedelta(hours=2)  # an environment and two models to score
-AROUND_REPRO = timedelta(hours=1)  # workspace and environment, beside `limits.reproduce_minutes` of `dvc repro`
-# In place of a schedule that cannot be read.
+PUSH_LIMIT = timedelta(hours=2)  # `dvc push` alone may take one hour
+PROMOTE_LIMIT = timedelta(hours=2)  # it may build an environment, and scores two models
+AROUND_REPRO = timedelta(hours=1)  # workspace and environment, on top of `limits.reproduce_minutes` for `dvc repro`
+# Stands in for a schedule that cannot be read.
 BROKEN_SCHEDULE = Schedule(cron="0 6 * * *", start_date=date(2018, 1, 1))
 
 
 def pipeline_dag(deployment: Deployment) -> DAG:
-    """The daily run of one deployed pipeline."""
+    """Return the DAG that runs one pipeline every day."""
     with DAG(
         deployment.pipeline,
         description=deployment.description,
@@ -95,30 +100,32 @@ def pipeline_dag(deployment: Deployment) -> DAG:
             aws_conn_id=deployment.aws_conn_id,
             poke_interval=deployment.raw.poke_seconds,
             timeout=deployment.raw.give_up_after_hours * 3600,
-            execution_timeout=None,  # it would count the hours of waiting: `timeout` ends them
+            execution_timeout=None,  # it would count the hours of waiting, which `timeout` limits
             deferrable=True,
-            doc_md="Waits for the marker that a landing ends with. Late: ask the data's owner.",
+            doc_md="Waits for the marker that is landed last. If it is late, ask the data's owner.",
         )
 
-        @task(doc_md="Fixes what this run is a function of. Clear it to take a corrected partition or another pin.")
+        @task(
+            doc_md="Decides which release, commit and raw objects this run uses. Clear it to take corrected data or another pin."
+        )
         def resolve_run(day: str, tag: str, dag_run_id: str, mode: str) -> Json:
             return steps.resolve_run(services(deployment), day, tag or None, dag_run_id, mode).to_json()
 
         @task(
-            doc_md="`dvc repro` of the run's commit. The day's `dvc.lock`, metrics and model come from here.",
+            doc_md="Runs `dvc repro` at the run's commit. The day's `dvc.lock`, metrics and model come from here.",
             execution_timeout=timedelta(minutes=deployment.limits.reproduce_minutes) + AROUND_REPRO,
         )
         def reproduce(run: Json) -> Json:
             return steps.reproduce(services(deployment), Resolved.from_json(run)).to_json()
 
         @task(
-            doc_md="Green means: every object that dvc.lock names is on the remote, with the right content.",
+            doc_md="Green means that every object in `dvc.lock` is on the remote, with the right content.",
             execution_timeout=PUSH_LIMIT,
         )
         def push(run: Json, reproduced: Json) -> Json:
             return steps.push(services(deployment), Resolved.from_json(run), Reproduced.from_json(reproduced)).to_json()
 
-        @task(doc_md="The ledger entry of this run key, then its MLflow run and model version.")
+        @task(doc_md="Writes the ledger entry of this run key, then its MLflow run and model version.")
         def record_run(run: Json, reproduced: Json, pushed: Json) -> Json:
             return steps.record_run(
                 services(deployment),
@@ -128,7 +135,7 @@ def pipeline_dag(deployment: Deployment) -> DAG:
             ).to_json()
 
         @task(
-            doc_md="The day against the same weekdays of the four weeks before, and its error against what it has been."
+            doc_md="Compares the day with the same weekdays of earlier weeks, and its error with that of earlier days."
         )
         def check_drift(run: Json, reproduced: Json, recorded: Json, log_url: str) -> Json:
             made = Resolved.from_json(run), Reproduced.from_json(reproduced), Recorded.from_json(recorded)
@@ -138,7 +145,7 @@ def pipeline_dag(deployment: Deployment) -> DAG:
             return checked.to_json()
 
         @task(
-            doc_md="The champion is what consumers load; only something better takes its place.",
+            doc_md="Consumers load the champion. Only a better model replaces it.",
             execution_timeout=PROMOTE_LIMIT,
         )
         def promote(run: Json, reproduced: Json, recorded: Json) -> Json:
@@ -148,30 +155,28 @@ def pipeline_dag(deployment: Deployment) -> DAG:
                 raise AirflowSkipException("This pipeline has no model to promote.")
             return promoted.to_json()
 
-        @task(doc_md="Removes this run's workspaces, however it ended.")
+        @task(doc_md="Removes this run's workspaces, whether it succeeded or failed.")
         def remove_workspace(dag_run_id: str) -> Json:
             return steps.remove_workspace(services(deployment), dag_run_id).to_json()
 
         run = resolve_run(PARTITION, RELEASE, "{{ run_id }}", MODE)
         reproduced = reproduce(run)
         recorded = record_run(run, reproduced, push(run, reproduced))
-        checked, promoted = (
-            check_drift(run, reproduced, recorded, "{{ ti.log_url }}"),
-            promote(run, reproduced, recorded),
-        )
+        checked = check_drift(run, reproduced, recorded, "{{ ti.log_url }}")
+        promoted = promote(run, reproduced, recorded)
         landed >> run
         [checked, promoted] >> remove_workspace("{{ run_id }}").as_teardown(setups=reproduced)
     return dag
 
 
 def task_defaults(deployment: Deployment) -> dict[str, Any]:
-    """What every task of a pipeline has: owner, limit of time, retries (none of what is final), and callbacks, which write signals."""
+    """Return the defaults of every task of a pipeline. A FinalError is not retried; the callbacks write signals for the watch."""
     return {
         "owner": deployment.owner,
         "execution_timeout": TASK_LIMIT,
         "retries": deployment.limits.retries,
         "retry_delay": timedelta(seconds=deployment.limits.retry_seconds),
-        "retry_exponential_backoff": 2,  # a multiplier: True would be 1, which is none
+        "retry_exponential_backoff": 2,  # a multiplier; True would mean 1, which is no growth
         "retry_policy": ExceptionRetryPolicy([RetryRule(FinalError, RetryAction.FAIL)]),
         "on_failure_callback": Failed(deployment.pipeline),
         "on_success_callback": Succeeded(deployment.pipeline),
@@ -179,17 +184,17 @@ def task_defaults(deployment: Deployment) -> dict[str, Any]:
 
 
 def macros(schedule: Schedule) -> dict[str, Any]:
-    """What templates and callbacks may call."""
+    """Return the functions that templates and callbacks may call."""
     return {partition.MACRO: partial(partition.of_template, schedule=schedule)}
 
 
 def first_moment(schedule: Schedule) -> datetime:
-    """When the first day begins, as Airflow keeps it."""
+    """Return the start of the schedule's first day, in UTC as Airflow stores it."""
     return datetime.combine(schedule.start_date, time.min, ZoneInfo(schedule.timezone)).astimezone(UTC)
 
 
 def landings_dag(deployment: Deployment) -> DAG:
-    """`trigger: event`: starts a day's run on S3's message about its marker. A run of the schedule is the safety net."""
+    """Start a day's run on S3's message about its marker (`trigger: event`). The scheduled run remains as the safety net."""
     from airflow.providers.amazon.aws.triggers.sqs import SqsSensorTrigger
     from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 
@@ -213,12 +218,12 @@ def landings_dag(deployment: Deployment) -> DAG:
     ) as dag:
 
         @task(
-            doc_md="The landings that the messages tell of. Clear it: a landing has one run, however often it is told."
+            doc_md="Reads landings from the messages. Safe to clear: each landing has one run, however many messages it has."
         )
         def read_messages(triggering_asset_events: Any = None) -> list[dict[str, Any]]:
             return landings.runs(landings.messages(triggering_asset_events), deployment.raw)
 
-        @task(doc_md="Fails if a message is none of S3's, and shows it. The landings of the others have their runs.")
+        @task(doc_md="Fails with any message that S3 did not send. The landings in the other messages have their runs.")
         def refuse_others(triggering_asset_events: Any = None) -> None:
             landings.refuse_others(landings.messages(triggering_asset_events))
 
@@ -227,14 +232,14 @@ def landings_dag(deployment: Deployment) -> DAG:
             trigger_dag_id=deployment.pipeline,
             logical_date=None,
             skip_when_already_exists=True,
-            doc_md="One run a landing; a message that came twice is skipped.",
+            doc_md="Starts one run per landing; a repeated message is skipped.",
         ).expand_kwargs(read_messages())
         refuse_others()
     return dag
 
 
 def broken_dag(file: Path, error: Exception) -> DAG:
-    """In place of a pipeline whose file is broken: it says so in the UI and fails each day, which is told; the others run."""
+    """Return a DAG for a pipeline whose file is broken: it shows the error in the UI and fails each day, so that Slack reports it."""
     said = str(error) if isinstance(error, ConfigurationError) else f"{file.name}: {type(error).__name__}: {error}"
     sentence = f"{said.rstrip('.')}."
     what_next = "Correct the file: Airflow reads it again by itself. The days without a run need a backfill then."
@@ -247,7 +252,7 @@ def broken_dag(file: Path, error: Exception) -> DAG:
         tags=["retrain", "broken"],
         doc_md=f"**Broken:** {sentence}\n\n{what_next}",
         default_args={
-            "owner": "unknown",  # the file says who
+            "owner": "unknown",  # the owner is in the file
             "execution_timeout": TASK_LIMIT,
             "on_failure_callback": Failed(dag_id(file)),
             "on_success_callback": Succeeded(dag_id(file)),
@@ -255,7 +260,7 @@ def broken_dag(file: Path, error: Exception) -> DAG:
         auto_register=False,
     ) as dag:
 
-        @task(retries=0, doc_md="Fails with what is wrong with the pipeline's file.")
+        @task(retries=0, doc_md="Fails with the error in the pipeline's file.")
         def read_configuration() -> None:
             raise ConfigurationError(f"{sentence} {what_next}") from error
 
@@ -264,25 +269,25 @@ def broken_dag(file: Path, error: Exception) -> DAG:
 
 
 def dag_id(file: Path) -> str:
-    """The name of the pipeline's DAG: the file's, without what Airflow refuses in a name."""
+    """Return the id of the pipeline's DAG: the file's name, with characters that Airflow refuses replaced by their code."""
     return re.sub(r"[^A-Za-z0-9_.-]", lambda found: f".{ord(found.group()):x}.", file.stem)
 
 
 def dags_of(file: Path, asked: str | None = None) -> list[DAG]:
-    """The DAGs of a pipeline's file, or the one that is asked for."""
+    """Return the DAGs of a pipeline's file; if `asked` names one, only that DAG."""
     try:
         deployment = load(file, calendar=False)
         makers = {deployment.pipeline: pipeline_dag}
         if deployment.trigger == "event":
             makers[f"{deployment.pipeline}{LANDINGS}"] = landings_dag
         return [make(deployment) for name, make in makers.items() if asked in (None, name)]
-    except Exception as error:  # noqa: BLE001 - whatever one file makes pydantic or Airflow raise, the others have their DAGs
+    except Exception as error:  # noqa: BLE001 - pydantic or Airflow may raise anything over one file; the others keep their DAGs
         return [broken_dag(file, error)]
 
 
-asked = get_parsing_context().dag_id  # by a task that starts, which needs its own DAG alone
+asked = get_parsing_context().dag_id  # set when a task starts: it needs its own DAG only
 for file in sorted(PIPELINES.glob("*.yaml")):
     if asked in (None, dag_id(file), f"{dag_id(file)}{LANDINGS}"):
         for dag in dags_of(file, asked):
-            # Airflow looks for DAGs among the module's names. The prefix keeps a pipeline from taking one that this file needs.
+            # Airflow finds DAGs among the module's names. The prefix keeps a pipeline from replacing a name that this file uses.
             globals().setdefault(f"dag_{dag.dag_id}", dag)

@@ -1,1 +1,1 @@
-"""The trip duration pipeline: one module a DVC stage, each a pure function and a thin main."""
+"""The trip duration pipeline: one module per DVC stage, each with a pure function and a thin main."""

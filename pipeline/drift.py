@@ -1,6 +1,6 @@
-"""Stage drift: compare the partition with the same weekdays of the weeks before, as a report and as pictures.
+"""Stage drift: compare the partition with the same weekdays of earlier weeks, in a report and in pictures.
 
-Drift is reported, never a failure: whether somebody must act is decided outside the pipeline.
+Drift is reported and never fails the stage: the deployment decides whether a person must act.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ REFERENCE, CURRENT = "0.7", "tab:blue"
 
 @dataclass(frozen=True)
 class Feature:
-    """What is watched: its column in `observe`, its kind and label, and for an input the model's column behind it."""
+    """A watched feature: its column in `observe`, its kind and label, and for an input the model's column behind it."""
 
     name: str
     kind: str
@@ -47,7 +47,7 @@ class Feature:
     column: str | None = None
 
 
-# Duration, distance and speed are known only once a trip has ended: they are what is predicted, or stand for it.
+# Duration, distance and speed are known only after a trip: duration is the target, the others move with it.
 FEATURES = (
     Feature("duration", "target", "minutes", numeric=True),
     Feature("distance", "target", "miles", numeric=True),
@@ -63,7 +63,7 @@ FEATURES = (
 
 @dataclass(frozen=True)
 class Comparison:
-    """Shares of reference and current rows in the same bins, with a name for each bin."""
+    """Shares of the reference rows and of the current rows in each bin; all three have one entry per bin."""
 
     bins: list[str]
     reference: Floats
@@ -71,7 +71,7 @@ class Comparison:
 
 
 def observe(trips: pd.DataFrame) -> pd.DataFrame:
-    """Return the watched values of predicted trips, one column a feature."""
+    """Return the watched values of predicted trips (n rows), one column per feature."""
     time = trips["pickup_datetime"].dt
     return pd.DataFrame(
         {
@@ -93,7 +93,7 @@ def psi(reference: Floats, current: Floats) -> float:
 
     The sum over bins of (current - reference) * ln(current / reference), as in Siddiqi, "Credit Risk Scorecards"
     (Wiley, 2006); it is the symmetric divergence of Jeffreys (1946). Zero for equal shares, symmetric, never negative.
-    Shares below 0.0001 count as that, so that a bin that is empty on one side has a finite weight.
+    Shares below 0.0001 count as 0.0001, so that a bin that is empty on one side has a finite weight.
     """
     expected, found = np.maximum(reference, EPSILON), np.maximum(current, EPSILON)
     return float(((found - expected) * np.log(found / expected)).sum())
@@ -102,7 +102,7 @@ def psi(reference: Floats, current: Floats) -> float:
 def compare_numbers(reference: Floats, current: Floats, bins: int) -> Comparison:
     """Cut numbers into bins that hold equally many reference values.
 
-    Bins are cut on the reference, so scores compare from one day to the next. Equal values stay in one bin.
+    Bins are cut on the reference, so scores can be compared from day to day. Equal values stay in one bin.
     """
     inner = np.unique(np.quantile(reference, np.linspace(0, 1, bins + 1)[1:-1]))
 
@@ -110,7 +110,7 @@ def compare_numbers(reference: Floats, current: Floats, bins: int) -> Comparison
         counts = np.bincount(np.searchsorted(inner, values, side="right"), minlength=len(inner) + 1)
         return np.asarray(counts / len(values))
 
-    edges = [f"{edge:.3g}" if abs(edge) < 1000 else f"{edge:.0f}" for edge in inner]  # noqa: PLR2004 - 1.2e+03 otherwise
+    edges = [f"{edge:.3g}" if abs(edge) < 1000 else f"{edge:.0f}" for edge in inner]  # noqa: PLR2004 - from there on .3g prints 1.2e+03
     names = [f"< {edges[0]}", *(f"{a} - {b}" for a, b in pairwise(edges)), f">= {edges[-1]}"]
     return Comparison(names, shares(reference), shares(current))
 
@@ -140,7 +140,7 @@ def judge(
 ) -> dict[str, Any]:
     """Return one feature's entry in the report: PSI against its limit, and scipy's distances beside it.
 
-    `bins` is how many bins hold a row of either side: the fewer rows and the more bins, the more of PSI is chance.
+    `bins` counts the bins that are not empty on both sides: the fewer rows and the more bins, the more of PSI is chance.
     """
     from scipy.spatial.distance import jensenshannon
 
@@ -170,13 +170,13 @@ def judge(
 def report(
     trips: pd.DataFrame, partition: date, params: Mapping[str, Any], importance: Mapping[str, float]
 ) -> tuple[dict[str, Any], dict[str, Comparison]]:
-    """Return the drift report of the partition, and the binned shares of each feature to draw.
+    """Return the drift report of the partition, and the binned shares of each feature for the pictures.
 
     Args:
         trips: predicted trips of the partition and of its reference days, with their `day`.
-        partition: the day judged.
+        partition: the day to judge.
         params: section `drift`.
-        importance: what share of the model's skill each of its input columns carries; see `evaluate.importance`.
+        importance: each input column's share of the model's skill; see `evaluate.importance`.
     """
     today = trips["day"] == pd.Timestamp(partition)
     reference, current = observe(trips[~today]), observe(trips[today])
@@ -210,7 +210,7 @@ def report(
 def draw(summary: Mapping[str, Any], comparisons: Mapping[str, Comparison], path: Path) -> None:
     """Draw each feature's shares, reference against current, with its PSI.
 
-    Without limits: whoever judges the day may raise them, for few rows, and two limits for one feature help nobody.
+    No limits are drawn: the deployment may raise a limit when there are few rows, and the picture would contradict it.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -235,10 +235,10 @@ def draw(summary: Mapping[str, Any], comparisons: Mapping[str, Comparison], path
 
 
 def draw_top(summary: Mapping[str, Any], comparisons: Mapping[str, Comparison], path: Path) -> None:
-    """Draw the features that are farthest from their reference, few and large enough to be read on a phone.
+    """Draw the few features that are farthest from their reference, large enough for a phone: 1000 x 640 pixels.
 
-    1000 x 640 pixels; PSI is compared with its limit, so that a feature with a wider limit does not come first for it. The limits
-    themselves are not drawn: see `draw`.
+    Features are ranked by PSI divided by its limit, so that a wider limit does not put a feature first. The limits themselves are
+    not drawn: see `draw`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -267,7 +267,7 @@ def draw_top(summary: Mapping[str, Any], comparisons: Mapping[str, Comparison], 
 
 
 def bars(axes: Axes, shares: Comparison) -> npt.NDArray[np.int64]:
-    """Draw the shares of each bin side by side, in percent; return the places of the bins."""
+    """Draw the shares of each bin side by side, in percent, and return the bins' positions on the x axis."""
     x = np.arange(len(shares.bins))
     axes.bar(x - 0.2, shares.reference * 100, 0.4, color=REFERENCE)
     axes.bar(x + 0.2, shares.current * 100, 0.4, color=CURRENT)

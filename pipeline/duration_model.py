@@ -1,8 +1,8 @@
-"""The model as it is served: encodes what is known at pickup, and predicts minutes.
+"""The model as it is served: encodes a trip at its pickup, and predicts its minutes.
 
-This one file is copied into the model directory and run by MLflow there ("models from code"), with nothing of the
-pipeline beside it, so that any release's model can score any day. Stage featurize imports its encoding from here too:
-what the model is trained on and what it is served with is one piece of code.
+This one file is copied into the model directory, where MLflow runs it ("models from code") without the rest of the
+pipeline, so that any release's model can score any day. Stage featurize imports its encoding from here too: training
+and serving use the same code.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
 INPUTS = ["pickup_datetime", "pickup_location_id", "dropoff_location_id", "passenger_count", "vendor_id"]
-"""What is known when a trip starts. Nothing that is only known later may ever be added."""
+"""The columns that are known when a trip starts. Never add one that is known only later."""
 
 FEATURES = [
     "pickup_log_minutes",
@@ -47,7 +47,7 @@ FEATURES = [
     "crow_miles",
 ]
 
-SIZE = 266  # zone ids go up to 265; 0 is no zone, and stands for ids that are out of range
+SIZE = 266  # zone ids go up to 265; 0 is no zone, and replaces ids that are out of range
 SUNDAY = 6
 SLOTS = 7 * 48  # half hours of a week
 REGRESSOR = "regressor.skops"
@@ -56,14 +56,14 @@ TREES = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 
 @dataclass(frozen=True)
 class History:
-    """What past trips say about zones, pairs of zones and times of the week: sums, so that one trip can be left out.
+    """Sums over past trips by zone, pair of zones and time of the week. Sums, so that a single trip can be left out.
 
     Attributes:
         pickup, dropoff: (SIZE, 3) number of trips, sum of log minutes, sum of log miles, by zone.
         pair: (SIZE * SIZE, 3) the same by pickup * SIZE + dropoff.
         position: (SIZE, 2) pseudo-coordinates of the zones in miles, NaN for a zone without trips.
-        slot: (SLOTS,) how much more log minutes trips of that half hour of the week take than their pair's average.
-        zone_strength, pair_strength: how many trips of the prior a zone's and a pair's average is shrunk with.
+        slot: (SLOTS,) log minutes that trips of this half hour of the week take beyond their pair's average.
+        zone_strength, pair_strength: weight of the prior, in trips, when a zone's and a pair's average is shrunk.
     """
 
     pickup: Floats
@@ -95,7 +95,7 @@ class History:
 
     @classmethod
     def load(cls, folder: Path) -> History:
-        """Read what `save` wrote."""
+        """Read a folder that `save` wrote."""
         zones, pairs = pd.read_parquet(folder / "zones.parquet"), pd.read_parquet(folder / "pairs.parquet")
         position = np.full((SIZE, 2), np.nan)
         position[zones["zone"]] = zones[["x", "y"]]
@@ -119,7 +119,7 @@ def zone_index(zones: pd.Series) -> Ints:
 def weekday(pickup: pd.Series) -> Ints:
     """Return the day of the week of local pickup times, 0 for Monday; a federal holiday counts as a Sunday.
 
-    The streets are as empty then, and too few holidays are in a year of history to learn from.
+    The streets are as empty as on a Sunday, and a year of history has too few holidays to learn from.
     """
     day = pickup.dt.normalize()
     holidays = USFederalHolidayCalendar().holidays(day.min(), day.max())
@@ -135,15 +135,15 @@ def slot_index(pickup: pd.Series) -> Ints:
 def averages(rows: pd.DataFrame, history: History, own: Floats | None = None) -> dict[str, Floats]:
     """Return shrunk averages of log minutes and log miles for each row's zones and pair of zones.
 
-    A zone's average is shrunk towards that of all trips, a pair's towards the sum of its two zones' deviations, so a
-    pair never seen still gets an estimate. See Micci-Barreca, "A preprocessing scheme for high-cardinality categorical
+    A zone's average is shrunk towards that of all trips, a pair's towards the sum of its two zones' deviations, so that
+    an unseen pair gets an estimate too. See Micci-Barreca, "A preprocessing scheme for high-cardinality categorical
     attributes", SIGKDD Explorations 3(1), 2001.
 
     Args:
         rows: (n) rows with the columns of INPUTS.
         history: the tables.
-        own: (n, 2) log minutes and log miles of the rows if they are themselves part of the history: each row is then
-            left out of its own averages. None otherwise.
+        own: (n, 2) log minutes and log miles of the rows if the history was built from them: each row is then left out
+            of its own averages. None otherwise.
     """
     pickup, dropoff = zone_index(rows["pickup_location_id"]), zone_index(rows["dropoff_location_id"])
     one = 0.0 if own is None else 1.0
@@ -186,9 +186,9 @@ def encode(rows: pd.DataFrame, history: History, own: Floats | None = None) -> p
 
 
 def expected_log_minutes(features: pd.DataFrame) -> Floats:
-    """Return what history alone expects: the pair's average, and what the half hour of the week adds to it.
+    """Return the log minutes (n,) that history alone predicts: the pair's average plus the effect of the half hour.
 
-    The regressor learns only what is left over, which 28 days of trips are enough for.
+    The regressor learns only the rest, for which 28 days of trips are enough.
     """
     return (features["pair_log_minutes"] + features["slot_log_minutes"]).to_numpy(dtype=np.float64)
 
@@ -211,7 +211,7 @@ def _register_with_mlflow() -> None:
             path = Path(context.artifacts["regressor"])
             expected = context.model_config["regressor_sha256"]
             found = hashlib.sha256(path.read_bytes()).hexdigest()
-            # The trees hold raw node indices, so a file with another content could read out of bounds.
+            # The trees hold raw node indices: a changed file could make them read out of bounds.
             if found != expected:
                 raise ValueError(
                     f"{path} has sha256 {found}, the model was saved with {expected}; fetch the model again."
@@ -219,15 +219,15 @@ def _register_with_mlflow() -> None:
             self.regressor = skops.io.load(path, trusted=TREES)
             self.history = History.load(Path(context.artifacts["history"]))
 
-        # MLflow resolves these type hints at run time, so each name in them is one of the module's.
+        # MLflow resolves these type hints at run time, so their names must be defined in this module.
         def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Floats:  # noqa: ARG002
-            # Passenger count and vendor may be left out altogether: they are missing for some real trips too.
+            # Passenger count and vendor may be absent: some real trips lack them too.
             rows = model_input.reindex(columns=INPUTS)
             return predict_minutes(encode(rows, self.history), self.regressor)
 
     set_model(DurationModel())
 
 
-# A stage imports this file for its encoding and need not pay for importing MLflow; MLflow runs it under another name.
+# Stages import this file for its encoding, without the cost of importing MLflow. MLflow runs it under another name.
 if __name__ != "pipeline.duration_model":
     _register_with_mlflow()

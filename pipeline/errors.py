@@ -1,4 +1,4 @@
-"""What a stage may fail with, one class a kind of failure, each with its exit code."""
+"""The failures of a stage: one class for each, with its exit code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 class StageError(Exception):
-    """A stage cannot go on; the message is one sentence with the value, the cause and the next step."""
+    """A stage cannot continue. The message is one sentence with the value, the cause and the next step."""
 
     exit_code = 1
 
@@ -18,12 +18,12 @@ class InputsError(StageError):
 
 
 class StorageError(StageError):
-    """Raw data could not be read, or results not be written: infrastructure, not data, so worth another try."""
+    """Raw data cannot be read, or results cannot be written: a fault of the infrastructure, so a retry can help."""
 
     exit_code = os.EX_TEMPFAIL
 
 
 class DataRefusedError(StageError):
-    """The data is refused: trying again cannot help before it has been landed anew."""
+    """The data is refused: a retry cannot help until the data has landed again."""
 
     exit_code = os.EX_DATAERR

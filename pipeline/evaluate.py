@@ -1,7 +1,7 @@
-"""Stage evaluate: measure the model on the partition against two baselines, and draw the data for two plots.
+"""Stage evaluate: measure the model on the partition beside two baselines, and write the data of two plots.
 
-It also predicts the days that drift is measured against, and asks what each input is worth to the model, all with the
-same model, so that loading it is paid for once.
+It also predicts drift's reference days and measures the importance of each input, so that the model is loaded only
+once.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ CONFIDENCE = 0.95
 
 
 def median_predictions(rows: pd.DataFrame, medians: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Return what the two baselines predict for rows: the pair's median, and the median of all trips.
+    """Return the two baselines' predictions (n,) in minutes: the pair's median, and the median of all trips.
 
     Args:
         rows: (n) rows with zone ids.
-        medians: from `featurize.pair_medians`; a pair that is not in it gets the median of all trips.
+        medians: from `featurize.pair_medians`; a pair without a row gets the median of all trips.
     """
     keys = ["pickup_location_id", "dropoff_location_id"]
     overall = medians.loc[(medians[keys] == 0).all(axis=1), "median_min"].iloc[0]
@@ -42,9 +42,9 @@ def median_predictions(rows: pd.DataFrame, medians: pd.DataFrame) -> tuple[Float
 
 
 def mae_interval(predicted: Floats, actual: Floats) -> dict[str, float]:
-    """Return between which minutes the mean absolute error lies with 95 % confidence: Student's t of the rows' errors.
+    """Return the 95 % confidence interval of the mean absolute error, in minutes: Student's t over the rows' errors.
 
-    A single row says nothing about the spread: the interval is then the error itself.
+    A single row has no spread: the interval is then the error itself.
     """
     from scipy.special import stdtrit
 
@@ -57,15 +57,15 @@ def mae_interval(predicted: Floats, actual: Floats) -> dict[str, float]:
 
 
 def importance(rows: pd.DataFrame, predict_rows: Callable[[pd.DataFrame], Floats], seed: int) -> dict[str, float]:
-    """Return what share of the model's skill each of its inputs carries: permutation importance, summing up to 1.
+    """Return each input's share of the model's skill: permutation importance, with a sum of 1.
 
-    How much the mean absolute error grows when one column is shuffled (Breiman, "Random Forests", Machine Learning 45,
-    2001), as a share of what all columns lose; a column that loses nothing has 0, and so has each when none does.
+    The growth of the mean absolute error when one column is shuffled (Breiman, "Random Forests", Machine Learning 45,
+    2001), divided by the sum over all columns. A column whose shuffling costs nothing has 0; if none costs, all have 0.
 
     Args:
-        rows: (n) rows with INPUTS, TRUTH and `predicted_min`, what the model predicts for them as they are.
-        predict_rows: the model's prediction for rows with INPUTS.
-        seed: of the shuffle, the same for each column.
+        rows: (n) rows with INPUTS, TRUTH and `predicted_min`, the model's prediction for the unshuffled rows.
+        predict_rows: predicts minutes for rows with INPUTS.
+        seed: seed of the shuffle; every column is shuffled in the same order.
     """
     actual = rows[TRUTH].to_numpy()
     order = np.random.default_rng(seed).permutation(len(rows))
@@ -79,7 +79,7 @@ def importance(rows: pd.DataFrame, predict_rows: Callable[[pd.DataFrame], Floats
 
 
 def evaluate(rows: pd.DataFrame, predicted: Floats, medians: pd.DataFrame) -> dict[str, Any]:
-    """Return the metrics of the model, its error with an interval, and of both baselines on the partition's rows."""
+    """Return the metrics of the model (with an interval of its error) and of both baselines on the partition's rows."""
     actual = rows[TRUTH].to_numpy()
     by_pair, overall = median_predictions(rows, medians)
     return {
@@ -91,7 +91,7 @@ def evaluate(rows: pd.DataFrame, predicted: Floats, medians: pd.DataFrame) -> di
 
 
 def error_by_hour(rows: pd.DataFrame, predicted: Floats) -> pd.DataFrame:
-    """Return mean absolute error in minutes and trips for each hour of the day that has trips."""
+    """Return the mean absolute error in minutes and the number of trips for each hour of the day that has trips."""
     error = (rows[TRUTH] - predicted).abs()
     by_hour = error.groupby(rows["pickup_datetime"].dt.hour.rename("hour")).agg(mae_min="mean", trips="size")
     table: pd.DataFrame = by_hour.round(4).reset_index()

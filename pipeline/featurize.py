@@ -1,6 +1,6 @@
-"""Stage featurize: what past trips say, as tables and as the features of the training rows.
+"""Stage featurize: sum up past trips in tables, and encode the training rows with them.
 
-Everything here is computed from days before the partition; of the partition itself only its rows are passed on.
+Everything is computed from days before the partition. The partition's own rows are only passed on, for testing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pipeline.duration_model import Floats, Ints
 
-# A half hour borrows from its neighbours: half of what the next ones say, a quarter of the ones after.
+# Weights of the half hours around one: it borrows half from the nearest, a quarter from the next.
 NEIGHBOURS = np.array([0.25, 0.5, 1.0, 0.5, 0.25])
 
 
@@ -97,8 +97,8 @@ def zone_positions(pickup: Ints, dropoff: Ints, miles: Floats) -> Floats:
 def build_history(trips: pd.DataFrame, params: Mapping[str, Any]) -> History:
     """Return the history tables of past clean trips.
 
-    The average of a half hour of the week is of the trips' deviation from their pair's average, each trip left out of
-    the latter. One trip among a slot's hundreds is not left out of the slot.
+    A slot, a half hour of the week, averages its trips' deviations from their pairs' averages. Each trip is left out of
+    its pair's average, but not out of its slot's, where it is one of hundreds.
     """
     own = logs(trips)
     pickup, dropoff = zone_index(trips["pickup_location_id"]), zone_index(trips["dropoff_location_id"])
@@ -134,7 +134,7 @@ def featurize(past: pd.DataFrame, partition: date, params: Mapping[str, Any]) ->
 
     Args:
         past: clean trips of the days before the partition (read_days), each training day among them.
-        partition: the day to be predicted; not one of its trips is in `past`.
+        partition: the day to predict; none of its trips is in `past`.
         params: section `featurize`.
 
     Raises:
@@ -161,7 +161,7 @@ def main() -> None:
     """Read `data/trips`; write `data/history`, `data/baseline.parquet`, `data/train.parquet` and `data/test.parquet`."""
     params, partition = stage.read_params("featurize"), stage.read_partition()
     past = read_days(stage.TRIPS, days_before(partition, params["history_days"]))
-    # Sums in linear algebra depend on the number of threads in their last bits; one thread is one result anywhere.
+    # The last bits of sums in linear algebra depend on the number of threads; one thread gives one result anywhere.
     with threadpool_limits(1):
         history, training = featurize(past, partition, params)
     shutil.rmtree(stage.HISTORY, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""Stage ingest: fetch the raw objects that the manifest names, exactly those, into `data/raw`.
+"""Stage ingest: fetch exactly the raw objects that the manifest names into `data/raw`.
 
-Each object is read by its version where the bucket keeps versions, and compared with the manifest's size and ETag. A
-download cache shared by all runs (RAW_CACHE_DIR), keyed by content, leaves one new object to fetch on a usual day.
+Each object is read by its version if the bucket keeps versions, and compared with the manifest's size and ETag. All
+runs share a download cache keyed by content (RAW_CACHE_DIR), so a usual day has one new object to fetch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ GONE = {"NoSuchKey", "NoSuchVersion", "404"}
 
 @dataclass(frozen=True)
 class RawObject:
-    """One raw object as the manifest pins it: key below the root, ETag, size in bytes, version if there is one."""
+    """One raw object as the manifest pins it: key below the root, ETag, size in bytes, and version id or None."""
 
     key: str
     etag: str
@@ -45,8 +45,8 @@ def read_manifest(path: Path, partition: str) -> tuple[str, list[RawObject]]:
     """Return the root and the objects of the manifest of `partition`.
 
     Raises:
-        InputsError: no manifest, another schema version, another partition, or an entry that cannot be used.
-        DataRefusedError: a partition holds another object than its one file.
+        InputsError: there is no manifest, it has another schema version or partition, or an entry cannot be used.
+        DataRefusedError: a partition holds an object other than its one file.
     """
     try:
         content = json.loads(path.read_text())
@@ -74,7 +74,7 @@ def read_manifest(path: Path, partition: str) -> tuple[str, list[RawObject]]:
 
 
 def difference(entry: RawObject, content: bytes) -> str | None:
-    """Say how `content` differs from what the manifest pins, or None if it does not.
+    """Say how `content` differs from the object that the manifest pins, or return None if it does not.
 
     An ETag is the MD5 of the content unless the object was uploaded in parts; then only the size can be compared here.
     """
@@ -87,7 +87,7 @@ def difference(entry: RawObject, content: bytes) -> str | None:
 
 
 def folder_reader(root: Path) -> Callable[[RawObject], bytes]:
-    """Return a reader of objects below a local folder (research without a server)."""
+    """Return a reader of objects below a local folder, for research without a server."""
 
     def read(entry: RawObject) -> bytes:
         try:
@@ -107,7 +107,7 @@ def s3_reader(root: str, *, attempts: int, threads: int) -> Callable[[RawObject]
 
     Credentials, region and endpoint come from the environment (AWS_*), as for every AWS client.
     """
-    # Imported here: research without a server needs none of it.
+    # Imported here: research without a server does not need it.
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
     from botocore.session import get_session
@@ -150,7 +150,7 @@ def s3_reader(root: str, *, attempts: int, threads: int) -> Callable[[RawObject]
         if response["ETag"].strip('"') != entry.etag:
             raise DataRefusedError(
                 f"{name} has ETag {response['ETag']}, the manifest says {entry.etag}: it was overwritten since; "
-                "make a new run, which reads the object as it is now."
+                "make a new run, which reads the current object."
             )
         return content
 
@@ -158,11 +158,11 @@ def s3_reader(root: str, *, attempts: int, threads: int) -> Callable[[RawObject]
 
 
 def fetch(entry: RawObject, cache: Path, read: Callable[[RawObject], bytes], attempts: int) -> Path:
-    """Return the path of the object's content in the cache, read from its root first if it is not there.
+    """Return the path of the object's content in the cache; fetch it first if it is missing.
 
     Raises:
-        DataRefusedError: the root holds something else than the manifest pins.
-        StorageError: the root cannot be read, or the cache not written.
+        DataRefusedError: the root holds another content than the manifest pins.
+        StorageError: the root cannot be read, or the cache cannot be written.
     """
     cached = cache / f"{entry.etag}-{entry.size}"
     if cached.is_file():
@@ -176,11 +176,11 @@ def fetch(entry: RawObject, cache: Path, read: Callable[[RawObject], bytes], att
         if found is None:
             _store(cached, content)
             return cached
-    raise DataRefusedError(f"{entry.key} {found}: it is not what the run was made for; make a new run.")
+    raise DataRefusedError(f"{entry.key} {found}: the run was made for another content; make a new run.")
 
 
 def _store(path: Path, content: bytes) -> None:
-    """Write in one step: another run may be reading or writing the same object."""
+    """Write the file in one step, because another run may read or write the same object."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as stream:
@@ -214,7 +214,7 @@ def ingest(root: str, objects: list[RawObject], *, cache: Path, out: Path, threa
 
 
 def main() -> None:
-    """Fetch what `manifest.json` names into `data/raw`."""
+    """Fetch the objects of `manifest.json` into `data/raw`."""
     params = stage.read_params("ingest")
     root, objects = read_manifest(MANIFEST, stage.read_partition().isoformat())
     cache = Path(os.environ.get("RAW_CACHE_DIR") or ".cache/raw")

@@ -1,7 +1,7 @@
-"""Stage prepare: check the raw trips, set bad rows aside with a reason, keep the columns that later stages need.
+"""Stage prepare: check the raw trips, quarantine bad rows with a reason, keep the columns that later stages need.
 
 A file that breaks the contract of the raw data stops the run. A row that cannot be a taxi trip is quarantined and
-counted by reason; the run stops when too many rows of the partition are.
+counted by reason; the run stops if too many rows of the partition are quarantined.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _number(kind: pa.DataType) -> bool:
 
 
 def _optional_number(kind: pa.DataType) -> bool:
-    # A column without a single value is written as null: congestion_surcharge until it was introduced in 2019.
+    # A column without any value has type null, as congestion_surcharge had until it was introduced in 2019.
     return _number(kind) or bool(kinds.is_null(kind))
 
 
@@ -69,7 +69,7 @@ CONTRACT: dict[str, tuple[str, Accepts]] = {
     "total_amount": ("number", _number),
     "congestion_surcharge": ("number", _optional_number),
 }
-"""What whoever lands the data has agreed to; further columns are nobody's business here."""
+"""The columns and types that the data's owner has agreed to; further columns are ignored."""
 
 READ = pa.schema(
     [
@@ -104,12 +104,12 @@ REASONS: dict[str, str] = {
     "distance": "trip_distance",
     "speed": "trip_distance",
 }
-"""Why a row is quarantined, and the raw column to look at; a row counts under the first reason that fits."""
+"""Each reason for quarantine, with the raw column to look at; a row counts under the first reason that fits."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of some whole files: the clean ones, and the bad ones with their `reason`, both with their `day`."""
+    """Rows of some whole files: rows read by day, clean rows, and bad rows with a `reason`; both frames have a `day`."""
 
     rows_read: Mapping[str, int]
     clean: pd.DataFrame
@@ -117,7 +117,7 @@ class Batch:
 
 
 def read_raw(path: Path) -> pa.Table:
-    """Read one raw file that keeps the contract, as a table of the columns needed.
+    """Read one raw file, check it against the contract, and return the columns that are needed.
 
     Raises:
         DataRefusedError: the file cannot be read as Parquet, or a column is missing or of another type.
@@ -148,7 +148,7 @@ def _first_line(error: Exception) -> str:
 
 
 def row_schema(params: Mapping[str, Any]) -> pandera.DataFrameSchema:
-    """Return what a row must hold to be a taxi trip; each check is named after the reason for quarantine."""
+    """Return the checks that a taxi trip must pass; each check has the name of its reason for quarantine."""
 
     def within(low: float, high: float, reason: str) -> pandera.Column:
         return pandera.Column(float, pandera.Check.in_range(low, high, error=reason), nullable=True)
@@ -167,7 +167,7 @@ def row_schema(params: Mapping[str, Any]) -> pandera.DataFrameSchema:
 
 
 def split(rows: pd.DataFrame, schema: pandera.DataFrameSchema) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split raw rows (columns of READ, and `day`) into clean ones and bad ones, the latter with a `reason`."""
+    """Split raw rows (columns of READ, and `day`) into clean rows and bad rows; bad rows get a `reason`."""
     rows = rows.assign(duration_min=(rows["dropoff_datetime"] - rows["pickup_datetime"]).dt.total_seconds() / 60)
     rows["speed_mph"] = (rows["trip_distance"] * 60 / rows["duration_min"]).where(rows["duration_min"] > 0)
     needed = ["pickup_datetime", "dropoff_datetime", "pickup_location_id", "dropoff_location_id", "trip_distance"]
@@ -211,8 +211,8 @@ def judge(path: Path, rows_read: int, bad: pd.DataFrame, params: Mapping[str, An
     """Refuse a partition that is empty, below the floor, or mostly bad.
 
     Args:
-        path: the partition's raw file, to name it.
-        rows_read: its rows.
+        path: the partition's raw file, for the message.
+        rows_read: its number of rows.
         bad: its quarantined rows.
         params: section `prepare`.
 
@@ -243,7 +243,7 @@ def judge(path: Path, rows_read: int, bad: pd.DataFrame, params: Mapping[str, An
 
 
 def write_clean(clean: pd.DataFrame, out: Path) -> None:
-    """Write one file a day, its bytes a function of that day alone, so that DVC stores an unchanged day once."""
+    """Write one file per day. Its bytes depend on that day only, so that DVC stores an unchanged day once."""
     for day, rows in clean.groupby("day", sort=True):
         target = part_path(out, date.fromisoformat(str(day)))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -251,14 +251,14 @@ def write_clean(clean: pd.DataFrame, out: Path) -> None:
 
 
 def quality(rows_read: int, reasons: Mapping[str, int]) -> dict[str, Any]:
-    """Return the counts as metrics: every reason is named, so that two days compare."""
+    """Return the counts as metrics. Every reason is present, so that two days can be compared."""
     quarantined = {reason: int(reasons.get(reason, 0)) for reason in REASONS}
     clean = rows_read - sum(quarantined.values())
     return {"rows_read": rows_read, "rows_clean": clean, "quarantined": quarantined}
 
 
 def prepare(partition: date, params: Mapping[str, Any], *, raw: Path, trips: Path, quarantine: Path) -> dict[str, Any]:
-    """Write clean trips and quarantine, and return the counts of the partition, and of all days under `window`.
+    """Write clean trips and quarantine; return the counts of the partition, and under `window` those of all days.
 
     Raises:
         DataRefusedError: a file breaks the contract, or the partition is refused.

@@ -1,7 +1,7 @@
 """Score a model on the rows of a partition: `python -m pipeline.score MODEL_DIR ROWS_PARQUET OUT_JSON`.
 
-Takes any MLflow pyfunc model directory, so that champion and challenger are measured by the same code, each in a
-process of its own. Stage evaluate uses the same functions.
+It takes any MLflow pyfunc model directory, so that champion and challenger are measured by the same code, each in its
+own process. Stage evaluate uses the same functions.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def measures(predicted: Floats, actual: Floats) -> dict[str, float]:
     """Return the errors of predicted against actual minutes, both (n,).
 
     `mae`, `rmse` and `bias` (mean of predicted - actual) are in minutes; `rmsle` is the RMSE of log(1 + minutes), the
-    measure of the NYC taxi trip duration challenge; `r2` is 0 for predicting the mean, and for minutes that are all equal.
+    measure of the NYC taxi trip duration challenge; `r2` is 0 for predicting the mean, and if all minutes are equal.
     """
     error = predicted - actual
     spread = float(((actual - actual.mean()) ** 2).sum())
@@ -49,12 +49,12 @@ def load(folder: Path) -> Any:
     """Load an MLflow pyfunc model directory.
 
     Raises:
-        StageError: it is none, or cannot be loaded here.
+        StageError: the folder is no model directory, or cannot be loaded here.
     """
     stage.quiet_mlflow()
     import mlflow.pyfunc
 
-    # The model's code is run where it lies, and a byte-compiled copy beside it would be a change of the model.
+    # The model's code runs inside the model directory, and a byte-compiled copy there would change the model.
     sys.dont_write_bytecode = True
     try:
         return mlflow.pyfunc.load_model(str(folder))
@@ -68,7 +68,7 @@ def predict(model: Any, rows: pd.DataFrame) -> Floats:
     """Return predicted minutes (n,) for rows; the model sees only the columns that its signature names.
 
     Raises:
-        StageError: the rows lack a column that the model needs, or the prediction is no number for each row.
+        StageError: the rows lack a column that the model needs, or the prediction is not one number for each row.
     """
     schema = model.metadata.get_input_schema()
     names = schema.input_names() if schema is not None else [name for name in rows.columns if name != TRUTH]
@@ -76,12 +76,12 @@ def predict(model: Any, rows: pd.DataFrame) -> Floats:
     absent = [name for name in required if name not in rows.columns]
     if absent:
         raise StageError(
-            f"The rows have no column {', '.join(absent)}, which the model needs; it is of another pipeline."
+            f"The rows have no column {', '.join(absent)}, which the model needs; the model belongs to another pipeline."
         )
     predicted = np.asarray(model.predict(rows[[name for name in names if name in rows.columns]]), dtype=np.float64)
     if predicted.shape != (len(rows),) or not np.isfinite(predicted).all():
         raise StageError(
-            f"The model returned {predicted.shape} values for {len(rows)} rows, or some that are no numbers."
+            f"The model returned {predicted.shape} values for {len(rows)} rows, or values that are not numbers."
         )
     return predicted
 
@@ -90,7 +90,7 @@ def read_rows(path: Path) -> pd.DataFrame:
     """Read rows to score: the model's input columns and `duration_min`.
 
     Raises:
-        StageError: no such file, not Parquet, no rows, or no `duration_min`.
+        StageError: the file is missing, is not Parquet, or has no rows or no `duration_min`.
     """
     try:
         rows: pd.DataFrame = pq.ParquetFile(path).read().to_pandas()
@@ -104,7 +104,7 @@ def read_rows(path: Path) -> pd.DataFrame:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Score one model directory on one file of rows, and write the measures and the number of rows as JSON."""
+    """Score one model directory on one file of rows; write the measures and the number of rows as JSON."""
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.score", description=__doc__.splitlines()[0] if __doc__ else ""
     )

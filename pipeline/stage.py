@@ -1,4 +1,4 @@
-"""What every stage does at its edges: run with an exit code, read its inputs, write its reports."""
+"""Code that every stage shares: running with an exit code, reading inputs, writing reports."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ METRICS = REPORTS / "metrics.json"
 
 
 def run(stage: Callable[[], None]) -> int:
-    """Run a stage and return its exit code; what a stage refuses ends as one sentence, the last line on stderr."""
+    """Run a stage and return its exit code. A StageError becomes one sentence, the last line on stderr."""
     try:
         stage()
     except StageError as e:
@@ -58,7 +58,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds a mapping.
 
     Raises:
-        InputsError: the file is missing, or is not such a file.
+        InputsError: the file is missing, is not YAML, or holds no mapping.
     """
     try:
         content = yaml.safe_load(path.read_text())
@@ -72,7 +72,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_params(section: str, path: Path = PARAMS) -> dict[str, Any]:
-    """Return one section of `params.yaml`: the parameters of the stage of that name.
+    """Return the section of `params.yaml` with the stage's parameters.
 
     Raises:
         InputsError: there is no such section.
@@ -84,10 +84,10 @@ def read_params(section: str, path: Path = PARAMS) -> dict[str, Any]:
 
 
 def read_partition(path: Path = RUN) -> date:
-    """Return the partition that `run.yaml` asks for.
+    """Return the partition in `run.yaml`.
 
     Raises:
-        InputsError: another schema version, or a partition that is no quoted YYYY-MM-DD.
+        InputsError: the file has another schema version, or its partition is not a quoted YYYY-MM-DD.
     """
     content = read_yaml(path)
     if content.get("schema_version") != SCHEMA_VERSION:
@@ -99,16 +99,16 @@ def read_partition(path: Path = RUN) -> date:
     try:
         return date.fromisoformat(value)
     except ValueError as e:
-        raise InputsError(f"{path} has partition {value!r}, which is no day of the calendar.") from e
+        raise InputsError(f"{path} has partition {value!r}, which is not a day of the calendar.") from e
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a report: sorted, indented, with a final newline, so that equal content is equal bytes."""
+    """Write a report as JSON: sorted, indented, with a final newline, so that equal content gives equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
 def quiet_mlflow() -> None:
-    """Let MLflow, imported after this, report errors only: each save and load prints hints and progress bars else."""
+    """Make MLflow report errors only. Call it before importing MLflow, whose saves and loads print hints and progress bars."""
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -1,4 +1,4 @@
-"""Stage train: fit the regressor, and save it with its history as an MLflow model directory, the same bytes each time."""
+"""Stage train: fit the regressor, and save it with its history as an MLflow model directory, always with the same bytes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip archive can hold
 
 
 def fit(training: pd.DataFrame, params: Mapping[str, Any]) -> Any:
-    """Fit on what is left of log minutes over what history alone expects.
+    """Fit the regressor on the rest: log minutes minus the log minutes that history alone predicts.
 
     Args:
         training: (n) rows with FEATURES and `log_minutes`.
@@ -51,16 +51,16 @@ def fit(training: pd.DataFrame, params: Mapping[str, Any]) -> Any:
         early_stopping=False,
     )
     left = training["log_minutes"].to_numpy() - expected_log_minutes(training)
-    # The fitted model remembers its number of threads, so more than one would give each machine bytes of its own.
+    # The fitted model stores its number of threads: with more than one, each machine would write other bytes.
     with threadpool_limits(1):
         return regressor.fit(training[FEATURES].to_numpy(), left)
 
 
 def regressor_bytes(regressor: Any) -> bytes:
-    """Return the regressor in skops format, with all that differs from one process to the next made equal.
+    """Return the regressor in skops format, the same bytes from every process.
 
-    The format is a zip archive whose entries carry the time of writing, and whose schema names each object by its
-    address in memory: dates become 1980, addresses the order of first use.
+    The format is a zip archive. Its entries hold their time of writing, and its schema names each object by its address
+    in memory. Here times become 1980, and addresses become the order of first use.
     """
     import skops.io
 
@@ -78,7 +78,7 @@ def regressor_bytes(regressor: Any) -> bytes:
 
 
 def _numbered(node: Any, numbers: dict[int, int]) -> Any:
-    """Return a node of the schema with object ids, and the files named after them, in the order of first use."""
+    """Return a node of the schema whose object ids, and the files with their names, are numbered by first use."""
     if isinstance(node, list):
         return [_numbered(entry, numbers) for entry in node]
     if not isinstance(node, dict):
@@ -90,7 +90,7 @@ def _numbered(node: Any, numbers: dict[int, int]) -> Any:
 
 
 def input_example() -> pd.DataFrame:
-    """Return two trips as the model takes them, one of them without passengers and vendor."""
+    """Return two trips as input for the model, one of them without passengers and vendor."""
     return pd.DataFrame(
         {
             "pickup_datetime": pd.to_datetime(["2020-03-05 08:30:00", "2020-03-05 23:10:00"]),
@@ -103,13 +103,13 @@ def input_example() -> pd.DataFrame:
 
 
 def save(regressor: Any, history: Path, partition: date, out: Path) -> None:
-    """Write the model directory `out` (MLflow pyfunc flavor, models from code), replacing what was there.
+    """Write the model directory `out` (MLflow pyfunc flavor, models from code); it replaces an older one.
 
     Args:
         regressor: from `fit`.
         history: folder of the history tables, which become part of the model.
         partition: the run's partition; its midnight is the model's time of creation.
-        out: the directory.
+        out: the model directory.
     """
     stage.quiet_mlflow()
     from mlflow.models import Model, ModelSignature
@@ -150,7 +150,7 @@ def save(regressor: Any, history: Path, partition: date, out: Path) -> None:
 
 
 def _forget_paths(folder: Path) -> None:
-    """Take out of the model's description where its parts lay when it was saved; MLflow finds them by their names."""
+    """Remove from the model's description the paths from which its parts were saved; MLflow finds them by name."""
     from mlflow.models import Model
 
     model = Model.load(str(folder))

@@ -1,4 +1,4 @@
-"""Which days a run looks at, and the clean trips of such days."""
+"""The days that a run reads, and their clean trips."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def days_before(partition: date, count: int) -> list[date]:
-    """Return the `count` days before `partition`, oldest first; the partition is not among them."""
+    """Return the `count` days before `partition`, oldest first, without the partition itself."""
     return [partition - timedelta(days=n) for n in range(count, 0, -1)]
 
 
@@ -26,20 +26,20 @@ def same_weekdays_before(partition: date, weeks: int) -> list[date]:
 
 
 def part_path(root: Path, day: date) -> Path:
-    """Return where the trips of `day` lie below `root`."""
+    """Return the path of the trips of `day` below `root`."""
     return root / f"dt={day.isoformat()}" / "part-0.parquet"
 
 
 def days_present(root: Path, days: Iterable[date]) -> list[date]:
-    """Return those of `days` that have trips below `root`."""
+    """Return the days of `days` that have trips below `root`."""
     return [day for day in days if part_path(root, day).is_file()]
 
 
 def read_days(root: Path, days: Iterable[date]) -> pd.DataFrame:
-    """Return the clean trips of those of `days` that are there, in the order of `days`, with a `day` column.
+    """Return the clean trips of the days that are present, in the order of `days`, with a `day` column.
 
     Raises:
-        DataRefusedError: not one of the days is there.
+        DataRefusedError: none of the days is present.
     """
     frames: list[pd.DataFrame] = []
     for day in days:

@@ -116,7 +116,9 @@ def test_no_day_is_owed_before_its_run_has_started(cron: str, zone: str, monkeyp
 def test_a_backfill_whose_dates_have_the_zones_offset_runs_the_days_that_they_name() -> None:
     from airflow._shared.timezones.timezone import parse
 
-    asked = re.search(r"--from-date (\S+[+]09:00) --to-date (\S+[+]09:00)", (ROOT / "README.md").read_text())
+    asked = re.search(
+        r"--from-date (\S+[+]09:00) --to-date (\S+[+]09:00)", (ROOT / "infra" / "docs" / "days.md").read_text()
+    )
     assert asked
     found = intervals_between("0 6 * * *", "Asia/Tokyo", *map(parse, asked.groups()))
     schedule = Schedule(cron="0 6 * * *", timezone="Asia/Tokyo", start_date=FIRST)

@@ -68,6 +68,12 @@ def test_the_readme_leads_to_every_page() -> None:
     assert {f"infra/docs/{page.name}" for page in PAGES} <= set(re.findall(r"\]\(([^)#]+)\)", readme))
 
 
+def test_the_page_of_tests_names_every_folder_of_tests_and_no_other() -> None:
+    section = (FOLDER / "tests.md").read_text().partition("## What `make test` runs")[2]
+    folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.rglob("test_*.py"))}
+    assert set(re.findall(r"`([a-z0-9]+)`", section)) == folders | {"bench"}
+
+
 @each_page
 def test_every_make_target_that_it_names_exists(page: Path) -> None:
     named = set(
@@ -108,15 +114,21 @@ def test_every_command_of_ours_and_of_airflow_s_parses(page: Path) -> None:
             assert get_parser().parse_args(shlex.split(line)[1:]).func, line
 
 
+def names(text: str) -> set[str]:
+    """Environment variables; and what is written like_this: settings, secrets, Terraform's variables, tasks, alerts, tags."""
+    typed = "\n".join([*snippets(text), *blocks(text)])
+    variables = set(re.findall(r"\b((?:RETRAIN|AIRFLOW|MLFLOW)_[A-Z0-9_]+)\b", typed))
+    return variables | {each for each in snippets(text) if re.fullmatch(r"[a-z]+(?:_[a-z]+)+", each)}
+
+
+def test_names_are_found_in_type_and_in_commands() -> None:
+    assert {"RETRAIN_SECRETS", "slack_token"} <= names((FOLDER / "secrets.md").read_text())
+    assert "RETRAIN_WORKERS" in names("```bash\nRETRAIN_WORKERS=3 make compose-up\n```\n")
+
+
 @each_page
 def test_every_name_that_it_sets_in_type_is_one_of_the_deployment_s(page: Path) -> None:
-    """Environment variables; and what is written like_this: settings, secrets, Terraform's variables, tasks, alerts, tags."""
-    text = page.read_text()
-    typed = "\n".join([*snippets(text), *blocks(text)])
-    names = set(re.findall(r"\b((?:RETRAIN|AIRFLOW|MLFLOW)_[A-Z0-9_]+)\b", typed))
-    names |= {each for each in snippets(text) if re.fullmatch(r"[a-z]+(?:_[a-z]+)+", each)}
-    assert names or page.stem == "upgrade-airflow"
-    require({name for name in names if not known(name)}, "names")
+    require({name for name in names(page.read_text()) if not known(name)}, "names")
 
 
 @with_compose
