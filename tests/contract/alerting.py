@@ -23,7 +23,7 @@ from retrain.alerts.message.messages import PageAddresses
 from retrain.alerts.signal import Signal, Step
 from retrain.alerts.watch.second_channel import SecondChannelAddresses
 from retrain.alerts.watch.settings import Seconds, WatchSettings
-from retrain.alerts.watch.slack import Slack, Token
+from retrain.alerts.watch.slack.client import Slack, Token
 from retrain.alerts.watch.watch import Watch
 
 QUICK = Seconds(

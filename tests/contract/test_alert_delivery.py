@@ -30,8 +30,9 @@ from alerting import (
 from retrain.alerts.kinds import Kind
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.signal import Step
-from retrain.alerts.watch import book, health, slack
-from retrain.alerts.watch.slack import Token
+from retrain.alerts.watch import book, health
+from retrain.alerts.watch.slack import client as slack
+from retrain.alerts.watch.slack.client import Token
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -14,10 +14,11 @@ from alerting import Nothing, Standin, eventually, settings, trouble, watching
 from receiver import Receiver, receiving
 
 from retrain.alerts.outbox import Outbox
-from retrain.alerts.watch import health, part
+from retrain.alerts.watch import health
+from retrain.alerts.watch.parts import part
 from retrain.alerts.watch.second_channel import SecondChannelAddresses
 from retrain.alerts.watch.settings import WatchSettings
-from retrain.alerts.watch.slack import Token
+from retrain.alerts.watch.slack.client import Token
 from retrain.alerts.watch.watch import Watch
 from retrain.errors import WatchError
 

@@ -109,7 +109,7 @@ def test_a_rehearsal_names_the_channel_and_the_address_that_take_nothing(standin
 
 @pytest.mark.parametrize("token", ["xoxb-expired", "xoxb with blanks", ""])
 def test_a_rehearsal_names_a_token_that_is_none_and_never_shows_it(chosen, token, capsys):
-    from retrain.alerts.watch.slack import Token
+    from retrain.alerts.watch.slack.client import Token
     from retrain.alerts.watch.watch import _rehearse
 
     assert _rehearse(replace(chosen, slack=replace(chosen.slack, token=Token(token)))) == 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from alerting import Standin
 
-from retrain.alerts.watch.slack import Slack, Token
+from retrain.alerts.watch.slack.client import Slack, Token
 from retrain.errors import SlackChannelError
 
 

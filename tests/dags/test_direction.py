@@ -81,7 +81,7 @@ def test_the_pipeline_imports_nothing_of_airflows(path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "library"),
     [
-        ("alerts/watch/slack", "slack_sdk"),
+        ("alerts/watch/slack/client", "slack_sdk"),
         ("alerts/watch/second_channel", "apprise"),
         ("tracking/server", "mlflow"),
         ("work/process", "subprocess"),

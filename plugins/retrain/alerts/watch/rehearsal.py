@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from retrain.alerts.message.plain_text import Plain
 from retrain.alerts.watch import second_channel
 from retrain.alerts.watch.settings import WatchSettings
-from retrain.alerts.watch.slack import Mark, Slack
+from retrain.alerts.watch.slack.client import Mark, Slack
 from retrain.deployment.pipeline_file import load
 from retrain.errors import ConfigurationError, RetrainError
 

@@ -12,7 +12,7 @@ from retrain.alerts.message import messages
 from retrain.alerts.message.messages import PageAddresses
 from retrain.alerts.message.plain_text import Content, Plain
 from retrain.alerts.watch.book import InSlack
-from retrain.alerts.watch.delivery import Reply, Thread
+from retrain.alerts.watch.slack.delivery import Reply, Thread
 
 log = logging.getLogger(__name__)
 

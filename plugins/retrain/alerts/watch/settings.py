@@ -10,7 +10,7 @@ from pathlib import Path
 
 from retrain.alerts.message.messages import PageAddresses
 from retrain.alerts.watch.second_channel import SecondChannelAddresses
-from retrain.alerts.watch.slack import Slack, Token
+from retrain.alerts.watch.slack.client import Slack, Token
 from retrain.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[4]

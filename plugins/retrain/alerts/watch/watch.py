@@ -30,14 +30,14 @@ from retrain.alerts.signal import Signal
 from retrain.alerts.watch import health, servers, situations
 from retrain.alerts.watch.book import KEPT, Book, Heard, InSlack, Marks
 from retrain.alerts.watch.configuration import Configuration
-from retrain.alerts.watch.delivery import Delivery, Thread
 from retrain.alerts.watch.editions import Editions
 from retrain.alerts.watch.heartbeat import Heartbeat
 from retrain.alerts.watch.intake import Intake
-from retrain.alerts.watch.part import Part
+from retrain.alerts.watch.parts.part import Part
 from retrain.alerts.watch.rendering import Rendering
 from retrain.alerts.watch.second_channel import News, SecondChannel
 from retrain.alerts.watch.settings import WatchSettings
+from retrain.alerts.watch.slack.delivery import Delivery, Thread
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import RetrainError, SlackError
 from retrain.work.locks import try_locked
@@ -298,7 +298,7 @@ def run(settings: WatchSettings, ended: threading.Event) -> int:
 
 
 def _serve(watch: Watch, ended: threading.Event) -> None:
-    from retrain.alerts.watch.page import Page
+    from retrain.alerts.watch.page.server import Page
 
     page = Page(watch)
     page.start()

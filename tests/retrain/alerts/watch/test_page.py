@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal, Step
-from retrain.alerts.watch.page import Page
+from retrain.alerts.watch.page.server import Page
 from retrain.alerts.watch.settings import WatchSettings
 from retrain.alerts.watch.watch import Watch
 from retrain.errors import ConfigurationError

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from retrain.alerts.message.plain_text import Content, without_blocks
 from retrain.alerts.watch.book import InSlack, Marks
-from retrain.alerts.watch.slack import Mark, Posted, Slack
+from retrain.alerts.watch.slack.client import Mark, Posted, Slack
 from retrain.errors import (
     SlackBusyError,
     SlackChannelError,

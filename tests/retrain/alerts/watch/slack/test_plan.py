@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from retrain.alerts.message.plain_text import Plain, to_text, without_blocks
 from retrain.alerts.watch.book import InSlack
-from retrain.alerts.watch.delivery import Do, Reply, Thread, fingerprint, plan
+from retrain.alerts.watch.slack.delivery import Do, Reply, Thread, fingerprint, plan
 
 LINES = tuple(Reply(name, f"2020-03-18T06:0{at}", Plain(name)) for at, name in enumerate("ab"))
 THREAD = Thread("x", "#ours", "2020-03-18T06:00", "2020-03-18T06:01", Plain("it failed"), LINES)
