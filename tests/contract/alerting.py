@@ -23,7 +23,8 @@ from retrain.alerts.message.messages import PageAddresses
 from retrain.alerts.signal import Signal, Step
 from retrain.alerts.watch.second_channel import SecondChannelAddresses
 from retrain.alerts.watch.settings import Seconds, WatchSettings
-from retrain.alerts.watch.slack.client import Slack, Token
+from retrain.alerts.watch.slack.app_token import AppToken
+from retrain.alerts.watch.slack.client import SlackClient
 from retrain.alerts.watch.watch import Watch
 
 QUICK = Seconds(
@@ -62,7 +63,7 @@ def settings(folder: Path, standin: Standin, **changes: Any) -> WatchSettings:
             folder=folder / "alerts",
             pipelines=pipelines,
             silences=folder / "silences.yaml",
-            slack=Slack(Token(standin.token), f"{standin.url}/api/", timeout=1, tries=1),
+            slack=SlackClient(AppToken(standin.token), f"{standin.url}/api/", timeout=1, tries=1),
             second=SecondChannelAddresses(),
             addresses=PageAddresses("http://airflow.test", "http://mlflow.test", "http://runbooks.test"),
             channel=None,
@@ -79,7 +80,7 @@ def settings(folder: Path, standin: Standin, **changes: Any) -> WatchSettings:
 def watching(chosen: WatchSettings, **options: Any) -> Iterator[Watch]:
     """A watch at work in this process."""
     watch = Watch(chosen, **{"now": lambda: BEGIN, "observer": Nothing(), "ledger": promoted_yesterday, **options})
-    watch.delivery.patience = watch.second.patience = 0.05
+    watch.slack.delivery.patience = watch.second_channel.channel.patience = 0.05
     watch.start()
     try:
         yield watch

@@ -14,11 +14,10 @@ from alerting import Nothing, Standin, eventually, settings, trouble, watching
 from receiver import Receiver, receiving
 
 from retrain.alerts.outbox import Outbox
-from retrain.alerts.watch import health
-from retrain.alerts.watch.parts import part
+from retrain.alerts.watch.parts import observe, part
 from retrain.alerts.watch.second_channel import SecondChannelAddresses
 from retrain.alerts.watch.settings import WatchSettings
-from retrain.alerts.watch.slack.client import Token
+from retrain.alerts.watch.slack.app_token import AppToken
 from retrain.alerts.watch.watch import Watch
 from retrain.errors import WatchError
 
@@ -59,16 +58,16 @@ class Sees(Nothing):
 
 
 def expired(chosen: WatchSettings) -> WatchSettings:
-    return replace(chosen, slack=replace(chosen.slack, token=Token("xoxb-expired")))
+    return replace(chosen, slack=replace(chosen.slack, token=AppToken("xoxb-expired")))
 
 
 def beats(watch: Watch, outside: Receiver) -> bool:
     """Whether a beat is given, in both places or in none."""
-    file = watch.settings.folder / "heartbeat"
+    file = watch.state.settings.folder / "heartbeat"
     file.unlink(missing_ok=True)
     before = len(outside.beats)
     with suppress(WatchError):
-        watch.beat()
+        watch.heartbeat.work()
     given = len(outside.beats) > before
     assert file.exists() is given
     return given
@@ -89,9 +88,9 @@ def test_it_beats_while_messages_can_be_delivered(chosen: WatchSettings, outside
 def test_it_stops_while_nothing_is_seen(
     chosen: WatchSettings, outside: Receiver, observer: Nothing, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "_BLIND_TOO_LONG", 0)
+    monkeypatch.setattr(observe, "_UNANSWERED_TOO_LONG", 0)
     with watching(chosen, observer=observer) as watch:
-        eventually(lambda: where in health.of(watch).problems, "it is named")
+        eventually(lambda: where in watch.health().problems, "it is named")
         assert not beats(watch, outside)
 
 
@@ -111,7 +110,7 @@ def test_it_stops_while_a_part_hangs(chosen: WatchSettings, outside: Receiver, m
     observer = Hangs()
     with watching(chosen, observer=observer) as watch:
         monkeypatch.setattr(part, "_HANGS_AFTER", 0.5)
-        eventually(lambda: "has been at it" in health.of(watch).problems.get("observe", ""), "it is named")
+        eventually(lambda: "has been at it" in watch.health().problems.get("observe", ""), "it is named")
         assert not beats(watch, outside)
         observer.let_go.set()
         monkeypatch.undo()
@@ -121,9 +120,9 @@ def test_it_stops_while_a_part_hangs(chosen: WatchSettings, outside: Receiver, m
 def test_it_goes_on_while_one_pipeline_of_two_cannot_be_looked_at(
     chosen: WatchSettings, outside: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "_BLIND_TOO_LONG", 0)
+    monkeypatch.setattr(observe, "_UNANSWERED_TOO_LONG", 0)
     with watching(chosen, observer=Sees("ours")) as watch:
-        eventually(lambda: "observe ours" in health.of(watch).attention, "it is named")
+        eventually(lambda: "observe ours" in watch.health().attention, "it is named")
         assert beats(watch, outside)
 
 
@@ -131,7 +130,7 @@ def test_it_stops_while_slack_refuses_the_token_and_there_is_no_second_channel(
     chosen: WatchSettings, outside: Receiver
 ) -> None:
     with watching(expired(chosen)) as watch:
-        eventually(lambda: "invalid_auth" in str(health.of(watch).problems), "it is named")
+        eventually(lambda: "invalid_auth" in str(watch.health().problems), "it is named")
         assert not beats(watch, outside)
 
 
@@ -140,7 +139,7 @@ def test_it_stops_while_slack_refuses_a_channel_and_beats_again_afterwards(
 ) -> None:
     standin.control("channels", {"name": "ours", "state": "is_archived"})
     with watching(chosen) as watch:
-        eventually(lambda: "is archived" in str(health.of(watch).problems), "it is named")
+        eventually(lambda: "is archived" in str(watch.health().problems), "it is named")
         assert not beats(watch, outside)
         standin.control("channels", {"name": "ours", "state": ""})
         eventually(lambda: beats(watch, outside), "it beats again")
@@ -155,12 +154,12 @@ def test_it_goes_on_while_the_second_channel_delivers_what_slack_does_not(
     chosen = replace(expired(chosen), second=SecondChannelAddresses(file=file))
     Outbox(chosen.folder / "outbox").put(trouble())
     with watching(chosen) as watch:
-        eventually(lambda: outside.taken and "invalid_auth" in str(health.of(watch).attention), "it is told")
-        assert health.of(watch).problems == {}
+        eventually(lambda: outside.taken and "invalid_auth" in str(watch.health().attention), "it is told")
+        assert watch.health().problems == {}
         assert beats(watch, outside)
         outside.ill = True
         Outbox(chosen.folder / "outbox").put(trouble(1, subject="other"))
-        eventually(lambda: "invalid_auth" in str(health.of(watch).problems), "neither delivers now")
+        eventually(lambda: "invalid_auth" in str(watch.health().problems), "neither delivers now")
         outside.ill = False  # it takes beats, and there is none
         assert not beats(watch, outside)
 
@@ -174,8 +173,8 @@ def test_it_stops_while_the_outbox_can_be_neither_read_nor_written(chosen: Watch
     with watching(chosen) as watch:
         eventually((chosen.folder / "outbox" / "new").exists, "the outbox is there")
         unreadable(chosen.folder)
-        eventually(lambda: "signals" in health.of(watch).problems, "that it cannot be read is named")
-        eventually(lambda: "cannot write signals" in health.of(watch).problems.get("outbox", ""), "nor written")
+        eventually(lambda: "signals" in watch.health().problems, "that it cannot be read is named")
+        eventually(lambda: "cannot write signals" in watch.health().problems.get("outbox", ""), "nor written")
         assert not beats(watch, outside)
 
 
@@ -210,8 +209,8 @@ def test_it_goes_on_while_something_is_only_worth_a_look(
 ) -> None:
     change(chosen)
     with watching(chosen) as watch:
-        eventually(lambda: any(named in where for where in health.of(watch).attention), "it is named")
-        assert health.of(watch).problems == {}
+        eventually(lambda: any(named in where for where in watch.health().attention), "it is named")
+        assert watch.health().problems == {}
         assert beats(watch, outside)
 
 
@@ -221,6 +220,6 @@ def test_the_outside_service_that_refuses_a_beat_is_named_and_stops_nothing(
     outside.ill = True
     chosen = replace(chosen, seconds=replace(chosen.seconds, heartbeat=0.05))
     with watching(chosen) as watch:
-        eventually(lambda: "did not take the beat" in health.of(watch).attention.get("heartbeat", ""), "it is named")
-        assert health.of(watch).problems == {}
+        eventually(lambda: "did not take the beat" in watch.health().attention.get("heartbeat", ""), "it is named")
+        assert watch.health().problems == {}
     assert (chosen.folder / "heartbeat").exists()

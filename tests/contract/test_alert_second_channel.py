@@ -9,9 +9,10 @@ from alerting import Standin, eventually, good, settings, trouble, watching
 from receiver import receiving
 
 from retrain.alerts.outbox import Outbox
-from retrain.alerts.watch import health
+from retrain.alerts.watch.__main__ import send_test_messages
 from retrain.alerts.watch.rehearsal import rehearse
 from retrain.alerts.watch.second_channel import SecondChannelAddresses
+from retrain.alerts.watch.slack.app_token import AppToken
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -63,8 +64,8 @@ def test_an_address_that_takes_nothing_holds_up_no_other_and_hears_it_once_later
     with watching(chosen) as watch:
         outbox.put(trouble())
         eventually(lambda: well.taken and ill.refused, "one has heard")
-        eventually(lambda: "second channel, address 2" in health.of(watch).attention, "the other is named")
-        assert "hidden-word" not in str(health.of(watch))
+        eventually(lambda: "second channel, address 2" in watch.health().attention, "the other is named")
+        assert "hidden-word" not in str(watch.health())
         ill.ill = False
         eventually(lambda: ill.taken, "the other has heard")
     assert [len(r.taken) for r in receivers] == [1, 1]
@@ -83,8 +84,8 @@ def test_a_file_of_addresses_that_others_may_read_is_not_used(chosen, receivers)
     chosen.second.file.chmod(0o644)
     Outbox(chosen.folder / "outbox").put(trouble())
     with watching(chosen) as watch:
-        eventually(lambda: "second channel, configuration" in health.of(watch).attention, "it is named")
-        assert "chmod 600" in health.of(watch).attention["second channel, configuration"]
+        eventually(lambda: "second channel, configuration" in watch.health().attention, "it is named")
+        assert "chmod 600" in watch.health().attention["second channel, configuration"]
     assert receivers[0].taken == []
 
 
@@ -109,10 +110,7 @@ def test_a_rehearsal_names_the_channel_and_the_address_that_take_nothing(standin
 
 @pytest.mark.parametrize("token", ["xoxb-expired", "xoxb with blanks", ""])
 def test_a_rehearsal_names_a_token_that_is_none_and_never_shows_it(chosen, token, capsys):
-    from retrain.alerts.watch.slack.client import Token
-    from retrain.alerts.watch.watch import _rehearse
-
-    assert _rehearse(replace(chosen, slack=replace(chosen.slack, token=Token(token)))) == 1
+    assert send_test_messages(replace(chosen, slack=replace(chosen.slack, token=AppToken(token)))) == 1
     said = capsys.readouterr().out
     assert "NOT OK" in said
     assert "SlackTokenError" in said

@@ -22,7 +22,7 @@ from retrain.alerts.incident import Situation
 from retrain.alerts.kinds import Kind
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.signal import Signal, Step
-from retrain.alerts.watch import health, situations
+from retrain.alerts.watch import situations
 from retrain.alerts.watch.settings import WatchSettings
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import StoreError
@@ -147,11 +147,11 @@ def test_a_ledger_that_cannot_be_read_is_named_and_the_message_completed_once_it
         outbox.put(trouble(0, pipeline="theirs"))
         eventually(lambda: "are not known yet: S3 answered NoSuchBucket" in says(standin), "the reason is told")
         eventually(lambda: "model version 8" in says(standin, "theirs"), "the other pipeline's message is whole")
-        assert health.of(watch).problems == {}
-        assert "NoSuchBucket" in health.of(watch).attention["situation of ours"]
+        assert watch.health().problems == {}
+        assert "NoSuchBucket" in watch.health().attention["situation of ours"]
         consumers.of["ours"] = "8"
         eventually(lambda: "model version 8" in says(standin), "it is completed in place")
-        eventually(lambda: health.of(watch).attention == {}, "nothing is left to look at")
+        eventually(lambda: watch.health().attention == {}, "nothing is left to look at")
     assert len(tops(standin)) == 1
 
 

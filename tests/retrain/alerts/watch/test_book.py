@@ -12,8 +12,8 @@ import pytest
 from retrain.alerts.incident import Situation
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal, Step
-from retrain.alerts.watch import book as book_module
-from retrain.alerts.watch.book import Book, InSlack, Marks
+from retrain.alerts.watch import documents
+from retrain.alerts.watch.book import Book
 
 FAILED = Signal(
     id="a",
@@ -76,7 +76,7 @@ def test_a_full_disk_holds_up_no_message_and_is_made_up_for(tmp_path: Path, monk
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(book_module, "write_whole", full)
+        patch.setattr(documents, "write_whole", full)
         for name in ("push", "promote"):
             book.fold(replace(FAILED, id=name, subject=name))
             with pytest.raises(OSError, match="No space"):
@@ -99,14 +99,14 @@ def test_a_file_that_cannot_be_read_is_put_aside_and_the_others_are_read(tmp_pat
 def test_a_file_that_the_disk_refuses_holds_up_the_saving_of_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    book, write = Book(tmp_path), book_module.write_whole
+    book, write = Book(tmp_path), documents.write_whole
 
     def refuse(path: Path, content: bytes) -> None:
         if b'"subject": "push"' in content:
             raise OSError(5, "Input/output error")
         write(path, content)
 
-    monkeypatch.setattr(book_module, "write_whole", refuse)
+    monkeypatch.setattr(documents, "write_whole", refuse)
     book.fold(FAILED)
     book.fold(replace(FAILED, id="d", subject="promote"))
     with pytest.raises(OSError, match="Input/output"):
@@ -158,15 +158,3 @@ def test_what_ended_over_ninety_days_ago_is_forgotten_and_what_is_open_never(tmp
     assert "/push/" in gone
     assert [known.key.subject for known in Book(tmp_path).incidents()] == ["promote"]
     assert Book(tmp_path).notes("2020", "2021") == []
-
-
-def test_what_was_told_is_there_after_a_restart(tmp_path: Path) -> None:
-    marks = Marks(tmp_path, InSlack)
-    told = InSlack("a", channel="C1", ts="1.2", digest="d", replies={"x": "1.3"}, tried={"y": 7.0})
-    marks.save(told)
-    assert Marks(tmp_path, InSlack).of("a") == told
-    (path,) = tmp_path.iterdir()
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 1}))
-    assert Marks(tmp_path, InSlack).of("a") == told
-    marks.forget("a")
-    assert Marks(tmp_path, InSlack).of("a") == InSlack("a")

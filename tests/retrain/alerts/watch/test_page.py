@@ -47,7 +47,7 @@ def test_health_is_200_while_messages_can_be_delivered_and_503_with_the_reason_w
 
 
 def test_what_is_only_worth_a_look_is_named_and_keeps_the_health_at_200(watch: Watch, browser: TestClient) -> None:
-    watch.configuration.broken = {"ours": "ours.yaml: slack.channel: <b>"}
+    watch.state.configuration.broken = {"ours": "ours.yaml: slack.channel: <b>"}
     answer = browser.get("/health")
     assert (answer.status_code, answer.json()["problems"], list(answer.json()["attention"])) == (
         200,
@@ -60,7 +60,7 @@ def test_what_is_only_worth_a_look_is_named_and_keeps_the_health_at_200(watch: W
 def test_prometheus_reads_whether_messages_can_be_delivered(watch: Watch, browser: TestClient) -> None:
     assert "\nretrain_watch_delivers 1\n" in browser.get("/metrics").text
     watch.parts["signals"].error = "OSError: No space left on device"
-    watch.configuration.broken = {"ours": "ours.yaml: slack.channel"}
+    watch.state.configuration.broken = {"ours": "ours.yaml: slack.channel"}
     said = browser.get("/metrics").text
     assert "\nretrain_watch_delivers 0\n" in said
     assert "\nretrain_watch_attention 1\n" in said
@@ -75,7 +75,7 @@ def test_open_incidents_are_shown_with_whether_slack_has_them(watch: Watch, brow
     failed = Signal(
         "a", "2020-03-18T06:00:00", Step.TROUBLE, "ours", Kind.TASK_FAILED, "<b>push</b>", "2020-03-17", "push"
     )
-    watch.book.fold(failed)
+    watch.state.book.fold(failed)
     page = browser.get("/").text
     assert "not in Slack" in page
     assert "<b>push</b>" not in page

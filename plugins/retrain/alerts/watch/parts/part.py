@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from retrain.alerts.watch.health import Findings
 
 log = logging.getLogger(__name__)
 
@@ -13,40 +16,37 @@ _HANGS_AFTER = 180.0  # seconds in one turn
 _AGAIN_AFTER = 5.0  # seconds after a turn that failed
 
 
-class Part:
-    """Has its turn every so many seconds, or at once when woken."""
+class Part(ABC):
+    """Does its work every `every` seconds, or at once when woken."""
 
-    def __init__(self, name: str, every: float, turn: Callable[[], None]) -> None:
-        self.name = name
+    name: ClassVar[str]
+
+    def __init__(self, every: float) -> None:
         self.every = every
         self.error = ""
         self.turns = 0
-        self._turn = turn
         self._began: float | None = None
         self._ended: float | None = None
         self._stopping = threading.Event()
         self._woken = threading.Event()
-        # What hangs must not hold up the end of the process; nothing is lost by a crash at any point.
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        # A daemon: a part that hangs must not delay the end of the process. A crash at any point loses nothing.
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
+    @abstractmethod
+    def work(self) -> None:
+        """Do the work of one turn. An exception fails this turn only."""
 
-    def wake(self) -> None:
-        """Have a turn as soon as the present one is over."""
-        self._woken.set()
+    def findings(self) -> Findings:
+        """What is wrong with the part, and with what it looks after. Called from other threads."""
+        return Findings(problems=self.troubles())
 
-    def stop(self) -> None:
-        """Have no further turn."""
-        self._stopping.set()
-        self._woken.set()
-
-    def join(self, seconds: float) -> None:
-        self._thread.join(seconds)
+    def troubles(self) -> dict[str, str]:
+        """The part's own trouble by its name; empty if all is well."""
+        return {self.name: self.trouble} if self.trouble else {}
 
     @property
     def trouble(self) -> str:
-        """Why the last turn failed, or that the present one takes too long; empty when all is well."""
+        """Why the last turn failed, or that the present one takes too long; empty if all is well."""
         return f"has been at it for more than {_HANGS_AFTER:.0f} s" if self.hangs else self.error
 
     @property
@@ -56,28 +56,43 @@ class Part:
 
     @property
     def seconds_ago(self) -> float | None:
-        """When its last turn ended, well or not."""
+        """The seconds since its last turn ended, well or not; None before the first."""
         return None if self._ended is None else time.monotonic() - self._ended
 
-    def have_turn(self) -> None:
-        """One turn; what goes wrong in it is kept in `error`."""
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Start the next turn as soon as the present one is over."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Start no further turn."""
+        self._stopping.set()
+        self._woken.set()
+
+    def join(self, seconds: float) -> None:
+        self._thread.join(seconds)
+
+    def take_turn(self) -> None:
+        """Do the work once. An exception is logged and kept in `error`."""
         self._began = time.monotonic()
         try:
-            self._turn()
+            self.work()
         except Exception as error:
             said = f"{type(error).__name__}: {error}"
-            if said != self.error:  # a fault that lasts is one line of the log, not one every two seconds
+            if said != self.error:  # a lasting fault is logged once, not every two seconds
                 log.exception("%s failed", self.name)
             self.error = said
         else:
             if self.error:
-                log.info("%s is well again", self.name)
+                log.info("%s works again", self.name)
             self.error = ""
         self._began, self._ended = None, time.monotonic()
         self.turns += 1
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self.have_turn()
+            self.take_turn()
             self._woken.wait(min(self.every, _AGAIN_AFTER) if self.error else self.every)
             self._woken.clear()
