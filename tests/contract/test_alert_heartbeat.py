@@ -62,7 +62,8 @@ def expired(chosen: WatchSettings) -> WatchSettings:
 
 
 def beats(watch: Watch, outside: Receiver) -> bool:
-    """Whether a beat is given, in both places or in none."""
+    """True if a beat is given, in the file and outside; it must not be given in one of them only."""
+    eventually(lambda: watch.heartbeat.turns, "the part's own beat at the start is over")
     file = watch.state.settings.folder / "heartbeat"
     file.unlink(missing_ok=True)
     before = len(outside.beats)

@@ -1,7 +1,7 @@
-"""The watch: the process that sends alerts, independent of Airflow, which it also looks after.
+"""The command line of the watch, the process that sends the alerts: `python -m retrain.alerts.watch`.
 
-It works while the scheduler, the workers or Airflow's database are dead. A second watch on the same folder waits until the first
-one has ended.
+The watch runs apart from Airflow, so it still works while the scheduler, the workers or Airflow's database are dead. A second
+watch on the same folder waits until the first one has ended.
 """
 
 from __future__ import annotations

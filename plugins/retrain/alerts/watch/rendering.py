@@ -54,7 +54,7 @@ class Rendering:
             written = render()
         except Exception as error:
             if identifier not in self.unwritten:
-                log.exception("the message of %s cannot be written", identifier)
+                log.exception("The message of %s cannot be written", identifier)
             self.unwritten[identifier] = f"cannot be written: {error!r}"
             return Plain(f"{identifier}: see the watch's page, the message could not be written.")
         self.unwritten.pop(identifier, None)

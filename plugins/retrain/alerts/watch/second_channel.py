@@ -88,7 +88,10 @@ class SecondChannel:
     _pauses: dict[str, Pause] = field(default_factory=dict)
 
     def run(self, announcements: Iterable[Announcement], now: str) -> int:
-        """Returns the number of messages that were taken. `troubles` says what was not. `now` is UTC, ISO 8601."""
+        """Send what is missing. Returns the number of messages that were taken; `troubles` says why others were not.
+
+        `now` is UTC, ISO 8601.
+        """
         wanted, taken = list(announcements), 0
         try:
             urls = self.addresses.read()

@@ -73,12 +73,12 @@ class WatchSettings:
             raise ConfigurationError("Neither RETRAIN_ALERTS nor RETRAIN_HOME says where the alerts' folder is.")
         port = environment.get("RETRAIN_ALERTS_PORT") or str(PORT)
         if not port.isdecimal():
-            raise ConfigurationError(f"RETRAIN_ALERTS_PORT={port!r} is no port.")
+            raise ConfigurationError(f"RETRAIN_ALERTS_PORT={port!r} is not a port.")
         at = environment.get("RETRAIN_DIGEST_AT") or "07:00"
         try:
             digest_at = time.fromisoformat(at)
         except ValueError as error:
-            raise ConfigurationError(f"RETRAIN_DIGEST_AT={at!r} is no time of the day, such as 07:00 (UTC).") from error
+            raise ConfigurationError(f"RETRAIN_DIGEST_AT={at!r} is not a time of day such as 07:00 (UTC).") from error
         return cls(
             folder=folder,
             pipelines=path("RETRAIN_PIPELINES") or ROOT / "dags" / "pipelines",
@@ -108,6 +108,6 @@ def _hosts(text: str) -> list[str]:
     for name in names:
         if not _HOST.fullmatch(name):
             raise ConfigurationError(
-                f"RETRAIN_ALERTS_ALLOWED_HOSTS: {name!r} is no host name. Name hosts without a port, separated by commas."
+                f"RETRAIN_ALERTS_ALLOWED_HOSTS: {name!r} is not a host name. Name hosts without a port, separated by commas."
             )
     return names

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from retrain.alerts.watch import health
 from retrain.alerts.watch.editions import Editions
 from retrain.alerts.watch.health import WatchHealth
+from retrain.alerts.watch.housekeeping import Housekeeping
 from retrain.alerts.watch.intake import Intake
 from retrain.alerts.watch.parts.check import CheckPart
 from retrain.alerts.watch.parts.configuration import ConfigurationPart
@@ -46,7 +47,7 @@ class Watch:
         self.heartbeat = HeartbeatPart(state, self.health)
         forget = (state.slack_marks.forget, self.second_channel.marks.forget, state.rendering.forget)
         parts: tuple[Part, ...] = (
-            ConfigurationPart(state, forget),
+            ConfigurationPart(state, Housekeeping(state, forget)),
             SignalsPart(state, intake),
             ObservePart(state, intake, observer),
             SituationPart(state, intake),

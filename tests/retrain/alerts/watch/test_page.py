@@ -119,5 +119,5 @@ def test_the_names_of_the_settings_may_ask_with_any_port(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["*", "a*b", "alerts:8091", "http://alerts"])
 def test_a_setting_that_is_no_host_name_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigurationError, match="is no host name"):
+    with pytest.raises(ConfigurationError, match="is not a host name"):
         WatchSettings.of({"RETRAIN_ALERTS": str(tmp_path), "RETRAIN_ALERTS_ALLOWED_HOSTS": f"alerts,{name}"})

@@ -35,6 +35,6 @@ class SignalsPart(Part):
         garbage = [*outbox.garbage(), *(path.name for path in folder.rglob("*.broken"))]
         if garbage:
             attention["garbage"] = (
-                f"{len(garbage)} files are none of the watch's: {', '.join(garbage[:5])}. Look, then remove them."
+                f"{len(garbage)} files were not written by the watch: {', '.join(garbage[:5])}. Look, then remove them."
             )
         return Findings(problems=problems, attention=attention)

@@ -61,10 +61,7 @@ class SlackClient:
     def post(
         self, channel: str, message: Content, label: MessageLabel, *, thread: str | None = None, loud: bool = False
     ) -> PostedMessage:
-        """Post to a channel (name or id), or to the thread of the message with the `ts` `thread`.
-
-        A `loud` reply is shown in the channel too.
-        """
+        """Post to a channel (name or id). `thread` is the `ts` of the message to reply to; `loud` shows the reply in the channel."""
         with _translated_errors(f"a message to {channel}"):
             answer = self._client(again=False).chat_postMessage(
                 channel=channel,

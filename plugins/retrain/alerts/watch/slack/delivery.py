@@ -38,7 +38,7 @@ class Delivery:
     pauses: dict[str, Pause] = field(default_factory=dict)
 
     def run(self, threads: Iterable[SlackThread]) -> int:
-        """Send Slack what it lacks of these threads. Returns the number of requests that it took; `pauses` says what it refused."""
+        """Send what Slack lacks of these threads. Returns the number of requests that it took; `pauses` says why others wait."""
         wanted = list(threads)
         done, failed = 0, set[str]()
         for action in plan(wanted, self.marks.of):
