@@ -1,4 +1,4 @@
-"""A watch against a Slack stand-in of its own: what is told to it, and what Slack then holds."""
+"""A watch against a Slack stand-in of its own: signals for the one, the messages of the other."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ QUICK = Seconds(
 BEGIN = datetime(2020, 3, 18, 6, 0, tzinfo=UTC)
 
 
-class Nothing:
-    """An observer that sees nothing: these tests tell everything themselves."""
+class IdleObserver:
+    """An observer that finds nothing: the tests write all signals themselves."""
 
     deployments: Any = ()
     airflow_problem = ""
@@ -47,12 +47,12 @@ class Nothing:
 
 
 def promoted_yesterday(_deployment, now):
-    """A ledger for tests that are not about it."""
+    """The same situation for every pipeline, for tests that are not about the ledger."""
     return Situation(now.isoformat(), "8", "2020-03-16", "2020-03-16", "2020-03-17T06:13:51+00:00", "v1.2.0")
 
 
 def settings(folder: Path, standin: Standin, **changes: Any) -> WatchSettings:
-    """A watch's settings: two pipelines, `ours` and `theirs`, with a channel each; everything happens quickly."""
+    """A watch's settings: two pipelines, `ours` and `theirs`, with a channel each, and short pauses."""
     pipelines = folder / "pipelines"
     pipelines.mkdir(parents=True, exist_ok=True)
     text = (ROOT / "dags" / "pipelines" / "trip_duration.yaml").read_text()
@@ -78,8 +78,8 @@ def settings(folder: Path, standin: Standin, **changes: Any) -> WatchSettings:
 
 @contextmanager
 def watching(chosen: WatchSettings, **options: Any) -> Iterator[Watch]:
-    """A watch at work in this process."""
-    watch = Watch(chosen, **{"now": lambda: BEGIN, "observer": Nothing(), "ledger": promoted_yesterday, **options})
+    """A watch that runs in this process."""
+    watch = Watch(chosen, **{"now": lambda: BEGIN, "observer": IdleObserver(), "ledger": promoted_yesterday, **options})
     watch.slack.delivery.patience = watch.second_channel.channel.patience = 0.05
     watch.start()
     try:
@@ -129,7 +129,7 @@ def tops(standin: Standin, channel: str = "ours") -> list[dict[str, Any]]:
 
 
 def subjects(standin: Standin, channel: str = "ours") -> list[str]:
-    """What each message of a channel is about, oldest first."""
+    """The subject of each message of a channel, oldest first."""
     return [message["metadata"]["event_payload"]["id"].split("/")[2] for message in tops(standin, channel)]
 
 

@@ -1,4 +1,4 @@
-"""The heartbeat stops when messages cannot be delivered, whatever the reason, and goes on while there is only something to look at."""
+"""The heartbeat stops when messages cannot be delivered, for any reason, and goes on while something is only worth a look."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from alerting import Nothing, Standin, eventually, settings, trouble, watching
+from alerting import IdleObserver, Standin, eventually, settings, trouble, watching
 from receiver import Receiver, receiving
 
 from retrain.alerts.outbox import Outbox
@@ -38,19 +38,19 @@ def outside() -> Iterator[Receiver]:
 
 @pytest.fixture
 def chosen(tmp_path: Path, standin: Standin, outside: Receiver) -> WatchSettings:
-    """No patience with messages that cannot be delivered; the part itself beats once, at the start."""
+    """The heartbeat stops at once when messages cannot be delivered. The part itself beats once, at the start."""
     plain = settings(tmp_path, standin, heartbeat_url=outside.page)
     return replace(plain, seconds=replace(plain.seconds, undelivered=0, heartbeat=3600))
 
 
-class Raises(Nothing):
+class FailingObserver(IdleObserver):
     """An observer with a fault of its own."""
 
     def observe(self, _now, _incidents):
         raise KeyError("Mars/Olympus")
 
 
-class Sees(Nothing):
+class UnansweredObserver(IdleObserver):
     """An observer whose questions about these pipelines are not answered."""
 
     def __init__(self, *blind: str) -> None:
@@ -82,12 +82,12 @@ def test_it_beats_while_messages_can_be_delivered(chosen: WatchSettings, outside
 @pytest.mark.parametrize(
     ("observer", "where"),
     [
-        pytest.param(Raises(), "observe", id="a part that fails each time"),
-        pytest.param(Sees("ours", "theirs"), "observe", id="no pipeline's questions answered"),
+        pytest.param(FailingObserver(), "observe", id="a part that fails each time"),
+        pytest.param(UnansweredObserver("ours", "theirs"), "observe", id="no pipeline's questions answered"),
     ],
 )
-def test_it_stops_while_nothing_is_seen(
-    chosen: WatchSettings, outside: Receiver, observer: Nothing, where: str, monkeypatch: pytest.MonkeyPatch
+def test_it_stops_while_the_observer_fails_or_gets_no_answers(
+    chosen: WatchSettings, outside: Receiver, observer: IdleObserver, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(observe, "_UNANSWERED_TOO_LONG", 0)
     with watching(chosen, observer=observer) as watch:
@@ -95,8 +95,8 @@ def test_it_stops_while_nothing_is_seen(
         assert not beats(watch, outside)
 
 
-class Hangs(Nothing):
-    """An observer that never comes back, until it is let go."""
+class HangingObserver(IdleObserver):
+    """An observer that hangs until it is let go."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class Hangs(Nothing):
 
 
 def test_it_stops_while_a_part_hangs(chosen: WatchSettings, outside: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    observer = Hangs()
+    observer = HangingObserver()
     with watching(chosen, observer=observer) as watch:
         monkeypatch.setattr(part, "_HANGS_AFTER", 0.5)
         eventually(lambda: "has been at it" in watch.health().problems.get("observe", ""), "it is named")
@@ -118,11 +118,11 @@ def test_it_stops_while_a_part_hangs(chosen: WatchSettings, outside: Receiver, m
         eventually(lambda: beats(watch, outside), "it beats again")
 
 
-def test_it_goes_on_while_one_pipeline_of_two_cannot_be_looked_at(
+def test_it_goes_on_while_only_one_pipeline_of_two_gets_no_answers(
     chosen: WatchSettings, outside: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(observe, "_UNANSWERED_TOO_LONG", 0)
-    with watching(chosen, observer=Sees("ours")) as watch:
+    with watching(chosen, observer=UnansweredObserver("ours")) as watch:
         eventually(lambda: "observe ours" in watch.health().attention, "it is named")
         assert beats(watch, outside)
 
@@ -215,7 +215,7 @@ def test_it_goes_on_while_something_is_only_worth_a_look(
         assert beats(watch, outside)
 
 
-def test_the_outside_service_that_refuses_a_beat_is_named_and_stops_nothing(
+def test_an_outside_service_that_refuses_a_beat_is_named_and_stops_nothing(
     chosen: WatchSettings, outside: Receiver
 ) -> None:
     outside.ill = True

@@ -1,4 +1,4 @@
-"""The book: a crash at any point repeats nothing and loses nothing."""
+"""The book of incidents: a crash at any point neither repeats nor loses anything."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOTE = replace(FAILED, id="c", step=Step.NOTE, kind=Kind.PROMOTED, subject="7")
 SITUATION = Situation("2020-03-18T05:59:00+00:00", champion="12")
 
 
-def test_what_was_folded_is_there_after_a_restart_as_it_was(tmp_path: Path) -> None:
+def test_folded_signals_are_there_after_a_restart(tmp_path: Path) -> None:
     book = Book(tmp_path)
     for signal in (FAILED, GOOD, NOTE):
         assert book.fold(signal, SITUATION)
@@ -69,7 +69,9 @@ def test_a_crash_between_closing_and_removing_leaves_the_incident_closed(tmp_pat
     assert not path.exists()
 
 
-def test_a_full_disk_holds_up_no_message_and_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_full_disk_incidents_count_from_memory_and_are_saved_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     book = Book(tmp_path)
 
     def full(_path: Path, _content: bytes) -> None:
@@ -96,7 +98,7 @@ def test_a_file_that_cannot_be_read_is_put_aside_and_the_others_are_read(tmp_pat
     assert (tmp_path / "open" / "bad.broken").exists()
 
 
-def test_a_file_that_the_disk_refuses_holds_up_the_saving_of_no_other(
+def test_an_incident_that_the_disk_refuses_does_not_hold_up_the_saving_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     book, write = Book(tmp_path), documents.write_whole
@@ -128,7 +130,7 @@ def test_an_incident_of_an_older_version_is_read_and_of_a_newer_one_put_aside(tm
     assert path.with_suffix(".broken").exists()
 
 
-def test_the_open_incidents_of_a_pipeline_say_what_consumers_are_on_now(tmp_path: Path) -> None:
+def test_a_new_situation_is_shown_in_the_pipeline_s_open_incidents(tmp_path: Path) -> None:
     book = Book(tmp_path)
     book.fold(FAILED, SITUATION)
     book.fold(replace(FAILED, id="theirs", pipeline="theirs"), SITUATION)
@@ -147,7 +149,7 @@ def test_the_open_incidents_of_a_pipeline_say_what_consumers_are_on_now(tmp_path
     assert not book.restate("ours", SITUATION)
 
 
-def test_what_ended_over_ninety_days_ago_is_forgotten_and_what_is_open_never(tmp_path: Path) -> None:
+def test_incidents_that_ended_over_ninety_days_ago_are_removed_and_open_ones_never(tmp_path: Path) -> None:
     book = Book(tmp_path)
     still = replace(FAILED, id="d", subject="promote", task="promote")
     for signal in (FAILED, still, GOOD, NOTE):

@@ -1,4 +1,4 @@
-"""The watch's page: on the loopback, for phones, and never a file that is none of its own."""
+"""The watch's page: readable on phones, answered to known hosts only, and without access to other files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def test_health_is_200_while_messages_can_be_delivered_and_503_with_the_reason_w
     assert "KeyError: &lt;b&gt;" in browser.get("/").text
 
 
-def test_what_is_only_worth_a_look_is_named_and_keeps_the_health_at_200(watch: Watch, browser: TestClient) -> None:
+def test_findings_that_hold_up_no_message_are_named_and_keep_the_health_at_200(
+    watch: Watch, browser: TestClient
+) -> None:
     watch.state.configuration.broken = {"ours": "ours.yaml: slack.channel: <b>"}
     answer = browser.get("/health")
     assert (answer.status_code, answer.json()["problems"], list(answer.json()["attention"])) == (
@@ -102,7 +104,7 @@ def test_a_runbook_is_shown_with_its_pictures_and_tables(browser: TestClient) ->
         "/runbooks/pictures/%2Fetc%2Fpasswd",
     ],
 )
-def test_what_is_no_runbook_is_not_there(browser: TestClient, path: str) -> None:
+def test_other_files_than_runbooks_are_not_served(browser: TestClient, path: str) -> None:
     assert browser.get(path).status_code == 404
 
 
@@ -110,7 +112,7 @@ def test_a_page_of_another_site_gets_no_answer(browser: TestClient) -> None:
     assert browser.get("/health", headers={"Host": "attacker.example"}).status_code == 400
 
 
-def test_the_names_of_the_settings_may_ask_with_any_port(tmp_path: Path) -> None:
+def test_the_page_answers_under_the_host_names_of_the_settings_with_any_port(tmp_path: Path) -> None:
     named = {"RETRAIN_ALERTS": str(tmp_path), "RETRAIN_ALERTS_ALLOWED_HOSTS": "alerts, watch.example"}
     asked = TestClient(Page(Watch(WatchSettings.of(named))).application(), base_url="http://127.0.0.1")
     for host, status in {"alerts:8091": 200, "watch.example": 200, "localhost:9": 200, "other:8091": 400}.items():

@@ -15,7 +15,7 @@ def test_what_slack_does_not_take_is_a_problem_unless_the_second_channel_deliver
     )
 
 
-def test_of_two_reasons_for_one_place_the_first_part_s_counts() -> None:
+def test_of_two_reasons_for_one_place_the_first_one_counts() -> None:
     findings = [Findings(problems={"outbox": "cannot be written"}), Findings(problems={"outbox": "3 signals wait"})]
     assert combined(findings, second_channel_delivers=True).problems == {"outbox": "cannot be written"}
 

@@ -1,4 +1,4 @@
-"""What Slack lacks, from what it should hold and what it was told."""
+"""The requests that Slack lacks, from what it should hold and what it holds."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ THREAD = SlackThread("x", "#ours", "2020-03-18T06:00", "2020-03-18T06:01", Plain
 DONE = SlackMark("x", "C1", "#ours", "1.0", fingerprint(Plain("it failed")), {"a": "1.1", "b": "1.2"})
 
 
-def lacking(*threads: SlackThread, mark: SlackMark | None = None) -> list[tuple[ActionKind, str, str]]:
+def missing(*threads: SlackThread, mark: SlackMark | None = None) -> list[tuple[ActionKind, str, str]]:
     actions = plan(threads, lambda identifier: mark if mark and mark.id == identifier else SlackMark(identifier))
     return [(action.kind, action.thread.id, action.item) for action in actions]
 
 
-def test_all_of_a_new_incident_is_lacking_its_message_first() -> None:
-    assert lacking(THREAD) == [(ActionKind.POST, "x", ""), (ActionKind.REPLY, "x", "a"), (ActionKind.REPLY, "x", "b")]
+def test_of_a_new_incident_everything_is_missing_and_its_message_comes_first() -> None:
+    assert missing(THREAD) == [(ActionKind.POST, "x", ""), (ActionKind.REPLY, "x", "a"), (ActionKind.REPLY, "x", "b")]
 
 
-def test_nothing_of_one_that_was_told_is_lacking() -> None:
-    assert lacking(THREAD, mark=DONE) == []
+def test_of_an_incident_that_slack_holds_nothing_is_missing() -> None:
+    assert missing(THREAD, mark=DONE) == []
 
 
-def test_what_has_changed_since_is_changed_in_place_before_its_line_in_the_thread() -> None:
+def test_a_changed_message_is_updated_before_its_new_reply_is_posted() -> None:
     mark = replace(DONE, digest="other", replies={"a": "1.1"})
-    assert lacking(THREAD, mark=mark) == [(ActionKind.UPDATE, "x", ""), (ActionKind.REPLY, "x", "b")]
+    assert missing(THREAD, mark=mark) == [(ActionKind.UPDATE, "x", ""), (ActionKind.REPLY, "x", "b")]
 
 
-def test_incidents_are_told_in_the_order_of_their_beginning_whatever_their_names() -> None:
+def test_incidents_are_posted_in_the_order_of_their_beginning_whatever_their_names() -> None:
     later = replace(THREAD, id="a", at="2020-03-18T06:00:30", replies=())
-    assert [(kind, thread) for kind, thread, _ in lacking(later, THREAD)] == [
+    assert [(kind, thread) for kind, thread, _ in missing(later, THREAD)] == [
         (ActionKind.POST, "x"),
         (ActionKind.REPLY, "x"),
         (ActionKind.POST, "a"),
@@ -40,9 +40,9 @@ def test_incidents_are_told_in_the_order_of_their_beginning_whatever_their_names
     ]
 
 
-def test_a_picture_follows_its_line() -> None:
+def test_a_picture_follows_its_reply() -> None:
     line = replace(REPLIES[0], pictures=(("p.png", "p"),))
-    assert lacking(replace(THREAD, replies=(line, REPLIES[1]))) == [
+    assert missing(replace(THREAD, replies=(line, REPLIES[1]))) == [
         (ActionKind.POST, "x", ""),
         (ActionKind.REPLY, "x", "a"),
         (ActionKind.PICTURE, "x", "p.png"),
@@ -50,10 +50,10 @@ def test_a_picture_follows_its_line() -> None:
     ]
 
 
-def test_what_is_silenced_is_not_begun_and_only_brought_up_to_date_where_it_was() -> None:
+def test_a_silenced_thread_is_not_begun_and_an_existing_one_is_only_updated() -> None:
     silenced = replace(THREAD, silenced=True)
-    assert lacking(silenced) == []
-    assert lacking(silenced, mark=replace(DONE, digest="other", replies={})) == [(ActionKind.UPDATE, "x", "")]
+    assert missing(silenced) == []
+    assert missing(silenced, mark=replace(DONE, digest="other", replies={})) == [(ActionKind.UPDATE, "x", "")]
 
 
 def test_a_message_without_its_blocks_says_the_same_and_pings_nobody() -> None:
