@@ -63,12 +63,12 @@ def expired(chosen: WatchSettings) -> WatchSettings:
 
 def beats(watch: Watch, outside: Receiver) -> bool:
     """True if a beat is given, in the file and outside; it must not be given in one of them only."""
-    eventually(lambda: watch.heartbeat.turns, "the part's own beat at the start is over")
+    eventually(lambda: watch.parts["heartbeat"].turns, "the part's own beat at the start is over")
     file = watch.state.settings.folder / "heartbeat"
     file.unlink(missing_ok=True)
     before = len(outside.beats)
     with suppress(WatchError):
-        watch.heartbeat.work()
+        watch.parts["heartbeat"].work()
     given = len(outside.beats) > before
     assert file.exists() is given
     return given
