@@ -305,6 +305,12 @@ class WatchError(RetrainError):
     cause = Cause.INFRA
 
 
+class WatchFileError(RetrainError):
+    """A file of the watch's own folder was not written by a watch of this deployment's version."""
+
+    cause = Cause.CODE
+
+
 class SignalError(RetrainError):
     """A file of the outbox is no signal."""
 

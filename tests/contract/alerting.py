@@ -1,4 +1,4 @@
-"""A watch against a Slack stand-in of its own: what is told to it, and what Slack then holds."""
+"""A watch against a Slack stand-in of its own: signals for the one, the messages of the other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from retrain.alerts.message.messages import PageAddresses
 from retrain.alerts.signal import Signal, Step
 from retrain.alerts.watch.second_channel import SecondChannelAddresses
 from retrain.alerts.watch.settings import Seconds, WatchSettings
-from retrain.alerts.watch.slack import Slack, Token
+from retrain.alerts.watch.slack.app_token import AppToken
+from retrain.alerts.watch.slack.client import SlackClient
 from retrain.alerts.watch.watch import Watch
 
 QUICK = Seconds(
@@ -32,8 +33,8 @@ QUICK = Seconds(
 BEGIN = datetime(2020, 3, 18, 6, 0, tzinfo=UTC)
 
 
-class Nothing:
-    """An observer that sees nothing: these tests tell everything themselves."""
+class IdleObserver:
+    """An observer that finds nothing: the tests write all signals themselves."""
 
     deployments: Any = ()
     airflow_problem = ""
@@ -46,12 +47,12 @@ class Nothing:
 
 
 def promoted_yesterday(_deployment, now):
-    """A ledger for tests that are not about it."""
+    """The same situation for every pipeline, for tests that are not about the ledger."""
     return Situation(now.isoformat(), "8", "2020-03-16", "2020-03-16", "2020-03-17T06:13:51+00:00", "v1.2.0")
 
 
 def settings(folder: Path, standin: Standin, **changes: Any) -> WatchSettings:
-    """A watch's settings: two pipelines, `ours` and `theirs`, with a channel each; everything happens quickly."""
+    """A watch's settings: two pipelines, `ours` and `theirs`, with a channel each, and short pauses."""
     pipelines = folder / "pipelines"
     pipelines.mkdir(parents=True, exist_ok=True)
     text = (ROOT / "dags" / "pipelines" / "trip_duration.yaml").read_text()
@@ -62,7 +63,7 @@ def settings(folder: Path, standin: Standin, **changes: Any) -> WatchSettings:
             folder=folder / "alerts",
             pipelines=pipelines,
             silences=folder / "silences.yaml",
-            slack=Slack(Token(standin.token), f"{standin.url}/api/", timeout=1, tries=1),
+            slack=SlackClient(AppToken(standin.token), f"{standin.url}/api/", timeout=1, tries=1),
             second=SecondChannelAddresses(),
             addresses=PageAddresses("http://airflow.test", "http://mlflow.test", "http://runbooks.test"),
             channel=None,
@@ -77,9 +78,9 @@ def settings(folder: Path, standin: Standin, **changes: Any) -> WatchSettings:
 
 @contextmanager
 def watching(chosen: WatchSettings, **options: Any) -> Iterator[Watch]:
-    """A watch at work in this process."""
-    watch = Watch(chosen, **{"now": lambda: BEGIN, "observer": Nothing(), "ledger": promoted_yesterday, **options})
-    watch.delivery.patience = watch.second.patience = 0.05
+    """A watch that runs in this process."""
+    watch = Watch(chosen, **{"now": lambda: BEGIN, "observer": IdleObserver(), "ledger": promoted_yesterday, **options})
+    watch.slack.delivery.patience = watch.second_channel.channel.patience = 0.05
     watch.start()
     try:
         yield watch
@@ -128,7 +129,7 @@ def tops(standin: Standin, channel: str = "ours") -> list[dict[str, Any]]:
 
 
 def subjects(standin: Standin, channel: str = "ours") -> list[str]:
-    """What each message of a channel is about, oldest first."""
+    """The subject of each message of a channel, oldest first."""
     return [message["metadata"]["event_payload"]["id"].split("/")[2] for message in tops(standin, channel)]
 
 

@@ -1,4 +1,4 @@
-"""A server outside: it takes what the second channel sends, and the watch's heartbeats."""
+"""An HTTP server outside: an address of the second channel and the target of the watch's heartbeats."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Receiver:
-    """An HTTP server that takes what apprise's json:// sends, or answers 500 while `ill`."""
+    """Takes messages of apprise's json:// and heartbeats; answers 500 while `ill`."""
 
     def __init__(self) -> None:
         self.taken: list[dict] = []
@@ -48,7 +48,7 @@ class Receiver:
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
-    """A receiver at work."""
+    """A receiver that is running."""
     receiver = Receiver()
     try:
         yield receiver

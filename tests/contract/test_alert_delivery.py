@@ -1,4 +1,4 @@
-"""Alerts reach Slack once, in order, and whatever happens to Slack or to the watch on the way."""
+"""Alerts reach Slack once and in order, even if Slack or the watch fails meanwhile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from datetime import timedelta
 import pytest
 from alerting import (
     BEGIN,
-    Nothing,
+    IdleObserver,
     Standin,
     entries,
     eventually,
@@ -30,8 +30,10 @@ from alerting import (
 from retrain.alerts.kinds import Kind
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.signal import Step
-from retrain.alerts.watch import book, health, slack
-from retrain.alerts.watch.slack import Token
+from retrain.alerts.watch import documents
+from retrain.alerts.watch.book import Book
+from retrain.alerts.watch.slack import client
+from retrain.alerts.watch.slack.app_token import AppToken
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -49,7 +51,7 @@ def workspace():
 
 @pytest.fixture
 def standin(workspace):
-    """The workspace as on its first day."""
+    """The workspace without any message."""
     if workspace.process is None:
         workspace.start()
     workspace.control("reset", {})
@@ -89,9 +91,9 @@ def test_fourteen_signals_of_one_problem_are_one_message_with_a_thread(standin, 
 def test_a_problem_that_ends_is_resolved_in_place_with_its_length(standin, chosen, outbox):
     with watching(chosen):
         outbox.put(trouble(0))
-        eventually(lambda: len(thread(standin)) == 1, "it is told")
+        eventually(lambda: len(thread(standin)) == 1, "it is posted")
         outbox.put(good(90))
-        eventually(lambda: len(thread(standin)) == 2 and len(tops(standin)[0]["versions"]) == 2, "its end is told")
+        eventually(lambda: len(thread(standin)) == 2 and len(tops(standin)[0]["versions"]) == 2, "its end is posted")
     (message,) = tops(standin)
     assert "Resolved" in message["text"]
     assert "1 h 30 min" in json.dumps(message["blocks"])
@@ -103,14 +105,14 @@ def test_a_day_that_was_left_behind_is_named_until_it_is_made_up_for(standin, ch
 
     with watching(chosen) as watch:
         outbox.put(trouble(0))
-        eventually(lambda: len(thread(standin)) == 1, "it is told")
+        eventually(lambda: len(thread(standin)) == 1, "it is posted")
         outbox.put(good(90, partition="2020-03-18"))
         eventually(lambda: "Still without a model: 2020-03-17" in says(), "the day left behind is named")
         outbox.put(good(200, partition="2020-03-17"))
         eventually(lambda: "Still without a model" not in says(), "it is ticked off")
         eventually(lambda: len(thread(standin)) == 3, "and told in the thread")
-        (incident,) = watch.book.incidents()
-        eventually(lambda: watch.told.of(incident.id).over, "nothing more can come")
+        (incident,) = watch.state.book.incidents()
+        eventually(lambda: watch.state.slack_marks.of(incident.id).over, "nothing more can come")
     (message,) = tops(standin)
     assert "Resolved" in message["text"]
     assert "1 h 30 min" in says()
@@ -122,23 +124,26 @@ def test_with_slack_down_for_long_nothing_is_lost_doubled_or_out_of_order(standi
         for number in range(20):
             outbox.put(trouble(number, subject=f"task{number:02}"))
         outbox.put(trouble(30, subject="task03"))
-        eventually(lambda: len(watch.book.open()) == 20 and watch.delivery.pauses, "the watch knows, Slack does not")
-        assert "Slack did not answer" in str(health.of(watch).problems)
+        eventually(
+            lambda: len(watch.state.book.open()) == 20 and watch.slack.delivery.pauses,
+            "the watch knows, Slack does not",
+        )
+        assert "Slack did not answer" in str(watch.health().problems)
         standin.start()
-        eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 21, "all is told")
-        eventually(lambda: not health.of(watch).problems, "all is well again")
+        eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 21, "all is posted")
+        eventually(lambda: not watch.health().problems, "all is well again")
     assert subjects(standin) == [f"task{number:02}" for number in range(20)]
     assert [len(message["replies"]) for message in tops(standin)] == [1, 1, 1, 2, *([1] * 16)]
 
 
-def test_what_began_and_ended_while_slack_was_down_is_told_as_over(standin, chosen, outbox):
+def test_an_incident_that_began_and_ended_while_slack_was_down_is_posted_as_resolved(standin, chosen, outbox):
     standin.stop()
     with watching(chosen) as watch:
         outbox.put(trouble(0))
         outbox.put(good(5))
-        eventually(lambda: watch.book.incidents() and not watch.book.open(), "it is over")
+        eventually(lambda: watch.state.book.incidents() and not watch.state.book.open(), "it is over")
         standin.start()
-        eventually(lambda: len(thread(standin)) == 2, "it is told")
+        eventually(lambda: len(thread(standin)) == 2, "it is posted")
     (message,) = tops(standin)
     assert "Resolved" in message["text"]
     assert len(message["versions"]) == 1
@@ -160,7 +165,7 @@ def test_slack_in_trouble_gets_each_message_once(standin, chosen, outbox, fault)
     for number in range(3):
         outbox.put(trouble(number, subject=f"task{number}"))
     with watching(chosen):
-        eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 3, "all is told")
+        eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 3, "all is posted")
     assert subjects(standin) == ["task0", "task1", "task2"]
     posted = [r for r in requests(standin, "chat.postMessage") if r["answer"] == "ok" or fault.get("accept")]
     assert len(posted) == 6
@@ -168,7 +173,7 @@ def test_slack_in_trouble_gets_each_message_once(standin, chosen, outbox, fault)
 
 @pytest.mark.parametrize("itself", [pytest.param(10, id="by the call itself"), pytest.param(0, id="by the delivery")])
 def test_a_rate_limit_is_waited_for_as_long_as_slack_asks(standin, chosen, outbox, monkeypatch, itself):
-    monkeypatch.setattr(slack, "_LONGEST_WAIT", itself)
+    monkeypatch.setattr(client, "_LONGEST_WAIT", itself)
     standin.control("faults", {"kind": "429", "method": "chat.postMessage", "count": 1, "retry_after": 1})
     outbox.put(trouble())
     with watching(chosen):
@@ -181,21 +186,27 @@ def test_a_picture_is_in_the_thread_once_even_if_slack_s_answer_was_lost(standin
     standin.control("faults", {"kind": "close", "method": "files.completeUploadExternal", "accept": True})
     outbox.put(trouble(pictures=(("drift-abc.png", "speed against its reference"),)), {"drift-abc.png": PNG})
     with watching(chosen) as watch:
-        eventually(lambda: any(t.pictures for t in watch.told), "the picture is told")
+        eventually(
+            lambda: (
+                [watch.state.slack_marks.of(known.id).pictures for known in watch.state.book.open()]
+                == [["drift-abc.png"]]
+            ),
+            "the picture is posted",
+        )
     files = [file for reply in thread(standin) for file in reply.get("files", ())]
     assert [(file["name"], file["title"]) for file in files] == [("drift-abc.png", "speed against its reference")]
 
 
-def test_a_picture_that_is_not_there_is_shown_on_the_page_and_holds_up_nothing(standin, chosen, outbox):
+def test_a_missing_picture_is_named_on_the_page_and_holds_up_nothing(standin, chosen, outbox):
     outbox.put(trouble(0, pictures=(("gone.png", "x"),)))
     outbox.put(trouble(1))
     with watching(chosen) as watch:
-        eventually(lambda: len(thread(standin)) == 2, "both are told")
-        assert any("gone.png" in where for where in health.of(watch).attention)
+        eventually(lambda: len(thread(standin)) == 2, "both are posted")
+        assert any("gone.png" in where for where in watch.health().attention)
 
 
 @pytest.mark.parametrize("killed_in", ["the message", "a reply"])
-def test_a_watch_killed_before_it_could_note_slack_s_answer_tells_nothing_twice(
+def test_a_watch_killed_before_it_could_save_slack_s_answer_posts_nothing_twice(
     standin, chosen, outbox, tmp_path, killed_in
 ):
     if killed_in == "a reply":
@@ -209,7 +220,7 @@ def test_a_watch_killed_before_it_could_note_slack_s_answer_tells_nothing_twice(
     code = (
         "import sys; from pathlib import Path; from threading import Event; from alerting import *; "
         "class_ = type('S', (), {'token': sys.argv[2], 'url': sys.argv[3]}); "
-        "chosen = settings(Path(sys.argv[1]), class_, slack=Slack(Token(sys.argv[2]), sys.argv[3] + '/api/', timeout=60)); "
+        "chosen = settings(Path(sys.argv[1]), class_, slack=SlackClient(AppToken(sys.argv[2]), sys.argv[3] + '/api/', timeout=60)); "
         "context = watching(chosen); context.__enter__(); Event().wait()"
     )
     child = subprocess.Popen(
@@ -222,7 +233,7 @@ def test_a_watch_killed_before_it_could_note_slack_s_answer_tells_nothing_twice(
         child.kill()
         child.wait()
     with watching(chosen):
-        eventually(lambda: len(thread(standin)) == 2, "all is told")
+        eventually(lambda: len(thread(standin)) == 2, "all is posted")
     (message,) = tops(standin)
     assert entries(message) == [trouble(0).id, trouble(1).id]
 
@@ -230,21 +241,23 @@ def test_a_watch_killed_before_it_could_note_slack_s_answer_tells_nothing_twice(
 def test_a_restart_repeats_nothing(standin, chosen, outbox):
     outbox.put(trouble(0))
     with watching(chosen):
-        eventually(lambda: len(thread(standin)) == 1, "it is told")
+        eventually(lambda: len(thread(standin)) == 1, "it is posted")
     before = len(requests(standin, "chat.postMessage")) + len(requests(standin, "chat.update"))
     with watching(chosen) as watch:
         outbox.put(trouble(0))
-        eventually(lambda: watch.parts["slack"].turns > 2 and not watch.outbox.waiting()[0], "the watch had its turns")
+        eventually(
+            lambda: watch.parts["slack"].turns > 2 and not watch.state.outbox.waiting()[0], "the watch had its turns"
+        )
     assert len(requests(standin, "chat.postMessage")) + len(requests(standin, "chat.update")) == before
 
 
-def test_a_message_that_slack_refuses_is_told_in_plain_text_and_holds_up_nothing(standin, chosen, outbox):
+def test_a_message_whose_blocks_slack_refuses_is_posted_as_plain_text_and_holds_up_nothing(standin, chosen, outbox):
     standin.control("faults", {"kind": "error", "error": "invalid_blocks", "method": "chat.postMessage"})
     outbox.put(trouble(0, subject="<!channel>"))
     outbox.put(trouble(1, subject="other"))
     with watching(chosen) as watch:
-        eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 2, "both are told")
-        assert any("invalid_blocks" in why for why in health.of(watch).attention.values())
+        eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 2, "both are posted")
+        assert any("invalid_blocks" in why for why in watch.health().attention.values())
     first, second = tops(standin)
     assert not first.get("blocks")
     assert second["blocks"]
@@ -256,39 +269,37 @@ def test_a_station_named_like_a_ping_pings_nobody(standin, chosen, outbox):
     facts = {**trouble().facts, "evidence": "station <!channel> & <@U123> is not known"}
     outbox.put(trouble(subject="<!channel>", facts=facts))
     with watching(chosen):
-        eventually(lambda: thread(standin), "it is told")
+        eventually(lambda: thread(standin), "it is posted")
     (message,) = tops(standin)
     assert message["pings"] == []
     assert [reply["pings"] for reply in message["replies"]] == [[]]
 
 
-def test_each_pipeline_has_its_channel_and_a_wrong_one_holds_up_no_other(standin, chosen, outbox):
+def test_each_pipeline_has_its_channel_and_a_wrong_channel_holds_up_no_other_pipeline(standin, chosen, outbox):
     standin.control("channels", {"name": "ours", "state": "is_archived"})
     with watching(chosen) as watch:
         outbox.put(trouble(0))
         outbox.put(trouble(1, pipeline="theirs"))
-        eventually(lambda: tops(standin, "theirs"), "theirs is told")
-        eventually(lambda: any("is_archived" in why for why in health.of(watch).problems.values()), "ours is named")
+        eventually(lambda: tops(standin, "theirs"), "theirs is posted")
+        eventually(lambda: any("is_archived" in why for why in watch.health().problems.values()), "ours is named")
         standin.control("channels", {"name": "ours", "state": ""})
-        eventually(lambda: tops(standin), "ours is told, once it can be")
+        eventually(lambda: tops(standin), "ours is posted, once it can be")
 
 
-def test_an_expired_token_is_not_well_and_a_new_one_needs_no_restart(standin, chosen, outbox, tmp_path):
+def test_an_expired_token_is_a_problem_and_a_new_token_needs_no_restart(standin, chosen, outbox, tmp_path):
     file = tmp_path / "token"
     file.write_text("xoxb-expired\n")
-    chosen = replace(chosen, slack=replace(chosen.slack, token=Token(file=file)))
+    chosen = replace(chosen, slack=replace(chosen.slack, token=AppToken(file=file)))
     with watching(chosen) as watch:
         outbox.put(trouble(0))
-        eventually(
-            lambda: any("invalid_auth" in why for why in health.of(watch).problems.values()), "the token is named"
-        )
-        assert "xoxb" not in str(health.of(watch).problems)
+        eventually(lambda: any("invalid_auth" in why for why in watch.health().problems.values()), "the token is named")
+        assert "xoxb" not in str(watch.health().problems)
         file.write_text(f"{standin.token}\n")
-        eventually(lambda: thread(standin), "it is told")
-        eventually(lambda: not health.of(watch).problems, "all is well")
+        eventually(lambda: thread(standin), "it is posted")
+        eventually(lambda: not watch.health().problems, "all is well")
 
 
-def test_a_silenced_problem_is_told_when_its_silence_ends_and_it_has_not(standin, chosen, outbox):
+def test_a_silenced_problem_is_posted_if_it_outlasts_its_silence(standin, chosen, outbox):
     silence(chosen, since="2020-03-10", expires="2020-03-18")
     today = [BEGIN]
     with watching(chosen, now=lambda: today[0]) as watch:
@@ -296,19 +307,21 @@ def test_a_silenced_problem_is_told_when_its_silence_ends_and_it_has_not(standin
         outbox.put(trouble(1, subject="over"))
         outbox.put(good(2, subject="over"))
         turns = watch.parts["slack"].turns
-        eventually(lambda: len(watch.book.incidents()) == 2 and watch.parts["slack"].turns > turns + 3, "it is known")
+        eventually(
+            lambda: len(watch.state.book.incidents()) == 2 and watch.parts["slack"].turns > turns + 3, "it is known"
+        )
         assert tops(standin) == []
         today[0] = BEGIN.replace(day=19)
-        eventually(lambda: thread(standin), "it is told")
+        eventually(lambda: thread(standin), "it is posted")
     assert subjects(standin) == ["push"]
 
 
-def test_a_pipeline_s_broken_file_is_named_and_the_other_is_told(standin, chosen, outbox):
+def test_a_pipeline_s_broken_file_is_named_and_the_other_pipeline_s_messages_are_posted(standin, chosen, outbox):
     (chosen.pipelines / "ours.yaml").write_text("schema_version: 7\n")
     with watching(chosen) as watch:
-        assert "schema_version" in health.of(watch).attention["pipeline ours"]
+        assert "schema_version" in watch.health().attention["pipeline ours"]
         outbox.put(trouble(pipeline="theirs"))
-        eventually(lambda: tops(standin, "theirs"), "theirs is told")
+        eventually(lambda: tops(standin, "theirs"), "theirs is posted")
 
 
 def test_the_digest_comes_once_at_its_time_to_each_channel_that_has_news(standin, chosen, outbox):
@@ -319,16 +332,14 @@ def test_the_digest_comes_once_at_its_time_to_each_channel_that_has_news(standin
         with watching(chosen, now=lambda: clock[0]) as watch:
             turns = watch.parts["digest"].turns
             eventually(lambda w=watch, t=turns: w.parts["digest"].turns > t + 2, "the digest had its turns")
-            eventually(lambda w=watch: not w.outbox.waiting()[0] and w.parts["slack"].turns > 3, "and Slack")
+            eventually(lambda w=watch: not w.state.outbox.waiting()[0] and w.parts["slack"].turns > 3, "and Slack")
     (message,) = tops(standin)
     assert "Digest of 2020-03-18" in message["text"]
     assert "Promoted" in json.dumps(message["blocks"])
     assert tops(standin, "theirs") == []
 
 
-def test_with_the_watch_s_own_disk_full_a_problem_is_told_once_and_noted_down_later(
-    standin, chosen, outbox, monkeypatch
-):
+def test_with_the_watch_s_own_disk_full_a_problem_is_posted_once_and_saved_later(standin, chosen, outbox, monkeypatch):
     def full(path, _content):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
@@ -336,17 +347,17 @@ def test_with_the_watch_s_own_disk_full_a_problem_is_told_once_and_noted_down_la
     with watching(chosen) as watch:
         eventually(lambda: not outbox.waiting()[0], "the first is noted down")
         with monkeypatch.context() as patch:
-            patch.setattr(book, "write_whole", full)
+            patch.setattr(documents, "write_whole", full)
             outbox.put(trouble(1, subject="other"))
-            eventually(lambda: "No space left" in health.of(watch).problems.get("signals", ""), "it is named")
-            eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 2, "both are told")
+            eventually(lambda: "No space left" in watch.health().problems.get("signals", ""), "it is named")
+            eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 2, "both are posted")
             assert outbox.waiting()[0] == 1
         eventually(lambda: not outbox.waiting()[0], "it is noted down")
     assert subjects(standin) == ["push", "other"]
 
 
-class Sees(Nothing):
-    """An observer that sees the same signals each time."""
+class FixedObserver(IdleObserver):
+    """An observer that finds the same signals each time."""
 
     def __init__(self, *found):
         super().__init__()
@@ -356,37 +367,35 @@ class Sees(Nothing):
         return self.found
 
 
-def test_with_the_watch_s_own_disk_full_everything_that_it_sees_is_told_and_noted_down_later(
-    standin, chosen, monkeypatch
-):
+def test_with_the_watch_s_own_disk_full_all_observed_problems_are_posted_and_saved_later(standin, chosen, monkeypatch):
     def full(path, _content):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     seen = [trouble(number, subject=f"task{number}") for number in range(3)]
     with monkeypatch.context() as patch:
-        patch.setattr(book, "write_whole", full)
-        with watching(chosen, observer=Sees(*seen)) as watch:
-            eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 3, "all are told")
-            assert "No space left" in health.of(watch).problems["observe"]
-            assert book.Book(chosen.folder / "incidents").open() == []
+        patch.setattr(documents, "write_whole", full)
+        with watching(chosen, observer=FixedObserver(*seen)) as watch:
+            eventually(lambda: sum(len(m["replies"]) for m in tops(standin)) == 3, "all are posted")
+            assert "No space left" in watch.health().problems["observe"]
+            assert Book(chosen.folder / "incidents").open() == []
             patch.undo()
-            eventually(lambda: len(book.Book(chosen.folder / "incidents").open()) == 3, "all are noted down")
+            eventually(lambda: len(Book(chosen.folder / "incidents").open()) == 3, "all are noted down")
     assert subjects(standin) == ["task0", "task1", "task2"]
 
 
-def test_a_signal_that_cannot_be_folded_costs_the_others_that_were_seen_nothing(standin, chosen):
+def test_an_observed_signal_that_cannot_be_folded_does_not_hold_up_the_others(standin, chosen):
     broken = replace(trouble(0), backfill=True, at="yesterday")
-    with watching(chosen, observer=Sees(broken, trouble(1, subject="other"))) as watch:
-        eventually(lambda: tops(standin), "the other is told")
-        assert "yesterday" in health.of(watch).problems["observe"]
+    with watching(chosen, observer=FixedObserver(broken, trouble(1, subject="other"))) as watch:
+        eventually(lambda: tops(standin), "the other is posted")
+        assert "yesterday" in watch.health().problems["observe"]
 
 
 def test_garbage_is_put_aside_and_named(standin, chosen, outbox):
     outbox.put(trouble())
     (chosen.folder / "outbox" / "new" / "0.json").write_text("{")
     with watching(chosen) as watch:
-        eventually(lambda: tops(standin), "what is a signal is told")
-        assert "0.json" in health.of(watch).attention["garbage"]
+        eventually(lambda: tops(standin), "what is a signal is posted")
+        assert "0.json" in watch.health().attention["garbage"]
 
 
 def silence(chosen, *, since, expires):
@@ -408,5 +417,5 @@ def held(standin):
 
 
 def names():
-    """What the pipelines' files need."""
+    """The variables that the pipelines' files name."""
     return {name: value for name, value in os.environ.items() if name.startswith("RETRAIN_")}

@@ -1,4 +1,4 @@
-"""The heartbeat stops when messages cannot be delivered, whatever the reason, and goes on while there is only something to look at."""
+"""The heartbeat stops when messages cannot be delivered, for any reason, and goes on while something is only worth a look."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from alerting import Nothing, Standin, eventually, settings, trouble, watching
+from alerting import IdleObserver, Standin, eventually, settings, trouble, watching
 from receiver import Receiver, receiving
 
 from retrain.alerts.outbox import Outbox
-from retrain.alerts.watch import health, part
+from retrain.alerts.watch.parts import observe, part
 from retrain.alerts.watch.second_channel import SecondChannelAddresses
 from retrain.alerts.watch.settings import WatchSettings
-from retrain.alerts.watch.slack import Token
+from retrain.alerts.watch.slack.app_token import AppToken
 from retrain.alerts.watch.watch import Watch
 from retrain.errors import WatchError
 
@@ -38,19 +38,19 @@ def outside() -> Iterator[Receiver]:
 
 @pytest.fixture
 def chosen(tmp_path: Path, standin: Standin, outside: Receiver) -> WatchSettings:
-    """No patience with messages that cannot be delivered; the part itself beats once, at the start."""
+    """The heartbeat stops at once when messages cannot be delivered. The part itself beats once, at the start."""
     plain = settings(tmp_path, standin, heartbeat_url=outside.page)
     return replace(plain, seconds=replace(plain.seconds, undelivered=0, heartbeat=3600))
 
 
-class Raises(Nothing):
+class FailingObserver(IdleObserver):
     """An observer with a fault of its own."""
 
     def observe(self, _now, _incidents):
         raise KeyError("Mars/Olympus")
 
 
-class Sees(Nothing):
+class UnansweredObserver(IdleObserver):
     """An observer whose questions about these pipelines are not answered."""
 
     def __init__(self, *blind: str) -> None:
@@ -58,16 +58,17 @@ class Sees(Nothing):
 
 
 def expired(chosen: WatchSettings) -> WatchSettings:
-    return replace(chosen, slack=replace(chosen.slack, token=Token("xoxb-expired")))
+    return replace(chosen, slack=replace(chosen.slack, token=AppToken("xoxb-expired")))
 
 
 def beats(watch: Watch, outside: Receiver) -> bool:
-    """Whether a beat is given, in both places or in none."""
-    file = watch.settings.folder / "heartbeat"
+    """True if a beat is given, in the file and outside; it must not be given in one of them only."""
+    eventually(lambda: watch.parts["heartbeat"].turns, "the part's own beat at the start is over")
+    file = watch.state.settings.folder / "heartbeat"
     file.unlink(missing_ok=True)
     before = len(outside.beats)
     with suppress(WatchError):
-        watch.beat()
+        watch.parts["heartbeat"].work()
     given = len(outside.beats) > before
     assert file.exists() is given
     return given
@@ -81,21 +82,21 @@ def test_it_beats_while_messages_can_be_delivered(chosen: WatchSettings, outside
 @pytest.mark.parametrize(
     ("observer", "where"),
     [
-        pytest.param(Raises(), "observe", id="a part that fails each time"),
-        pytest.param(Sees("ours", "theirs"), "observe", id="no pipeline's questions answered"),
+        pytest.param(FailingObserver(), "observe", id="a part that fails each time"),
+        pytest.param(UnansweredObserver("ours", "theirs"), "observe", id="no pipeline's questions answered"),
     ],
 )
-def test_it_stops_while_nothing_is_seen(
-    chosen: WatchSettings, outside: Receiver, observer: Nothing, where: str, monkeypatch: pytest.MonkeyPatch
+def test_it_stops_while_the_observer_fails_or_gets_no_answers(
+    chosen: WatchSettings, outside: Receiver, observer: IdleObserver, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "_BLIND_TOO_LONG", 0)
+    monkeypatch.setattr(observe, "_UNANSWERED_TOO_LONG", 0)
     with watching(chosen, observer=observer) as watch:
-        eventually(lambda: where in health.of(watch).problems, "it is named")
+        eventually(lambda: where in watch.health().problems, "it is named")
         assert not beats(watch, outside)
 
 
-class Hangs(Nothing):
-    """An observer that never comes back, until it is let go."""
+class HangingObserver(IdleObserver):
+    """An observer that hangs until it is let go."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,22 +108,22 @@ class Hangs(Nothing):
 
 
 def test_it_stops_while_a_part_hangs(chosen: WatchSettings, outside: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    observer = Hangs()
+    observer = HangingObserver()
     with watching(chosen, observer=observer) as watch:
         monkeypatch.setattr(part, "_HANGS_AFTER", 0.5)
-        eventually(lambda: "has been at it" in health.of(watch).problems.get("observe", ""), "it is named")
+        eventually(lambda: "has been at it" in watch.health().problems.get("observe", ""), "it is named")
         assert not beats(watch, outside)
         observer.let_go.set()
         monkeypatch.undo()
         eventually(lambda: beats(watch, outside), "it beats again")
 
 
-def test_it_goes_on_while_one_pipeline_of_two_cannot_be_looked_at(
+def test_it_goes_on_while_only_one_pipeline_of_two_gets_no_answers(
     chosen: WatchSettings, outside: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "_BLIND_TOO_LONG", 0)
-    with watching(chosen, observer=Sees("ours")) as watch:
-        eventually(lambda: "observe ours" in health.of(watch).attention, "it is named")
+    monkeypatch.setattr(observe, "_UNANSWERED_TOO_LONG", 0)
+    with watching(chosen, observer=UnansweredObserver("ours")) as watch:
+        eventually(lambda: "observe ours" in watch.health().attention, "it is named")
         assert beats(watch, outside)
 
 
@@ -130,7 +131,7 @@ def test_it_stops_while_slack_refuses_the_token_and_there_is_no_second_channel(
     chosen: WatchSettings, outside: Receiver
 ) -> None:
     with watching(expired(chosen)) as watch:
-        eventually(lambda: "invalid_auth" in str(health.of(watch).problems), "it is named")
+        eventually(lambda: "invalid_auth" in str(watch.health().problems), "it is named")
         assert not beats(watch, outside)
 
 
@@ -139,7 +140,7 @@ def test_it_stops_while_slack_refuses_a_channel_and_beats_again_afterwards(
 ) -> None:
     standin.control("channels", {"name": "ours", "state": "is_archived"})
     with watching(chosen) as watch:
-        eventually(lambda: "is archived" in str(health.of(watch).problems), "it is named")
+        eventually(lambda: "is archived" in str(watch.health().problems), "it is named")
         assert not beats(watch, outside)
         standin.control("channels", {"name": "ours", "state": ""})
         eventually(lambda: beats(watch, outside), "it beats again")
@@ -154,12 +155,12 @@ def test_it_goes_on_while_the_second_channel_delivers_what_slack_does_not(
     chosen = replace(expired(chosen), second=SecondChannelAddresses(file=file))
     Outbox(chosen.folder / "outbox").put(trouble())
     with watching(chosen) as watch:
-        eventually(lambda: outside.taken and "invalid_auth" in str(health.of(watch).attention), "it is told")
-        assert health.of(watch).problems == {}
+        eventually(lambda: outside.taken and "invalid_auth" in str(watch.health().attention), "it is told")
+        assert watch.health().problems == {}
         assert beats(watch, outside)
         outside.ill = True
         Outbox(chosen.folder / "outbox").put(trouble(1, subject="other"))
-        eventually(lambda: "invalid_auth" in str(health.of(watch).problems), "neither delivers now")
+        eventually(lambda: "invalid_auth" in str(watch.health().problems), "neither delivers now")
         outside.ill = False  # it takes beats, and there is none
         assert not beats(watch, outside)
 
@@ -173,8 +174,8 @@ def test_it_stops_while_the_outbox_can_be_neither_read_nor_written(chosen: Watch
     with watching(chosen) as watch:
         eventually((chosen.folder / "outbox" / "new").exists, "the outbox is there")
         unreadable(chosen.folder)
-        eventually(lambda: "signals" in health.of(watch).problems, "that it cannot be read is named")
-        eventually(lambda: "cannot write signals" in health.of(watch).problems.get("outbox", ""), "nor written")
+        eventually(lambda: "signals" in watch.health().problems, "that it cannot be read is named")
+        eventually(lambda: "cannot write signals" in watch.health().problems.get("outbox", ""), "nor written")
         assert not beats(watch, outside)
 
 
@@ -209,17 +210,17 @@ def test_it_goes_on_while_something_is_only_worth_a_look(
 ) -> None:
     change(chosen)
     with watching(chosen) as watch:
-        eventually(lambda: any(named in where for where in health.of(watch).attention), "it is named")
-        assert health.of(watch).problems == {}
+        eventually(lambda: any(named in where for where in watch.health().attention), "it is named")
+        assert watch.health().problems == {}
         assert beats(watch, outside)
 
 
-def test_the_outside_service_that_refuses_a_beat_is_named_and_stops_nothing(
+def test_an_outside_service_that_refuses_a_beat_is_named_and_stops_nothing(
     chosen: WatchSettings, outside: Receiver
 ) -> None:
     outside.ill = True
     chosen = replace(chosen, seconds=replace(chosen.seconds, heartbeat=0.05))
     with watching(chosen) as watch:
-        eventually(lambda: "did not take the beat" in health.of(watch).attention.get("heartbeat", ""), "it is named")
-        assert health.of(watch).problems == {}
+        eventually(lambda: "did not take the beat" in watch.health().attention.get("heartbeat", ""), "it is named")
+        assert watch.health().problems == {}
     assert (chosen.folder / "heartbeat").exists()

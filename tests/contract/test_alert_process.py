@@ -1,4 +1,4 @@
-"""The watch as a process: apart from Airflow, ended in seconds, and its page says whether silence can be trusted."""
+"""The watch as a process: it needs nothing of Airflow, ends in seconds, and its page says if silence can be trusted."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def chosen(tmp_path, standin):
 
 @pytest.fixture
 def variables(chosen, standin, tmp_path):
-    """The environment of a watch that has Slack and its own state, and nothing of Airflow's."""
+    """The environment of a watch that reaches Slack, but neither Airflow nor S3."""
     token = tmp_path / "token"
     token.write_text(standin.token)
     needed = {name: value for name, value in os.environ.items() if name.startswith("RETRAIN_") and "SLACK" not in name}
@@ -65,13 +65,13 @@ def health(chosen):
 
 def test_the_watch_imports_nothing_of_airflow():
     code = (
-        "import sys, retrain.alerts.watch, retrain.alerts.watch.page, retrain.alerts.watch.observe.observer, retrain.alerts.watch.rehearsal, "
+        "import sys, retrain.alerts.watch.__main__, retrain.alerts.watch.page.server, retrain.alerts.watch.observe.observer, retrain.alerts.watch.rehearsal, "
         "retrain.airflow.api, apprise; assert not [n for n in sys.modules if n.split('.')[0] == 'airflow']"
     )
     subprocess.run([sys.executable, "-c", code], env=subprocess_environment(), check=True)
 
 
-def test_with_airflow_and_s3_dead_a_signal_is_told_the_page_says_what_is_not_well_and_term_ends_it(
+def test_with_airflow_and_s3_dead_a_signal_is_posted_the_page_names_the_problems_and_sigterm_ends_the_watch(
     chosen, standin, variables
 ):
     watch = start(variables)
@@ -79,7 +79,7 @@ def test_with_airflow_and_s3_dead_a_signal_is_told_the_page_says_what_is_not_wel
         eventually(lambda: answers_at_all(chosen), "the page answers")
         began = time.monotonic()
         Outbox(chosen.folder / "outbox").put(trouble())
-        eventually(lambda: tops(standin), "it is told")
+        eventually(lambda: tops(standin), "it is posted")
         assert time.monotonic() - began < 6
         eventually(lambda: "observe Airflow" in health(chosen)[1]["attention"], "Airflow is named")
         assert "situation of ours" in health(chosen)[1]["attention"]

@@ -1,4 +1,4 @@
-"""What a message says of the live model is what the ledger says when it is written, and it waits for a ledger only so long."""
+"""A message names the live model that the ledger shows when it is written, and waits for the ledger only a few seconds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from retrain.alerts.incident import Situation
 from retrain.alerts.kinds import Kind
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.signal import Signal, Step
-from retrain.alerts.watch import health, situations
+from retrain.alerts.watch import situations
 from retrain.alerts.watch.settings import WatchSettings
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import StoreError
@@ -54,7 +54,7 @@ def outbox(chosen: WatchSettings) -> Outbox:
 
 
 class Consumers:
-    """What the ledger of each pipeline would say; an exception is raised instead."""
+    """The model version in the ledger of each pipeline. An exception is raised, an event is waited for."""
 
     def __init__(self) -> None:
         self.of: dict[str, Any] = {}
@@ -93,7 +93,7 @@ def test_a_promotion_after_the_trouble_is_in_the_message_that_is_open(
     consumers = Consumers()
     with watching(chosen, ledger=consumers):
         outbox.put(drifted(0))
-        eventually(lambda: "model version 8" in says(standin), "it is told")
+        eventually(lambda: "model version 8" in says(standin), "it is posted")
         consumers.of["ours"] = "9"
         outbox.put(promoted(1))
         eventually(lambda: "model version 9" in says(standin), "the message is brought up to date")
@@ -107,7 +107,7 @@ def test_a_message_reads_the_ledger_itself_and_no_earlier_answer(
     consumers = Consumers()
     with watching(chosen, ledger=consumers):
         outbox.put(trouble(0))
-        eventually(lambda: "model version 8" in says(standin), "it is told")
+        eventually(lambda: "model version 8" in says(standin), "it is posted")
         consumers.of["ours"] = "9"
         outbox.put(trouble(1, subject="promote"))
         eventually(lambda: "model version 9" in says(standin), "the next message says what is live now")
@@ -119,7 +119,7 @@ def test_a_recorded_run_is_the_last_good_one_in_the_messages_that_are_open(
     consumers = Consumers()
     with watching(chosen, ledger=consumers):
         outbox.put(trouble(0))
-        eventually(lambda: "Last good run: 2020-03-16" in says(standin), "it is told")
+        eventually(lambda: "Last good run: 2020-03-16" in says(standin), "it is posted")
         consumers.of["ours"] = "9"
         outbox.put(good(1, subject="record_run"))
         eventually(lambda: "Last good run: 2020-03-17" in says(standin), "the run counts")
@@ -145,13 +145,13 @@ def test_a_ledger_that_cannot_be_read_is_named_and_the_message_completed_once_it
     with watching(chosen, ledger=consumers) as watch:
         outbox.put(trouble(0))
         outbox.put(trouble(0, pipeline="theirs"))
-        eventually(lambda: "are not known yet: S3 answered NoSuchBucket" in says(standin), "the reason is told")
+        eventually(lambda: "are not known yet: S3 answered NoSuchBucket" in says(standin), "the reason is posted")
         eventually(lambda: "model version 8" in says(standin, "theirs"), "the other pipeline's message is whole")
-        assert health.of(watch).problems == {}
-        assert "NoSuchBucket" in health.of(watch).attention["situation of ours"]
+        assert watch.health().problems == {}
+        assert "NoSuchBucket" in watch.health().attention["situation of ours"]
         consumers.of["ours"] = "8"
         eventually(lambda: "model version 8" in says(standin), "it is completed in place")
-        eventually(lambda: health.of(watch).attention == {}, "nothing is left to look at")
+        eventually(lambda: watch.health().attention == {}, "nothing is left to look at")
     assert len(tops(standin)) == 1
 
 
@@ -163,7 +163,7 @@ def test_a_ledger_that_gives_no_answer_is_left_alone_for_a_while(
     with watching(chosen, ledger=consumers) as watch:
         for number in range(5):
             outbox.put(trouble(number, subject=f"task{number}"))
-            eventually(lambda n=number: len(tops(standin)) == n + 1, "it is told")
+            eventually(lambda n=number: len(tops(standin)) == n + 1, "it is posted")
         turns = watch.parts["situation"].turns
         eventually(lambda: watch.parts["situation"].turns > turns + 5, "more turns")
     assert consumers.asked == ["ours"]
@@ -178,7 +178,7 @@ def test_a_ledger_that_hangs_keeps_no_message_back(
     with watching(chosen, ledger=consumers) as watch:
         outbox.put(trouble(0))
         outbox.put(trouble(0, pipeline="theirs"))
-        eventually(lambda: tops(standin) and tops(standin, "theirs"), "both are told")
+        eventually(lambda: tops(standin) and tops(standin, "theirs"), "both are posted")
         assert "are not known yet" in says(standin) + says(standin, "theirs")
         outbox.put(good(5))
         eventually(lambda: "Resolved" in tops(standin)[0]["text"], "and what follows")
@@ -192,7 +192,7 @@ def gate(s3_server: Stack) -> Iterator[Gate]:
         yield gate
 
 
-def test_the_ledger_in_s3_says_what_consumers_are_on_and_one_that_hangs_holds_up_no_other_pipeline(
+def test_the_ledger_in_s3_names_the_live_model_and_a_ledger_that_hangs_holds_up_no_other_pipeline(
     standin: Standin,
     chosen: WatchSettings,
     outbox: Outbox,

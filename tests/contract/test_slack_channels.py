@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from alerting import Standin
 
-from retrain.alerts.watch.slack import Slack, Token
+from retrain.alerts.watch.slack.app_token import AppToken
+from retrain.alerts.watch.slack.client import SlackClient
 from retrain.errors import SlackChannelError
 
 
@@ -18,22 +19,22 @@ def standin() -> Iterator[Standin]:
 
 
 @pytest.fixture
-def slack(standin: Standin) -> Slack:
-    return Slack(Token(standin.token), f"{standin.url}/api/", timeout=5, tries=0)
+def slack(standin: Standin) -> SlackClient:
+    return SlackClient(AppToken(standin.token), f"{standin.url}/api/", timeout=5, tries=0)
 
 
 def listings(standin: Standin) -> int:
     return sum(request["method"] == "conversations.list" for request in standin.control("requests"))
 
 
-def test_a_channel_is_looked_for_once_however_often_it_is_checked(standin: Standin, slack: Slack) -> None:
+def test_a_channel_is_looked_for_once_however_often_it_is_checked(standin: Standin, slack: SlackClient) -> None:
     for _ in range(3):
         slack.check("#ours")
         slack.check("c449")
     assert listings(standin) == 2  # one page each
 
 
-def test_a_channel_that_slack_does_not_find_any_more_is_looked_for_again(standin: Standin, slack: Slack) -> None:
+def test_a_channel_that_slack_does_not_find_any_more_is_looked_for_again(standin: Standin, slack: SlackClient) -> None:
     slack.check("#ours")
     standin.control("faults", {"kind": "error", "error": "channel_not_found", "method": "conversations.info"})
     with pytest.raises(SlackChannelError, match="channel_not_found"):
@@ -42,7 +43,7 @@ def test_a_channel_that_slack_does_not_find_any_more_is_looked_for_again(standin
     assert listings(standin) == 2
 
 
-def test_a_name_that_no_channel_has_is_looked_for_each_time(standin: Standin, slack: Slack) -> None:
+def test_a_name_that_no_channel_has_is_looked_for_each_time(standin: Standin, slack: SlackClient) -> None:
     for _ in range(2):
         with pytest.raises(SlackChannelError, match="channel_not_found"):
             slack.check("#new")

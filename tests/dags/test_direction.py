@@ -12,12 +12,17 @@ PACKAGE = ROOT / "plugins" / "retrain"
 PURE = (
     "alerts/backfills",
     "alerts/message/clock",
+    "alerts/watch/health",
     "alerts/watch/observe/deadlines",
+    "alerts/watch/slack/plan",
+    "alerts/watch/slack/posted",
+    "alerts/watch/slack/refusals",
     "alerts/message/details",
     "alerts/diagnosis",
     "alerts/message/digest",
     "alerts/message/facts",
     "alerts/incident",
+    "alerts/incident_document",
     "alerts/kinds",
     "alerts/message/messages",
     "alerts/message/mrkdwn",
@@ -81,7 +86,7 @@ def test_the_pipeline_imports_nothing_of_airflows(path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "library"),
     [
-        ("alerts/watch/slack", "slack_sdk"),
+        ("alerts/watch/slack/client", "slack_sdk"),
         ("alerts/watch/second_channel", "apprise"),
         ("tracking/server", "mlflow"),
         ("work/process", "subprocess"),

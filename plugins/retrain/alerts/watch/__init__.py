@@ -1,1 +1,1 @@
-"""The watch: the process that talks to people, and the dead-man's switch."""
+"""The watch: the process that sends the alerts, apart from Airflow."""

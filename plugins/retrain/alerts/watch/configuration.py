@@ -1,11 +1,13 @@
-"""The pipelines' files and the silences, as the watch last read them, and which channel each pipeline's messages go to."""
+"""The pipelines' files and the silences, as the watch last read them."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from retrain.alerts import silences
+from retrain.alerts.incident import Incident
 from retrain.alerts.silences import Silences
 from retrain.alerts.watch.settings import WatchSettings
 from retrain.deployment.pipeline_file import Deployment, load
@@ -16,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Configuration:
-    """`broken` says which pipelines' files cannot be read, and why. Such a pipeline stays as it was when its file could be."""
+    """`broken` says by pipeline why its file cannot be read. Such a pipeline keeps the configuration that was read last."""
 
     settings: WatchSettings
     deployments: dict[str, Deployment] = field(default_factory=dict)
@@ -24,7 +26,7 @@ class Configuration:
     silences: Silences = field(default_factory=Silences)
 
     def read(self) -> None:
-        """Read everything again. A file that cannot be read costs its own pipeline alone, or the silences."""
+        """Read all files again. One that cannot be read affects its own pipeline only, or the silences."""
         found: dict[str, Deployment] = {}
         broken: dict[str, str] = {}
         for path in sorted(self.settings.pipelines.glob("*.yaml")):
@@ -40,7 +42,7 @@ class Configuration:
         self._read_silences()
 
     def channel(self, pipeline: str) -> str | None:
-        """Where a pipeline's incidents go. What belongs to no pipeline goes to the default, or to the first one's channel."""
+        """The channel of a pipeline's incidents. Where no such pipeline is configured: the default, or the first pipeline's."""
         deployment = self.deployments.get(pipeline)
         if deployment is not None:
             return deployment.slack.channel
@@ -49,6 +51,9 @@ class Configuration:
     def channels(self) -> list[str]:
         """Every channel that a message may go to."""
         return sorted({d.slack.channel for d in self.deployments.values()} or {self.settings.channel or ""} - {""})
+
+    def is_silenced(self, incident: Incident, day: date) -> bool:
+        return silences.silenced(self.silences.entries, incident, day) is not None
 
     def _read_silences(self) -> None:
         path = self.settings.silences

@@ -1,4 +1,4 @@
-"""The daily digests: one a day and channel, composed once, kept until they are told."""
+"""The daily digests: one per day and channel, composed once and kept for a week."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from retrain.alerts.message.plain_text import Content
-from retrain.alerts.watch.book import file_name, readable
+from retrain.alerts.watch.documents import DocumentFolder, parser
 from retrain.work.files import write_whole
 
 _DAY = timedelta(days=1)
@@ -19,7 +19,7 @@ _KEPT = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Edition:
-    """A composed digest; what it says does not change any more. `blocks` are Block Kit."""
+    """A composed digest, which does not change any more. `at` is UTC, ISO 8601; `blocks` are Block Kit."""
 
     id: str
     channel: str
@@ -30,7 +30,7 @@ class Edition:
 
 @dataclass(frozen=True)
 class Window:
-    """What a digest is about: (after, until], UTC, ISO 8601, which ends with `day`; and the moment at which it appears."""
+    """The time that a digest covers: (after, until], which ends with `day`. It `appears` later. All moments are UTC, ISO 8601."""
 
     day: date
     after: str
@@ -39,29 +39,33 @@ class Window:
 
 
 class Editions:
-    """The editions of the last week. One thread's own, save for reading `all`."""
+    """The editions of the last week. Not thread-safe, except for `all`."""
 
     def __init__(self, folder: Path, at: time) -> None:
-        self._folder = folder
         self._at = at
         self._until_file = folder / "until"
-        self.all: tuple[Edition, ...] = tuple(readable(folder, lambda p: Edition(**json.loads(p.read_text("utf-8")))))
+        self._documents = DocumentFolder(folder)
+        self.all: tuple[Edition, ...] = tuple(self._documents.read(parser(Edition, 1)))
 
     def due(self, now: datetime) -> Window | None:
-        """What the next digest is about, once it is time; None before. Days that the watch slept through are in it."""
+        """The time that the next digest covers; None before it is due. Days on which the watch did not run are included."""
         midnight = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
         appears = datetime.combine(midnight.date(), self._at, UTC)
-        told_until = self._until()
-        if told_until is None:  # the first day of all: there is nothing before it
+        covered_until = self._until()
+        if covered_until is None:  # the watch's very first day: there is nothing before it
             write_whole(self._until_file, midnight.isoformat().encode())
             return None
-        if now < appears or told_until >= midnight:
+        if now < appears or covered_until >= midnight:
             return None
-        after = max(told_until, midnight - _KEPT)
+        after = max(covered_until, midnight - _KEPT)
         return Window(midnight.date() - _DAY, after.isoformat(), midnight.isoformat(), appears.isoformat())
 
     def compose(self, window: Window, write: Callable[[str], Content | None], channels: Iterable[str]) -> None:
-        """Write each channel's digest; None is a quiet day. Done again after a crash, it changes nothing."""
+        """Write each channel's digest. `write` returns None for a quiet day. Repeating it after a crash changes nothing.
+
+        Raises:
+            OSError: the disk did not take a digest.
+        """
         oldest = (datetime.fromisoformat(window.until) - _KEPT).isoformat()
         kept = [edition for edition in self.all if edition.at >= oldest]
         for channel in channels:
@@ -69,11 +73,11 @@ class Editions:
             content = None if any(edition.id == identifier for edition in kept) else write(channel)
             if content is not None:
                 edition = Edition(identifier, channel, window.appears, content.text, list(content.blocks))
-                write_whole(self._folder / file_name(identifier), json.dumps(asdict(edition), indent=1).encode())
+                self._documents.write(identifier, json.dumps(asdict(edition), indent=1))
                 kept.append(edition)
         write_whole(self._until_file, window.until.encode())
         for gone in {edition.id for edition in self.all} - {edition.id for edition in kept}:
-            (self._folder / file_name(gone)).unlink(missing_ok=True)
+            self._documents.remove(gone)
         self.all = tuple(kept)
 
     def _until(self) -> datetime | None:

@@ -1,4 +1,4 @@
-"""The watch's sign of life: a file, and a request to a service outside that misses it. It stops when messages cannot be delivered."""
+"""The watch's sign of life: a file, and a request to an outside service that raises an alarm when the requests stop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from retrain.work.files import write_whole
 
 @dataclass
 class Heartbeat:
-    """Writes `file`, and asks `url` if there is one. `patience` are the seconds that messages may be undeliverable before."""
+    """Stops while messages cannot be delivered, after `patience` seconds of that."""
 
     file: Path
     url: str | None
@@ -22,7 +22,7 @@ class Heartbeat:
     _unable_since: float | None = None
 
     def beat(self, problems: Mapping[str, str], now: datetime, *, outside: bool = True) -> None:
-        """Give the sign. `problems` is what keeps messages from being delivered now; `outside`: tell the service too.
+        """Write the file; with `outside` also request the URL. `problems` says what keeps messages from being delivered now.
 
         Raises:
             WatchError: messages could not be delivered for too long, so there is no beat; or the service did not take it.

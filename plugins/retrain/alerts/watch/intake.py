@@ -1,51 +1,42 @@
-"""Takes signals into the book, each trouble with what consumers are on as the ledger has it at that moment."""
+"""Folds signals into the book; a new trouble gets the situation that the ledger shows at that moment."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from pathlib import Path
 
 from retrain.alerts.backfills import into_thread
 from retrain.alerts.incident import Situation
 from retrain.alerts.kinds import Kind
-from retrain.alerts.outbox import Outbox
 from retrain.alerts.signal import Signal, Step
-from retrain.alerts.watch.book import Book
-from retrain.alerts.watch.configuration import Configuration
-from retrain.alerts.watch.situations import Reading, Situations
-from retrain.deployment.pipeline_file import Deployment
+from retrain.alerts.watch.situations import AskLedger, Reading, Situations
+from retrain.alerts.watch.state import WatchState
 
 log = logging.getLogger(__name__)
 
-_COMPLETES_FOR = 60.0  # seconds that one turn spends on situations that were not known
+_COMPLETES_FOR = 60.0  # seconds that one turn spends on unknown situations
 
 
 class Intake:
-    """For several threads. `now` is the clock (UTC), `ledger` reads a pipeline's situation, `changed` wakes the channels."""
+    """Thread-safe. `ask` reads a pipeline's situation from its ledger; `wake_channels` is called when a message changed."""
 
-    def __init__(
-        self,
-        outbox: Outbox,
-        book: Book,
-        configuration: Configuration,
-        ledger: Callable[[Deployment, datetime], Situation],
-        *,
-        now: Callable[[], datetime],
-        changed: Callable[[], None],
-    ) -> None:
-        self._outbox = outbox
-        self._book = book
-        self._configuration = configuration
-        self._situations = Situations(ledger, now)
-        self._now = now
-        self._changed = changed
-        self._folded: set[Path] = set()  # files whose signals are in the book, and perhaps not yet on disk there
+    def __init__(self, state: WatchState, ask: AskLedger, *, wake_channels: Callable[[], None]) -> None:
+        self._outbox = state.outbox
+        self._book = state.book
+        self._configuration = state.configuration
+        self._now = state.now
+        self._situations = Situations(ask, state.now)
+        self._wake_channels = wake_channels
+        self._folded: set[Path] = set()  # files whose signals are in the book's memory, and perhaps not yet on its disk
 
-    def of_tasks(self) -> None:
-        """Take what the outbox holds. A file is removed once what it says is on disk elsewhere."""
+    def fold_outbox(self) -> None:
+        """Fold the signals of the outbox. A file is removed once its signal is on the book's disk.
+
+        Raises:
+            OSError: the outbox cannot be listed, or the book cannot be saved. The files stay; a later call goes on with them.
+        """
         changed, reading = False, Reading()
         for path, found in self._outbox.take():
             if path in self._folded:
@@ -53,19 +44,24 @@ class Intake:
             try:
                 folded = self._fold(found, reading)
             except Exception:
-                log.exception("%s cannot be taken in and is put aside", path)
+                log.exception("%s cannot be folded and is put aside", path)
                 self._outbox.put_aside(path)
                 continue
-            if folded is not None:  # else its backfill is seen at the next look
+            if folded is not None:  # else the observer will find its backfill
                 changed |= folded
                 self._folded.add(path)
-        self._keep(changed)
+        self._wake_and_save(changed)
         for path in self._folded:
             path.unlink(missing_ok=True)
         self._folded.clear()
 
-    def of_observer(self, signals: Iterable[Signal]) -> None:
-        """Take what the watch has seen for itself. One that cannot be taken in is raised after all the others are."""
+    def fold_observed(self, signals: Iterable[Signal]) -> None:
+        """Fold the observer's signals.
+
+        Raises:
+            Exception: one of them could not be folded. The others are.
+            OSError: the book cannot be saved. The signals count from memory; a later call saves them.
+        """
         changed, reading = False, Reading()
         failure: Exception | None = None
         for found in signals:
@@ -73,12 +69,16 @@ class Intake:
                 changed |= bool(self._fold(found, reading))
             except Exception as error:  # noqa: BLE001 - raised below
                 failure = error
-        self._keep(changed)
+        self._wake_and_save(changed)
         if failure is not None:
             raise failure
 
-    def complete(self) -> None:
-        """Read again what consumers are on where an open incident could not say it."""
+    def complete_situations(self) -> None:
+        """Read the ledger again for open incidents whose situation is unknown.
+
+        Raises:
+            OSError: the book cannot be saved. The situations count from memory; a later call saves them.
+        """
         began, changed = time.monotonic(), False
         for pipeline in sorted({i.key.pipeline for i in self._book.open() if i.situation and i.situation.unknown}):
             if time.monotonic() - began > _COMPLETES_FOR:
@@ -86,18 +86,18 @@ class Intake:
             situation = self._situation(pipeline, Reading())
             if not situation.unknown:
                 changed |= self._book.restate(pipeline, situation)
-        self._keep(changed)
+        self._wake_and_save(changed)
 
     def _fold(self, found: Signal, reading: Reading) -> bool | None:
-        """Whether a signal changes what is to be told; None while the backfill that it belongs to is not known yet."""
-        told = into_thread(found, self._book.open(), self._now())
-        if told is None:
+        """True if the signal changes a message; None while the backfill that it belongs to is not known yet."""
+        signal = into_thread(found, self._book.open(), self._now())
+        if signal is None:
             return None
-        if told.step is Step.TROUBLE and not _says_nothing_of_the_model(told) and not self._book.knows(told):
-            return self._book.fold(told, self._situation(told.pipeline, reading))
-        changed = self._book.fold(told)
-        if _changes_what_is_live(told) and self._book.states(told.pipeline):
-            changed |= self._book.restate(told.pipeline, self._situation(told.pipeline, reading))
+        if signal.step is Step.TROUBLE and _shows_the_live_model(signal) and not self._book.knows(signal):
+            return self._book.fold(signal, self._situation(signal.pipeline, reading))
+        changed = self._book.fold(signal)
+        if _may_change_the_situation(signal) and self._book.states(signal.pipeline):
+            changed |= self._book.restate(signal.pipeline, self._situation(signal.pipeline, reading))
         return changed
 
     def _situation(self, pipeline: str, reading: Reading) -> Situation:
@@ -107,18 +107,18 @@ class Intake:
             return Situation(at, unknown=f"no file that can be read says where the ledger of {pipeline} is")
         return self._situations.of(deployment, reading)
 
-    def _keep(self, changed: bool) -> None:
-        """Have the channels tell what has changed, then save it: a full disk must not keep a message back."""
+    def _wake_and_save(self, changed: bool) -> None:
+        """Wake the channels, then save: a full disk must not hold back a message."""
         if changed:
-            self._changed()
+            self._wake_channels()
         self._book.save()
 
 
-def _says_nothing_of_the_model(signal: Signal) -> bool:
-    """Whether the signal's message has no line on what consumers are on: a backfill never promotes, nor does Airflow itself."""
-    return signal.kind is Kind.BACKFILL or (signal.kind is Kind.PIPELINE_SILENT and signal.partition is None)
+def _shows_the_live_model(signal: Signal) -> bool:
+    """False for a backfill, which never promotes, and for an outage of Airflow, which belongs to no pipeline."""
+    return signal.kind is not Kind.BACKFILL and not (signal.kind is Kind.PIPELINE_SILENT and signal.partition is None)
 
 
-def _changes_what_is_live(signal: Signal) -> bool:
+def _may_change_the_situation(signal: Signal) -> bool:
     recorded = signal.task == "record_run" or signal.kind is Kind.PIPELINE_SILENT
     return signal.kind is Kind.PROMOTED or (signal.step is Step.GOOD and recorded)

@@ -1,4 +1,4 @@
-"""`make alerts-test`: whether messages would arrive, by sending some."""
+"""`make alerts-test`: sends test messages through every channel."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from datetime import UTC, datetime
 from retrain.alerts.message.plain_text import Plain
 from retrain.alerts.watch import second_channel
 from retrain.alerts.watch.settings import WatchSettings
-from retrain.alerts.watch.slack import Mark, Slack
+from retrain.alerts.watch.slack.client import SlackClient
+from retrain.alerts.watch.slack.posted import MessageLabel
 from retrain.deployment.pipeline_file import load
 from retrain.errors import ConfigurationError, RetrainError
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How it went in one place."""
+class RehearsalOutcome:
+    """The result for one channel or address: `place` names it, `says` is for people."""
 
     place: str
     says: str
     well: bool = True
 
 
-def rehearse(settings: WatchSettings) -> Iterator[Outcome]:
+def rehearse(settings: WatchSettings) -> Iterator[RehearsalOutcome]:
     """Post, change and answer a test message in each channel, and send one to each address of the second channel."""
     channels: dict[str, list[str]] = {}
     for path in sorted(settings.pipelines.glob("*.yaml")):
@@ -33,43 +34,45 @@ def rehearse(settings: WatchSettings) -> Iterator[Outcome]:
             yield _failed(path.name, error)
     if not channels:
         if settings.channel is None:
-            yield Outcome("Slack", "No pipeline names a channel, and RETRAIN_SLACK_CHANNEL is not set.", well=False)
+            yield RehearsalOutcome(
+                "Slack", "No pipeline names a channel, and RETRAIN_SLACK_CHANNEL is not set.", well=False
+            )
         else:
             channels[settings.channel] = []
     for channel, pipelines in channels.items():
         place = f"{channel} ({', '.join(pipelines) or 'default'})"
         try:
-            yield Outcome(place, _post(settings.slack, channel))
+            yield RehearsalOutcome(place, _post(settings.slack, channel))
         except RetrainError as error:
             yield _failed(place, error)
     yield from _second(settings)
 
 
-def _post(slack: Slack, channel: str) -> str:
-    mark = Mark(f"test/{datetime.now(UTC).isoformat()}")
+def _post(slack: SlackClient, channel: str) -> str:
+    label = MessageLabel(f"test/{datetime.now(UTC).isoformat()}")
     who = slack.check(channel)
-    posted = slack.post(channel, Plain("🔔 Test of the alerts: posted. Nothing is to be done."), mark)
-    slack.update(posted, Plain("🔔 Test of the alerts: posted, changed and answered. Nothing is to be done."), mark)
-    slack.post(posted.channel, Plain("A reply in its thread."), Mark(mark.id, "reply"), thread=posted.ts)
+    posted = slack.post(channel, Plain("🔔 Test of the alerts: posted. Nothing is to be done."), label)
+    slack.update(posted, Plain("🔔 Test of the alerts: posted, changed and answered. Nothing is to be done."), label)
+    slack.post(posted.channel, Plain("A reply in its thread."), MessageLabel(label.id, "reply"), thread=posted.ts)
     return f"as {who}: posted {posted.ts}, changed it, replied to it"
 
 
-def _second(settings: WatchSettings) -> Iterator[Outcome]:
+def _second(settings: WatchSettings) -> Iterator[RehearsalOutcome]:
     try:
         urls = settings.second.read()
     except RetrainError as error:
         yield _failed("second channel", error)
         return
     if not urls:
-        yield Outcome("second channel", "none is configured (RETRAIN_APPRISE_FILE)")
+        yield RehearsalOutcome("second channel", "none is configured (RETRAIN_APPRISE_FILE)")
     for number, url in enumerate(urls, 1):
         place = f"second channel, address {number}"
         try:
             second_channel.send(url, Plain("Test of the alerts' second channel.\nNothing is to be done."))
-            yield Outcome(place, "took a test message")
+            yield RehearsalOutcome(place, "took a test message")
         except RetrainError as error:
             yield _failed(place, error)
 
 
-def _failed(place: str, error: RetrainError) -> Outcome:
-    return Outcome(place, f"{type(error).__name__}: {error}", well=False)
+def _failed(place: str, error: RetrainError) -> RehearsalOutcome:
+    return RehearsalOutcome(place, f"{type(error).__name__}: {error}", well=False)

@@ -1,7 +1,7 @@
-"""The channel beside Slack - mail, Teams, whatever apprise knows - for when Slack itself is what is down.
+"""The channel beside Slack (mail, Teams, anything that apprise knows), which still delivers when Slack itself is down.
 
-It hears of each opening and each end, in plain text, and nothing in between. Each address has marks of its own: one that takes
-nothing holds up no other. Where an answer is lost a message is sent again: twice is better than not at all.
+It gets the opening and the end of each incident in plain text, and nothing in between. Where an answer is lost a message is sent
+again: twice is better than not at all.
 """
 
 from __future__ import annotations
@@ -9,35 +9,39 @@ from __future__ import annotations
 import hashlib
 import logging
 import stat
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from retrain.alerts.message.plain_text import Content, to_text
-from retrain.alerts.watch.book import Heard, Marks
+from retrain.alerts.watch.marks import Marks
+from retrain.alerts.watch.pause import Pause, pause_after
 from retrain.errors import SecondChannelError
 
 log = logging.getLogger(__name__)
-# apprise quotes addresses, and with them passwords, in what it logs on its way.
+# apprise logs addresses, which hold passwords.
 logging.getLogger("apprise").setLevel(logging.ERROR)
 
 OPENED = "opened"
 RESOLVED = "resolved"
-_SINCE = "addresses"  # the mark that says since when each address is known
+_SINCE = "addresses"  # the id of the mark that says since when each address is known
 _TITLE = 120
 _LONGEST_PAUSE = 300.0
 
 
 @dataclass(frozen=True)
 class SecondChannelAddresses:
-    """apprise's URLs: one a line of a private file, or separated by blanks."""
+    """apprise's URLs: either in a private file, one per line, or separated by blanks."""
 
     urls: str = field(default="", repr=False)
     file: Path | None = None
 
     def read(self) -> list[str]:
-        """SecondChannelError when the file cannot be read, or by others too: its lines hold passwords."""
+        """The URLs.
+
+        Raises:
+            SecondChannelError: the file cannot be read, or other users may read it: its lines hold passwords.
+        """
         if self.file is None:
             return self.urls.split()
         try:
@@ -52,8 +56,16 @@ class SecondChannelAddresses:
 
 
 @dataclass(frozen=True)
-class News:
-    """An incident, as the second channel hears of it."""
+class SecondChannelMark:
+    """What each address has got of one incident: `opened` or `resolved`, by the hash of the address. Stored as JSON."""
+
+    id: str
+    by: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """An incident, as the second channel sends it. `message` renders it when it is needed."""
 
     id: str
     opened_at: str
@@ -64,18 +76,23 @@ class News:
 
 @dataclass
 class SecondChannel:
-    """Tells each address what it has not heard. One thread's own."""
+    """Sends each address what it has not got yet. Not thread-safe: used by the part `second channel` only."""
 
     addresses: SecondChannelAddresses
-    marks: Marks[Heard]
-    patience: float = 15.0  # seconds before an address that failed is tried again; doubled, to five minutes
+    marks: Marks[SecondChannelMark]
+    patience: float = (
+        15.0  # seconds before an address that failed is tried again; doubled with each failure, up to 5 minutes
+    )
     troubles: dict[str, str] = field(default_factory=dict)
-    delivers: bool = False  # whether an address takes messages, as far as the newest run knows
-    _pauses: dict[str, tuple[float, int]] = field(default_factory=dict)
+    delivers: bool = False  # True if an address took everything in the newest run
+    _pauses: dict[str, Pause] = field(default_factory=dict)
 
-    def run(self, news: Iterable[News], now: str) -> int:
-        """Gives the number of messages that were taken. `now` is UTC, ISO 8601. What was not taken is in `troubles`."""
-        asked, taken = list(news), 0
+    def run(self, announcements: Iterable[Announcement], now: str) -> int:
+        """Send what is missing. Returns the number of messages that were taken; `troubles` says why others were not.
+
+        `now` is UTC, ISO 8601.
+        """
+        wanted, taken = list(announcements), 0
         try:
             urls = self.addresses.read()
         except SecondChannelError as error:
@@ -84,51 +101,55 @@ class SecondChannel:
         troubles: dict[str, str] = {}
         for number, url in enumerate(urls, start=1):
             label, key = f"address {number}", hashlib.sha256(url.encode()).hexdigest()[:12]
-            until, failures = self._pauses.get(key, (0.0, 0))
-            if time.monotonic() < until:
+            pause = self._pauses.get(key)
+            if pause is not None and not pause.over:
                 troubles[label] = self.troubles.get(label, "waits")
                 continue
             try:
-                taken += self._tell(url, key, asked, now)
+                taken += self._announce(url, key, wanted, now)
                 self._pauses.pop(key, None)
             except SecondChannelError as error:
                 troubles[label] = str(error)
                 log.warning("%s of the second channel: %s", label, error)
-                self._pauses[key] = (
-                    time.monotonic() + min(self.patience * 2**failures, _LONGEST_PAUSE),
-                    failures + 1,
-                )
+                self._pauses[key] = pause_after(pause, str(error), first=self.patience, longest=_LONGEST_PAUSE)
         self.troubles, self.delivers = troubles, len(troubles) < len(urls)
         return taken
 
-    def _tell(self, url: str, key: str, news: Iterable[News], now: str) -> int:
+    def _announce(self, url: str, key: str, announcements: Iterable[Announcement], now: str) -> int:
         known = self.marks.of(_SINCE)
         if key not in known.by:
             known = replace(known, by={**known.by, key: now})
             self.marks.save(known)
         since, taken = known.by[key], 0
-        for item in news:
-            heard = self.marks.of(item.id)
-            step = _due(item, heard.by.get(key), since)
+        for item in announcements:
+            mark = self.marks.of(item.id)
+            step = _due(item, mark.by.get(key), since)
             if step is None:
                 continue
             send(url, item.message())
             taken += 1
-            self.marks.save(replace(self.marks.of(item.id), by={**heard.by, key: step}))
+            self.marks.save(replace(mark, by={**mark.by, key: step}))
         return taken
 
 
-def _due(item: News, heard: str | None, since: str) -> str | None:
-    """What an address has to hear. It hears nothing of what was over before it was known, nor the end of what was silenced."""
+def _due(item: Announcement, sent: str | None, since: str) -> str | None:
+    """What an address has to get now, `opened` or `resolved`.
+
+    An incident that ended before the address was known is not sent, nor the end of one that was silenced from its beginning.
+    """
     if item.open:
-        return OPENED if heard is None and not item.silenced else None
-    if heard == RESOLVED or (heard is None and (item.silenced or item.opened_at < since)):
+        return OPENED if sent is None and not item.silenced else None
+    if sent == RESOLVED or (sent is None and (item.silenced or item.opened_at < since)):
         return None
     return RESOLVED
 
 
 def send(url: str, message: Content) -> None:
-    """SecondChannelError when the address is none that apprise knows, or does not take the message."""
+    """Send one message.
+
+    Raises:
+        SecondChannelError: apprise does not know this kind of address, or the address did not take the message.
+    """
     import apprise
 
     text = to_text(message)

@@ -1,4 +1,4 @@
-"""What the watch is told by its environment. Secrets stay in files, or in variables of this one process."""
+"""The watch's settings, from the variables of its environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 from retrain.alerts.message.messages import PageAddresses
 from retrain.alerts.watch.second_channel import SecondChannelAddresses
-from retrain.alerts.watch.slack import Slack, Token
+from retrain.alerts.watch.slack.app_token import AppToken
+from retrain.alerts.watch.slack.client import SlackClient
 from retrain.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -22,7 +23,7 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost")
 
 @dataclass(frozen=True)
 class Seconds:
-    """How often each part of the watch has its turn; and when its heartbeat stops."""
+    """The pause between two turns of each part, in seconds."""
 
     signals: float = 2
     slack: float = 2
@@ -33,31 +34,35 @@ class Seconds:
     check: float = 60
     digest: float = 20
     heartbeat: float = 10
-    undelivered: float = 300  # of messages that cannot be delivered, after which the heartbeat stops
+    undelivered: float = 300  # not a part's: the heartbeat stops when messages cannot be delivered for so long
 
 
 @dataclass(frozen=True)
 class WatchSettings:
-    """Where the watch's state is, what it watches, and whom it tells."""
+    """`folder` holds the watch's own state; `pipelines` and `silences` are the files that it follows."""
 
     folder: Path
     pipelines: Path
     silences: Path
-    slack: Slack
+    slack: SlackClient
     second: SecondChannelAddresses
     addresses: PageAddresses
-    channel: str | None  # for what belongs to no pipeline whose file can be read
+    channel: str | None  # of Slack, for incidents of no pipeline or of one whose file cannot be read
     port: int
     digest_at: time  # UTC
     heartbeat_url: str | None
-    host: str = "127.0.0.1"  # the page's interface
-    airflow_api: str | None = None  # Airflow's address for the watch, where it is not the one for people
-    allowed_hosts: tuple[str, ...] = LOOPBACK_NAMES  # names by which the page may be asked
+    host: str = "127.0.0.1"  # the interface that the page listens on
+    airflow_api: str | None = None  # the address of Airflow's API, where it is not the address that people use
+    allowed_hosts: tuple[str, ...] = LOOPBACK_NAMES  # host names under which the page answers
     seconds: Seconds = Seconds()
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> WatchSettings:
-        """ConfigurationError names the variable and what is wrong with it."""
+        """The settings of an environment.
+
+        Raises:
+            ConfigurationError: a variable is missing or wrong; the message names it.
+        """
 
         def path(name: str) -> Path | None:
             return Path(environment[name]) if environment.get(name) else None
@@ -68,18 +73,18 @@ class WatchSettings:
             raise ConfigurationError("Neither RETRAIN_ALERTS nor RETRAIN_HOME says where the alerts' folder is.")
         port = environment.get("RETRAIN_ALERTS_PORT") or str(PORT)
         if not port.isdecimal():
-            raise ConfigurationError(f"RETRAIN_ALERTS_PORT={port!r} is no port.")
+            raise ConfigurationError(f"RETRAIN_ALERTS_PORT={port!r} is not a port.")
         at = environment.get("RETRAIN_DIGEST_AT") or "07:00"
         try:
             digest_at = time.fromisoformat(at)
         except ValueError as error:
-            raise ConfigurationError(f"RETRAIN_DIGEST_AT={at!r} is no time of the day, such as 07:00 (UTC).") from error
+            raise ConfigurationError(f"RETRAIN_DIGEST_AT={at!r} is not a time of day such as 07:00 (UTC).") from error
         return cls(
             folder=folder,
             pipelines=path("RETRAIN_PIPELINES") or ROOT / "dags" / "pipelines",
             silences=path("RETRAIN_SILENCES") or ROOT / "dags" / "silences.yaml",
-            slack=Slack(
-                Token(environment.get("RETRAIN_SLACK_TOKEN", ""), path("RETRAIN_SLACK_TOKEN_FILE")),
+            slack=SlackClient(
+                AppToken(environment.get("RETRAIN_SLACK_TOKEN", ""), path("RETRAIN_SLACK_TOKEN_FILE")),
                 environment.get("RETRAIN_SLACK_API_URL") or None,
             ),
             second=SecondChannelAddresses(environment.get("RETRAIN_APPRISE_URLS", ""), path("RETRAIN_APPRISE_FILE")),
@@ -103,6 +108,6 @@ def _hosts(text: str) -> list[str]:
     for name in names:
         if not _HOST.fullmatch(name):
             raise ConfigurationError(
-                f"RETRAIN_ALERTS_ALLOWED_HOSTS: {name!r} is no host name. Name hosts without a port, separated by commas."
+                f"RETRAIN_ALERTS_ALLOWED_HOSTS: {name!r} is not a host name. Name hosts without a port, separated by commas."
             )
     return names

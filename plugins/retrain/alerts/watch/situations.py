@@ -1,7 +1,7 @@
-"""What consumers are on and the last good run, read from the ledger when a message is written.
+"""Reads a pipeline's situation (the live model, the last good run) from its ledger when a message is written.
 
-A message never waits long for it: a turn that folds signals spends a few seconds at most on all its ledgers together, and what
-was not read then is read later, pipeline by pipeline, with growing pauses.
+A message never waits long for it: a turn that folds signals spends a few seconds at most on all its ledgers together. A situation
+that was not read then is read later, pipeline by pipeline, with growing pauses.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from retrain.alerts.incident import Situation
+from retrain.alerts.watch.pause import Pause, pause_after
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import WatchError
 from retrain.store.ledger import Ledger
@@ -25,13 +26,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_WAITS_SECONDS = 5.0  # what a turn waits for all its ledgers together
+AskLedger = Callable[[Deployment, datetime], Situation]  # the situation at a moment (UTC)
+
+_WAITS_SECONDS = 5.0  # that a turn waits for all its ledgers together
 _FIRST_PAUSE = 5.0  # seconds before a ledger that could not be read is asked again; doubled with each failure
 _LONGEST_PAUSE = 300.0
 
 
 def read(client: S3Client, deployment: Deployment, now: datetime) -> Situation:
-    """The situation as the ledger has it; StoreError when it cannot be read."""
+    """The situation that the ledger shows.
+
+    Raises:
+        StoreError: the ledger cannot be read.
+    """
     ledger = Ledger(client, deployment.ledger)
     record = ledger.newest(deployment.pipeline)
     promotion = ledger.newest_daily_event(deployment.pipeline, "promotions")
@@ -47,34 +54,27 @@ def read(client: S3Client, deployment: Deployment, now: datetime) -> Situation:
 
 @dataclass
 class Reading:
-    """What one turn has read, and the seconds that it may still wait. A turn reads each ledger once: what it folds was there before."""
+    """The situations that one turn has read. It reads each ledger once: its signals are older than its first question."""
 
-    seconds: float = field(default_factory=lambda: _WAITS_SECONDS)
+    seconds: float = field(default_factory=lambda: _WAITS_SECONDS)  # that the turn may still wait
     known: dict[str, Situation] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Pause:
-    until: float  # of the monotonic clock
-    failures: int
-    why: str
 
 
 @dataclass
 class Situations:
-    """Reads situations in bounded time, and remembers which ledgers gave no answer. For several threads.
+    """Reads situations in bounded time. Thread-safe.
 
-    `ask` reads one pipeline's situation and may hang; it runs in a thread of its own.
+    `ask` reads one pipeline's situation and may hang; it runs in a thread of its own. A ledger that did not answer gets a pause.
     """
 
-    ask: Callable[[Deployment, datetime], Situation]
-    clock: Callable[[], datetime]
-    _pauses: dict[str, _Pause] = field(default_factory=dict)
+    ask: AskLedger
+    clock: Callable[[], datetime]  # UTC
+    _pauses: dict[str, Pause] = field(default_factory=dict)
     _asking: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, deployment: Deployment, reading: Reading) -> Situation:
-        """The situation now; one that says why it is not known where the ledger gives no answer in the time that is left."""
+        """The situation now. If the ledger does not answer in the time that is left, its `unknown` says why."""
         known = reading.known.get(deployment.pipeline)
         if known is None:
             read = replace(self._read(deployment, reading), timezone=deployment.schedule.timezone)
@@ -85,23 +85,27 @@ class Situations:
         pipeline, began = deployment.pipeline, self.clock()
         at = began.isoformat(timespec="milliseconds")
         pause = self._pauses.get(pipeline)
-        if pause is not None and time.monotonic() < pause.until:
+        if pause is not None and not pause.over:
             return Situation(at, unknown=pause.why)
         if reading.seconds <= 0:
             return Situation(at, unknown="other ledgers took all the time that a message waits")
         started = time.monotonic()
         try:
             situation = self._within(reading.seconds, deployment, began)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one ledger, its messages still have to go out
+        except Exception as error:  # noqa: BLE001 - a fault of one ledger must not keep its messages from being sent
             return Situation(at, unknown=self._failed(pipeline, error))
         finally:
             reading.seconds -= time.monotonic() - started
         if self._pauses.pop(pipeline, None):
-            log.info("the ledger of %s can be read again", pipeline)
-        return replace(situation, as_of=at)  # of the question, not of its answer
+            log.info("The ledger of %s can be read again", pipeline)
+        return replace(situation, as_of=at)  # the moment of the question, not of the answer
 
     def _within(self, seconds: float, deployment: Deployment, began: datetime) -> Situation:
-        """Ask in a daemon thread: one that hangs must hold up neither a message nor the end of the process."""
+        """Ask in a daemon thread: a ledger that hangs must delay neither a message nor the end of the process.
+
+        Raises:
+            WatchError: no answer came within `seconds`, or an earlier question still hangs.
+        """
         pipeline = deployment.pipeline
         with self._lock:
             if pipeline in self._asking:
@@ -129,10 +133,8 @@ class Situations:
 
     def _failed(self, pipeline: str, error: Exception) -> str:
         before = self._pauses.get(pipeline)
-        failures = before.failures + 1 if before else 1
         why = str(error) or type(error).__name__
         if before is None:
-            log.warning("what consumers of %s are on is not known: %s", pipeline, why, exc_info=error)
-        pause = min(_FIRST_PAUSE * 2 ** (failures - 1), _LONGEST_PAUSE)
-        self._pauses[pipeline] = _Pause(time.monotonic() + pause, failures, why)
+            log.warning("The situation of %s is not known: %s", pipeline, why, exc_info=error)
+        self._pauses[pipeline] = pause_after(before, why, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
         return why

@@ -1,4 +1,4 @@
-"""The book: a crash at any point repeats nothing and loses nothing."""
+"""The book of incidents: a crash at any point neither repeats nor loses anything."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from retrain.alerts.incident import Situation
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal, Step
-from retrain.alerts.watch import book as book_module
-from retrain.alerts.watch.book import Book, InSlack, Marks
+from retrain.alerts.watch import documents
+from retrain.alerts.watch.book import Book
 
 FAILED = Signal(
     id="a",
@@ -32,7 +32,7 @@ NOTE = replace(FAILED, id="c", step=Step.NOTE, kind=Kind.PROMOTED, subject="7")
 SITUATION = Situation("2020-03-18T05:59:00+00:00", champion="12")
 
 
-def test_what_was_folded_is_there_after_a_restart_as_it_was(tmp_path: Path) -> None:
+def test_folded_signals_are_there_after_a_restart(tmp_path: Path) -> None:
     book = Book(tmp_path)
     for signal in (FAILED, GOOD, NOTE):
         assert book.fold(signal, SITUATION)
@@ -69,14 +69,16 @@ def test_a_crash_between_closing_and_removing_leaves_the_incident_closed(tmp_pat
     assert not path.exists()
 
 
-def test_a_full_disk_holds_up_no_message_and_is_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_full_disk_incidents_count_from_memory_and_are_saved_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     book = Book(tmp_path)
 
     def full(_path: Path, _content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(book_module, "write_whole", full)
+        patch.setattr(documents, "write_whole", full)
         for name in ("push", "promote"):
             book.fold(replace(FAILED, id=name, subject=name))
             with pytest.raises(OSError, match="No space"):
@@ -96,17 +98,17 @@ def test_a_file_that_cannot_be_read_is_put_aside_and_the_others_are_read(tmp_pat
     assert (tmp_path / "open" / "bad.broken").exists()
 
 
-def test_a_file_that_the_disk_refuses_holds_up_the_saving_of_no_other(
+def test_an_incident_that_the_disk_refuses_does_not_hold_up_the_saving_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    book, write = Book(tmp_path), book_module.write_whole
+    book, write = Book(tmp_path), documents.write_whole
 
     def refuse(path: Path, content: bytes) -> None:
         if b'"subject": "push"' in content:
             raise OSError(5, "Input/output error")
         write(path, content)
 
-    monkeypatch.setattr(book_module, "write_whole", refuse)
+    monkeypatch.setattr(documents, "write_whole", refuse)
     book.fold(FAILED)
     book.fold(replace(FAILED, id="d", subject="promote"))
     with pytest.raises(OSError, match="Input/output"):
@@ -128,7 +130,7 @@ def test_an_incident_of_an_older_version_is_read_and_of_a_newer_one_put_aside(tm
     assert path.with_suffix(".broken").exists()
 
 
-def test_the_open_incidents_of_a_pipeline_say_what_consumers_are_on_now(tmp_path: Path) -> None:
+def test_a_new_situation_is_shown_in_the_pipeline_s_open_incidents(tmp_path: Path) -> None:
     book = Book(tmp_path)
     book.fold(FAILED, SITUATION)
     book.fold(replace(FAILED, id="theirs", pipeline="theirs"), SITUATION)
@@ -147,7 +149,7 @@ def test_the_open_incidents_of_a_pipeline_say_what_consumers_are_on_now(tmp_path
     assert not book.restate("ours", SITUATION)
 
 
-def test_what_ended_over_ninety_days_ago_is_forgotten_and_what_is_open_never(tmp_path: Path) -> None:
+def test_incidents_that_ended_over_ninety_days_ago_are_removed_and_open_ones_never(tmp_path: Path) -> None:
     book = Book(tmp_path)
     still = replace(FAILED, id="d", subject="promote", task="promote")
     for signal in (FAILED, still, GOOD, NOTE):
@@ -158,15 +160,3 @@ def test_what_ended_over_ninety_days_ago_is_forgotten_and_what_is_open_never(tmp
     assert "/push/" in gone
     assert [known.key.subject for known in Book(tmp_path).incidents()] == ["promote"]
     assert Book(tmp_path).notes("2020", "2021") == []
-
-
-def test_what_was_told_is_there_after_a_restart(tmp_path: Path) -> None:
-    marks = Marks(tmp_path, InSlack)
-    told = InSlack("a", channel="C1", ts="1.2", digest="d", replies={"x": "1.3"}, tried={"y": 7.0})
-    marks.save(told)
-    assert Marks(tmp_path, InSlack).of("a") == told
-    (path,) = tmp_path.iterdir()
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 1}))
-    assert Marks(tmp_path, InSlack).of("a") == told
-    marks.forget("a")
-    assert Marks(tmp_path, InSlack).of("a") == InSlack("a")

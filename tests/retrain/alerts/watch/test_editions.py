@@ -28,7 +28,7 @@ def test_the_first_digest_comes_the_day_after_the_watch_s_first_start_and_each_d
     assert {edition.channel for edition in again.all} == {"#ours", "#theirs"}
 
 
-def test_a_digest_tells_the_days_that_the_watch_slept_through(tmp_path: Path) -> None:
+def test_a_digest_covers_the_days_on_which_the_watch_did_not_run(tmp_path: Path) -> None:
     Editions(tmp_path, SEVEN).due(at(16, 9))
     window = Editions(tmp_path, SEVEN).due(at(19, 8))
     assert window is not None

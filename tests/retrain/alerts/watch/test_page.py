@@ -1,4 +1,4 @@
-"""The watch's page: on the loopback, for phones, and never a file that is none of its own."""
+"""The watch's page: readable on phones, answered to known hosts only, and without access to other files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal, Step
-from retrain.alerts.watch.page import Page
+from retrain.alerts.watch.page.server import Page
 from retrain.alerts.watch.settings import WatchSettings
 from retrain.alerts.watch.watch import Watch
 from retrain.errors import ConfigurationError
@@ -46,8 +46,10 @@ def test_health_is_200_while_messages_can_be_delivered_and_503_with_the_reason_w
     assert "KeyError: &lt;b&gt;" in browser.get("/").text
 
 
-def test_what_is_only_worth_a_look_is_named_and_keeps_the_health_at_200(watch: Watch, browser: TestClient) -> None:
-    watch.configuration.broken = {"ours": "ours.yaml: slack.channel: <b>"}
+def test_findings_that_hold_up_no_message_are_named_and_keep_the_health_at_200(
+    watch: Watch, browser: TestClient
+) -> None:
+    watch.state.configuration.broken = {"ours": "ours.yaml: slack.channel: <b>"}
     answer = browser.get("/health")
     assert (answer.status_code, answer.json()["problems"], list(answer.json()["attention"])) == (
         200,
@@ -60,7 +62,7 @@ def test_what_is_only_worth_a_look_is_named_and_keeps_the_health_at_200(watch: W
 def test_prometheus_reads_whether_messages_can_be_delivered(watch: Watch, browser: TestClient) -> None:
     assert "\nretrain_watch_delivers 1\n" in browser.get("/metrics").text
     watch.parts["signals"].error = "OSError: No space left on device"
-    watch.configuration.broken = {"ours": "ours.yaml: slack.channel"}
+    watch.state.configuration.broken = {"ours": "ours.yaml: slack.channel"}
     said = browser.get("/metrics").text
     assert "\nretrain_watch_delivers 0\n" in said
     assert "\nretrain_watch_attention 1\n" in said
@@ -75,7 +77,7 @@ def test_open_incidents_are_shown_with_whether_slack_has_them(watch: Watch, brow
     failed = Signal(
         "a", "2020-03-18T06:00:00", Step.TROUBLE, "ours", Kind.TASK_FAILED, "<b>push</b>", "2020-03-17", "push"
     )
-    watch.book.fold(failed)
+    watch.state.book.fold(failed)
     page = browser.get("/").text
     assert "not in Slack" in page
     assert "<b>push</b>" not in page
@@ -102,7 +104,7 @@ def test_a_runbook_is_shown_with_its_pictures_and_tables(browser: TestClient) ->
         "/runbooks/pictures/%2Fetc%2Fpasswd",
     ],
 )
-def test_what_is_no_runbook_is_not_there(browser: TestClient, path: str) -> None:
+def test_other_files_than_runbooks_are_not_served(browser: TestClient, path: str) -> None:
     assert browser.get(path).status_code == 404
 
 
@@ -110,7 +112,7 @@ def test_a_page_of_another_site_gets_no_answer(browser: TestClient) -> None:
     assert browser.get("/health", headers={"Host": "attacker.example"}).status_code == 400
 
 
-def test_the_names_of_the_settings_may_ask_with_any_port(tmp_path: Path) -> None:
+def test_the_page_answers_under_the_host_names_of_the_settings_with_any_port(tmp_path: Path) -> None:
     named = {"RETRAIN_ALERTS": str(tmp_path), "RETRAIN_ALERTS_ALLOWED_HOSTS": "alerts, watch.example"}
     asked = TestClient(Page(Watch(WatchSettings.of(named))).application(), base_url="http://127.0.0.1")
     for host, status in {"alerts:8091": 200, "watch.example": 200, "localhost:9": 200, "other:8091": 400}.items():
@@ -119,5 +121,5 @@ def test_the_names_of_the_settings_may_ask_with_any_port(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["*", "a*b", "alerts:8091", "http://alerts"])
 def test_a_setting_that_is_no_host_name_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigurationError, match="is no host name"):
+    with pytest.raises(ConfigurationError, match="is not a host name"):
         WatchSettings.of({"RETRAIN_ALERTS": str(tmp_path), "RETRAIN_ALERTS_ALLOWED_HOSTS": f"alerts,{name}"})

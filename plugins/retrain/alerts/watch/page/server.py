@@ -1,0 +1,122 @@
+"""The HTTP server of the watch's page. It listens on the loopback if the settings name no other interface."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from retrain.alerts.watch.page.html_page import HEADERS, html_page
+from retrain.alerts.watch.page.overview import overview
+from retrain.alerts.watch.page.runbooks import RunbookPages
+from retrain.alerts.watch.page.watched import Watched, signals_waiting
+from retrain.alerts.watch.parts.part import Part
+from retrain.alerts.watch.settings import RUNBOOKS
+
+log = logging.getLogger(__name__)
+
+
+class Page:
+    """The server, in a thread of its own."""
+
+    def __init__(self, watch: Watched, runbooks: Path = RUNBOOKS) -> None:
+        self._watch = watch
+        self._runbooks = RunbookPages(runbooks)
+        settings = watch.state.settings
+        config = uvicorn.Config(
+            self.application(),
+            host=settings.host,
+            port=settings.port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._serve, name="page", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(2)
+
+    def application(self) -> Starlette:
+        """The ASGI application."""
+        hosts = [*self._watch.state.settings.allowed_hosts]
+        return Starlette(
+            routes=[
+                Route("/", self.people),
+                Route("/alive", self.alive),
+                Route("/health", self.health),
+                Route("/metrics", self.metrics),
+                *self._runbooks.routes(),
+            ],
+            # Another site cannot read the page by resolving its own name to the loopback.
+            middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
+        )
+
+    def people(self, _: Request) -> Response:
+        """The overview for people."""
+        return html_page("Alerts", overview(self._watch))
+
+    def alive(self, _: Request) -> Response:
+        """200 while the process answers, for supervisors. It ignores the health: a restart does not fix what is wrong there."""
+        return Response("ok\n", media_type="text/plain", headers=HEADERS)
+
+    def health(self, _: Request) -> Response:
+        """200 while messages can be delivered, 503 while they cannot.
+
+        JSON: `well` (true if `problems` is empty), `problems` (what keeps messages from being delivered: place -> why),
+        `attention` (what is worth a look and keeps none back: place -> why), `parts` (name -> `turns`, `seconds_ago`, `trouble`),
+        `outbox` (`waiting`, `oldest_seconds`), `incidents_open`, `untold` (open incidents that Slack does not hold), `silences`.
+        """
+        state, found = self._watch.state, self._watch.health()
+        count, age = signals_waiting(self._watch)
+        still_open = state.book.open()
+        document: dict[str, Any] = {
+            "well": not found.problems,
+            "problems": found.problems,
+            "attention": found.attention,
+            "parts": {part.name: _described(part) for part in self._watch.parts.values()},
+            "outbox": {"waiting": count, "oldest_seconds": round(age, 1)},
+            "incidents_open": len(still_open),
+            "untold": sum(not state.slack_marks.of(known.id).ts for known in still_open),
+            "silences": len(state.configuration.silences.entries),
+        }
+        body = json.dumps(document, indent=1)
+        return Response(body, 503 if found.problems else 200, media_type="application/json", headers=HEADERS)
+
+    def metrics(self, _: Request) -> Response:
+        """The same in Prometheus' text format."""
+        found = self._watch.health()
+        values = {
+            "retrain_watch_delivers": int(not found.problems),
+            "retrain_watch_attention": len(found.attention),
+            "retrain_watch_signals_waiting": signals_waiting(self._watch)[0],
+            "retrain_incidents_open": len(self._watch.state.book.open()),
+        }
+        lines = [f"# TYPE {name} gauge\n{name} {value}\n" for name, value in values.items()]
+        return PlainTextResponse("".join(lines), headers=HEADERS, media_type="text/plain; version=0.0.4")
+
+    def _serve(self) -> None:
+        try:
+            self._server.run()
+        except SystemExit:
+            port = self._server.config.port
+            log.exception("The page cannot listen on port %d. Choose another one with RETRAIN_ALERTS_PORT.", port)
+
+
+def _described(part: Part) -> dict[str, Any]:
+    ago = part.seconds_ago
+    return {"turns": part.turns, "seconds_ago": None if ago is None else round(ago, 1), "trouble": part.trouble}

@@ -1,0 +1,1 @@
+"""The periodic tasks of the watch, one module for each."""
