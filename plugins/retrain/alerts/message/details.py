@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from retrain.alerts.facts import UNKNOWN, Facts, number
 from retrain.alerts.kinds import Kind
-from retrain.alerts.message import wording
+from retrain.alerts.message import trouble as wording
 from retrain.alerts.message.clock import shown
-from retrain.alerts.message.facts import UNKNOWN, Facts, number
 from retrain.alerts.message.mrkdwn import block, code, plain, section
-from retrain.alerts.message.wording import Trouble
+from retrain.alerts.message.trouble import Trouble
 
 _FEATURES = 4
 _FEATURES_IN_THREAD = 20

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
+from retrain.alerts.facts import UNKNOWN, Facts
 from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
 from retrain.alerts.message.clock import between, moment
-from retrain.alerts.message.facts import UNKNOWN, Facts
 from retrain.alerts.message.messages import Message, PageAddresses, line
 from retrain.alerts.message.mrkdwn import bullets, code, cut, link, plain, section, segment, within_limits
 from retrain.alerts.signal import Signal

@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from retrain.alerts.facts import Facts
 from retrain.alerts.incident import Entry, Incident
 from retrain.alerts.kinds import Kind
-from retrain.alerts.message import wording
+from retrain.alerts.message import trouble as wording
 from retrain.alerts.message.clock import between, shown, span
 from retrain.alerts.message.details import Blocks, details
-from retrain.alerts.message.facts import Facts
 from retrain.alerts.message.mrkdwn import block, code, context, cut, link, phrased, section, segment, within_limits
-from retrain.alerts.message.wording import Trouble
+from retrain.alerts.message.trouble import Trouble
 from retrain.alerts.signal import Step
 
 _NOTIFICATION = 600

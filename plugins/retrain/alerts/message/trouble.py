@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from retrain.alerts.facts import UNKNOWN, Facts
 from retrain.alerts.incident import Situation
 from retrain.alerts.kinds import Kind
 from retrain.alerts.message.clock import moment, shown
-from retrain.alerts.message.facts import UNKNOWN, Facts
 from retrain.alerts.message.mrkdwn import code, plain
 from retrain.alerts.signal import Key
 from retrain.errors import Cause
