@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from retrain.alerts.diagnosis import diagnose
+from retrain.alerts.facts import FailureFacts, RunFacts
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal, Step, end_of_task
 from retrain.alerts.tell import tell
@@ -33,17 +34,17 @@ class Failed:
     def __call__(self, context: Context) -> None:
         ti = context["ti"]
         found = diagnose(_error(context), ti.task_id)
-        facts = {
-            "cause": found.cause,
-            "evidence": found.evidence,
-            "stage": found.stage,
-            "next": found.next,
-            "task": ti.task_id,
-            "tries": ti.try_number,
-            "dag_run": ti.run_id,
-            "log_url": str(ti.log_url),
-            "release": _release(context),
-        }
+        facts = FailureFacts(
+            cause=found.cause,
+            evidence=found.evidence,
+            stage=found.stage,
+            next=found.next,
+            task=ti.task_id,
+            tries=ti.try_number,
+            dag_run=ti.run_id,
+            log_url=str(ti.log_url),
+            release=_release(context),
+        )
         tell(_signal(self.pipeline, context, Step.TROUBLE, found.kind, facts))
 
 
@@ -54,7 +55,7 @@ class Succeeded:
     pipeline: str
 
     def __call__(self, context: Context) -> None:
-        tell(_signal(self.pipeline, context, Step.GOOD, None, {"dag_run": context["ti"].run_id}))
+        tell(_signal(self.pipeline, context, Step.GOOD, None, RunFacts(dag_run=context["ti"].run_id)))
 
 
 def _error(context: Context) -> BaseException | str | None:
@@ -69,7 +70,7 @@ def _error(context: Context) -> BaseException | str | None:
     )
 
 
-def _signal(pipeline: str, context: Context, step: Step, kind: Kind | None, facts: dict[str, Any]) -> Signal:
+def _signal(pipeline: str, context: Context, step: Step, kind: Kind | None, facts: RunFacts) -> Signal:
     ti = context["ti"]
     return Signal(
         id=end_of_task(pipeline, ti.run_id, ti.task_id, ti.try_number, step),
@@ -81,7 +82,7 @@ def _signal(pipeline: str, context: Context, step: Step, kind: Kind | None, fact
         partition=_partition(context),
         task=ti.task_id,
         backfill=context["dag_run"].run_type == "backfill",
-        facts=facts,
+        facts=facts.written(),
     )
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from retrain.alerts.facts import FactsJson, JudgedFacts, merged, no_facts
 from retrain.alerts.signal import Key, Signal, Step
 
 
@@ -39,7 +39,7 @@ class Entry:
     at: str
     step: Step
     partition: str | None
-    facts: Mapping[str, Any]
+    facts: FactsJson
     pictures: tuple[tuple[str, str], ...] = ()
     loud: bool = False
 
@@ -54,7 +54,7 @@ class Incident:
     key: Key
     opened_at: str
     task: str | None
-    facts: Mapping[str, Any]
+    facts: FactsJson
     partitions: Mapping[str, bool] = field(default_factory=dict)
     entries: tuple[Entry, ...] = ()
     resolved_at: str | None = None
@@ -91,16 +91,16 @@ def apply(incidents: Iterable[Incident], signal: Signal, situation: Situation | 
         ]
     current = next((i for i in incidents if i.open and i.key == signal.key), None)
     if current is None:
-        current = Incident(signal.key, signal.at, signal.task, {}, situation=situation)
+        current = Incident(signal.key, signal.at, signal.task, no_facts(), situation=situation)
     elif any(entry.id == signal.id for entry in current.entries):
         return []
     if signal.step is Step.PROGRESS:
-        changed = replace(current, facts={**current.facts, **signal.facts})
+        changed = replace(current, facts=merged(current.facts, signal.facts))
         return [] if changed == current else [changed]
     return [
         replace(
             current,
-            facts=current.facts if signal.backfill else dict(signal.facts),
+            facts=current.facts if signal.backfill else signal.facts,
             task=None if signal.backfill else signal.task or current.task,
             partitions={**current.partitions, **({signal.partition: False} if signal.partition else {})},
             entries=(*current.entries, _entry(signal, loud=_worse(current, signal))),
@@ -152,7 +152,7 @@ def _settle(incident: Incident, signal: Signal) -> Incident:
         partitions=days,
         entries=(*incident.entries, _entry(signal)),
         # While a day is left, the message goes on saying what is wrong with it.
-        facts={**incident.facts, **signal.facts} if over else incident.facts,
+        facts=merged(incident.facts, signal.facts) if over else incident.facts,
         resolved_at=signal.at if over else None,
     )
 
@@ -166,5 +166,5 @@ _SEVERITIES = ("low", "medium", "high")
 
 def _worse(incident: Incident, signal: Signal) -> bool:
     """Whether the severity has risen since the last trouble: only that is worth a second sound."""
-    before, now = incident.facts.get("severity"), signal.facts.get("severity")
+    before, now = (JudgedFacts.read(facts).severity for facts in (incident.facts, signal.facts))
     return before in _SEVERITIES and now in _SEVERITIES and _SEVERITIES.index(now) > _SEVERITIES.index(before)

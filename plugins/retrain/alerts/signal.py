@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
 
+from retrain.alerts.facts import FactsJson, mapping, no_facts
 from retrain.alerts.kinds import Kind
 from retrain.errors import SignalError
 
@@ -56,7 +55,7 @@ class Signal:
     partition: str | None = None
     task: str | None = None
     backfill: bool = False
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: FactsJson = field(default_factory=no_facts)
     pictures: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -82,6 +81,7 @@ class Signal:
                 )
             document["step"] = Step(document["step"])
             document["kind"] = Kind(document["kind"]) if document["kind"] is not None else None
+            document["facts"] = FactsJson(mapping(document.get("facts", no_facts())))
             document["pictures"] = tuple((name, shows) for name, shows in document["pictures"])
             return cls(**document)
         except (ValueError, KeyError, TypeError, AttributeError) as error:

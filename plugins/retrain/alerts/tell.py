@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from retrain.alerts.facts import FactsJson, FailureFacts, mapping, merged
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.redaction import REDACTED, known_secrets, redact_facts
 from retrain.alerts.signal import Signal
@@ -35,11 +35,13 @@ def tell(signal: Signal, pictures: Mapping[str, bytes] | None = None) -> None:
         log.exception("This was not told: %s", safe.to_json())
 
 
-def _safe(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _safe(facts: FactsJson) -> FactsJson:
     """Without secrets, and only then cut to size: of a secret that is cut in two, the first half would not be recognised."""
-    safe = redact_facts(facts, known_secrets(os.environ), _airflows_masker())
-    evidence = safe.get("evidence")
-    return {**safe, "evidence": evidence[:_EVIDENCE_LIMIT]} if isinstance(evidence, str) else safe
+    safe = FactsJson(redact_facts(mapping(facts), known_secrets(os.environ), _airflows_masker()))
+    evidence = FailureFacts.read(safe).evidence or ""
+    if len(evidence) <= _EVIDENCE_LIMIT:
+        return safe
+    return merged(safe, FailureFacts(evidence=evidence[:_EVIDENCE_LIMIT]).written())
 
 
 def _airflows_masker() -> Callable[[str], str]:

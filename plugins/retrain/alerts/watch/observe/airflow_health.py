@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from retrain.airflow.api import AirflowApi
+from retrain.alerts.facts import SilenceFacts
 from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Key, Signal, Step
 from retrain.alerts.watch.observe.inquiry import observed
 
 AIRFLOW = Key("airflow", Kind.PIPELINE_SILENT, "airflow")  # in place of a pipeline's name: all pipelines
-UNWELL_FOR = timedelta(seconds=45)  # longer than a restart takes; the README promises an alert within two minutes
+UNWELL_FOR = timedelta(seconds=45)  # longer than a restart takes, and short enough for an alert within two minutes
 _COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
@@ -42,12 +43,12 @@ class AirflowHealth:
             return
         self._unwell_since = self._unwell_since or now
         if now - self._unwell_since >= UNWELL_FOR:
-            facts = {
-                "what": f"Airflow's {' and '.join(unwell)} has not answered or not beaten since {self._unwell_since:%H:%M:%S} UTC. "
+            facts = SilenceFacts(
+                what=f"Airflow's {' and '.join(unwell)} has not answered or not beaten since {self._unwell_since:%H:%M:%S} UTC. "
                 "No run starts or goes on while this lasts.",
-                "health": said,
-                "next": f"Restart {' and '.join(unwell)}, then look at the runs that were going on.",
-            }
+                health=said,
+                next=f"Restart {' and '.join(unwell)}, then look at the runs that were going on.",
+            )
             yield observed(f"airflow/unwell/{self._unwell_since.isoformat()}", now, Step.TROUBLE, AIRFLOW, facts=facts)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from retrain.alerts import backfills
+from retrain.alerts.facts import mapping
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Key, Signal, Step
 from retrain.alerts.watch.observe.inquiry import LOOK_BACK, Inquiry, observed
@@ -29,10 +30,10 @@ def backfill_progress(inquiry: Inquiry, deployment: Deployment, now: datetime) -
             continue
         window = {"logical_date_gte": backfill["from_date"], "logical_date_lte": backfill["to_date"]}
         runs = inquiry.airflow.runs(pipeline, run_type="backfill", **window)
-        facts = backfills.facts(backfill, runs, deployment.schedule.timezone)
+        facts = backfills.counted(backfill, runs, deployment.schedule.timezone)
         key = Key(pipeline, Kind.BACKFILL, subject)
-        counted = f"{pipeline}/backfill/{subject}/{sorted(facts.items(), key=str)}"
-        yield observed(counted, now, Step.PROGRESS, key, facts=facts)
+        counts = sorted(mapping(facts.written()).items(), key=str)
+        yield observed(f"{pipeline}/backfill/{subject}/{counts}", now, Step.PROGRESS, key, facts=facts)
         if backfill["completed_at"]:
             yield observed(f"{pipeline}/backfill/{subject}/finished", now, Step.GOOD, key, facts=facts)
 

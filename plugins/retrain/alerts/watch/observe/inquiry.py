@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from retrain.airflow.api import AirflowApi
+from retrain.alerts.facts import Facts, no_facts
 from retrain.alerts.incident import Incident
 from retrain.alerts.signal import Key, Signal, Step
 from retrain.alerts.watch.observe.pins import Pins
@@ -61,7 +62,7 @@ def observed(
     step: Step,
     key: Key,
     partition: str | None = None,
-    facts: Mapping[str, Any] | None = None,
+    facts: Facts | None = None,
 ) -> Signal:
     """A signal of what the watch itself has seen at `now`; `name` is its id."""
     return Signal(
@@ -72,7 +73,7 @@ def observed(
         kind=key.kind,
         subject=key.subject,
         partition=partition,
-        facts=facts or {},
+        facts=facts.written() if facts else no_facts(),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from retrain.alerts.facts import LateFacts
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Key, Signal, Step
 from retrain.alerts.watch.observe import deadlines
@@ -33,9 +34,9 @@ def late_data(inquiry: Inquiry, deployment: Deployment, now: datetime) -> Iterat
             if day in waiting:
                 yield observed(f"{deployment.pipeline}/landed/{day}", now, Step.GOOD, key, day)
         elif day in owed:
-            facts = {
-                "expected_at": owed[day].isoformat(),
-                "marker": marker,
-                "next": "Ask the data's owner. The run goes on by itself when the marker is there.",
-            }
+            facts = LateFacts(
+                expected_at=owed[day].isoformat(),
+                marker=marker,
+                next="Ask the data's owner. The run goes on by itself when the marker is there.",
+            )
             yield observed(f"{deployment.pipeline}/late/{day}", now, Step.TROUBLE, key, day, facts)

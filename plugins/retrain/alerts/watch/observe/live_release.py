@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from retrain.alerts.facts import ReleaseFacts
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Key, Signal, Step
 from retrain.alerts.watch.observe.inquiry import Inquiry, observed
@@ -23,5 +24,5 @@ def live_release(inquiry: Inquiry, deployment: Deployment, now: datetime) -> Ite
         return
     live, before = news
     key = Key(deployment.pipeline, Kind.RELEASED, live.tag)
-    facts = {"tag": live.tag, "commit": live.commit, "from": before.tag if before else None}
+    facts = ReleaseFacts(tag=live.tag, commit=live.commit, before=before.tag if before else None)
     yield observed(f"{deployment.pipeline}/released/{live.tag}/{now.isoformat()}", now, Step.NOTE, key, facts=facts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from retrain.alerts.facts import SilenceFacts
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Key, Signal, Step
 from retrain.alerts.watch.observe import deadlines
@@ -43,12 +44,12 @@ def missing_records(inquiry: Inquiry, deployment: Deployment, now: datetime) -> 
             if day in silent:
                 yield observed(f"{deployment.pipeline}/recorded/{day}", now, Step.GOOD, key, day)
         elif day in owed and day not in explained and not airflow_is_reported:
-            facts = {
-                "expected_at": owed[day].isoformat(),
-                "what": f"No run of {day} is in the ledger, and nothing has failed.",
-                "health": _state_of_the_dag(inquiry, deployment),
-                "next": "Open the DAG: is it paused, is a run queued, does a task hang?",
-            }
+            facts = SilenceFacts(
+                expected_at=owed[day].isoformat(),
+                what=f"No run of {day} is in the ledger, and nothing has failed.",
+                health=_state_of_the_dag(inquiry, deployment),
+                next="Open the DAG: is it paused, is a run queued, does a task hang?",
+            )
             yield observed(f"{deployment.pipeline}/silent/{day}", now, Step.TROUBLE, key, day, facts)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from retrain.alerts.diagnosis import UNHEARD, diagnose
+from retrain.alerts.facts import FailureFacts, RunFacts
 from retrain.alerts.signal import Signal, Step, end_of_task
 from retrain.alerts.watch.observe.inquiry import LOOK_BACK, Inquiry, partition_of
 from retrain.deployment.pipeline_file import LANDINGS, Deployment
@@ -46,7 +47,7 @@ def _good_ends(inquiry: Inquiry, deployment: Deployment, begin: datetime, now: d
                 partition=day,
                 task=name,
                 backfill=run["run_type"] == "backfill",
-                facts={"dag_run": run["dag_run_id"]},
+                facts=RunFacts(dag_run=run["dag_run_id"]).written(),
             )
 
 
@@ -67,15 +68,15 @@ def _failure(
 ) -> Signal:
     name, tries, run_id = task["task_id"], task["try_number"], run["dag_run_id"]
     found = diagnose(UNHEARD, name)
-    facts = {
-        "cause": found.cause,
-        "evidence": found.evidence,
-        "next": found.next,
-        "task": name,
-        "tries": tries,
-        "dag_run": run_id,
-        "log_url": f"{page}?try_number={tries}",
-    }
+    facts = FailureFacts(
+        cause=found.cause,
+        evidence=found.evidence,
+        next=found.next,
+        task=name,
+        tries=tries,
+        dag_run=run_id,
+        log_url=f"{page}?try_number={tries}",
+    )
     return Signal(
         id=end_of_task(pipeline, run_id, name, tries, Step.TROUBLE),
         at=task["end_date"] or run["end_date"],
@@ -86,5 +87,5 @@ def _failure(
         partition=partition,
         task=name,
         backfill=run["run_type"] == "backfill",
-        facts=facts,
+        facts=facts.written(),
     )
