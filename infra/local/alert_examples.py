@@ -346,14 +346,14 @@ _SIGNALS: Mapping[str, Sequence[Signal]] = {
                 "18T05:59:00",
                 "airflow",
                 facts={
-                    "what": "Airflow's scheduler has not answered or not beaten since 05:58:10 UTC. No run starts or goes on while this lasts.",
+                    "what": "No answer or no heartbeat from Airflow's scheduler since 05:58:10 UTC. No run starts or continues while this lasts.",
                     "health": {
                         "metadatabase": "healthy",
                         "scheduler": "unhealthy, last beat 2020-03-18T05:57:31.120401+00:00",
                         "triggerer": "healthy, last beat 2020-03-18T05:58:58.301412+00:00",
                         "dag_processor": "healthy, last beat 2020-03-18T05:58:55.720011+00:00",
                     },
-                    "next": "Restart scheduler, then look at the runs that were going on.",
+                    "next": "Restart scheduler, then check the runs that were in progress.",
                 },
             ),
             pipeline="airflow",

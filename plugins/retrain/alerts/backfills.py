@@ -1,4 +1,4 @@
-"""A backfill is one message: what its runs meet goes into that message's thread. Pure."""
+"""A backfill has one message; the failures of its runs are lines of that message's thread. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RUNNING = ("queued", "running")
 
 
 def counted(backfill: Mapping[str, Any], runs: Iterable[Mapping[str, Any]], timezone: str) -> BackfillFacts:
-    """What the message counts, from a backfill and its runs as Airflow's API describes them; its days are the schedule's."""
+    """The counts of a backfill, from the backfill and its runs as Airflow's API describes them. Its days are in `timezone`."""
     states = Counter(run["state"] for run in runs)
     state = "finished" if backfill["completed_at"] else "paused" if backfill["is_paused"] else "running"
     return BackfillFacts(
@@ -40,10 +40,10 @@ def _day(moment: str, timezone: str) -> str:
 
 
 def into_thread(signal: Signal, incidents: Iterable[Incident], now: datetime) -> Signal | None:
-    """A backfill's trouble, as a line of that backfill's thread; None while the backfill is not known yet.
+    """A backfill's trouble as a line of that backfill's thread; None while the backfill is not known yet.
 
-    Good ends stay as they are: a backfill makes up for a day whose daily run had failed. Where the backfill stays unknown,
-    because Airflow does not answer, the trouble is told as any other.
+    Good ends stay as they are: a backfill's run makes up for a day whose daily run had failed. If the backfill stays unknown,
+    because Airflow does not answer, the trouble is reported like any other.
     """
     if not signal.backfill or signal.step is not Step.TROUBLE:
         return signal

@@ -1,4 +1,4 @@
-"""What Airflow calls when a task has failed for good, or has succeeded."""
+"""The callbacks that Airflow calls when a task has failed for good, or has succeeded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Failed:
-    """`on_failure_callback`: the signal of a task that will not be tried again. Retries and what only followed are not told."""
+    """`on_failure_callback`: writes the signal of a task that is not tried again, and none for a retry."""
 
     pipeline: str
 
@@ -50,7 +50,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Succeeded:
-    """`on_success_callback`: the signal that ends what had failed in this task."""
+    """`on_success_callback`: writes the signal that ends the task's incidents."""
 
     pipeline: str
 
@@ -59,14 +59,14 @@ class Succeeded:
 
 
 def _error(context: Context) -> BaseException | str | None:
-    """What the task ended with. Airflow's own words for a limit that has passed are `Timeout, PID: 4711`."""
+    """The exception that the task ended with. Airflow's own for a time limit says only `Timeout, PID: 4711`."""
     error: BaseException | str | None = context.get("exception")
     limit = context["ti"].task.execution_timeout if isinstance(error, AirflowTaskTimeout) else None
     if limit is None:
         return error
     return TaskTimeoutError(
         f"{context['ti'].task_id} ran longer than its limit of {limit.total_seconds() / 60:.0f} minutes and was ended. "
-        "The end of its log says what it was at."
+        "The end of its log shows its last step."
     )
 
 
@@ -87,7 +87,7 @@ def _signal(pipeline: str, context: Context, step: Step, kind: Kind | None, fact
 
 
 def _partition(context: Context) -> str | None:
-    """The run's day; a run that has none fails for just that, and is told without it."""
+    """The run's partition; None for a run that fails because it has none."""
     try:
         return of_context(context)
     except PartitionError:
@@ -99,6 +99,6 @@ def _release(context: Context) -> str | None:
     try:
         run = context["ti"].xcom_pull(task_ids=Resolved.task)
         return None if run is None else Resolved.from_json(run).release
-    except Exception as error:  # noqa: BLE001 - whatever keeps Airflow from answering, the failure itself is to be told
+    except Exception as error:  # noqa: BLE001 - whatever keeps Airflow from answering, the failure itself is reported
         log.warning("the release of the failed run is not known: %s", error)
         return None

@@ -1,4 +1,4 @@
-"""Types of the fields of facts: a value of another type reads as None or empty, and never fails. Pure."""
+"""Field types of facts: a value of another type reads as None or empty instead of failing. Pure."""
 
 from __future__ import annotations
 

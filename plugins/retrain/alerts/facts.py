@@ -1,10 +1,10 @@
-"""The facts of a signal: one typed model a kind of alert, and their JSON form in files. Pure.
+"""The facts of a signal: a typed model for each kind of alert. Pure.
 
-A signal carries its facts in the JSON form, as its file has them; so does an incident, which keeps what a newer version wrote.
-Our own code builds a model by keywords and reads attributes, so that the type checker finds a misspelt name.
+Signals and incidents carry facts in the JSON form of their files, so that an incident keeps the facts of a newer version.
+Code builds a model by keywords and reads its attributes, so that the type checker finds a misspelt name.
 
-Facts may come from another version of this code. A field that is missing or has another type reads as None or empty, and an
-unknown one is passed over: reading never fails.
+Facts may come from another version of this code, so reading them never fails: a field that is missing, or has another type,
+is None or empty, and an unknown one is ignored.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def no_facts() -> FactsJson:
 
 
 def merged(older: FactsJson, newer: FactsJson) -> FactsJson:
-    """Both together; where both have a fact, the newer one's counts."""
+    """The facts of both; where both have one, the newer is taken."""
     return FactsJson({**mapping(older), **mapping(newer)})
 
 
@@ -57,7 +57,7 @@ def mapping(facts: FactsJson) -> Mapping[str, Any]:
     """The JSON object itself, for code that treats all facts alike.
 
     Raises:
-        TypeError: it is another JSON value.
+        TypeError: the facts are another JSON value.
     """
     if not isinstance(facts, Mapping):
         raise TypeError(f"facts are a JSON object, not {type(facts).__name__}")
@@ -88,7 +88,7 @@ class Facts(BaseModel):
 
 
 class RunFacts(Facts):
-    """A run of Airflow's, and what to do about it. Alone: a task's good end."""
+    """Links and the next action, for every kind with a run; by themselves, the facts of a task's good end."""
 
     dag_run: Text = None  # Airflow's run id
     log_url: Text = None
@@ -108,19 +108,19 @@ class FailureFacts(RunFacts):
 
 
 class LateFacts(FailureFacts):
-    """`data_late`: the watch found no marker, or, with the fields of a failure, the task gave up waiting for it."""
+    """`data_late`: the watch found no marker, or the task failed because it waited too long (then with a failure's facts)."""
 
     expected_at: Text = None  # the deadline; UTC, ISO 8601
     marker: Text = None  # the address of the file that says that a partition is complete
 
     @property
     def gave_up(self) -> bool:
-        """True if a run has failed for it."""
+        """True if a run stopped waiting for the data, and failed."""
         return bool(self.dag_run)
 
 
 class JudgedFacts(RunFacts):
-    """What the verdicts on a day have in common."""
+    """The common facts of `drift_detected` and `performance_dropped`."""
 
     severity: Text = None  # low, medium, high
     confidence: Text = None  # a sentence
@@ -242,7 +242,7 @@ class BackfillFacts(Facts):
 
 
 class MetInBackfillFacts(Facts):
-    """Beside the facts of a trouble in a backfill's thread: which kind of trouble it is."""
+    """An additional fact of a trouble in a backfill's thread: its own kind."""
 
     kind: KindField = None
 

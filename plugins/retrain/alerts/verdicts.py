@@ -1,4 +1,4 @@
-"""What the policies say of a day, as signals. Pure."""
+"""The signals of a day's verdicts: drift, performance, promotion. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from retrain.judge.promotion import Champion
 from retrain.judge.spell import State, Verdict
 from retrain.run.run_spec import RunSpec
 
-Pictures = tuple[tuple[str, str], ...]  # (file name in the outbox, what it shows)
+Pictures = tuple[tuple[str, str], ...]  # (file name in the outbox, caption)
 
 
 def of_drift(spec: RunSpec, verdict: DriftVerdict, links: RunFacts, at: str, pictures: Pictures = ()) -> Signal:
@@ -38,7 +38,7 @@ def of_drift(spec: RunSpec, verdict: DriftVerdict, links: RunFacts, at: str, pic
 def of_performance(
     spec: RunSpec, verdict: PerformanceVerdict, links: RunFacts, at: str, pictures: Pictures = ()
 ) -> Signal:
-    """The same for the model's error."""
+    """Trouble while a spell of high errors is open, a good end while none is. `at` is UTC, ISO 8601."""
     facts = PerformanceFacts(
         metric=verdict.metric,
         value=verdict.value,
@@ -51,8 +51,9 @@ def of_performance(
 
 
 def of_promotion(spec: RunSpec, at: str, facts: PromotionFacts, *, alert: bool, promoted: bool) -> Signal:
-    """A refusal that is worth a message, or the end of such refusals: with the decision's own reason, and whether the day's
-    model was promoted. A model that only loses to the champion ends the refusals too, and is not promoted.
+    """Trouble for a refusal that is worth a message (`alert`), else the end of such refusals.
+
+    The end says whether the day's model was promoted: one that only loses to the champion ends the refusals too, and is not.
     """
     if alert:
         return _plain(spec, Kind.PROMOTION_REFUSED, Step.TROUBLE, facts.written(), at)
@@ -61,7 +62,7 @@ def of_promotion(spec: RunSpec, at: str, facts: PromotionFacts, *, alert: bool, 
 
 
 def promoted(spec: RunSpec, at: str, version: str, before: Champion | None, reason: str) -> Signal:
-    """For the daily digest."""
+    """A note for the daily digest. `before` is the champion until then."""
     known = before.version if before else None
     facts = ChampionFacts(version=version, before=known, reason=reason, partition=spec.partition)
     return _plain(spec, Kind.PROMOTED, Step.NOTE, facts.written(), at)

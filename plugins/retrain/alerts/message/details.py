@@ -1,4 +1,4 @@
-"""What was found, by kind: the evidence, and values beside their limits. Pure."""
+"""The findings in a message, by kind of alert: evidence, values with their limits. Pure."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Blocks = list[dict[str, Any]]
 
 
 def details(trouble: Trouble, *, whole: bool) -> Blocks:
-    """Blocks of what was found; `whole` in the thread, the most telling part of it in the channel."""
+    """Blocks of the findings: all of them if `whole`, for the thread; else the most important, for the channel."""
     found: Blocks = []
     match trouble.facts:
         case LateFacts() as facts if not facts.gave_up:
@@ -89,7 +89,7 @@ def _late(trouble: Trouble, facts: LateFacts) -> Blocks:
 
 
 def _drift(facts: DriftFacts, *, whole: bool) -> Blocks:
-    """The policy's own sentences say what moved and how far; each value beside its limit is in the thread."""
+    """The channel shows the policy's sentences; the thread shows each value with its limit too."""
     reasons = _reasons(facts, whole=whole)
     most = _FEATURES_IN_THREAD if whole else _FEATURES
     features = [_feature(feature) for feature in facts.features[:most]] if whole or not reasons else []
@@ -145,7 +145,7 @@ def _baselines(baselines: Mapping[str, float | None], digits: int) -> list[str]:
 
 def _promotion(facts: PromotionFacts) -> Blocks:
     lines: Sequence[str] = [
-        plain(facts.reason or "Why is not known.", 300),
+        plain(facts.reason or "The reason is not known.", 300),
         f"*Champion:* {_model(facts.champion, facts.metric)}",
         f"*Challenger:* {_model(facts.challenger, facts.metric)}",
         *_baselines(facts.baselines, digits=3),

@@ -1,4 +1,4 @@
-"""The daily digest: what nobody has to act on, what is open, and what is silenced. Pure."""
+"""The daily digest: open and ended incidents, promotions, releases, silences. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def digest(
     silences: Silences,
     addresses: PageAddresses,
 ) -> Message | None:
-    """One message for a day (UTC); None when there is nothing to say."""
+    """The message of a day (UTC); None if there is nothing to say."""
     backfills = [incident for incident in incidents_closed_today if incident.key.kind is Kind.BACKFILL]
     ended = [incident for incident in incidents_closed_today if incident.key.kind is not Kind.BACKFILL]
     lists = {

@@ -1,4 +1,4 @@
-"""The first line of a message: what happened, on which day, in which pipeline. Pure."""
+"""The first line of a message: event, day, pipeline. Pure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _happened(trouble: Trouble) -> str:
         case ReleaseFacts() as facts:
             said = f"{plain(facts.tag or 'a release', 18)} is live"
         case _ if trouble.airflow_itself:
-            said = "Airflow is not well"
+            said = "Airflow is unhealthy"
         case _:
             subject = trouble.key.subject
             task = plain(trouble.task_id or subject or "a task", 24)

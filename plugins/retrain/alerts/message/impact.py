@@ -1,4 +1,4 @@
-"""What a trouble means for the model's consumers, from its start to its end. Pure."""
+"""The impact of a trouble on the model's consumers, from its start to its end. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _IMPACTS = {
     Kind.DATA_LATE: "No new model until the data of {day} lands.",
     Kind.PUSH_UNPROVEN: "The model of {day} is trained, but not proven stored, so it was not recorded.",
     Kind.DRIFT_DETECTED: "The model of {day} was trained and recorded all the same.",
-    Kind.PERFORMANCE_DROPPED: "The model of {day} was recorded; its predictions are farther off than they used to be.",
+    Kind.PERFORMANCE_DROPPED: "The model of {day} was recorded; its predictions are less accurate than before.",
     Kind.PROMOTION_REFUSED: "The model of {day} was recorded; consumers do not get it.",
     Kind.PIPELINE_SILENT: "No new model since the last good run; whether {day} still comes is not known.",
     Kind.BACKFILL: "Consumers notice nothing: a backfill never promotes.",
@@ -42,7 +42,7 @@ def impact(trouble: Trouble) -> str:
 def standing(trouble: Trouble, situation: Situation | None) -> str:
     """Which model consumers are on, that nothing is lost, and the last good run."""
     if trouble.airflow_itself:
-        return "Nothing recorded is lost; what was running goes on or is tried again."
+        return "Nothing recorded is lost; running tasks continue or are tried again."
     if situation is None:
         return "What consumers are on and the last good run are not known."
     if situation.unknown:
@@ -66,7 +66,7 @@ def standing(trouble: Trouble, situation: Situation | None) -> str:
 def end(trouble: Trouble) -> str:
     """How the trouble ended, without the full stop. Its facts are those of the end."""
     if trouble.airflow_itself:
-        return "Airflow is well again"
+        return "Airflow is healthy again"
     if isinstance(trouble.facts, PromotionFacts):
         return _end_of_refusals(trouble.facts, trouble.day)
     if trouble.kind in _ENDS:

@@ -1,4 +1,4 @@
-"""The messages that people get, from an incident alone: an unchanged incident gives an unchanged message. Pure.
+"""The messages in Slack, made from an incident alone: an unchanged incident gives an unchanged message. Pure.
 
 Line 1 fits a lock screen, line 2 is the impact, then cause and evidence, values with their limits, the next action, links.
 """
@@ -35,7 +35,7 @@ class Message:
 
 @dataclass(frozen=True)
 class PageAddresses:
-    """Where a person opens things: base URLs."""
+    """The base URLs of the pages that messages link to."""
 
     airflow: str
     mlflow: str
@@ -43,7 +43,7 @@ class PageAddresses:
 
 
 def top(incident: Incident, addresses: PageAddresses) -> Message:
-    """The incident's one message in the channel, as it has to look now."""
+    """The incident's message in the channel, as it should be now."""
     trouble = newest(incident)
     return _open(incident, trouble, addresses) if incident.open else _resolved(incident, trouble, addresses)
 
@@ -55,7 +55,7 @@ def line(incident: Incident) -> str:
 
 
 def reply(incident: Incident, entry: Entry, addresses: PageAddresses) -> Message:
-    """A line of the incident's thread: what happened then, whole. It depends on the entry and the incident's key alone."""
+    """A line of the incident's thread, with all details. It depends on the entry and the incident's key alone."""
     key = incident.key
     if entry.step is Step.GOOD:
         return _end(Trouble(key, read(key.kind, entry.facts), incident.task, entry.partition), entry, addresses)
@@ -70,7 +70,7 @@ def reply(incident: Incident, entry: Entry, addresses: PageAddresses) -> Message
         [
             *section(f"{trouble.mark} *{first}*\n{shown(entry.at)}"),
             *details(trouble, whole=True),
-            # Else the message above the thread says it, for the newest trouble.
+            # In other threads the message above says it, for the newest trouble.
             *(_next(trouble) if incident.key.kind is Kind.BACKFILL else []),
             *section(_links(trouble, addresses, runbook=incident.key.kind is Kind.BACKFILL)),
         ],
@@ -103,7 +103,7 @@ def _open(incident: Incident, trouble: Trouble, addresses: PageAddresses) -> Mes
 
 
 def _resolved(incident: Incident, trouble: Trouble, addresses: PageAddresses) -> Message:
-    """Short: what was found is in the thread."""
+    """Short: the details are in the thread."""
     counted = incident.key.kind is Kind.BACKFILL
     mark = "⚠️" if counted and incident.missing else _DONE
     first = headline(trouble) if counted else f"Resolved: {headline(replace(trouble, days=1))}"
@@ -114,7 +114,7 @@ def _resolved(incident: Incident, trouble: Trouble, addresses: PageAddresses) ->
     ended = end(replace(trouble, partition=last.partition if last else None, facts=read(incident.key.kind, facts)))
     dag_run = RunFacts.read(facts).dag_run
     run = f" (run {code(dag_run, 100)})" if dag_run else ""
-    # The data came after the run had stopped waiting for it: nobody starts that run again but a person.
+    # The data came after the run had stopped waiting for it: a person has to start that run again.
     gave_up = incident.key.kind is Kind.DATA_LATE and trouble.failure is not None and not run
     lasted = between(incident.opened_at, incident.resolved_at) or "a time not known"
     summary = f"{ended}{run}. Lasted {lasted}, {span(incident.opened_at, incident.resolved_at)}."
@@ -130,7 +130,7 @@ def _resolved(incident: Incident, trouble: Trouble, addresses: PageAddresses) ->
 
 
 def is_final(incident: Incident) -> bool:
-    """Whether nothing more can come: it has ended, and no day that it left without a model may still be made up for."""
+    """True if the message cannot change any more: the incident has ended, and no day is left that a rerun may still complete."""
     awaited = incident.missing and (incident.task or incident.key.kind in (Kind.DATA_LATE, Kind.PIPELINE_SILENT))
     return not incident.open and (not awaited or newest(incident).recorded)
 

@@ -1,4 +1,4 @@
-"""What to do about a trouble, down to the commands. Pure."""
+"""The next action after a trouble, with its commands. Pure."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _LAST_MINUTE = time(23, 59)
 
 _OF_KIND = {
     Kind.DRIFT_DETECTED: (
-        "Look at the picture in the thread. The world has changed: nothing to do, the model retrains daily. "
-        "The data is wrong: tell its owner."
+        "Look at the picture in the thread. If the world has changed: nothing to do, the model retrains daily. "
+        "If the data is wrong: tell its owner."
     ),
     Kind.PERFORMANCE_DROPPED: (
-        "A new release in the days before: `make rollback`. "
-        "No new one: `make explain PARTITION={day} WITH=<a good day>` says what else differs."
+        "If there was a release in the days before: `make rollback`. "
+        "If not: `make explain PARTITION={day} WITH=<a good day>` says what else differs."
     ),
     Kind.PROMOTION_REFUSED: (
-        "Once: nothing. For days on end: `make explain PARTITION={day} WITH={champion}` says what differs."
+        "If it happens once: nothing to do. If it lasts for days: `make explain PARTITION={day} WITH={champion}` says what differs."
     ),
     Kind.BACKFILL: "Nothing while it runs. Failures are in the thread.",
 }
 
 
 def next_action(trouble: Trouble) -> str:
-    """What the facts say to do, or what the kind asks for: a sentence of ours with `code` in it."""
+    """The facts' own next action, or the kind's: a sentence of ours with `code` in it."""
     if trouble.run.next:
         return trouble.run.next
     champion = trouble.facts.champion if isinstance(trouble.facts, PromotionFacts) else None
@@ -66,7 +66,7 @@ def rerun(pipeline: str, days: Iterable[str], timezone: str = "UTC") -> list[str
 
 
 def _moment(day: str, at: time, zone: ZoneInfo) -> str:
-    """A moment as Airflow's command takes it: with its offset, unless that is UTC's, which it assumes."""
+    """A moment as Airflow's command takes it: with its offset; without one for UTC, which the command assumes."""
     moment = datetime.combine(date.fromisoformat(day), at, zone)
     if moment.utcoffset():
         return moment.isoformat(timespec="minutes")

@@ -1,4 +1,4 @@
-"""What a message is about, and what its kind and its facts make of it. Pure."""
+"""The subject of a message. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from retrain.errors import Cause
 # These tasks come after the day's model is stored and recorded.
 AFTER_RECORD = {
     "check_drift": "only its drift was not checked",
-    "promote": "only whether it becomes the champion was not decided",
+    "promote": "only its promotion was not decided",
     "remove_workspace": "only its workspace still takes disk space",
 }
 # For these kinds the day was recorded: there is nothing to run again.
@@ -37,7 +37,7 @@ _CAUSE_OF_KIND = {
 
 @dataclass(frozen=True)
 class Trouble:
-    """What a message is about. `facts` are those of the key's kind; `days` counts the partitions that it touches."""
+    """The subject of a message. `facts` are of the key's kind; `days` is the number of partitions that are affected."""
 
     key: Key
     facts: Facts
@@ -51,12 +51,12 @@ class Trouble:
 
     @property
     def run(self) -> RunFacts:
-        """The run that it is about; empty for a kind whose facts name none."""
+        """Links and next action; empty for a kind without them."""
         return self.facts if isinstance(self.facts, RunFacts) else RunFacts()
 
     @property
     def failure(self) -> FailureFacts | None:
-        """The failure of a task, if one failed: then cause, evidence and tries are to be shown."""
+        """The failed task's facts, if a task failed: then the message shows cause, evidence and tries."""
         if not isinstance(self.facts, FailureFacts):
             return None
         if isinstance(self.facts, LateFacts) and not self.facts.gave_up:

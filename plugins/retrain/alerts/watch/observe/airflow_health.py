@@ -44,10 +44,10 @@ class AirflowHealth:
         self._unwell_since = self._unwell_since or now
         if now - self._unwell_since >= UNWELL_FOR:
             facts = SilenceFacts(
-                what=f"Airflow's {' and '.join(unwell)} has not answered or not beaten since {self._unwell_since:%H:%M:%S} UTC. "
-                "No run starts or goes on while this lasts.",
+                what=f"No answer or no heartbeat from Airflow's {' and '.join(unwell)} since {self._unwell_since:%H:%M:%S} UTC. "
+                "No run starts or continues while this lasts.",
                 health=said,
-                next=f"Restart {' and '.join(unwell)}, then look at the runs that were going on.",
+                next=f"Restart {' and '.join(unwell)}, then check the runs that were in progress.",
             )
             yield observed(f"airflow/unwell/{self._unwell_since.isoformat()}", now, Step.TROUBLE, AIRFLOW, facts=facts)
 

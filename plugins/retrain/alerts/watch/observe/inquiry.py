@@ -1,4 +1,4 @@
-"""What the watch's questions are asked of, in one look."""
+"""The context of one look's questions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Inquiry:
-    """One look's questions, and what they may use.
+    """The servers and the memory that the questions of one look use.
 
     `incidents` are all that the watch knows, also those that have ended. `since` is when the watch first started (UTC): nothing
     is owed from before. `unanswered` holds the servers that gave no answer in this look, with the reason.

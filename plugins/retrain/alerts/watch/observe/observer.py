@@ -1,4 +1,4 @@
-"""Asks each question about each pipeline, from outside Airflow, so that troubles that no task can report are reported too."""
+"""The observer asks each question about each pipeline, from outside Airflow. Only it sees troubles that no task can report."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _S3_SECONDS = 30.0  # of one look, for all pipelines together
 
 @dataclass
 class Observer:
-    """Asks the questions of one look after the other, by one thread.
+    """Asks all questions in each look. For one thread.
 
     `since` is when the watch first started (UTC): nothing is owed from before. After a look, `problems` says for each pipeline
     which questions got no answer and why.
@@ -64,7 +64,7 @@ class Observer:
     _began: float = 0.0
 
     def observe(self, now: datetime, incidents: Sequence[Incident]) -> list[Signal]:
-        """The signals of what is so at `now` (UTC). What is still so gives the same signal again, with the same id.
+        """The signals of one look at `now` (UTC). A trouble that lasts gives the same signal in each look, with the same id.
 
         `incidents` are all that are known, also those that have ended.
         """
