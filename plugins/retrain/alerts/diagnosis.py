@@ -24,7 +24,7 @@ from retrain.errors import (
 )
 
 _LOST = "The task's process ended without reporting to Airflow. It was killed, often for lack of memory, or its host went away."
-UNHEARD = "The task failed and its callback did not report why: read the log."
+UNREPORTED = "The task failed and its callback did not report why: read the log."
 _KINDS: tuple[tuple[tuple[type[BaseException], ...], Kind], ...] = (
     ((PartitionLateError,), Kind.DATA_LATE),
     ((DataRefusedError, NoRawDataError), Kind.DATA_REJECTED),

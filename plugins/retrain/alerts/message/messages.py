@@ -153,12 +153,12 @@ def _next(trouble: Trouble) -> Blocks:
 
 def _since(incident: Incident) -> str:
     last = incident.troubles[-1].at if incident.troubles else incident.opened_at
-    told = [f"Open since {shown(incident.opened_at)}"]
+    since = [f"Open since {shown(incident.opened_at)}"]
     if shown(last) != shown(incident.opened_at):
-        told.append(f"newest {shown(last)}")
+        since.append(f"newest {shown(last)}")
     if incident.situation and shown(incident.situation.as_of) != shown(last):
-        told.append(f"consumers as of {shown(incident.situation.as_of)}")
-    return " · ".join(told)
+        since.append(f"consumers as of {shown(incident.situation.as_of)}")
+    return " · ".join(since)
 
 
 def _links(trouble: Trouble, addresses: PageAddresses, *, runbook: bool = True) -> str:

@@ -26,7 +26,7 @@ class AirflowHealth:
     problem: str = ""
     _unwell_since: datetime | None = None
 
-    def look_at(self, airflow: AirflowApi, now: datetime, incidents: Sequence[Incident]) -> Iterator[Signal]:
+    def ask(self, airflow: AirflowApi, now: datetime, incidents: Sequence[Incident]) -> Iterator[Signal]:
         """Trouble once Airflow has been unhealthy for `UNWELL_FOR`, a good end afterwards. `incidents` are the open ones."""
         self.problem = ""
         try:

@@ -57,7 +57,7 @@ class Observer:
     problems: dict[str, str] = field(default_factory=dict)
     health: AirflowHealth = field(default_factory=AirflowHealth)
     _answered: Answered = field(default_factory=Answered)
-    _rounds: int = 0  # looks so far
+    _looks: int = 0  # looks so far
     _asked: dict[str, int] = field(default_factory=dict)  # pipeline: the look in which S3 was last asked about it
     _problems_now: dict[str, list[str]] = field(default_factory=dict)  # `problems` of the look that is going on
     _failing: set[str] = field(default_factory=set)  # pipelines of which a question failed when it was last asked
@@ -68,11 +68,11 @@ class Observer:
 
         `incidents` are all that are known, also those that have ended.
         """
-        found = list(self.health.look_at(self.airflow, now, [incident for incident in incidents if incident.open]))
+        found = list(self.health.ask(self.airflow, now, [incident for incident in incidents if incident.open]))
         unanswered = {Server.AIRFLOW: self.airflow_problem} if self.airflow_problem else {}
         inquiry = Inquiry(self.client, self.airflow, self.since, incidents, self.pins, self._answered, unanswered)
         self._problems_now = {}
-        self._rounds += 1
+        self._looks += 1
         self._began = time.monotonic()
         in_order = sorted(self.deployments, key=self._place)
         for server, questions in QUESTIONS:
@@ -107,7 +107,7 @@ class Observer:
                 self._problems_now.setdefault(pipeline, []).append(unanswered[server])
             return
         if server is Server.S3:
-            self._asked[pipeline] = self._rounds
+            self._asked[pipeline] = self._looks
         try:
             # One by one: what was found before a failure counts.
             found.extend(question(inquiry, deployment, now))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from retrain.alerts.diagnosis import UNHEARD, diagnose
+from retrain.alerts.diagnosis import UNREPORTED, diagnose
 from retrain.alerts.facts import FailureFacts, RunFacts
 from retrain.alerts.signal import Signal, Step, end_of_task
 from retrain.alerts.watch.observe.inquiry import LOOK_BACK, Inquiry, partition_of
@@ -67,7 +67,7 @@ def _failure(
     pipeline: str, page: str, run: Mapping[str, Any], task: Mapping[str, Any], partition: str | None
 ) -> Signal:
     name, tries, run_id = task["task_id"], task["try_number"], run["dag_run_id"]
-    found = diagnose(UNHEARD, name)
+    found = diagnose(UNREPORTED, name)
     facts = FailureFacts(
         cause=found.cause,
         evidence=found.evidence,
