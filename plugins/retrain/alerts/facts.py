@@ -280,6 +280,6 @@ _MODELS: Mapping[Kind, type[Facts]] = {
 }
 
 
-def read(kind: Kind, facts: FactsJson) -> Facts:
+def of_kind(kind: Kind, facts: FactsJson) -> Facts:
     """The facts of an alert of that kind."""
     return _MODELS[kind].read(facts)

@@ -23,7 +23,7 @@ from retrain.alerts.facts import (
     PromotionFacts,
     RunFacts,
     merged,
-    read,
+    of_kind,
 )
 from retrain.alerts.incident import apply
 from retrain.alerts.kinds import Kind
@@ -118,7 +118,7 @@ FORMER: list[tuple[Kind, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("kind", "document"), FORMER)
 def test_facts_of_former_files_are_read_and_written_as_they_were(kind: Kind, document: dict[str, Any]) -> None:
-    assert read(kind, FactsJson(document)).written() == document
+    assert of_kind(kind, FactsJson(document)).written() == document
 
 
 def test_every_kind_has_its_facts() -> None:
@@ -178,7 +178,7 @@ def test_a_fact_of_another_type_is_unknown_and_the_others_are_read() -> None:
 
 @pytest.mark.parametrize("document", [None, [], ["cause"], "text", 3])
 def test_what_is_no_object_has_no_facts(document: Any) -> None:
-    assert read(Kind.TASK_FAILED, FactsJson(document)) == FailureFacts()
+    assert of_kind(Kind.TASK_FAILED, FactsJson(document)) == FailureFacts()
 
 
 def test_an_incident_keeps_the_facts_that_only_a_newer_version_knows() -> None:

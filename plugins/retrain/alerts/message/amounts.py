@@ -11,8 +11,3 @@ def amount(value: float | None, digits: int = 2) -> str:
     if value is None or not abs(value) < _UNREADABLE:
         return UNKNOWN
     return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 day`, `2 days`."""
-    return f"{count} {noun}{'s' * (count != 1)}"

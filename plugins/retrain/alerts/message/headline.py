@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from retrain.alerts.facts import BackfillFacts, ChampionFacts, DriftFacts, FeatureFacts, PerformanceFacts, ReleaseFacts
 from retrain.alerts.kinds import Kind
-from retrain.alerts.message.amounts import UNKNOWN, amount, counted
+from retrain.alerts.message.amounts import UNKNOWN, amount
 from retrain.alerts.message.mrkdwn import plain
 from retrain.alerts.message.trouble import Trouble
 
@@ -51,7 +51,7 @@ def _happened(trouble: Trouble) -> str:
 
 def _drifted(facts: DriftFacts, day: str) -> str:
     count = sum(_over_its_limit(feature) for feature in facts.features)
-    return f"{counted(count, 'feature')} drifted on {day}" if count else f"Drift on {day}"
+    return f"{count} feature{'s' * (count != 1)} drifted on {day}" if count else f"Drift on {day}"
 
 
 def _over_its_limit(feature: FeatureFacts) -> bool:

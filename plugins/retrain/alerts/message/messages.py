@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from retrain.alerts.facts import MetInBackfillFacts, RunFacts, no_facts, read
+from retrain.alerts.facts import MetInBackfillFacts, RunFacts, no_facts, of_kind
 from retrain.alerts.incident import Entry, Incident
 from retrain.alerts.kinds import Kind
 from retrain.alerts.message.clock import between, shown, span
@@ -58,11 +58,11 @@ def reply(incident: Incident, entry: Entry, addresses: PageAddresses) -> Message
     """A line of the incident's thread, with all details. It depends on the entry and the incident's key alone."""
     key = incident.key
     if entry.step is Step.GOOD:
-        return _end(Trouble(key, read(key.kind, entry.facts), incident.task, entry.partition), entry, addresses)
+        return _end(Trouble(key, of_kind(key.kind, entry.facts), incident.task, entry.partition), entry, addresses)
     if key.kind is Kind.BACKFILL:
         met = MetInBackfillFacts.read(entry.facts).kind
         key = replace(key, kind=met or Kind.TASK_FAILED, subject="")
-    trouble = Trouble(key, read(key.kind, entry.facts), incident.task, entry.partition)
+    trouble = Trouble(key, of_kind(key.kind, entry.facts), incident.task, entry.partition)
     first = headline(trouble, of_pipeline=False)
     return _message(
         f"{trouble.mark} {first}",
@@ -111,7 +111,7 @@ def _resolved(incident: Incident, trouble: Trouble, addresses: PageAddresses) ->
     last = next((e for e in reversed(incident.entries) if e.at == incident.resolved_at), None)
     # The end's own facts: the trouble's reason is not why it ended.
     facts = last.facts if last else no_facts()
-    ended = end(replace(trouble, partition=last.partition if last else None, facts=read(incident.key.kind, facts)))
+    ended = end(replace(trouble, partition=last.partition if last else None, facts=of_kind(incident.key.kind, facts)))
     dag_run = RunFacts.read(facts).dag_run
     run = f" (run {code(dag_run, 100)})" if dag_run else ""
     # The data came after the run had stopped waiting for it: a person has to start that run again.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from retrain.alerts.facts import BackfillFacts, Facts, FailureFacts, JudgedFacts, LateFacts, RunFacts, merged, read
+from retrain.alerts.facts import BackfillFacts, Facts, FailureFacts, JudgedFacts, LateFacts, RunFacts, merged, of_kind
 from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
 from retrain.alerts.message.mrkdwn import plain
@@ -105,4 +105,4 @@ def newest(incident: Incident) -> Trouble:
     facts = incident.facts
     if not incident.open and troubles and incident.key.kind is not Kind.BACKFILL:
         facts = merged(facts, troubles[-1].facts)  # the log of what went wrong, not of the good run after it
-    return Trouble(incident.key, read(incident.key.kind, facts), incident.task, day, len(days))
+    return Trouble(incident.key, of_kind(incident.key.kind, facts), incident.task, day, len(days))

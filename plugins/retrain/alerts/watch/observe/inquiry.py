@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LOOK_BACK = timedelta(days=2)  # how far back the ends of runs and backfills are news
 
 
-class Server(StrEnum):
+class AskedServer(StrEnum):
     """A server that questions ask."""
 
     S3 = "S3"
@@ -53,7 +53,7 @@ class Inquiry:
     incidents: Sequence[Incident]
     pins: Pins
     answered: Answered
-    unanswered: dict[Server, str]
+    unanswered: dict[AskedServer, str]
 
 
 def observed(

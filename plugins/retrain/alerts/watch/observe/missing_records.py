@@ -10,7 +10,7 @@ from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Key, Signal, Step
 from retrain.alerts.watch.observe import deadlines
 from retrain.alerts.watch.observe.airflow_health import AIRFLOW
-from retrain.alerts.watch.observe.inquiry import Inquiry, Server, observed
+from retrain.alerts.watch.observe.inquiry import AskedServer, Inquiry, observed
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import AirflowApiError, AirflowUnreachableError
 from retrain.store.ledger import Ledger
@@ -54,14 +54,14 @@ def missing_records(inquiry: Inquiry, deployment: Deployment, now: datetime) -> 
 
 
 def _state_of_the_dag(inquiry: Inquiry, deployment: Deployment) -> dict[str, str]:
-    if Server.AIRFLOW in inquiry.unanswered:
-        return {"Airflow": inquiry.unanswered[Server.AIRFLOW]}
+    if AskedServer.AIRFLOW in inquiry.unanswered:
+        return {"Airflow": inquiry.unanswered[AskedServer.AIRFLOW]}
     try:
         paused = inquiry.airflow.is_paused(deployment.pipeline)
         running = inquiry.airflow.runs(deployment.pipeline, limit=20, state="running")
     except AirflowApiError as error:
         if isinstance(error, AirflowUnreachableError):
-            inquiry.unanswered[Server.AIRFLOW] = str(error)
+            inquiry.unanswered[AskedServer.AIRFLOW] = str(error)
         return {"Airflow": str(error)}
     return {
         "DAG": "paused" if paused else "active",

@@ -14,7 +14,7 @@ from retrain.alerts.incident import Incident
 from retrain.alerts.signal import Signal
 from retrain.alerts.watch.observe.airflow_health import AirflowHealth
 from retrain.alerts.watch.observe.backfill_progress import backfill_progress
-from retrain.alerts.watch.observe.inquiry import Answered, Inquiry, Server
+from retrain.alerts.watch.observe.inquiry import Answered, AskedServer, Inquiry
 from retrain.alerts.watch.observe.late_data import late_data
 from retrain.alerts.watch.observe.live_release import live_release
 from retrain.alerts.watch.observe.missing_records import missing_records
@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 Question = Callable[[Inquiry, Deployment, datetime], Iterator[Signal]]
 
 # In this order: all pipelines' questions to S3, then all pipelines' questions to Airflow.
-QUESTIONS: tuple[tuple[Server, tuple[Question, ...]], ...] = (
-    (Server.S3, (late_data, missing_records)),
-    (Server.AIRFLOW, (unreported_ends, backfill_progress, live_release)),
+QUESTIONS: tuple[tuple[AskedServer, tuple[Question, ...]], ...] = (
+    (AskedServer.S3, (late_data, missing_records)),
+    (AskedServer.AIRFLOW, (unreported_ends, backfill_progress, live_release)),
 )
 _S3_SECONDS = 30.0  # of one look, for all pipelines together
 
@@ -69,7 +69,7 @@ class Observer:
         `incidents` are all that are known, also those that have ended.
         """
         found = list(self.health.ask(self.airflow, now, [incident for incident in incidents if incident.open]))
-        unanswered = {Server.AIRFLOW: self.airflow_problem} if self.airflow_problem else {}
+        unanswered = {AskedServer.AIRFLOW: self.airflow_problem} if self.airflow_problem else {}
         inquiry = Inquiry(self.client, self.airflow, self.since, incidents, self.pins, self._answered, unanswered)
         self._problems_now = {}
         self._looks += 1
@@ -90,7 +90,7 @@ class Observer:
 
     def _ask(
         self,
-        server: Server,
+        server: AskedServer,
         question: Question,
         inquiry: Inquiry,
         deployment: Deployment,
@@ -99,14 +99,14 @@ class Observer:
     ) -> None:
         """Add the answer to `found`. A question that fails is a problem of its pipeline alone."""
         pipeline, unanswered = deployment.pipeline, inquiry.unanswered
-        if server is Server.S3 and time.monotonic() - self._began > _S3_SECONDS:
-            unanswered.setdefault(Server.S3, f"S3 took more than {_S3_SECONDS:.0f} s of one look.")
+        if server is AskedServer.S3 and time.monotonic() - self._began > _S3_SECONDS:
+            unanswered.setdefault(AskedServer.S3, f"S3 took more than {_S3_SECONDS:.0f} s of one look.")
         if server in unanswered:
             # An Airflow whose health cannot be read has an incident of its own.
-            if server is Server.S3 or not self.airflow_problem:
+            if server is AskedServer.S3 or not self.airflow_problem:
                 self._problems_now.setdefault(pipeline, []).append(unanswered[server])
             return
-        if server is Server.S3:
+        if server is AskedServer.S3:
             self._asked[pipeline] = self._looks
         try:
             # One by one: what was found before a failure counts.
