@@ -10,6 +10,7 @@ from typing import Any
 from retrain.alerts import incident
 from retrain.alerts.backfills import into_thread
 from retrain.alerts.diagnosis import diagnose
+from retrain.alerts.facts import FactsJson
 from retrain.alerts.incident import Incident, Situation
 from retrain.alerts.kinds import Kind
 from retrain.alerts.message.messages import PageAddresses
@@ -48,12 +49,14 @@ def notes() -> list[Signal]:
             PIPELINE,
             Kind.PROMOTED,
             partition="2020-03-16",
-            facts={
-                "version": "8",
-                "from": "7",
-                "partition": "2020-03-16",
-                "reason": "mae 4.391 beats the champion's 4.502.",
-            },
+            facts=FactsJson(
+                {
+                    "version": "8",
+                    "from": "7",
+                    "partition": "2020-03-16",
+                    "reason": "mae 4.391 beats the champion's 4.502.",
+                }
+            ),
         ),
         Signal(
             "released",
@@ -61,7 +64,7 @@ def notes() -> list[Signal]:
             Step.NOTE,
             PIPELINE,
             Kind.RELEASED,
-            facts={"tag": "v1.3.0", "commit": "9f2c1e7d4b6a", "from": "v1.2.0"},
+            facts=FactsJson({"tag": "v1.3.0", "commit": "9f2c1e7d4b6a", "from": "v1.2.0"}),
         ),
     ]
 
@@ -343,14 +346,14 @@ _SIGNALS: Mapping[str, Sequence[Signal]] = {
                 "18T05:59:00",
                 "airflow",
                 facts={
-                    "what": "Airflow's scheduler has not answered or not beaten since 05:58:10 UTC. No run starts or goes on while this lasts.",
+                    "what": "No answer or no heartbeat from Airflow's scheduler since 05:58:10 UTC. No run starts or continues while this lasts.",
                     "health": {
                         "metadatabase": "healthy",
                         "scheduler": "unhealthy, last beat 2020-03-18T05:57:31.120401+00:00",
                         "triggerer": "healthy, last beat 2020-03-18T05:58:58.301412+00:00",
                         "dag_processor": "healthy, last beat 2020-03-18T05:58:55.720011+00:00",
                     },
-                    "next": "Restart scheduler, then look at the runs that were going on.",
+                    "next": "Restart scheduler, then check the runs that were in progress.",
                 },
             ),
             pipeline="airflow",

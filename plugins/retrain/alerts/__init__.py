@@ -1,5 +1,6 @@
-"""From what went wrong to one message that says what to do.
+"""Alerts: one message per problem, with its cause and the next step.
 
-Tasks and commands write *signals* into the *outbox*. One process, the watch, folds them into *incidents* and keeps what
-Slack shows equal to them. What decides is pure: `incident`, `diagnosis`, `deadlines`, `silences`, `messages`, `digest`.
+Tasks and commands write *signals* into the *outbox*. One process, the watch, folds the signals into *incidents* and keeps the
+messages in Slack equal to them. Decisions are in modules without I/O: `incident`, `diagnosis`, `deadlines`, `silences`,
+`message`.
 """

@@ -1,4 +1,4 @@
-"""A backfill is one message: what its runs meet goes into that message's thread. Pure."""
+"""A backfill has one message; the failures of its runs are lines of that message's thread. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from retrain.alerts.facts import BackfillFacts, MetInBackfillFacts, merged
 from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal, Step
@@ -17,21 +18,21 @@ _HELD = timedelta(seconds=50)
 _RUNNING = ("queued", "running")
 
 
-def facts(backfill: Mapping[str, Any], runs: Iterable[Mapping[str, Any]], timezone: str) -> dict[str, Any]:
-    """What the message counts, from a backfill and its runs as Airflow's API describes them; its days are the schedule's."""
+def counted(backfill: Mapping[str, Any], runs: Iterable[Mapping[str, Any]], timezone: str) -> BackfillFacts:
+    """The counts of a backfill, from the backfill and its runs as Airflow's API describes them. Its days are in `timezone`."""
     states = Counter(run["state"] for run in runs)
     state = "finished" if backfill["completed_at"] else "paused" if backfill["is_paused"] else "running"
-    return {
-        "id": backfill["id"],
-        "from": _day(backfill["from_date"], timezone),
-        "to": _day(backfill["to_date"], timezone),
-        "total": sum(states.values()),
-        "done": states["success"],
-        "failed": states["failed"],
-        "running": sum(states[name] for name in _RUNNING),
-        "state": state,
-        "release": (backfill["dag_run_conf"] or {}).get("release"),
-    }
+    return BackfillFacts(
+        id=backfill["id"],
+        first_day=_day(backfill["from_date"], timezone),
+        last_day=_day(backfill["to_date"], timezone),
+        total=sum(states.values()),
+        done=states["success"],
+        failed=states["failed"],
+        running=sum(states[name] for name in _RUNNING),
+        state=state,
+        release=(backfill["dag_run_conf"] or {}).get("release"),
+    )
 
 
 def _day(moment: str, timezone: str) -> str:
@@ -39,18 +40,24 @@ def _day(moment: str, timezone: str) -> str:
 
 
 def into_thread(signal: Signal, incidents: Iterable[Incident], now: datetime) -> Signal | None:
-    """A backfill's trouble, as a line of that backfill's thread; None while the backfill is not known yet.
+    """A backfill's trouble as a line of that backfill's thread; None while the backfill is not known yet.
 
-    Good ends stay as they are: a backfill makes up for a day whose daily run had failed. Where the backfill stays unknown,
-    because Airflow does not answer, the trouble is told as any other.
+    Good ends stay as they are: a backfill's run makes up for a day whose daily run had failed. If the backfill stays unknown,
+    because Airflow does not answer, the trouble is reported like any other.
     """
     if not signal.backfill or signal.step is not Step.TROUBLE:
         return signal
     day = signal.partition or ""
     known = [i for i in incidents if i.key.pipeline == signal.pipeline and i.key.kind is Kind.BACKFILL]
-    fitting = [i for i in known if str(i.facts.get("from", "")) <= day <= str(i.facts.get("to", ""))]
+    fitting = [incident for incident in known if _has(incident, day)]
     if not fitting:
         held = now - datetime.fromisoformat(signal.at) < _HELD
         return None if held else replace(signal, backfill=False)
     subject = max((i.key.subject for i in fitting), key=lambda text: (len(text), text))
-    return replace(signal, kind=Kind.BACKFILL, subject=subject, facts={**signal.facts, "kind": signal.kind})
+    met = MetInBackfillFacts(kind=signal.kind).written()
+    return replace(signal, kind=Kind.BACKFILL, subject=subject, facts=merged(signal.facts, met))
+
+
+def _has(backfill: Incident, day: str) -> bool:
+    facts = BackfillFacts.read(backfill.facts)
+    return (facts.first_day or "") <= day <= (facts.last_day or "")

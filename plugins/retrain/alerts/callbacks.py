@@ -1,15 +1,16 @@
-"""What Airflow calls when a task has failed for good, or has succeeded."""
+"""The callbacks that Airflow calls when a task has failed for good, or has succeeded."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from retrain.alerts.diagnosis import diagnose
+from retrain.alerts.facts import FailureFacts, RunFacts
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal, Step, end_of_task
 from retrain.alerts.tell import tell
@@ -26,50 +27,50 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Failed:
-    """`on_failure_callback`: the signal of a task that will not be tried again. Retries and what only followed are not told."""
+    """`on_failure_callback`: writes the signal of a task that is not tried again, and none for a retry."""
 
     pipeline: str
 
     def __call__(self, context: Context) -> None:
         ti = context["ti"]
         found = diagnose(_error(context), ti.task_id)
-        facts = {
-            "cause": found.cause,
-            "evidence": found.evidence,
-            "stage": found.stage,
-            "next": found.next,
-            "task": ti.task_id,
-            "tries": ti.try_number,
-            "dag_run": ti.run_id,
-            "log_url": str(ti.log_url),
-            "release": _release(context),
-        }
+        facts = FailureFacts(
+            cause=found.cause,
+            evidence=found.evidence,
+            stage=found.stage,
+            next=found.next,
+            task=ti.task_id,
+            tries=ti.try_number,
+            dag_run=ti.run_id,
+            log_url=str(ti.log_url),
+            release=_release(context),
+        )
         tell(_signal(self.pipeline, context, Step.TROUBLE, found.kind, facts))
 
 
 @dataclass(frozen=True)
 class Succeeded:
-    """`on_success_callback`: the signal that ends what had failed in this task."""
+    """`on_success_callback`: writes the signal that ends the task's incidents."""
 
     pipeline: str
 
     def __call__(self, context: Context) -> None:
-        tell(_signal(self.pipeline, context, Step.GOOD, None, {"dag_run": context["ti"].run_id}))
+        tell(_signal(self.pipeline, context, Step.GOOD, None, RunFacts(dag_run=context["ti"].run_id)))
 
 
 def _error(context: Context) -> BaseException | str | None:
-    """What the task ended with. Airflow's own words for a limit that has passed are `Timeout, PID: 4711`."""
+    """The exception that the task ended with. Airflow's own for a time limit says only `Timeout, PID: 4711`."""
     error: BaseException | str | None = context.get("exception")
     limit = context["ti"].task.execution_timeout if isinstance(error, AirflowTaskTimeout) else None
     if limit is None:
         return error
     return TaskTimeoutError(
         f"{context['ti'].task_id} ran longer than its limit of {limit.total_seconds() / 60:.0f} minutes and was ended. "
-        "The end of its log says what it was at."
+        "The end of its log shows its last step."
     )
 
 
-def _signal(pipeline: str, context: Context, step: Step, kind: Kind | None, facts: dict[str, Any]) -> Signal:
+def _signal(pipeline: str, context: Context, step: Step, kind: Kind | None, facts: RunFacts) -> Signal:
     ti = context["ti"]
     return Signal(
         id=end_of_task(pipeline, ti.run_id, ti.task_id, ti.try_number, step),
@@ -81,12 +82,12 @@ def _signal(pipeline: str, context: Context, step: Step, kind: Kind | None, fact
         partition=_partition(context),
         task=ti.task_id,
         backfill=context["dag_run"].run_type == "backfill",
-        facts=facts,
+        facts=facts.written(),
     )
 
 
 def _partition(context: Context) -> str | None:
-    """The run's day; a run that has none fails for just that, and is told without it."""
+    """The run's partition; None for a run that fails because it has none."""
     try:
         return of_context(context)
     except PartitionError:
@@ -98,6 +99,6 @@ def _release(context: Context) -> str | None:
     try:
         run = context["ti"].xcom_pull(task_ids=Resolved.task)
         return None if run is None else Resolved.from_json(run).release
-    except Exception as error:  # noqa: BLE001 - whatever keeps Airflow from answering, the failure itself is to be told
+    except Exception as error:  # noqa: BLE001 - whatever keeps Airflow from answering, the failure itself is reported
         log.warning("the release of the failed run is not known: %s", error)
         return None

@@ -1,6 +1,6 @@
-"""A task's exception, read as on-call needs it: whose failure, which kind of alert, what to do. Pure.
+"""The diagnosis of a task's exception: the kind of alert, the cause, the next step. Pure.
 
-Only evidence counts: an exception that does not say whose fault it is stays UNKNOWN.
+The cause comes from evidence only: an exception that does not show its cause stays UNKNOWN.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from retrain.errors import (
     UnprovenPushError,
 )
 
-_LOST = "Airflow lost the task's process: it ended without reporting. It was killed, often for its memory, or its host went away."
-UNHEARD = "Airflow has the task as failed, and its callback told nothing: read the log."
+_LOST = "The task's process ended without reporting to Airflow. It was killed, often for lack of memory, or its host went away."
+UNREPORTED = "The task failed and its callback did not report why: read the log."
 _KINDS: tuple[tuple[tuple[type[BaseException], ...], Kind], ...] = (
     ((PartitionLateError,), Kind.DATA_LATE),
     ((DataRefusedError, NoRawDataError), Kind.DATA_REJECTED),
@@ -35,17 +35,17 @@ _NEXT = {
     Cause.DATA: "Tell the data's owner. When the day has landed again, clear `resolve_run`.",
     Cause.CODE: "`make rollback`, then clear `resolve_run`. Tell the release's author.",
     Cause.RELEASE: "`make pin` says what is live. `make rollback`, or give the tag back its commit; then clear `resolve_run`.",
-    Cause.INFRA: "When what the line above names is back, clear `{task}`: finished work comes back from the cache.",
-    Cause.UNKNOWN: "Read the task's log. If it was a passing trouble, clear `{task}`; else `make rollback` and clear `resolve_run`.",
+    Cause.INFRA: "Once the fault named above is fixed, clear `{task}`: finished work comes back from the cache.",
+    Cause.UNKNOWN: "Read the task's log. If the fault was temporary, clear `{task}`; if not, `make rollback` and clear `resolve_run`.",
 }
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a failure is, from its evidence.
+    """A failure's kind, cause and next step.
 
-    `evidence` is the exception's own sentence, whole: secrets and all. `stage` is the first stage of the pipeline that failed,
-    if one did.
+    `evidence` is the exception's whole sentence, which may hold secrets. `stage` is the first stage of the pipeline that failed;
+    None if no stage did. `next` is a sentence with `code` in it.
     """
 
     kind: Kind
@@ -56,7 +56,7 @@ class Diagnosis:
 
 
 def diagnose(error: BaseException | str | None, task: str) -> Diagnosis:
-    """Read what a task ended with; None: nobody could report anything, because its process was lost."""
+    """Diagnose what a task ended with: its exception, a sentence about it, or None if its process was lost."""
     kind = next((kind for classes, kind in _KINDS if isinstance(error, classes)), Kind.TASK_FAILED)
     cause = _cause(error)
     evidence = " ".join(str(error).split()) or type(error).__name__ if error is not None else _LOST
@@ -64,7 +64,7 @@ def diagnose(error: BaseException | str | None, task: str) -> Diagnosis:
         evidence = f"{type(error).__name__}: {evidence}"
     todo = _NEXT[cause].format(task=task)
     if isinstance(error, ConfigurationError):
-        todo = f"Correct what the line above names, then clear `{task}`. A pipeline's file is read again by itself."
+        todo = f"Correct the setting named above, then clear `{task}`. A change in a pipeline's file needs no restart."
     if isinstance(error, TaskResultError):
         todo = "Clear `resolve_run`: the run starts again there, and finished stages come back from the cache."
     if kind is Kind.DATA_LATE:
@@ -80,5 +80,5 @@ def _cause(error: BaseException | str | None) -> Cause:
     if isinstance(error, (ConnectionError, TimeoutError, MemoryError)):
         return Cause.INFRA
     if isinstance(error, OSError) and error.errno is not None:
-        return Cause.INFRA  # the system refused something: a full disk, a missing right, a device
+        return Cause.INFRA  # the operating system refused a call: a full disk, a missing right, a device
     return Cause.UNKNOWN

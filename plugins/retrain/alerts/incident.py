@@ -1,24 +1,24 @@
-"""Signals, folded into incidents: one problem, one incident. Pure.
+"""Folds signals into incidents: one problem, one incident. Pure.
 
 An incident opens with the first trouble of its key and ends with the next good run: the same task, for the same partition or
-a newer one. A newer day's good run ends the problem, not the older day's lack: `missing` says which days still want a rerun,
-and each is ticked off when it has had one.
+a newer one. A newer day's good run ends the incident and leaves the older day without a run: `missing` lists the days that
+need a rerun, each until it has had one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from retrain.alerts.facts import FactsJson, JudgedFacts, merged, no_facts
 from retrain.alerts.signal import Key, Signal, Step
 
 
 @dataclass(frozen=True)
 class Situation:
-    """What consumers are on and which day was the last good one, as the ledger said at `as_of` (UTC, ISO 8601).
+    """The model that consumers are on and the last good day, by the ledger at `as_of` (UTC, ISO 8601).
 
-    `unknown` says why the ledger could not be read; nothing but `timezone`, the schedule's, is set then.
+    `unknown` says why the ledger could not be read; then only `timezone`, the schedule's, is set. Partitions are YYYY-MM-DD.
     """
 
     as_of: str
@@ -39,7 +39,7 @@ class Entry:
     at: str
     step: Step
     partition: str | None
-    facts: Mapping[str, Any]
+    facts: FactsJson
     pictures: tuple[tuple[str, str], ...] = ()
     loud: bool = False
 
@@ -48,13 +48,13 @@ class Entry:
 class Incident:
     """One problem, from its first trouble to its end.
 
-    `partitions` says of each day that it touched whether the day is good again. `facts` are the newest trouble's.
+    `partitions` are the days that it touched (YYYY-MM-DD), True once the day is good again. `facts` are the newest trouble's.
     """
 
     key: Key
     opened_at: str
     task: str | None
-    facts: Mapping[str, Any]
+    facts: FactsJson
     partitions: Mapping[str, bool] = field(default_factory=dict)
     entries: tuple[Entry, ...] = ()
     resolved_at: str | None = None
@@ -62,7 +62,7 @@ class Incident:
 
     @property
     def id(self) -> str:
-        """Unique: a problem that comes back after its end is another incident."""
+        """Unique. A problem that comes back after its end is another incident."""
         return f"{self.key.pipeline}/{self.key.kind}/{self.key.subject or '-'}/{self.opened_at}"
 
     @property
@@ -80,7 +80,7 @@ class Incident:
 
 
 def apply(incidents: Iterable[Incident], signal: Signal, situation: Situation | None = None) -> list[Incident]:
-    """The incidents that a signal changed or opened; empty when it changes none. `incidents` are all that are known."""
+    """The incidents that the signal changes or opens; empty if it changes none. `incidents` are all known ones."""
     if signal.step is Step.NOTE:
         return []
     if signal.step is Step.GOOD:
@@ -91,16 +91,16 @@ def apply(incidents: Iterable[Incident], signal: Signal, situation: Situation | 
         ]
     current = next((i for i in incidents if i.open and i.key == signal.key), None)
     if current is None:
-        current = Incident(signal.key, signal.at, signal.task, {}, situation=situation)
+        current = Incident(signal.key, signal.at, signal.task, no_facts(), situation=situation)
     elif any(entry.id == signal.id for entry in current.entries):
         return []
     if signal.step is Step.PROGRESS:
-        changed = replace(current, facts={**current.facts, **signal.facts})
+        changed = replace(current, facts=merged(current.facts, signal.facts))
         return [] if changed == current else [changed]
     return [
         replace(
             current,
-            facts=current.facts if signal.backfill else dict(signal.facts),
+            facts=current.facts if signal.backfill else signal.facts,
             task=None if signal.backfill else signal.task or current.task,
             partitions={**current.partitions, **({signal.partition: False} if signal.partition else {})},
             entries=(*current.entries, _entry(signal, loud=_worse(current, signal))),
@@ -110,7 +110,7 @@ def apply(incidents: Iterable[Incident], signal: Signal, situation: Situation | 
 
 
 def restated(incident: Incident, situation: Situation) -> Incident:
-    """The incident with what consumers are on now; the same one where its message would say the same."""
+    """The incident with a newer situation; the same object if its message would not change."""
     newer = _newer(incident.situation, situation)
     if newer is None or (incident.situation and replace(newer, as_of=incident.situation.as_of) == incident.situation):
         return incident
@@ -118,7 +118,7 @@ def restated(incident: Incident, situation: Situation) -> Incident:
 
 
 def _newer(known: Situation | None, read: Situation | None) -> Situation | None:
-    """Two threads read the ledger: whose question began later knows more."""
+    """Two threads read the ledger: the question that began later knows more."""
     if known is None or read is None:
         return read or known
     return read if read.as_of >= known.as_of else known
@@ -131,7 +131,7 @@ def _concerns(incident: Incident, signal: Signal) -> bool:
 
 
 def _settle(incident: Incident, signal: Signal) -> Incident:
-    """The incident after something went well. What was good before the trouble came says nothing about it."""
+    """The incident after a good end. An end from before the trouble changes nothing."""
     if incident.troubles and signal.at <= incident.troubles[-1].at and signal.partition not in incident.partitions:
         return incident
     if any(e.id == signal.id or (e.partition == signal.partition and e.at >= signal.at) for e in incident.entries):
@@ -140,7 +140,7 @@ def _settle(incident: Incident, signal: Signal) -> Incident:
     if signal.partition in days:
         days[signal.partition] = True
     if not incident.open:
-        # A newer day had ended it and left this one without a run, which is made up for.
+        # A newer day had ended it and left this day without a run; here is that run.
         made_up = days != incident.partitions
         return replace(incident, partitions=days, entries=(*incident.entries, _entry(signal))) if made_up else incident
     newer = signal.partition is None or all(signal.partition >= day for day in days)
@@ -151,8 +151,8 @@ def _settle(incident: Incident, signal: Signal) -> Incident:
         incident,
         partitions=days,
         entries=(*incident.entries, _entry(signal)),
-        # While a day is left, the message goes on saying what is wrong with it.
-        facts={**incident.facts, **signal.facts} if over else incident.facts,
+        # While a day is left, the message still says what is wrong with it.
+        facts=merged(incident.facts, signal.facts) if over else incident.facts,
         resolved_at=signal.at if over else None,
     )
 
@@ -165,6 +165,6 @@ _SEVERITIES = ("low", "medium", "high")
 
 
 def _worse(incident: Incident, signal: Signal) -> bool:
-    """Whether the severity has risen since the last trouble: only that is worth a second sound."""
-    before, now = incident.facts.get("severity"), signal.facts.get("severity")
+    """True if the severity has risen since the last trouble: only then is the thread's line shown in the channel too."""
+    before, now = (JudgedFacts.read(facts).severity for facts in (incident.facts, signal.facts))
     return before in _SEVERITIES and now in _SEVERITIES and _SEVERITIES.index(now) > _SEVERITIES.index(before)

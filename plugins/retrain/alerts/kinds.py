@@ -1,4 +1,4 @@
-"""What can be told. Each kind has a runbook of its name in infra/runbooks/."""
+"""The kinds of alerts. Each has a runbook of its name in infra/runbooks/."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What an incident, or a line of the daily digest, is about."""
+    """The subject of an incident, or of a line of the daily digest."""
 
     DATA_LATE = "data_late"
     DATA_REJECTED = "data_rejected"
@@ -22,5 +22,5 @@ class Kind(StrEnum):
     RELEASED = "released"
 
 
-# Told in the daily digest alone.
+# Lines of the daily digest only.
 QUIET = frozenset({Kind.PROMOTED, Kind.RELEASED})

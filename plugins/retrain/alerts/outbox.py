@@ -1,4 +1,4 @@
-"""Signals on disk: any process of any host of the shared volume puts them there, the watch alone takes them."""
+"""Signals on the shared volume: any process of any host puts them there, only the watch takes them."""
 
 from __future__ import annotations
 
@@ -29,33 +29,41 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass(frozen=True)
 class Outbox:
-    """`new/` holds what is to be told, `pictures/` what is shown with it, `garbage/` what is no signal of ours.
+    """A folder: `new/` holds signals, `pictures/` their pictures, `garbage/` files that are no signals.
 
-    A full disk is one of the things to tell: `ballast` is space that only the outbox may give up.
+    A full disk has to be reported too: the file `ballast` is removed to make room for the signal that says so.
     """
 
     folder: Path
     unreadable: dict[str, str] = field(default_factory=dict, compare=False)  # after `take`: file name -> why
 
     def put(self, signal: Signal, pictures: Mapping[str, bytes] | None = None) -> None:
-        """Keep a signal, its pictures first; OutboxError when the disk takes neither. The same id is kept once."""
+        """Write a signal, after its pictures (PNG, by file name). A signal of the same id and time is written once.
+
+        Raises:
+            OutboxError: the disk takes no file, even without the ballast.
+        """
         try:
             self._put(signal, pictures or {})
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not self._ballast.exists():
                 raise self._refused(signal, error) from error
             self._ballast.unlink(missing_ok=True)
-            log.warning("the disk of %s is full: the ballast makes room for the signal %s", self.folder, signal.id)
+            log.warning(
+                "the disk of %s is full: the ballast is removed to make room for the signal %s", self.folder, signal.id
+            )
             try:
-                self._put(signal, {})  # the words matter, the pictures may not fit
+                self._put(signal, {})  # without the pictures, which may not fit
             except OSError as again:
                 raise self._refused(signal, again) from again
 
     def take(self) -> Iterator[tuple[Path, Signal]]:
-        """The signals in the order of their happening. The caller removes a file once it has saved what its signal says.
+        """The signals with their files, oldest first. The caller removes a file once it has saved the signal elsewhere.
+
+        A file that cannot be read holds up no other: it is named in `unreadable`.
 
         Raises:
-            OSError: the folder cannot be listed. A file that cannot be read holds up no other: it is named in `unreadable`.
+            OSError: the folder cannot be listed.
         """
         unreadable: dict[str, str] = {}
         for path in sorted(self._files()):
@@ -82,12 +90,12 @@ class Outbox:
             return None
 
     def put_aside(self, path: Path) -> None:
-        """Move what means nothing to us out of the way, for people to look at."""
+        """Move a file that is no signal to `garbage/`, for people to look at."""
         (self.folder / "garbage").mkdir(exist_ok=True)
         path.replace(self.folder / "garbage" / path.name)
 
     def waiting(self) -> tuple[int, float]:
-        """How many signals wait that can be read, and for how many seconds the oldest."""
+        """The number of readable signals that wait, and the age of the oldest in seconds."""
         written = []
         for path in self._files():
             if path.name in self.unreadable:
@@ -97,27 +105,31 @@ class Outbox:
         return len(written), max(0.0, time.time() - min(written)) if written else 0.0
 
     def garbage(self) -> list[str]:
-        """The files that were put aside."""
+        """The names of the files that were put aside."""
         return sorted(path.name for path in (self.folder / "garbage").glob("*"))
 
     def picture(self, name: str) -> Path:
-        """The picture of that name; a name that leads elsewhere is cut to its last part."""
+        """The path of a picture. A name with folders in it is cut to its last part."""
         return self.folder / "pictures" / Path(name).name
 
     def prune(self, before: datetime) -> None:
-        """Remove the pictures from before a moment: who shows them has long done so."""
+        """Remove the pictures written before a moment."""
         for path in (self.folder / "pictures").glob("*"):
             if path.stat().st_mtime < before.timestamp():
                 path.unlink(missing_ok=True)
 
     def check(self) -> None:
-        """Write and remove a file as tasks would; OSError when their signals would be refused."""
+        """Write a file as tasks do, then remove it.
+
+        Raises:
+            OSError: the disk would refuse a task's signal.
+        """
         probe = self.folder / "new" / "probe"
         write_whole(probe, b"-" * _PROBE_BYTES)
         probe.unlink(missing_ok=True)
 
     def keep_ballast(self) -> None:
-        """Lay the ballast down again, once there is room for more than it: what was told must still be noted down."""
+        """Write the ballast again, once the disk has room for more than that: the watch has to save incidents too."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self._ballast.exists() and shutil.disk_usage(self.folder).free > _ROOM_BYTES:
             write_whole(
@@ -142,6 +154,6 @@ class Outbox:
 
     def _refused(self, signal: Signal, error: OSError) -> OutboxError:
         return OutboxError(
-            f"The signal {signal.id} could not be written below {self.folder} ({error}). The log above has what it says; "
-            "the watch will miss the run by its deadline and tell that. Free some space."
+            f"The signal {signal.id} could not be written below {self.folder} ({error}). Its text is in the log above; "
+            "the watch will report the run as missing after its deadline. Free some space."
         )

@@ -1,4 +1,7 @@
-"""No secret leaves with an alert: known values, and what looks like one. Pure."""
+"""Removes secrets from alerts: known values, and texts in the form of a credential. Pure.
+
+Airflow's masker knows values alone, and detect-secrets is not among the dependencies: forms are found by patterns of our own.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,21 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 REDACTED = "[redacted]"
-# A shorter value is no secret, and would black out half of every sentence.
+# Shorter values are no secrets, and would occur in many ordinary sentences.
 _SHORTEST_SECRET = 6
 
-# Repetitions are bounded: a long text of dots must not take minutes.
+# Repetitions are bounded, so that a long text of dots does not take minutes.
 _NAMES = (
     r"(?:[a-z0-9]{1,40}[_.-]){0,6}"
     r"(?:password|passwd|pwd|passphrase|secret|token|api[_-]?key|access[_-]?key(?:[_-]?id)?|secret[_-]?key|private[_-]?key|credentials?)"
 )
 _VALUE = r"""(?!\[redacted)(?:"[^"\n]*"|'[^'\n]*'|[^\s,;&"'<>)\]}]+)"""
 _SIGNING = r"x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)|awsaccesskeyid|signature|sig"
-_LOOKS = {
+_FORMS = {
     r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)": REDACTED,
     r"""(\b(?:proxy-)?authorization["']?\s*[:=]\s*["']?)[^\n"']+""": rf"\1{REDACTED}",
     r"\b(bearer|basic)\s+[a-z0-9._~+/=-]{16,}": rf"\1 {REDACTED}",
-    # scheme://user:password@host; the user stays, it says which account was refused. A port is no password.
+    # scheme://user:password@host. The user stays: it says which account was refused. A port is no password.
     r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@]{0,100}):(?!\d{1,5}(?:[/?#\s]|$))[^\s@]{1,300}@": rf"\1:{REDACTED}@",
     rf"""([?&](?:{_SIGNING})=)[^\s&#"'<>]+""": rf"\1{REDACTED}",
     r"\b(?:xox[a-z]|xapp)-[a-z0-9-]+": REDACTED,
@@ -33,15 +36,15 @@ _LOOKS = {
     # password=..., "aws_secret_access_key": "...", --token ...
     rf"(\b{_NAMES}[\"']?\s*[:=]\s*){_VALUE}": rf"\1{REDACTED}",
     rf"(--{_NAMES}\s+){_VALUE}": rf"\1{REDACTED}",
-    # Key ids are written in capitals, and only so: a word is none.
+    # Key ids are in capitals only; other words are left alone.
     r"(?-i:\b(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA|ANVA|ASCA)[A-Z0-9]{12,}\b)": REDACTED,
 }
-_PATTERNS = [(re.compile(look, re.IGNORECASE | re.DOTALL), replacement) for look, replacement in _LOOKS.items()]
+_PATTERNS = [(re.compile(form, re.IGNORECASE | re.DOTALL), replacement) for form, replacement in _FORMS.items()]
 _SECRET_NAME = re.compile(_NAMES, re.IGNORECASE)
 
 
 def redact(text: str, secrets: Collection[str] = ()) -> str:
-    """`text` without the values in `secrets`, and without what has the form of a credential."""
+    """`text` without the values in `secrets`, and without texts in the form of a credential."""
     for secret in sorted({s for s in secrets if len(s) >= _SHORTEST_SECRET}, key=len, reverse=True):
         text = text.replace(secret, REDACTED)
     for pattern, replacement in _PATTERNS:
@@ -52,12 +55,12 @@ def redact(text: str, secrets: Collection[str] = ()) -> str:
 def redact_facts(
     facts: Mapping[str, Any], secrets: Collection[str] = (), mask: Callable[[str], str] = str
 ) -> dict[str, Any]:
-    """Facts with every string redacted, however deep; a value whose name says that it is a secret goes whole.
+    """Facts with every string redacted, at any depth. A value whose name says that it is a secret is replaced as a whole.
 
     Args:
-        facts: what is to be told.
-        secrets: the values that are known as secret.
-        mask: takes out of a text what others know as secret. It goes first.
+        facts: a JSON object.
+        secrets: values that are known to be secret.
+        mask: removes the secrets that another masker knows from a text. It is applied first.
     """
 
     def cleaned(value: Any, name: str) -> Any:
@@ -73,7 +76,7 @@ def redact_facts(
 
 
 def known_secrets(environ: Mapping[str, str]) -> set[str]:
-    """The secret values that a process's environment holds: variables named so, and the passwords of Airflow's connections."""
+    """The secrets in an environment: variables with a secret's name, logins and passwords of Airflow's connections."""
     found = {
         value
         for name, value in environ.items()

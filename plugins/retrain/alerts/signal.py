@@ -1,13 +1,12 @@
-"""A signal: one thing that happened, as whoever saw it wrote it down. Pure."""
+"""A signal: one event, as a task, a command or the watch recorded it. Pure."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
 
+from retrain.alerts.facts import FactsJson, mapping, no_facts
 from retrain.alerts.kinds import Kind
 from retrain.errors import SignalError
 
@@ -15,22 +14,22 @@ SCHEMA_VERSION = 1
 
 
 class Step(StrEnum):
-    """What a signal does to the incident of its key."""
+    """The effect of a signal on the incident of its key."""
 
     TROUBLE = "trouble"  # opens it, or adds a line to its thread
     PROGRESS = "progress"  # changes what it says, without a line in its thread
-    GOOD = "good"  # what had failed is well again
+    GOOD = "good"  # ends it: the task or the check that had failed has succeeded
     NOTE = "note"  # no incident: a line of the daily digest
 
 
 def end_of_task(pipeline: str, dag_run: str, task: str, tries: int, step: Step) -> str:
-    """The id of a task's end, whoever tells it: the task itself, or the watch that has found it in Airflow."""
+    """The id of a task's end: the same whether its callback or the watch reports it."""
     return f"{pipeline}/{dag_run}/{task}/{tries}/{step}"
 
 
 @dataclass(frozen=True)
 class Key:
-    """What makes two troubles the same problem: one message a key."""
+    """Troubles of the same key are one problem, and have one message."""
 
     pipeline: str
     kind: Kind
@@ -39,12 +38,12 @@ class Key:
 
 @dataclass(frozen=True)
 class Signal:
-    """One thing that happened.
+    """One event.
 
-    `id` names the happening: the second signal of an id changes nothing. `at` is UTC, ISO 8601. `subject` is what is broken
-    (a task, a release, the data; empty when there is only one). A task's own signals carry `task`, and a good end of that task
-    for the same partition or a newer one ends the trouble. `backfill` marks what a backfill's run met. `facts` is what the
-    message says, JSON, by kind. `pictures` are (file name in the outbox, what it shows).
+    `id` identifies the event: a second signal of the same id changes nothing. `at` is UTC, ISO 8601. `subject` is the broken
+    part (a task, a release; empty where a kind has only one). The signals of a task carry `task`, and a good end of that task
+    for the same partition or a newer one ends the trouble. `backfill` marks the signals of a backfill's runs. `facts` are the
+    facts of the kind, in their JSON form. `pictures` are pairs: file name in the outbox, caption.
     """
 
     id: str
@@ -56,12 +55,16 @@ class Signal:
     partition: str | None = None
     task: str | None = None
     backfill: bool = False
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: FactsJson = field(default_factory=no_facts)
     pictures: tuple[tuple[str, str], ...] = ()
 
     @property
     def key(self) -> Key:
-        """SignalError for a task's good end, which belongs to every incident of that task."""
+        """The key of its incident.
+
+        Raises:
+            SignalError: it is the good end of a task, which belongs to every incident of that task.
+        """
         if self.kind is None:
             raise SignalError(f"The signal {self.id} is of no kind: it is the good end of {self.task}, and has no key.")
         return Key(self.pipeline, self.kind, self.subject)
@@ -71,7 +74,11 @@ class Signal:
 
     @classmethod
     def from_json(cls, text: str, file: str) -> Signal:
-        """Read `file`; SignalError when it is not one of ours, or of another deployment's version."""
+        """The signal whose JSON is `text`; `file` is named in errors.
+
+        Raises:
+            SignalError: the text is no signal, or one of a newer version.
+        """
         try:
             document = json.loads(text)
             version = document.pop("schema_version")
@@ -82,7 +89,8 @@ class Signal:
                 )
             document["step"] = Step(document["step"])
             document["kind"] = Kind(document["kind"]) if document["kind"] is not None else None
+            document["facts"] = FactsJson(mapping(document.get("facts", no_facts())))
             document["pictures"] = tuple((name, shows) for name, shows in document["pictures"])
             return cls(**document)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise SignalError(f"{file} is no signal ({error!r}). It is kept aside; somebody else wrote it.") from error
+            raise SignalError(f"{file} is no signal ({error!r}). It is put aside; another program wrote it.") from error

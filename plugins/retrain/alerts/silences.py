@@ -1,6 +1,6 @@
-"""Silences: what shall not alert for a while, kept in the repository, with a reason, an issue and an end. Pure.
+"""Silences: alerts that are muted for a while, each with a reason, an issue, an end. Pure.
 
-`dags/silences.yaml` is a list. An entry that breaks the rules silences nothing and is told in the digest; the tests refuse it.
+They are a list in `dags/silences.yaml`. An invalid entry silences nothing and is named in the digest; the tests refuse it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Day = Annotated[date, BeforeValidator(_day)]
 
 
 class Silence(BaseModel):
-    """Incidents of `kind`, and of exactly `subject` where it is given, make no message from `since` to `expires`, both included."""
+    """Mutes incidents of `kind`, and of exactly `subject` if it is given, from `since` to `expires`, both included."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -45,12 +45,12 @@ class Silence(BaseModel):
             raise ValueError(f"{self.kind} makes no message of its own, so there is nothing to silence")
         if not timedelta() <= self.expires - self.since <= LONGEST:
             raise ValueError(
-                f"expires must be within {LONGEST.days} days after since ({self.since}): say then again why it is silent"
+                f"expires must be within {LONGEST.days} days after since ({self.since}): renew it then, with its reason"
             )
         return self
 
     def covers(self, incident: Incident) -> bool:
-        """Whether the incident is one of these, whatever the day."""
+        """True if the incident is one that this silence mutes, on any day."""
         key = incident.key
         same = (key.pipeline, key.kind) == (self.pipeline, self.kind)
         return same and self.subject in (None, key.subject)
@@ -64,16 +64,16 @@ class Silence(BaseModel):
 
 @dataclass(frozen=True)
 class Silences:
-    """The file as it was read. `invalid` says in sentences which entries silence nothing, and why."""
+    """The silences of a file. `invalid` has a sentence for each entry that silences nothing."""
 
     entries: tuple[Silence, ...] = ()
     invalid: tuple[str, ...] = ()
 
 
 def read(text: str, file: str = "silences.yaml") -> Silences:
-    """Read the file's text. Nothing in it is an error here: the watch has to go on."""
+    """Read the file's text. An invalid file or entry raises nothing: it is a sentence in `invalid`, and the watch continues."""
     try:
-        # Strings alone: one impossible date must not cost the whole file.
+        # The base loader reads strings only: one impossible date must not cost the whole file.
         document = yaml.load(text, yaml.BaseLoader)  # noqa: S506
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         return Silences(invalid=(f"{file} is not YAML: {' '.join(str(error).split())}",))
@@ -95,6 +95,6 @@ def read(text: str, file: str = "silences.yaml") -> Silences:
 
 
 def silenced(silences: Iterable[Silence], incident: Incident, today: date) -> Silence | None:
-    """The silence that covers an incident today; the one that lasts longest of several."""
+    """The silence that covers an incident today: of several, the one that expires last. None if none does."""
     covering = [silence for silence in silences if silence.in_force(today) and silence.covers(incident)]
     return max(covering, key=lambda silence: silence.expires, default=None)

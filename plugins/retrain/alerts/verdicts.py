@@ -1,10 +1,20 @@
-"""What the policies say of a day, as signals. Pure."""
+"""The signals of a day's verdicts: drift, performance, promotion. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from retrain.alerts.facts import (
+    ChampionFacts,
+    DriftFacts,
+    FactsJson,
+    FeatureFacts,
+    JudgedFacts,
+    PerformanceFacts,
+    PromotionFacts,
+    RowsFacts,
+    RunFacts,
+    merged,
+    no_facts,
+)
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal, Step
 from retrain.judge.drift import DriftVerdict
@@ -13,68 +23,65 @@ from retrain.judge.promotion import Champion
 from retrain.judge.spell import State, Verdict
 from retrain.run.run_spec import RunSpec
 
-Pictures = tuple[tuple[str, str], ...]  # (file name in the outbox, what it shows)
+Pictures = tuple[tuple[str, str], ...]  # (file name in the outbox, caption)
 
 
-def of_drift(
-    spec: RunSpec, verdict: DriftVerdict, links: Mapping[str, str], at: str, pictures: Pictures = ()
-) -> Signal:
-    """Trouble while a spell is open, a good end while none is. `links` are facts of the message: `log_url`, `mlflow_url`."""
-    facts = {
-        "features": [{"name": f.name, "kind": f.kind, "value": f.value, "limit": f.limit} for f in verdict.features],
-        "rows": {"current": verdict.rows, "reference": verdict.reference_rows},
-    }
-    return _signal(spec, Kind.DRIFT_DETECTED, verdict, {**facts, **links}, at, pictures)
+def of_drift(spec: RunSpec, verdict: DriftVerdict, links: RunFacts, at: str, pictures: Pictures = ()) -> Signal:
+    """Trouble while a spell is open, a good end while none is. `at` is UTC, ISO 8601."""
+    facts = DriftFacts(
+        features=tuple(FeatureFacts(name=f.name, kind=f.kind, value=f.value, limit=f.limit) for f in verdict.features),
+        rows=RowsFacts(current=verdict.rows, reference=verdict.reference_rows),
+    )
+    return _signal(spec, Kind.DRIFT_DETECTED, verdict, merged(facts.written(), links.written()), at, pictures)
 
 
 def of_performance(
-    spec: RunSpec, verdict: PerformanceVerdict, links: Mapping[str, str], at: str, pictures: Pictures = ()
+    spec: RunSpec, verdict: PerformanceVerdict, links: RunFacts, at: str, pictures: Pictures = ()
 ) -> Signal:
-    """The same for the model's error."""
-    facts = {
-        "metric": verdict.metric,
-        "value": verdict.value,
-        "interval": list(verdict.interval) if verdict.interval else None,
-        "limit": verdict.limit,
-        "baselines": dict(verdict.baselines),
-        "history": verdict.history,
-    }
-    return _signal(spec, Kind.PERFORMANCE_DROPPED, verdict, {**facts, **links}, at, pictures)
+    """Trouble while a spell of high errors is open, a good end while none is. `at` is UTC, ISO 8601."""
+    facts = PerformanceFacts(
+        metric=verdict.metric,
+        value=verdict.value,
+        interval=verdict.interval,
+        limit=verdict.limit,
+        baselines=verdict.baselines,
+        history=verdict.history,
+    )
+    return _signal(spec, Kind.PERFORMANCE_DROPPED, verdict, merged(facts.written(), links.written()), at, pictures)
 
 
-def of_promotion(spec: RunSpec, at: str, facts: Mapping[str, Any], *, alert: bool, promoted: bool) -> Signal:
-    """A refusal that is worth a message, or the end of such refusals: with the decision's own reason, and whether the day's
-    model was promoted. A model that only loses to the champion ends the refusals too, and is not promoted.
+def of_promotion(spec: RunSpec, at: str, facts: PromotionFacts, *, alert: bool, promoted: bool) -> Signal:
+    """Trouble for a refusal that is worth a message (`alert`), else the end of such refusals.
+
+    The end says whether the day's model was promoted: one that only loses to the champion ends the refusals too, and is not.
     """
     if alert:
-        return _plain(spec, Kind.PROMOTION_REFUSED, Step.TROUBLE, facts, at)
-    end = {"reason": facts["reason"], "promoted": promoted}
-    return _plain(spec, Kind.PROMOTION_REFUSED, Step.GOOD, end, at)
+        return _plain(spec, Kind.PROMOTION_REFUSED, Step.TROUBLE, facts.written(), at)
+    end = PromotionFacts(reason=facts.reason, promoted=promoted)
+    return _plain(spec, Kind.PROMOTION_REFUSED, Step.GOOD, end.written(), at)
 
 
 def promoted(spec: RunSpec, at: str, version: str, before: Champion | None, reason: str) -> Signal:
-    """For the daily digest."""
+    """A note for the daily digest. `before` is the champion until then."""
     known = before.version if before else None
-    facts = {"version": version, "from": known, "reason": reason, "partition": spec.partition}
-    return _plain(spec, Kind.PROMOTED, Step.NOTE, facts, at)
+    facts = ChampionFacts(version=version, before=known, reason=reason, partition=spec.partition)
+    return _plain(spec, Kind.PROMOTED, Step.NOTE, facts.written(), at)
 
 
-def _signal(
-    spec: RunSpec, kind: Kind, verdict: Verdict, facts: Mapping[str, Any], at: str, pictures: Pictures
-) -> Signal:
+def _signal(spec: RunSpec, kind: Kind, verdict: Verdict, facts: FactsJson, at: str, pictures: Pictures) -> Signal:
     if verdict.state is not State.ALERT:
-        return _plain(spec, kind, Step.GOOD, {}, at)
-    common = {
-        "severity": verdict.severity,
-        "confidence": verdict.confidence_reason,
-        "reasons": list(verdict.reasons),
-        "since": verdict.since,
-        "days_open": verdict.days_open,
-    }
-    return _plain(spec, kind, Step.TROUBLE, {**common, **facts}, at, pictures)
+        return _plain(spec, kind, Step.GOOD, no_facts(), at)
+    common = JudgedFacts(
+        severity=verdict.severity,
+        confidence=verdict.confidence_reason,
+        reasons=verdict.reasons,
+        since=verdict.since,
+        days_open=verdict.days_open,
+    )
+    return _plain(spec, kind, Step.TROUBLE, merged(common.written(), facts), at, pictures)
 
 
-def _plain(spec: RunSpec, kind: Kind, step: Step, facts: Mapping[str, Any], at: str, pictures: Pictures = ()) -> Signal:
+def _plain(spec: RunSpec, kind: Kind, step: Step, facts: FactsJson, at: str, pictures: Pictures = ()) -> Signal:
     return Signal(
         id=f"{spec.pipeline}/{kind}/{spec.partition}/{spec.run_key}/{step}",
         at=at,

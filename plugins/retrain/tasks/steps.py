@@ -11,6 +11,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from retrain.alerts import verdicts
+from retrain.alerts.facts import ModelFacts, PromotionFacts, RunFacts
 from retrain.alerts.tell import tell
 from retrain.archive import recorded_environment
 from retrain.deployment.pipeline_file import Promotion
@@ -305,13 +306,11 @@ def check_drift(
         log.info("%s: %s %s", verdict.state, " ".join(verdict.reasons) or "nothing to say.", verdict.confidence_reason)
     told = not run.is_backfill and judged.newest
     if told:
-        _tell_verdicts(services, spec, judged, checkout, {"log_url": log_url, "mlflow_url": recorded.url})
+        _tell_verdicts(services, spec, judged, checkout, RunFacts(log_url=log_url, mlflow_url=recorded.url))
     return Checked(judged.drift, judged.performance, told)
 
 
-def _tell_verdicts(
-    services: Services, spec: RunSpec, judged: judging.Judged, checkout: Path, links: dict[str, str]
-) -> None:
+def _tell_verdicts(services: Services, spec: RunSpec, judged: judging.Judged, checkout: Path, links: RunFacts) -> None:
     """One signal a verdict, with its picture while it is in alert."""
     deployment = services.deployment
     if judged.drift and deployment.drift:
@@ -399,21 +398,21 @@ def _promote(
     decision = promotion.judge(gate.metric, challenger, rival, baselines)
     log.info("%s", decision.reason)
     why = promotion.worth_a_message(decision, spec.partition, champion, gate.champion_days)
-    facts = {
-        "reason": why or decision.reason,
-        "metric": gate.metric,
-        "challenger": {"version": version, gate.metric: challenger},
-        "champion": {
-            "version": champion.version,
-            "partition": champion.partition,
-            "age_days": (partition.parse(spec.partition) - partition.parse(champion.partition)).days,
-            gate.metric: rival,
-        }
+    facts = PromotionFacts(
+        reason=why or decision.reason,
+        metric=gate.metric,
+        challenger=ModelFacts(version=version, value=challenger),
+        champion=ModelFacts(
+            version=champion.version,
+            partition=champion.partition,
+            age_days=(partition.parse(spec.partition) - partition.parse(champion.partition)).days,
+            value=rival,
+        )
         if champion
         else None,
-        "baselines": baselines,
-        "mlflow_url": recorded.url,
-    }
+        baselines=baselines,
+        mlflow_url=recorded.url,
+    )
     if decision.promote:
         event = {
             "from": tags["version"] if tags else None,

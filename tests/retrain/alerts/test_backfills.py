@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from test_incident import FAILED, good
 
-from retrain.alerts.backfills import facts, into_thread
+from retrain.alerts.backfills import counted, into_thread
 from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Key, Step
@@ -56,8 +56,7 @@ def test_the_counter_counts_the_runs_by_their_state() -> None:
         "dag_run_conf": {"release": "v1.0.0"},
     }
     runs = [{"state": state} for state in ("success", "success", "failed", "running", "queued")]
-    counted = facts(described, runs, "UTC")
-    assert counted == {
+    assert counted(described, runs, "UTC").written() == {
         "id": 4,
         "from": "2020-03-01",
         "to": "2020-03-14",
@@ -68,16 +67,14 @@ def test_the_counter_counts_the_runs_by_their_state() -> None:
         "state": "running",
         "release": "v1.0.0",
     }
-    assert (
-        facts({**described, "completed_at": "2020-03-20T00:00:00Z", "dag_run_conf": None}, runs, "UTC")["state"]
-        == "finished"
-    )
+    ended = {**described, "completed_at": "2020-03-20T00:00:00Z", "dag_run_conf": None}
+    assert counted(ended, runs, "UTC").state == "finished"
 
 
 def test_its_days_are_those_of_the_schedules_zone() -> None:
     """Airflow keeps the dates that a backfill was started with in UTC."""
     asked = {"from_date": "2020-03-01T15:00:00Z", "to_date": "2020-03-08T14:59:00Z"}
-    counted = facts(
+    facts = counted(
         {"id": 4, "completed_at": None, "is_paused": False, "dag_run_conf": None, **asked}, [], "Asia/Tokyo"
     )
-    assert (counted["from"], counted["to"]) == ("2020-03-02", "2020-03-08")
+    assert (facts.first_day, facts.last_day) == ("2020-03-02", "2020-03-08")

@@ -53,7 +53,7 @@ def test_a_stage_is_what_the_error_carries_and_no_word_of_its_sentence() -> None
     assert diagnose(errors.StoreError("The listing is of stage two of the upload"), "push").stage is None
 
 
-def test_infrastructure_is_mended_by_clearing_the_task_that_failed() -> None:
+def test_infrastructure_is_fixed_by_clearing_the_task_that_failed() -> None:
     assert "clear `push`" in diagnose(errors.StoreError("S3 did not answer"), "push").next
 
 

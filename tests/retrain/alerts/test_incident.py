@@ -221,7 +221,16 @@ def test_a_signal_survives_its_file() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"schema_version": 2}', '{"schema_version": 1, "step": "x"}', "null"]
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"schema_version": 2}',
+        '{"schema_version": 1, "step": "x"}',
+        "null",
+        good("2020-03-10").to_json().replace('"facts": {}', '"facts": []'),
+    ],
 )
 def test_what_is_no_signal_is_refused_by_its_files_name(text: str) -> None:
     with pytest.raises(SignalError, match=r"a\.json"):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from retrain.alerts import verdicts
+from retrain.alerts.facts import PromotionFacts
 from retrain.alerts.incident import Incident, apply
 from retrain.alerts.message import messages
 from retrain.alerts.message.messages import PageAddresses
@@ -25,11 +24,11 @@ def spec(day: str) -> RunSpec:
 
 def ended(reason: str, *, promoted: bool) -> Incident:
     """Refused on the 17th, ended on the 18th."""
-    refused = {"reason": "The baseline of last week wins.", "metric": "mae", "baselines": {"last_week": 3.8}}
+    refused = PromotionFacts(reason="The baseline of last week wins.", metric="mae", baselines={"last_week": 3.8})
     trouble = verdicts.of_promotion(
         spec("2020-03-17"), "2020-03-18T06:00:00.000+00:00", refused, alert=True, promoted=False
     )
-    facts: dict[str, Any] = {"reason": reason, "metric": "mae", "champion": None}
+    facts = PromotionFacts(reason=reason, metric="mae", champion=None)
     end = verdicts.of_promotion(
         spec("2020-03-18"), "2020-03-19T06:00:00.000+00:00", facts, alert=False, promoted=promoted
     )

@@ -82,6 +82,7 @@ def test_a_task_that_ran_into_its_limit_says_so_with_the_limit_and_blames_nobody
     assert (signal.partition, facts["release"]) == ("2020-03-17", "v1.2.0")
     assert facts["evidence"].startswith("reproduce ran longer than its limit of 150 minutes")
     assert facts["cause"] == Cause.UNKNOWN
+    assert set(facts) == {*["cause", "evidence", "stage", "next", "task", "tries", "dag_run", "log_url", "release"]}
 
 
 FETCHES_AND_FAILS = """

@@ -17,7 +17,7 @@ def moment(at: object) -> datetime | None:
 
 
 def shown(at: object) -> str:
-    """`2020-03-18 06:41 UTC`; what is no moment is shown as it is."""
+    """`2020-03-18 06:41 UTC`; other text is shown as it is."""
     read = moment(at)
     return f"{read:%Y-%m-%d %H:%M} UTC" if read else plain(at, 40)
 
@@ -31,7 +31,7 @@ def span(start: object, end: object) -> str:
 
 
 def between(start: object, end: object) -> str:
-    """How long something took: `2 h 31 min`, `3 days 4 h`; empty when it cannot be told."""
+    """A duration: `2 h 31 min`, `3 days 4 h`; empty if it is not known."""
     first, last = moment(start), moment(end)
     if first is None or last is None or last < first:
         return ""

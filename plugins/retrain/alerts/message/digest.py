@@ -1,14 +1,15 @@
-"""The daily digest: what nobody has to act on, what is open, and what is silenced. Pure."""
+"""The daily digest: open and ended incidents, promotions, releases, silences. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
+from retrain.alerts.facts import ChampionFacts, ReleaseFacts
 from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
+from retrain.alerts.message.amounts import UNKNOWN
 from retrain.alerts.message.clock import between, moment
-from retrain.alerts.message.facts import UNKNOWN, Facts
 from retrain.alerts.message.messages import Message, PageAddresses, line
 from retrain.alerts.message.mrkdwn import bullets, code, cut, link, plain, section, segment, within_limits
 from retrain.alerts.signal import Signal
@@ -25,7 +26,7 @@ def digest(
     silences: Silences,
     addresses: PageAddresses,
 ) -> Message | None:
-    """One message for a day (UTC); None when there is nothing to say."""
+    """The message of a day (UTC); None if there is nothing to say."""
     backfills = [incident for incident in incidents_closed_today if incident.key.kind is Kind.BACKFILL]
     ended = [incident for incident in incidents_closed_today if incident.key.kind is not Kind.BACKFILL]
     lists = {
@@ -62,23 +63,23 @@ def _ended(incident: Incident) -> str:
 
 
 def _promoted(note: Signal, addresses: PageAddresses) -> str:
-    facts = Facts(note.facts)
-    of = facts.text("partition", note.partition or "")
+    facts = ChampionFacts.read(note.facts)
+    of = facts.partition or note.partition
     model = link("MLflow", f"{addresses.mlflow.rstrip('/')}/#/models/{segment(note.pipeline)}")
-    before = f" after {plain(facts.text('from'), 20)}" if facts.has("from") else ""
-    reason = f": {plain(facts.text('reason'), 160).rstrip('.')}" if facts.has("reason") else ""
+    before = f" after {plain(facts.before, 20)}" if facts.before else ""
+    reason = f": {plain(facts.reason, 160).rstrip('.')}" if facts.reason else ""
     return (
-        f"🏆 {plain(note.pipeline, 40)}: version {plain(facts.text('version', UNKNOWN), 20)}"
+        f"🏆 {plain(note.pipeline, 40)}: version {plain(facts.version or UNKNOWN, 20)}"
         f"{f' of {plain(of, 20)}' if of else ''}{before}{reason} · {model}"
     )
 
 
 def _released(note: Signal, addresses: PageAddresses) -> str:
-    facts = Facts(note.facts)
-    commit = f" ({code(facts.text('commit')[:12], 20)})" if facts.has("commit") else ""
-    before = f" after {plain(facts.text('from'), 20)}" if facts.has("from") else ""
+    facts = ReleaseFacts.read(note.facts)
+    commit = f" ({code(facts.commit[:12], 20)})" if facts.commit else ""
+    before = f" after {plain(facts.before, 20)}" if facts.before else ""
     page = link("Airflow", f"{addresses.airflow.rstrip('/')}/dags/{segment(note.pipeline)}")
-    return f"🚀 {plain(note.pipeline, 40)}: {plain(facts.text('tag', UNKNOWN), 30)}{commit}{before} · {page}"
+    return f"🚀 {plain(note.pipeline, 40)}: {plain(facts.tag or UNKNOWN, 30)}{commit}{before} · {page}"
 
 
 def _silence(silence: Silence) -> str:

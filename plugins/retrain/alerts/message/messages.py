@@ -1,4 +1,4 @@
-"""The messages that people get, from an incident alone: an unchanged incident gives an unchanged message. Pure.
+"""The messages in Slack, made from an incident alone: an unchanged incident gives an unchanged message. Pure.
 
 Line 1 fits a lock screen, line 2 is the impact, then cause and evidence, values with their limits, the next action, links.
 """
@@ -9,19 +9,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from retrain.alerts.facts import MetInBackfillFacts, RunFacts, no_facts, of_kind
 from retrain.alerts.incident import Entry, Incident
 from retrain.alerts.kinds import Kind
-from retrain.alerts.message import wording
 from retrain.alerts.message.clock import between, shown, span
 from retrain.alerts.message.details import Blocks, details
-from retrain.alerts.message.facts import Facts
+from retrain.alerts.message.headline import headline
+from retrain.alerts.message.impact import end, impact, standing
 from retrain.alerts.message.mrkdwn import block, code, context, cut, link, phrased, section, segment, within_limits
-from retrain.alerts.message.wording import Trouble
+from retrain.alerts.message.next_action import listed, next_action, rerun
+from retrain.alerts.message.trouble import Trouble, newest
 from retrain.alerts.signal import Step
 
 _NOTIFICATION = 600
 _DONE = "✅"
-_COUNTED = ("id", "from", "to", "total", "done", "running", "failed", "state", "release")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Message:
 
 @dataclass(frozen=True)
 class PageAddresses:
-    """Where a person opens things: base URLs."""
+    """The base URLs of the pages that messages link to."""
 
     airflow: str
     mlflow: str
@@ -42,112 +43,96 @@ class PageAddresses:
 
 
 def top(incident: Incident, addresses: PageAddresses) -> Message:
-    """The incident's one message in the channel, as it has to look now."""
-    trouble = _trouble(incident)
+    """The incident's message in the channel, as it should be now."""
+    trouble = newest(incident)
     return _open(incident, trouble, addresses) if incident.open else _resolved(incident, trouble, addresses)
 
 
 def line(incident: Incident) -> str:
     """The incident in one line of a list, markup included."""
-    trouble = _trouble(incident)
-    return f"{trouble.mark if incident.open else _DONE} {wording.headline(trouble)}"
+    trouble = newest(incident)
+    return f"{trouble.mark if incident.open else _DONE} {headline(trouble)}"
 
 
 def reply(incident: Incident, entry: Entry, addresses: PageAddresses) -> Message:
-    """A line of the incident's thread: what happened then, whole. It depends on the entry and the incident's key alone."""
-    key, facts = incident.key, Facts(entry.facts)
+    """A line of the incident's thread, with all details. It depends on the entry and the incident's key alone."""
+    key = incident.key
     if entry.step is Step.GOOD:
-        ended = Trouble(key, facts, incident.task, entry.partition)
-        said = wording.end(ended)
-        run = f" · run {code(facts.text('dag_run'), 100)}" if facts.has("dag_run") else ""
-        line = [
-            *section(f"{_DONE} *{said}*\n{shown(entry.at)}{run}"),
-            *section(_links(ended, addresses, runbook=False)),
-        ]
-        return _message(f"{_DONE} {said}", "", line)
+        return _end(Trouble(key, of_kind(key.kind, entry.facts), incident.task, entry.partition), entry, addresses)
     if key.kind is Kind.BACKFILL:
-        key = replace(key, kind=_kind_in_backfill(facts), subject="")
-    trouble = Trouble(key, facts, incident.task, entry.partition)
-    headline = wording.headline(trouble, of_pipeline=False)
+        met = MetInBackfillFacts.read(entry.facts).kind
+        key = replace(key, kind=met or Kind.TASK_FAILED, subject="")
+    trouble = Trouble(key, of_kind(key.kind, entry.facts), incident.task, entry.partition)
+    first = headline(trouble, of_pipeline=False)
     return _message(
-        f"{trouble.mark} {headline}",
+        f"{trouble.mark} {first}",
         "",
         [
-            *section(f"{trouble.mark} *{headline}*\n{shown(entry.at)}"),
+            *section(f"{trouble.mark} *{first}*\n{shown(entry.at)}"),
             *details(trouble, whole=True),
-            # Else the message above the thread says it, for the newest trouble.
+            # In other threads the message above says it, for the newest trouble.
             *(_next(trouble) if incident.key.kind is Kind.BACKFILL else []),
             *section(_links(trouble, addresses, runbook=incident.key.kind is Kind.BACKFILL)),
         ],
     )
 
 
-def _kind_in_backfill(facts: Facts) -> Kind:
-    try:
-        return Kind(facts.text("kind"))
-    except ValueError:
-        return Kind.TASK_FAILED
-
-
-def _trouble(incident: Incident) -> Trouble:
-    """The newest trouble, with all that later signals added."""
-    troubles = incident.troubles
-    days = sorted(incident.partitions)
-    newest = days[-1] if days else next((entry.partition for entry in reversed(troubles) if entry.partition), None)
-    facts = dict(incident.facts)
-    if incident.key.kind is Kind.BACKFILL:
-        facts = {name: facts[name] for name in _COUNTED if name in facts}  # its failures' own facts are in the thread
-    elif not incident.open and troubles:
-        facts |= troubles[-1].facts  # the log of what went wrong, not of the good run after it
-    return Trouble(incident.key, Facts(facts), incident.task, newest, len(days))
+def _end(ended: Trouble, entry: Entry, addresses: PageAddresses) -> Message:
+    said = end(ended)
+    run = f" · run {code(ended.run.dag_run, 100)}" if ended.run.dag_run else ""
+    blocks = [
+        *section(f"{_DONE} *{said}*\n{shown(entry.at)}{run}"),
+        *section(_links(ended, addresses, runbook=False)),
+    ]
+    return _message(f"{_DONE} {said}", "", blocks)
 
 
 def _open(incident: Incident, trouble: Trouble, addresses: PageAddresses) -> Message:
-    headline, impact = wording.headline(trouble), wording.impact(trouble)
-    standing = "" if incident.key.kind is Kind.BACKFILL else wording.standing(trouble, incident.situation)
+    first, missing = headline(trouble), impact(trouble)
+    consumers = "" if incident.key.kind is Kind.BACKFILL else standing(trouble, incident.situation)
     blocks = [
-        *section(f"{trouble.mark} *{headline}*"),
-        *section("\n".join(part for part in (impact, standing) if part)),
+        *section(f"{trouble.mark} *{first}*"),
+        *section("\n".join(part for part in (missing, consumers) if part)),
         *details(trouble, whole=False),
         *_next(trouble),
         *_missing(incident, trouble),
         *section(_links(trouble, addresses)),
         *context(_since(incident)),
     ]
-    return _message(f"{trouble.mark} {headline}", f"{impact} {standing}".strip(), blocks)
+    return _message(f"{trouble.mark} {first}", f"{missing} {consumers}".strip(), blocks)
 
 
 def _resolved(incident: Incident, trouble: Trouble, addresses: PageAddresses) -> Message:
-    """Short: what was found is in the thread."""
+    """Short: the details are in the thread."""
     counted = incident.key.kind is Kind.BACKFILL
     mark = "⚠️" if counted and incident.missing else _DONE
-    headline = wording.headline(trouble) if counted else f"Resolved: {wording.headline(replace(trouble, days=1))}"
+    first = headline(trouble) if counted else f"Resolved: {headline(replace(trouble, days=1))}"
     # What came after the end makes up for days that it left behind.
     last = next((e for e in reversed(incident.entries) if e.at == incident.resolved_at), None)
     # The end's own facts: the trouble's reason is not why it ended.
-    ended = wording.end(
-        replace(trouble, partition=last.partition if last else None, facts=Facts(last.facts if last else {}))
-    )
-    run = f" (run {code(Facts(last.facts).text('dag_run'), 100)})" if last and last.facts.get("dag_run") else ""
-    # The data came after the run had stopped waiting for it: nobody starts that run again but a person.
-    gave_up = incident.key.kind is Kind.DATA_LATE and trouble.failed and not run
+    facts = last.facts if last else no_facts()
+    ended = end(replace(trouble, partition=last.partition if last else None, facts=of_kind(incident.key.kind, facts)))
+    dag_run = RunFacts.read(facts).dag_run
+    run = f" (run {code(dag_run, 100)})" if dag_run else ""
+    # The data came after the run had stopped waiting for it: a person has to start that run again.
+    gave_up = incident.key.kind is Kind.DATA_LATE and trouble.failure is not None and not run
     lasted = between(incident.opened_at, incident.resolved_at) or "a time not known"
     summary = f"{ended}{run}. Lasted {lasted}, {span(incident.opened_at, incident.resolved_at)}."
     blocks = [
-        *section(f"{mark} *{headline}*"),
+        *section(f"{mark} *{first}*"),
         *section(summary),
         *(_next(trouble) if gave_up else []),
         *_missing(incident, trouble),
         *details(trouble, whole=False)[:1],
         *section(_links(trouble, addresses)),
     ]
-    return _message(f"{mark} {headline}", f"{ended}. Lasted {lasted}.", blocks)
+    return _message(f"{mark} {first}", f"{ended}. Lasted {lasted}.", blocks)
 
 
 def is_final(incident: Incident) -> bool:
-    """Whether nothing more can come: it has ended, and no day that it left without a model may still be made up for."""
+    """True if the message cannot change any more: the incident has ended, and no day is left that a rerun may still complete."""
     awaited = incident.missing and (incident.task or incident.key.kind in (Kind.DATA_LATE, Kind.PIPELINE_SILENT))
-    return not incident.open and (not awaited or _trouble(incident).recorded)
+    return not incident.open and (not awaited or newest(incident).recorded)
 
 
 def _missing(incident: Incident, trouble: Trouble) -> Blocks:
@@ -156,35 +141,35 @@ def _missing(incident: Incident, trouble: Trouble) -> Blocks:
     if not days or trouble.recorded or (incident.open and len(incident.partitions) <= 1):
         return []
     if incident.open:
-        return section(f"*Days without a model:* {wording.listed(days)}")
+        return section(f"*Days without a model:* {listed(days)}")
     timezone = incident.situation.timezone if incident.situation else "UTC"
-    commands = "\n".join(wording.rerun(incident.key.pipeline, days, timezone))
-    return section(f"*Still without a model: {wording.listed(days)}.* This runs what is missing:\n{block(commands)}")
+    commands = "\n".join(rerun(incident.key.pipeline, days, timezone))
+    return section(f"*Still without a model: {listed(days)}.* This runs what is missing:\n{block(commands)}")
 
 
 def _next(trouble: Trouble) -> Blocks:
-    return section(f"*Next:* {phrased(trouble.facts.text('next') or wording.next_action(trouble))}")
+    return section(f"*Next:* {phrased(next_action(trouble))}")
 
 
 def _since(incident: Incident) -> str:
-    newest = incident.troubles[-1].at if incident.troubles else incident.opened_at
-    told = [f"Open since {shown(incident.opened_at)}"]
-    if shown(newest) != shown(incident.opened_at):
-        told.append(f"newest {shown(newest)}")
-    if incident.situation and shown(incident.situation.as_of) != shown(newest):
-        told.append(f"consumers as of {shown(incident.situation.as_of)}")
-    return " · ".join(told)
+    last = incident.troubles[-1].at if incident.troubles else incident.opened_at
+    since = [f"Open since {shown(incident.opened_at)}"]
+    if shown(last) != shown(incident.opened_at):
+        since.append(f"newest {shown(last)}")
+    if incident.situation and shown(incident.situation.as_of) != shown(last):
+        since.append(f"consumers as of {shown(incident.situation.as_of)}")
+    return " · ".join(since)
 
 
 def _links(trouble: Trouble, addresses: PageAddresses, *, runbook: bool = True) -> str:
-    facts, dag = trouble.facts, addresses.airflow.rstrip("/")
+    about, dag = trouble.run, addresses.airflow.rstrip("/")
     if not trouble.airflow_itself:
         dag += f"/dags/{segment(trouble.key.pipeline)}"
-    run = f"{dag}/runs/{segment(facts.text('dag_run'))}" if facts.has("dag_run") else dag
+    run = f"{dag}/runs/{segment(about.dag_run)}" if about.dag_run else dag
     offered: Iterable[str] = (
-        link("Log", facts.text("log_url")),
-        link("Airflow run" if facts.has("dag_run") else "Airflow", run),
-        link("MLflow run", facts.text("mlflow_url")),
+        link("Log", about.log_url),
+        link("Airflow run" if about.dag_run else "Airflow", run),
+        link("MLflow run", about.mlflow_url),
         link("Runbook", f"{addresses.runbooks.rstrip('/')}/{trouble.kind}") if runbook else "",
     )
     return " · ".join(part for part in offered if part)

@@ -1,4 +1,4 @@
-"""Slack's text: what comes from data stays data, and every limit holds. Pure.
+"""Text in Slack's mrkdwn: data is escaped, and Slack's limits are kept. Pure.
 
 Grammar: https://docs.slack.dev/messaging/formatting-message-text
 Limits: https://docs.slack.dev/reference/block-kit/blocks/section-block
@@ -32,7 +32,7 @@ _HALF_AN_ESCAPE = re.compile(r"&[a-z]{0,3}$")
 
 
 def plain(value: object, most: int = 300) -> str:
-    """Data in running text, on one line: it pings nobody, links nowhere, styles nothing. At most `most` characters."""
+    """Data in running text, on one line, without mentions, links or styles. At most `most` characters."""
     text = _STYLING_UNDERSCORE.sub(_LOW_LINE, " ".join(_printable(value).split()))
     if text.startswith(">"):
         text = f"\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}{text[1:]}"  # a quote, at the beginning of a line
@@ -52,7 +52,7 @@ def block(value: object, most: int = 1_200, lines: int = 12) -> str:
 
 
 def phrased(sentence: object, most: int = 800) -> str:
-    """A sentence of ours with `code` in it, maybe holding data: both parts made safe, each in its way."""
+    """A sentence of ours with `code` in it; data in either part is escaped for that part."""
     parts = _printable(sentence).split("`")
     if len(parts) % 2 == 0:
         return plain(sentence, most)
@@ -65,7 +65,7 @@ def phrased(sentence: object, most: int = 800) -> str:
 
 
 def link(label: str, url: object) -> str:
-    """A link; empty for what is no web address."""
+    """A link; empty if `url` is no web address."""
     address = _printable(url).strip()
     if not address.startswith(("http://", "https://")) or len(address) > _URL:
         return ""
@@ -79,12 +79,12 @@ def segment(value: object) -> str:
 
 
 def section(text: str) -> list[dict[str, Any]]:
-    """One block of text; none for no text."""
+    """A list of one block; empty for blank text."""
     return [{"type": "section", "text": _mrkdwn(text, _TEXT)}] if text.strip() else []
 
 
 def bullets(title: str, lines: Sequence[str], most: int = 20) -> list[dict[str, Any]]:
-    """A titled list, its lines whole; says how many did not fit."""
+    """A titled list. No line is cut; the last one says how many did not fit."""
     shown: list[str] = []
     length = _length(title) + 40
     for line in lines[:most]:
@@ -103,7 +103,7 @@ def context(text: str) -> list[dict[str, Any]]:
 
 
 def within_limits(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """As many blocks as Slack takes, in number and in all; the last one says so."""
+    """As many blocks as Slack takes, by number and by total size; an ellipsis stands for the rest."""
     kept: list[dict[str, Any]] = []
     for each in blocks:
         if len(kept) == _BLOCKS - 1 or len(json.dumps([*kept, each], ensure_ascii=False)) > _ALL_BLOCKS:
@@ -123,7 +123,7 @@ def cut(text: str, most: int) -> str:
 
 
 def _mrkdwn(text: str, most: int) -> dict[str, Any]:
-    # Verbatim: Slack makes no links or mentions of its own from what the data says.
+    # Verbatim: Slack makes no links or mentions from the data.
     return {"type": "mrkdwn", "text": cut(text, most), "verbatim": True}
 
 
@@ -141,7 +141,7 @@ def _fitted(text: str, replaced: dict[str, str], most: int) -> str:
 
 
 def _printable(value: object) -> str:
-    """Without control characters, halves of characters and marks that turn the reading direction; lines stay."""
+    """Without control characters, lone surrogates and marks that change the reading direction; line breaks stay."""
     return "".join(
         character
         for character in str("" if value is None else value)[:_LONGEST_DATA].replace("\t", " ")

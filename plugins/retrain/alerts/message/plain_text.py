@@ -14,7 +14,7 @@ _BOLD = re.compile(r"(?<!\w)\*([^*\n]+)\*(?!\w)")
 
 
 class Content(Protocol):
-    """What a message shows: `text` on a lock screen, `blocks` (Block Kit) in the channel."""
+    """A message: `text` for a lock screen, `blocks` (Block Kit) for the channel."""
 
     @property
     def text(self) -> str: ...
@@ -31,12 +31,12 @@ class Plain:
 
 
 def to_text(message: Content) -> str:
-    """Every line of it, as people read it: links as `label: address`, nothing escaped. The notification's where it has no blocks."""
+    """All lines of its blocks, or its `text` if it has none: links as `label: address`, nothing escaped."""
     return "\n".join(_lines(message.blocks)) or _read(message.text)
 
 
 def without_blocks(message: Content) -> Plain:
-    """The same message for Slack, as text in which nothing links, pings or styles."""
+    """The message for Slack without blocks: text in which nothing links, mentions or styles."""
     text = to_text(message)
     for character, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         text = text.replace(character, escaped)

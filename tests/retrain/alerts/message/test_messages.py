@@ -23,7 +23,8 @@ from retrain.alerts.incident import Entry, Incident, Situation  # noqa: E402
 from retrain.alerts.kinds import QUIET, Kind  # noqa: E402
 from retrain.alerts.message import messages  # noqa: E402
 from retrain.alerts.message.messages import Message  # noqa: E402
-from retrain.alerts.message.wording import AFTER_RECORD, rerun  # noqa: E402
+from retrain.alerts.message.next_action import rerun  # noqa: E402
+from retrain.alerts.message.trouble import AFTER_RECORD  # noqa: E402
 from retrain.alerts.signal import Key, Step  # noqa: E402
 
 EXAMPLES = examples()

@@ -1,1 +1,1 @@
-"""The observer: each module asks one question that no task answers."""
+"""The observer: questions about each pipeline, a module each, that no task can answer."""

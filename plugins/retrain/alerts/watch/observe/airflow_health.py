@@ -1,4 +1,4 @@
-"""Whether Airflow is well, by its own health page; told once it has lasted, as it concerns all pipelines."""
+"""Is Airflow healthy? Asks its health page; a trouble that lasts is one incident for all pipelines."""
 
 from __future__ import annotations
 
@@ -8,30 +8,32 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from retrain.airflow.api import AirflowApi
+from retrain.alerts.facts import SilenceFacts
 from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Key, Signal, Step
+from retrain.alerts.watch.observe.inquiry import observed
 
-AIRFLOW = Key("airflow", Kind.PIPELINE_SILENT, "airflow")  # what concerns all pipelines, in the place of one's name
-UNWELL_FOR = timedelta(seconds=45)  # a restart takes less, and two minutes are promised
+AIRFLOW = Key("airflow", Kind.PIPELINE_SILENT, "airflow")  # in place of a pipeline's name: all pipelines
+UNWELL_FOR = timedelta(seconds=45)  # longer than a restart takes, and short enough for an alert within two minutes
 _COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
 @dataclass
 class AirflowHealth:
-    """Since when Airflow is unwell. `problem` says why it gave no answer that can be read, in the newest look."""
+    """Remembers since when Airflow is unhealthy. `problem` says why the newest look could not read its health; else empty."""
 
     problem: str = ""
     _unwell_since: datetime | None = None
 
-    def look_at(self, airflow: AirflowApi, now: datetime, incidents: Sequence[Incident]) -> Iterator[Signal]:
-        """Trouble once Airflow has been unwell for a while, and the end of it. `incidents` are the open ones."""
+    def ask(self, airflow: AirflowApi, now: datetime, incidents: Sequence[Incident]) -> Iterator[Signal]:
+        """Trouble once Airflow has been unhealthy for `UNWELL_FOR`, a good end afterwards. `incidents` are the open ones."""
         self.problem = ""
         try:
             health = airflow.health()
             unwell = [c for c in _COMPONENTS if health.get(c) and health[c]["status"] not in ("healthy", None)]
             said = {component: _said(health.get(component) or {}) for component in _COMPONENTS}
-        except Exception as error:  # noqa: BLE001 - an answer that cannot be read is none
+        except Exception as error:  # noqa: BLE001 - an unreadable answer counts as no answer
             self.problem = str(error) or repr(error)
             unwell, said = ["api-server"], {"api-server": self.problem}
         if not unwell:
@@ -41,34 +43,13 @@ class AirflowHealth:
             return
         self._unwell_since = self._unwell_since or now
         if now - self._unwell_since >= UNWELL_FOR:
-            facts = {
-                "what": f"Airflow's {' and '.join(unwell)} has not answered or not beaten since {self._unwell_since:%H:%M:%S} UTC. "
-                "No run starts or goes on while this lasts.",
-                "health": said,
-                "next": f"Restart {' and '.join(unwell)}, then look at the runs that were going on.",
-            }
+            facts = SilenceFacts(
+                what=f"No answer or no heartbeat from Airflow's {' and '.join(unwell)} since {self._unwell_since:%H:%M:%S} UTC. "
+                "No run starts or continues while this lasts.",
+                health=said,
+                next=f"Restart {' and '.join(unwell)}, then check the runs that were in progress.",
+            )
             yield observed(f"airflow/unwell/{self._unwell_since.isoformat()}", now, Step.TROUBLE, AIRFLOW, facts=facts)
-
-
-def observed(
-    name: str,
-    now: datetime,
-    step: Step,
-    key: Key,
-    partition: str | None = None,
-    facts: Mapping[str, Any] | None = None,
-) -> Signal:
-    """A signal of what the watch has seen for itself."""
-    return Signal(
-        id=name,
-        at=now.isoformat(timespec="milliseconds"),
-        step=step,
-        pipeline=key.pipeline,
-        kind=key.kind,
-        subject=key.subject,
-        partition=partition,
-        facts=facts or {},
-    )
 
 
 def _said(part: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""By when a day's data and a day's run are owed. Pure."""
+"""The deadlines of a pipeline's days. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 from retrain.deployment import cron, holiday
 from retrain.deployment.pipeline_file import Deployment, Expected
 
-_LOOK_BACK = timedelta(days=14)  # what was due before has been told
+_LOOK_BACK = timedelta(days=14)  # older deadlines have been reported
 _SATURDAY = 5
 _LONGEST_BREAK = 31  # days without a working day: no calendar has that
 
 
 def deadline(deployment: Deployment, expected: Expected, partition: date, at: time) -> datetime:
-    """The moment (UTC) by which something of the partition is owed: `at` on the day its run starts, or on the next one that counts."""
+    """The partition's deadline (UTC): the time `at` on the day that its run starts, or on the next working day."""
     day = cron.next_day(deployment.schedule.cron, partition)
     for _ in range(_LONGEST_BREAK):
         free = ("weekends" in expected.not_on and day.weekday() >= _SATURDAY) or (
@@ -27,9 +27,9 @@ def deadline(deployment: Deployment, expected: Expected, partition: date, at: ti
 
 
 def owed(deployment: Deployment, at: time, since: datetime, now: datetime) -> list[tuple[str, datetime]]:
-    """The partitions whose deadline has passed, oldest first, each with its deadline: only days that the schedule runs.
+    """The partitions whose deadline has passed, oldest first, each (YYYY-MM-DD) with its deadline (UTC).
 
-    `since` is when the watch first started: a deployment owes no day before it existed.
+    Only days that the schedule runs count, and only deadlines after `since`, when the watch first started.
     """
     if deployment.expected is None:
         return []

@@ -1,4 +1,4 @@
-"""Which release was live when the watch last looked, on disk: a release made while the watch restarts is news all the same."""
+"""The releases that the watch last saw live, on disk, so that one made while the watch restarts is reported too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Pins:
-    """One file a pipeline. Without a folder they are kept in memory alone."""
+    """One file a pipeline in `folder`; in memory only if that is None."""
 
     folder: Path | None = None
     _seen: dict[str, Release | None] = field(default_factory=dict)
@@ -25,10 +25,10 @@ class Pins:
     _full: bool = False
 
     def news(self, pipeline: str, live: Release | None) -> tuple[Release, Release | None] | None:
-        """The release that is live since the last look, and the one before it; None when there is no news.
+        """The release that has become live since the last look, and the one before it; None if the release is the same.
 
-        What is seen first of all is no news. The file follows at the look after: by then the news has been taken in, and a
-        crash in between tells it twice rather than not at all.
+        The first release that is ever seen is no news. The file is written at the following look, when the news has been taken
+        in: a crash in between reports it twice rather than never.
         """
         if pipeline not in self._seen:
             known = self._read(pipeline)
@@ -45,7 +45,7 @@ class Pins:
         return (live, before) if live is not None else None
 
     def _read(self, pipeline: str) -> Release | Literal[False] | None:
-        """The release on disk; None when none was live, False when nothing is known."""
+        """The release on disk; None if none was live, False if there is no file that can be read."""
         if self.folder is None:
             return False
         try:
@@ -54,7 +54,9 @@ class Pins:
         except FileNotFoundError:
             return False
         except (OSError, ValueError, KeyError, TypeError, RetrainError):
-            log.exception("the pin of %s that was last seen cannot be read; the present one counts", pipeline)
+            log.exception(
+                "the pin of %s that was last seen cannot be read; the present one is taken as known", pipeline
+            )
             return False
 
     def _save(self, pipeline: str, live: Release | None) -> None:
@@ -65,7 +67,7 @@ class Pins:
                 write_whole(self.folder / f"{pipeline}.json", json.dumps(document).encode())
         except OSError:
             if not self._full:  # tried again at each look
-                log.exception("the pin of %s could not be noted down below %s", pipeline, self.folder)
+                log.exception("the pin of %s could not be saved below %s", pipeline, self.folder)
             self._full = True
             return
         self._saved[pipeline], self._full = live, False

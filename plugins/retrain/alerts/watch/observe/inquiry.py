@@ -1,0 +1,89 @@
+"""The context of one look's questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from retrain.airflow.api import AirflowApi
+from retrain.alerts.facts import Facts, no_facts
+from retrain.alerts.incident import Incident
+from retrain.alerts.signal import Key, Signal, Step
+from retrain.alerts.watch.observe.pins import Pins
+from retrain.deployment.pipeline_file import Schedule
+from retrain.errors import PartitionError
+from retrain.run import partition as partitions
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+LOOK_BACK = timedelta(days=2)  # how far back the ends of runs and backfills are news
+
+
+class AskedServer(StrEnum):
+    """A server that questions ask."""
+
+    S3 = "S3"
+    AIRFLOW = "Airflow"
+
+
+@dataclass
+class Answered:
+    """Answers that cannot change any more, so that no later look asks for them. Kept in memory; a restart asks again."""
+
+    landed: set[tuple[str, str]] = field(default_factory=set)  # pipeline, partition: its data is there
+    recorded: set[tuple[str, str]] = field(default_factory=set)  # pipeline, partition: its run is in the ledger
+    failed_runs: set[tuple[str, str]] = field(default_factory=set)  # run id, end: its failures have been read
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """The servers and the memory that the questions of one look use.
+
+    `incidents` are all that the watch knows, also those that have ended. `since` is when the watch first started (UTC): nothing
+    is owed from before. `unanswered` holds the servers that gave no answer in this look, with the reason.
+    """
+
+    client: S3Client
+    airflow: AirflowApi
+    since: datetime
+    incidents: Sequence[Incident]
+    pins: Pins
+    answered: Answered
+    unanswered: dict[AskedServer, str]
+
+
+def observed(
+    name: str,
+    now: datetime,
+    step: Step,
+    key: Key,
+    partition: str | None = None,
+    facts: Facts | None = None,
+) -> Signal:
+    """A signal of what the watch itself has seen at `now`; `name` is its id."""
+    return Signal(
+        id=name,
+        at=now.isoformat(timespec="milliseconds"),
+        step=step,
+        pipeline=key.pipeline,
+        kind=key.kind,
+        subject=key.subject,
+        partition=partition,
+        facts=facts.written() if facts else no_facts(),
+    )
+
+
+def partition_of(run: Mapping[str, Any], schedule: Schedule, now: datetime) -> str | None:
+    """The partition of a run as Airflow's API describes it; None for a run that was refused because it has none."""
+    param, start = (run.get("conf") or {}).get("partition"), run.get("data_interval_start")
+    backfill = run["run_type"] == "backfill"
+    try:
+        return partitions.of_run(
+            param, datetime.fromisoformat(start) if start else None, schedule, now=now, backfill=backfill
+        )
+    except PartitionError:
+        return None

@@ -1,0 +1,28 @@
+"""Is another release live? Asks Airflow for the pin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from retrain.alerts.facts import ReleaseFacts
+from retrain.alerts.kinds import Kind
+from retrain.alerts.signal import Key, Signal, Step
+from retrain.alerts.watch.observe.inquiry import Inquiry, observed
+from retrain.deployment.pipeline_file import Deployment
+
+
+def live_release(inquiry: Inquiry, deployment: Deployment, now: datetime) -> Iterator[Signal]:
+    """A note when the pin has moved since the last look: a release or a rollback, whichever command made it.
+
+    Raises:
+        AirflowApiError: Airflow refused the question, or did not answer it.
+    """
+    pin = inquiry.airflow.pin(deployment.pipeline)
+    news = inquiry.pins.news(deployment.pipeline, pin.live if pin else None)
+    if news is None:
+        return
+    live, before = news
+    key = Key(deployment.pipeline, Kind.RELEASED, live.tag)
+    facts = ReleaseFacts(tag=live.tag, commit=live.commit, before=before.tag if before else None)
+    yield observed(f"{deployment.pipeline}/released/{live.tag}/{now.isoformat()}", now, Step.NOTE, key, facts=facts)

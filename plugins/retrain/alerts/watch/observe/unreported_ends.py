@@ -1,0 +1,91 @@
+"""Which tasks have ended without their callback's signal? Asks Airflow for the runs that ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from retrain.alerts.diagnosis import UNREPORTED, diagnose
+from retrain.alerts.facts import FailureFacts, RunFacts
+from retrain.alerts.signal import Signal, Step, end_of_task
+from retrain.alerts.watch.observe.inquiry import LOOK_BACK, Inquiry, partition_of
+from retrain.deployment.pipeline_file import LANDINGS, Deployment
+
+_CALLBACK_TAKES = timedelta(minutes=1)
+
+
+def unreported_ends(inquiry: Inquiry, deployment: Deployment, now: datetime) -> Iterator[Signal]:
+    """Trouble for failed tasks whose callback never ran, as after SIGKILL, and good ends of tasks with an open incident.
+
+    The runs of the DAG that reads landings are looked through too.
+
+    Raises:
+        AirflowApiError: Airflow refused a question, or did not answer it.
+    """
+    pipeline, begin = deployment.pipeline, max(inquiry.since, now - LOOK_BACK)
+    yield from _failures(inquiry, deployment, pipeline, begin, now)
+    yield from _good_ends(inquiry, deployment, begin, now)
+    if deployment.trigger == "event":
+        yield from _failures(inquiry, deployment, f"{pipeline}{LANDINGS}", begin, now)
+
+
+def _good_ends(inquiry: Inquiry, deployment: Deployment, begin: datetime, now: datetime) -> Iterator[Signal]:
+    pipeline = deployment.pipeline
+    failing = {i.task for i in inquiry.incidents if i.open and i.key.pipeline == pipeline and i.task and i.missing}
+    if not failing:
+        return
+    for run in inquiry.airflow.runs(pipeline, state="success", end_date_gte=begin.isoformat()):
+        day = partition_of(run, deployment.schedule, now)
+        for name in sorted(failing):
+            yield Signal(
+                id=f"{pipeline}/{run['dag_run_id']}/{name}/ended {run['end_date']}",
+                at=run["end_date"],
+                step=Step.GOOD,
+                pipeline=pipeline,
+                kind=None,
+                partition=day,
+                task=name,
+                backfill=run["run_type"] == "backfill",
+                facts=RunFacts(dag_run=run["dag_run_id"]).written(),
+            )
+
+
+def _failures(inquiry: Inquiry, deployment: Deployment, dag: str, begin: datetime, now: datetime) -> Iterator[Signal]:
+    for run in inquiry.airflow.runs(dag, state="failed", end_date_gte=begin.isoformat()):
+        seen = (run["dag_run_id"], run["end_date"])
+        too_early = now - datetime.fromisoformat(run["end_date"]) < _CALLBACK_TAKES
+        if seen in inquiry.answered.failed_runs or too_early:
+            continue
+        for task in inquiry.airflow.tasks(dag, run["dag_run_id"], "failed"):
+            page = f"{inquiry.airflow.url}/dags/{dag}/runs/{run['dag_run_id']}/tasks/{task['task_id']}"
+            yield _failure(deployment.pipeline, page, run, task, partition_of(run, deployment.schedule, now))
+        inquiry.answered.failed_runs.add(seen)
+
+
+def _failure(
+    pipeline: str, page: str, run: Mapping[str, Any], task: Mapping[str, Any], partition: str | None
+) -> Signal:
+    name, tries, run_id = task["task_id"], task["try_number"], run["dag_run_id"]
+    found = diagnose(UNREPORTED, name)
+    facts = FailureFacts(
+        cause=found.cause,
+        evidence=found.evidence,
+        next=found.next,
+        task=name,
+        tries=tries,
+        dag_run=run_id,
+        log_url=f"{page}?try_number={tries}",
+    )
+    return Signal(
+        id=end_of_task(pipeline, run_id, name, tries, Step.TROUBLE),
+        at=task["end_date"] or run["end_date"],
+        step=Step.TROUBLE,
+        pipeline=pipeline,
+        kind=found.kind,
+        subject=name,
+        partition=partition,
+        task=name,
+        backfill=run["run_type"] == "backfill",
+        facts=facts.written(),
+    )
