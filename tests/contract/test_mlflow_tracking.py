@@ -127,7 +127,7 @@ def test_more_params_and_metrics_than_one_batch_all_arrive(record, client):
 CONCURRENT = """
 import json, sys
 from pathlib import Path
-from retrain.tracking import Tracking
+from retrain.tracking.server import Tracking
 import mlflow
 uri, name, folder = sys.argv[1:]
 tracking = Tracking(uri, Path(folder) / "lock")
