@@ -44,7 +44,7 @@ from retrain.deployment.pipeline_file import LANDINGS, Deployment, Schedule, loa
 from retrain.errors import ConfigurationError, FinalError
 from retrain.results import Json, Pushed, Recorded, Reproduced, Resolved
 from retrain.run import landings, partition, release
-from retrain.tasks import steps
+from retrain.tasks import promote as steps
 from retrain.tasks.wait_for_partition import PartitionSensor
 
 PIPELINES = Path(os.environ.get("RETRAIN_PIPELINES") or Path(__file__).parent / "pipelines")

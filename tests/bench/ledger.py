@@ -64,7 +64,7 @@ def prepare(stack: Stack, first: date, last: date) -> None:
 
 def record_day(services: Any, day: str) -> dict[str, Any]:
     """Run the tasks of one day up to its record; gives what its push cost."""
-    from retrain.tasks import steps
+    from retrain.tasks import promote as steps
 
     started = time.perf_counter()
     run = steps.resolve_run(services, day, None, f"bench {day}", "backfill")

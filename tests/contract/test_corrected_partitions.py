@@ -15,7 +15,7 @@ from retrain.__main__ import main, parser
 from retrain.airflow.services import services
 from retrain.deployment.pipeline_file import Deployment, load
 from retrain.errors import DataRefusedError, OverwrittenError
-from retrain.tasks import steps
+from retrain.tasks import promote as steps
 
 DAY, NEXT = "2020-03-04", "2020-03-05"
 DVC_YAML = """

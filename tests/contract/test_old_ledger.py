@@ -21,11 +21,11 @@ from retrain.airflow.services import services
 from retrain.archive import prune
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import OverwrittenError, TaskResultError
-from retrain.judge import judging
+from retrain.judge import judged_days as judging
 from retrain.run.run_record import counting
 from retrain.store.ledger import Ledger
 from retrain.store.remote import Remote
-from retrain.tasks import steps
+from retrain.tasks import promote as steps
 
 FIRST, SECOND, CORRECTED, THIRD, BACKFILL = old_ledger.runs()
 NEXT_DAY = "2020-03-08"

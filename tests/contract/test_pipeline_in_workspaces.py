@@ -33,7 +33,7 @@ from retrain.errors import (
 from retrain.results import Resolved
 from retrain.run.release import Release
 from retrain.store.ledger import Ledger
-from retrain.tasks import steps
+from retrain.tasks import promote as steps
 from retrain.work import git, process, workspace
 
 

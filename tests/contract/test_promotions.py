@@ -22,7 +22,7 @@ from retrain.services import Services
 from retrain.store import ledger_facts
 from retrain.store.ledger import ENVIRONMENT
 from retrain.store.receipt import Receipt
-from retrain.tasks import steps
+from retrain.tasks import promote as steps
 from retrain.work import workspace
 from retrain.work.dvc.description import Artifact, Description
 from retrain.work.environments import environment

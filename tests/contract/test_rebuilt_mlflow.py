@@ -21,7 +21,7 @@ from retrain.airflow.services import services
 from retrain.deployment.pipeline_file import Deployment, load
 from retrain.store import s3 as store
 from retrain.store.ledger import Ledger
-from retrain.tasks import steps
+from retrain.tasks import promote as steps
 
 DAYS = ("2020-03-03", "2020-03-04", "2020-03-05")
 CHAMPION = DAYS[1]

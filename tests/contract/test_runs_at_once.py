@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from test_corrected_partitions import DAY, team  # noqa: F401 - a fixture
 
 from retrain.airflow.services import services
-from retrain.tasks import steps
+from retrain.tasks import promote as steps
 
 
 def test_two_runs_of_one_run_key_at_once_compute_each_stage_once(team):  # noqa: F811

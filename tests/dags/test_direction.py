@@ -43,7 +43,7 @@ PURE = (
     "store/receipt",
     "run/release",
     "run/run_spec",
-    "judge/spell",
+    "judge/verdict",
     "run/stage_run",
 )
 

@@ -10,7 +10,7 @@ from statistics import NormalDist, median
 from retrain.deployment import holiday
 from retrain.deployment.pipeline_file import Calendar, Drift
 from retrain.judge.day import Day, Feature
-from retrain.judge.spell import Confidence, Severity, Spell, State, Verdict
+from retrain.judge.verdict import Confidence, Severity, Spell, State, Verdict
 
 _WHOLE = 0.999999  # shares of importance are rounded, and so is their sum
 _USUAL_BINS = 10

@@ -10,7 +10,7 @@ from typing import Any
 
 from retrain.judge.day import Day
 from retrain.judge.performance import PerformanceVerdict
-from retrain.judge.spell import State
+from retrain.judge.verdict import State
 
 _COLOURS = {"model": "#1f77b4", "baseline": "#8a8a8a", "limit": "#d62728", "release": "#2ca02c", "promotion": "#9467bd"}
 _SHOWN = 42  # days: more cannot be told apart on a phone

@@ -13,7 +13,7 @@ from statistics import median
 
 from retrain.deployment.pipeline_file import Performance
 from retrain.judge.day import Day, Error
-from retrain.judge.spell import Confidence, Severity, Spell, State, Verdict
+from retrain.judge.verdict import Confidence, Severity, Spell, State, Verdict
 
 _TO_DEVIATION = 1.4826  # from the median absolute deviation to the standard deviation of a normal distribution
 

@@ -7,7 +7,7 @@ from retrain.deployment.pipeline_file import Calendar, Drift
 from retrain.judge import drift
 from retrain.judge.day import Day, Feature
 from retrain.judge.drift import DriftVerdict, chance, walk
-from retrain.judge.spell import Confidence, Severity, State
+from retrain.judge.verdict import Confidence, Severity, State
 
 POLICY = Drift(report="reports/drift.json")
 NEW_YORK = Calendar(country="US", subdivision="NY")

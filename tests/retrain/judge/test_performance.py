@@ -5,7 +5,7 @@ import pytest
 from retrain.deployment.pipeline_file import Performance
 from retrain.judge.day import Day, Error
 from retrain.judge.performance import walk
-from retrain.judge.spell import Confidence, Severity, State
+from retrain.judge.verdict import Confidence, Severity, State
 
 POLICY = Performance(metrics="m", model="model", metric="mae", baselines=("pair_median",), calm_days=2)
 FIRST = date(2019, 9, 1)

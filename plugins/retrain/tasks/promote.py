@@ -24,9 +24,10 @@ from retrain.errors import (
     ScoreError,
     UnknownEntryError,
 )
-from retrain.judge import error_picture, judging, promotion
+from retrain.judge import error_picture, promotion
+from retrain.judge import judged_days as judging
 from retrain.judge.day import number
-from retrain.judge.spell import State
+from retrain.judge.verdict import State
 from retrain.results import Checked, Promoted, Pushed, Recorded, Removed, Reproduced, Resolved
 from retrain.run import manifest, partition, release
 from retrain.run.run_record import RunRecord
