@@ -44,6 +44,9 @@ PURE = (
     "run/release",
     "run/run_spec",
     "judge/verdict",
+    "judge/episode",
+    "judge/policies",
+    "results",
     "run/stage_run",
 )
 

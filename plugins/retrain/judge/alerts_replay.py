@@ -23,7 +23,7 @@ from retrain.deployment.pipeline_file import Calendar, Known, Policies, load_pol
 from retrain.errors import ConfigurationError, ReportError, RetrainError
 from retrain.judge import day
 from retrain.judge.day import Day
-from retrain.judge.judged_days import walk
+from retrain.judge.policies import walk
 from retrain.judge.verdict import State, Verdict
 
 ROOT = Path(__file__).resolve().parents[3]

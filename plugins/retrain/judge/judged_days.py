@@ -1,33 +1,60 @@
-"""A day is judged: its files are read, kept in the ledger for the days to come, and held against the days before."""
+"""Judged days in the ledger: each finished run's day is kept there, and judged by the days kept before it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from retrain.deployment.pipeline_file import Policies
-from retrain.errors import ReportError
-from retrain.judge import day, drift, performance
+from retrain.errors import RecordError
+from retrain.judge import day
 from retrain.judge.day import Day
 from retrain.judge.drift import DriftVerdict
+from retrain.judge.json_file import read_object
 from retrain.judge.performance import PerformanceVerdict
+from retrain.judge.policies import walk
 from retrain.run.run_spec import RunSpec
 from retrain.store.ledger import Ledger
 
-JUDGED = "judged"
-# The longest history of an error (90 days) and a month for a spell that is open at its end.
+JUDGED = "judged"  # the kind of the ledger's events
+# The longest history of an error (90 days) and a month for an episode that is open at its end.
 _DAYS = 120
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A day and the days before it, oldest first, with what each policy says of each, and the release of each partition.
+class KeptDay:
+    """A judged day as an event of the ledger: the day, and the release and run key of its run."""
 
-    `newest`: no later day has been judged.
+    day: Day
+    release: str
+    run_key: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"day": self.day.to_dict(), "release": self.release, "run_key": self.run_key}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any], partition: str) -> KeptDay:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ReportError: a newer deployment wrote the day, or it lacks a field.
+            RecordError: the event lacks a field.
+        """
+        name = f"{JUDGED}/{partition}"
+        try:
+            return cls(Day.from_dict(document["day"], name), str(document["release"]), str(document["run_key"]))
+        except KeyError as error:
+            raise RecordError(f"The event {name} has no {error}. Another program wrote it; see who may.") from error
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The days up to a run's own, oldest first, with the verdicts on them and the release of each partition.
+
+    `newest` is True if no later day has been judged.
     """
 
     days: list[Day]
@@ -38,64 +65,49 @@ class Judged:
 
     @property
     def drift(self) -> DriftVerdict | None:
+        """The drift policy's verdict on the run's own day; None without such a policy."""
         return self.drifts[-1] if self.drifts else None
 
     @property
     def performance(self) -> PerformanceVerdict | None:
+        """The performance policy's verdict on the run's own day; None without such a policy."""
         return self.errors[-1] if self.errors else None
 
 
 def judge_day(policies: Policies, ledger: Ledger, spec: RunSpec, checkout: Path) -> Judged:
-    """The day of a finished run, kept, and what the policies say of it by the days before.
+    """Keep the day of a finished run in the ledger, and judge it by the days before it.
 
-    Clearing the task changes nothing: the day is kept once a run key, and the same days give the same verdicts.
+    A second call changes nothing: the ledger keeps one day for each run key, and the same days give the same verdicts.
+
+    Args:
+        policies: the pipeline's file.
+        ledger: where the day is kept.
+        spec: the run.
+        checkout: the run's checkout, with the files that the pipeline wrote.
 
     Raises:
         ReportError: a file that the pipeline declares is missing, or breaks its contract.
         StoreError: the ledger does not answer.
     """
-    report = None if policies.drift is None else read_json(checkout / policies.drift.report)
-    metrics = None if policies.performance is None else read_json(checkout / policies.performance.metrics)
-    judged = day.read(spec.partition, policies, report, metrics)
-    body = {"day": judged.to_dict(), "release": spec.release, "run_key": spec.run_key}
-    ledger.event(spec.pipeline, JUDGED, f"{spec.partition}-{spec.run_key}", body)
+    report = None if policies.drift is None else read_object(checkout / policies.drift.report)
+    metrics = None if policies.performance is None else read_object(checkout / policies.performance.metrics)
+    own = KeptDay(day.read(spec.partition, policies, report, metrics), spec.release, spec.run_key)
+    ledger.event(spec.pipeline, JUDGED, f"{spec.partition}-{spec.run_key}", own.to_json())
     today = date.fromisoformat(spec.partition)
     first, last = ((today - timedelta(days=back)).isoformat() for back in (_DAYS, 1))
-    before = ledger.daily_events(spec.pipeline, JUDGED, first, last)
-    later = ledger.event_names(
-        spec.pipeline, JUDGED, after=f"{spec.partition}~"
-    )  # sorts behind each run key of the day
-    days = [*(Day.from_dict(event["day"], f"{JUDGED}/{partition}") for partition, event in before.items()), judged]
-    releases = {partition: str(event["release"]) for partition, event in before.items()}
-    return Judged(days, *walk(days, policies), {**releases, spec.partition: spec.release}, newest=not later)
+    kept = {**_kept(ledger, spec.pipeline, first, last), spec.partition: own}
+    days = [each.day for each in kept.values()]
+    releases = {partition: each.release for partition, each in kept.items()}
+    later = ledger.event_names(spec.pipeline, JUDGED, after=f"{spec.partition}~")  # `~` sorts after every run key
+    return Judged(days, *walk(days, policies), releases, newest=not later)
 
 
 def kept_days(ledger: Ledger, pipeline: str, first: str = "", last: str = "9") -> list[Day]:
-    """The judged days that the ledger keeps of the partitions from `first` to `last`, by partition."""
-    kept = ledger.daily_events(pipeline, JUDGED, first, last)
-    return [Day.from_dict(body["day"], f"{JUDGED}/{partition}") for partition, body in kept.items()]
+    """The judged days that the ledger keeps of the partitions from `first` to `last`, oldest first."""
+    return [each.day for each in _kept(ledger, pipeline, first, last).values()]
 
 
-def walk(days: Iterable[Day], policies: Policies) -> tuple[list[DriftVerdict], list[PerformanceVerdict]]:
-    """What each policy says of each day, oldest first. Pure: the same for the daily run and for a replay."""
-    known = list(days)
-    drifts = drift.walk(known, policies.drift, policies.calendar) if policies.drift else []
-    errors = performance.walk(known, policies.performance) if policies.performance else []
-    return drifts, errors
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object that the pipeline wrote. Python's JSON may hold NaN and Infinity: take its numbers with `day.number`.
-
-    Raises:
-        ReportError: it is not there, or is no JSON object.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ReportError(
-            f"{path.name} cannot be read ({error}). The pipeline's file names it; mend that, or the stage that writes it."
-        ) from error
-    if not isinstance(document, dict):
-        raise ReportError(f"{path.name} holds {type(document).__name__}, not an object. Mend the stage that writes it.")
-    return document
+def _kept(ledger: Ledger, pipeline: str, first: str, last: str) -> dict[str, KeptDay]:
+    """By partition, oldest first."""
+    events = ledger.daily_events(pipeline, JUDGED, first, last)
+    return {partition: KeptDay.from_json(body, partition) for partition, body in events.items()}

@@ -32,8 +32,8 @@ def test_an_error_surely_beyond_its_own_history_opens_an_incident() -> None:
     verdict = walk([*PAST, day(42, 9.0)], POLICY)[-1]
     assert (verdict.opened, verdict.severity) == (True, Severity.MEDIUM)
     assert verdict.reasons == (
-        "mae 9.00, surely between 8.50 and 9.50 (limit 4.89).",
-        "The baseline pair_median did worse (10.50): the day was hard to predict for anything.",
+        "mae 9.00, confidence interval 8.50 to 9.50 (limit 4.89).",
+        "The baseline pair_median was worse still (10.50): the day was hard to predict for any model.",
     )
 
 
@@ -46,7 +46,7 @@ def test_one_bad_day_does_not_spoil_the_history() -> None:
     verdicts = walk([*PAST, day(42, 30.0), day(43, 4.0), day(44, 4.0), day(45, 9.0)], POLICY)
     assert [v.partition for v in verdicts if v.opened] == [day(42, 1).partition, day(45, 1).partition]
     assert [v.partition for v in verdicts if v.cleared] == [day(44, 1).partition]
-    assert verdicts[43].reasons == ("Within its limits for 1 of the 2 days that end it.",)
+    assert verdicts[43].reasons == ("Within its limits for 1 of the 2 days after which the incident ends.",)
 
 
 def test_a_single_day_behind_a_baseline_is_watched() -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from retrain.alerts.incident import Situation
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import WatchError
+from retrain.store import promotions
 from retrain.store.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -34,11 +35,11 @@ def read(client: S3Client, deployment: Deployment, now: datetime) -> Situation:
     """The situation as the ledger has it; StoreError when it cannot be read."""
     ledger = Ledger(client, deployment.ledger)
     record = ledger.newest(deployment.pipeline)
-    promotion = ledger.newest_daily_event(deployment.pipeline, "promotions")
+    promotion = promotions.newest(ledger, deployment.pipeline)
     return Situation(
         as_of=now.isoformat(timespec="milliseconds"),
-        champion=str(promotion[1]["to"]) if promotion else None,
-        champion_partition=promotion[0][:10] if promotion else None,
+        champion=promotion.version if promotion else None,
+        champion_partition=promotion.partition if promotion else None,
         last_good=record.partition if record else None,
         last_good_at=record.recorded_at if record else None,
         release=record.release if record else None,
