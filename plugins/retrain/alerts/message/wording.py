@@ -14,12 +14,13 @@ from retrain.alerts.message.facts import UNKNOWN, Facts
 from retrain.alerts.message.mrkdwn import code, plain
 from retrain.alerts.signal import Key
 from retrain.errors import Cause
+from retrain.results import Checked, Promoted, Recorded, Removed
 
 # These tasks come after the day's model is stored and recorded.
 AFTER_RECORD = {
-    "check_drift": "only its drift was not checked",
-    "promote": "only whether it becomes the champion was not decided",
-    "remove_workspace": "only its workspace still takes disk space",
+    Checked.task: "only its drift was not checked",
+    Promoted.task: "only whether it becomes the champion was not decided",
+    Removed.task: "only its workspace still takes disk space",
 }
 # For these kinds the day was recorded: there is nothing to run again.
 _RECORDED = frozenset({Kind.DRIFT_DETECTED, Kind.PERFORMANCE_DROPPED, Kind.PROMOTION_REFUSED})
@@ -182,7 +183,7 @@ def impact(trouble: Trouble) -> str:
     day, task = trouble.day, trouble.task_id
     if task in AFTER_RECORD and trouble.kind not in _RECORDED:
         return f"The model of {day} is trained, stored and recorded; {AFTER_RECORD[task]}."
-    if trouble.kind is Kind.TASK_FAILED and task == "record_run":
+    if trouble.kind is Kind.TASK_FAILED and task == Recorded.task:
         return f"The model of {day} is trained and stored, but not in MLflow: nobody can load it yet."
     if trouble.airflow_itself:
         return "No new model of any pipeline while this lasts. What is live stays live."
@@ -217,7 +218,7 @@ def standing(trouble: Trouble, situation: Situation | None) -> str:
         else "Which model consumers are on is not known."
     )
     # record_run writes the ledger before MLflow: the day that it failed for may be the newest one there.
-    if trouble.recorded or (trouble.task_id == "record_run" and situation.last_good == trouble.partition):
+    if trouble.recorded or (trouble.task_id == Recorded.task and situation.last_good == trouble.partition):
         return on
     at = f", recorded {shown(situation.last_good_at)}" if moment(situation.last_good_at) else ""
     good = f"{plain(situation.last_good, 20)}{at}" if situation.last_good else "not known"

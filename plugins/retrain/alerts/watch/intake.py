@@ -17,6 +17,7 @@ from retrain.alerts.watch.book import Book
 from retrain.alerts.watch.configuration import Configuration
 from retrain.alerts.watch.situations import Reading, Situations
 from retrain.deployment.pipeline_file import Deployment
+from retrain.results import Recorded
 
 log = logging.getLogger(__name__)
 
@@ -120,5 +121,5 @@ def _says_nothing_of_the_model(signal: Signal) -> bool:
 
 
 def _changes_what_is_live(signal: Signal) -> bool:
-    recorded = signal.task == "record_run" or signal.kind is Kind.PIPELINE_SILENT
+    recorded = signal.task == Recorded.task or signal.kind is Kind.PIPELINE_SILENT
     return signal.kind is Kind.PROMOTED or (signal.step is Step.GOOD and recorded)
