@@ -140,7 +140,7 @@ def pipeline_dag(deployment: Deployment) -> DAG:
             made = Resolved.from_json(run), Reproduced.from_json(reproduced), Recorded.from_json(recorded)
             checked = check_drift(services(deployment), *made, log_url)
             if checked is None:
-                raise AirflowSkipException("This pipeline declares no drift report and no error.")
+                raise AirflowSkipException("The pipeline's file has neither a section drift nor a section performance.")
             return checked.to_json()
 
         @task(
@@ -153,7 +153,7 @@ def pipeline_dag(deployment: Deployment) -> DAG:
             made = Resolved.from_json(run), Reproduced.from_json(reproduced), Recorded.from_json(recorded)
             promoted = promote(services(deployment), *made)
             if promoted is None:
-                raise AirflowSkipException("This pipeline has no model to promote.")
+                raise AirflowSkipException("The pipeline has no model to promote.")
             return promoted.to_json()
 
         @task(doc_md="Removes this run's workspaces, however it ended.")
@@ -165,10 +165,8 @@ def pipeline_dag(deployment: Deployment) -> DAG:
         run = resolve_run(PARTITION, RELEASE, "{{ run_id }}", MODE)
         reproduced = reproduce(run)
         recorded = record_run(run, reproduced, push(run, reproduced))
-        checked, promoted = (
-            check_drift(run, reproduced, recorded, "{{ ti.log_url }}"),
-            promote(run, reproduced, recorded),
-        )
+        checked = check_drift(run, reproduced, recorded, "{{ ti.log_url }}")
+        promoted = promote(run, reproduced, recorded)
         landed >> run
         [checked, promoted] >> remove_workspace("{{ run_id }}").as_teardown(setups=reproduced)
     return dag

@@ -53,7 +53,7 @@ class DriftVerdict(Verdict):
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Evidence:
     """What one day shows by itself.
 
     `usual_rows` is the median of the reference days. `fell` is True if far fewer rows than that came. `holiday` is the name of
@@ -100,19 +100,21 @@ def walk(days: Iterable[Day], policy: Drift, calendar: Calendar | None = None) -
     Returns:
         one verdict for each day, in the same order.
     """
-    episode, seen, verdicts = Episode(), list[_Look](), list[DriftVerdict]()
+    episode, seen, verdicts = Episode(), list[_Evidence](), list[DriftVerdict]()
     for day in days:
-        look = _look(day, policy, calendar)
-        seen.append(look)
+        evidence = _evidence(day, policy, calendar)
+        seen.append(evidence)
         first = (date.fromisoformat(day.partition) - timedelta(days=policy.of_days - 1)).isoformat()
         recent = [past for past in seen[-policy.of_days :] if past.partition >= first]
         drifting, short = sum(past.drifts for past in recent), sum(past.short for past in recent)
-        far = look.strength(policy.high) >= policy.min_features * policy.high
-        features = look.drifts and look.weight >= policy.min_features * _WHOLE and (drifting >= policy.days or far)
-        rows = look.short and short >= policy.days
-        calm = not look.drifts and not look.short
+        far = evidence.strength(policy.high) >= policy.min_features * policy.high
+        features = (
+            evidence.drifts and evidence.weight >= policy.min_features * _WHOLE and (drifting >= policy.days or far)
+        )
+        rows = evidence.short and short >= policy.days
+        calm = not evidence.drifts and not evidence.short
         episode = episode.then(day.partition, opens=features or rows, calm=calm, calm_days=policy.calm_days)
-        verdicts.append(_verdict(day, look, episode, (drifting, short), policy, calendar))
+        verdicts.append(_verdict(day, evidence, episode, (drifting, short), policy, calendar))
     return verdicts
 
 
@@ -131,7 +133,7 @@ def chance(feature: Feature, rows: int, reference_rows: int, confidence: float) 
     return float(quantile * (1 / rows + 1 / reference_rows))
 
 
-def _look(day: Day, policy: Drift, calendar: Calendar | None) -> _Look:
+def _evidence(day: Day, policy: Drift, calendar: Calendar | None) -> _Evidence:
     inputs = sum(1 for feature in day.features if feature.importance is not None)
     moved = []
     for feature in day.features:
@@ -142,34 +144,36 @@ def _look(day: Day, policy: Drift, calendar: Calendar | None) -> _Look:
     moved.sort(key=lambda feature: (-feature.weight * feature.effect, -feature.effect, feature.name))
     usual = median(day.by_day.values()) if day.by_day else None
     fell = usual is not None and day.rows < usual * policy.rows_below
-    return _Look(day.partition, tuple(moved), usual, fell, holiday.name(date.fromisoformat(day.partition), calendar))
+    return _Evidence(
+        day.partition, tuple(moved), usual, fell, holiday.name(date.fromisoformat(day.partition), calendar)
+    )
 
 
 def _verdict(
-    day: Day, look: _Look, episode: Episode, recent: tuple[int, int], policy: Drift, calendar: Calendar | None
+    day: Day, evidence: _Evidence, episode: Episode, recent: tuple[int, int], policy: Drift, calendar: Calendar | None
 ) -> DriftVerdict:
-    state = episode.state(unusual=bool(look.moved) or look.fell)
+    state = episode.state(unusual=bool(evidence.moved) or evidence.fell)
     confidence, why = _confidence(day, policy, calendar)
     return DriftVerdict(
         partition=day.partition,
         state=state,
-        severity=None if state is State.CALM else _severity(look, max(recent), policy),
+        severity=None if state is State.CALM else _severity(evidence, max(recent), policy),
         confidence=confidence,
         confidence_reason=why,
-        reasons=_reasons(day, look, episode, recent, policy),
+        reasons=_reasons(day, evidence, episode, recent, policy),
         since=episode.since,
         days_open=episode.days,
         opened=episode.opened,
         cleared=episode.cleared,
-        features=look.moved,
+        features=evidence.moved,
         rows=day.rows,
         reference_rows=day.reference_rows,
     )
 
 
-def _severity(look: _Look, recent: int, policy: Drift) -> Severity:
+def _severity(evidence: _Evidence, recent: int, policy: Drift) -> Severity:
     """By the strength of the drift; one step higher once it was there on most of the last days."""
-    strength = look.strength(policy.high)
+    strength = evidence.strength(policy.high)
     full = policy.min_features * policy.high
     severity = Severity.HIGH if strength >= full else Severity.MEDIUM if strength >= full / 2 else Severity.LOW
     return severity.next if recent > policy.of_days / 2 else severity
@@ -197,24 +201,28 @@ def _confidence(day: Day, policy: Drift, calendar: Calendar | None) -> tuple[Con
     return Confidence.HIGH, f"High confidence: {day.rows} rows against {day.reference_rows} of the same weekday before."
 
 
-def _reasons(day: Day, look: _Look, episode: Episode, recent: tuple[int, int], policy: Drift) -> tuple[str, ...]:
+def _reasons(
+    day: Day, evidence: _Evidence, episode: Episode, recent: tuple[int, int], policy: Drift
+) -> tuple[str, ...]:
     drifting, short = recent
     reasons = []
     for kind, named in (("target", "Target"), ("prediction", "Prediction"), ("input", "Input")):
-        moved = [f"{f.name} {f.value:.2f} (limit {f.limit:.2f})" for f in look.moved if f.kind == kind]
+        moved = [f"{f.name} {f.value:.2f} (limit {f.limit:.2f})" for f in evidence.moved if f.kind == kind]
         if moved:
             reasons.append(f"{named} drift: {', '.join(moved)}.")
-    idle = [feature.name for feature in look.moved if feature.weight < _IDLE]
+    idle = [feature.name for feature in evidence.moved if feature.weight < _IDLE]
     if idle:
         reasons.append(f"The model hardly depends on {' and '.join(idle)}.")
-    if look.fell and look.usual_rows:
-        less = 1 - day.rows / look.usual_rows
-        reasons.append(f"{less:.0%} fewer rows than usual on this weekday: {day.rows}, usually {look.usual_rows:.0f}.")
-    if look.holiday and reasons:
-        reasons.append(f"{look.holiday} differs from its weekday every year, so this day does not count.")
-    if look.drifts and drifting > 1:
+    if evidence.fell and evidence.usual_rows:
+        less = 1 - day.rows / evidence.usual_rows
+        reasons.append(
+            f"{less:.0%} fewer rows than usual on this weekday: {day.rows}, usually {evidence.usual_rows:.0f}."
+        )
+    if evidence.holiday and reasons:
+        reasons.append(f"{evidence.holiday} differs from its weekday every year, so this day does not count.")
+    if evidence.drifts and drifting > 1:
         reasons.append(f"{drifting} of the last {policy.of_days} days drifted.")
-    if look.short and short > 1:
+    if evidence.short and short > 1:
         reasons.append(f"Rows were missing on {short} of the last {policy.of_days} days.")
     if episode.calm:
         reasons.append(f"Calm for {episode.calm} of the {policy.calm_days} days after which the incident ends.")

@@ -37,7 +37,7 @@ class PerformanceVerdict(Verdict):
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Evidence:
     """A day's error beside its history and its baselines.
 
     `middle` and `limit` are None with too little history, `worst` without any. `past` counts the earlier days with an error.
@@ -72,19 +72,19 @@ def walk(days: Iterable[Day], policy: Performance) -> list[PerformanceVerdict]:
     for day in days:
         if day.error is None:
             continue
-        look = _look(day, day.error, _since(past, day.partition, policy.history_days), policy)
+        evidence = _evidence(day, day.error, _since(past, day.partition, policy.history_days), policy)
         past.append(day)
-        if look.beaten_by:
+        if evidence.beaten_by:
             beaten.append(day.partition)
         recent = sum(partition > _before(day.partition, policy.of_days) for partition in beaten)
-        lost = bool(look.beaten_by) and recent >= policy.days
+        lost = bool(evidence.beaten_by) and recent >= policy.days
         episode = episode.then(
             day.partition,
-            opens=look.dropped or lost,
-            calm=not look.dropped and not look.beaten_by,
+            opens=evidence.dropped or lost,
+            calm=not evidence.dropped and not evidence.beaten_by,
             calm_days=policy.calm_days,
         )
-        verdicts.append(_verdict(day, look, episode, recent, policy))
+        verdicts.append(_verdict(day, evidence, episode, recent, policy))
     return verdicts
 
 
@@ -97,23 +97,23 @@ def _since(past: Sequence[Day], partition: str, days: int) -> list[float]:
     return [day.error.value for day in past[-days:] if day.error and day.partition >= first]
 
 
-def _look(day: Day, error: Error, past: Sequence[float], policy: Performance) -> _Look:
+def _evidence(day: Day, error: Error, past: Sequence[float], policy: Performance) -> _Evidence:
     middle = limit = None
     if len(past) >= policy.min_history:
         middle = median(past)
         limit = middle + policy.deviations * _TO_DEVIATION * median(abs(value - middle) for value in past)
     beaten_by = {name: value for name, value in day.baselines.items() if error.lower_bound > value}
-    return _Look(error, middle, limit, max(past, default=None), len(past), beaten_by)
+    return _Evidence(error, middle, limit, max(past, default=None), len(past), beaten_by)
 
 
-def _verdict(day: Day, look: _Look, episode: Episode, recent: int, policy: Performance) -> PerformanceVerdict:
-    state = episode.state(unusual=look.dropped or bool(look.beaten_by))
-    error = look.error
-    confidence, why = Confidence.HIGH, f"High confidence: {day.rows} rows, {look.past} earlier days."
-    if look.limit is None:
+def _verdict(day: Day, evidence: _Evidence, episode: Episode, recent: int, policy: Performance) -> PerformanceVerdict:
+    state = episode.state(unusual=evidence.dropped or bool(evidence.beaten_by))
+    error = evidence.error
+    confidence, why = Confidence.HIGH, f"High confidence: {day.rows} rows, {evidence.past} earlier days."
+    if evidence.limit is None:
         confidence, why = (
             Confidence.LOW,
-            f"Low confidence: only {look.past} earlier days, {policy.min_history} are needed.",
+            f"Low confidence: only {evidence.past} earlier days, {policy.min_history} are needed.",
         )
     elif error.interval is None:
         confidence, why = (
@@ -121,17 +121,17 @@ def _verdict(day: Day, look: _Look, episode: Episode, recent: int, policy: Perfo
             "Medium confidence: the pipeline reports no confidence interval of its error.",
         )
     history = (
-        f"Median of the last {look.past} days {look.middle:.2f}, highest {look.worst:.2f}."
-        if look.middle is not None
+        f"Median of the last {evidence.past} days {evidence.middle:.2f}, highest {evidence.worst:.2f}."
+        if evidence.middle is not None
         else ""
     )
     return PerformanceVerdict(
         partition=day.partition,
         state=state,
-        severity=None if state is State.CALM else _severity(look),
+        severity=None if state is State.CALM else _severity(evidence),
         confidence=confidence,
         confidence_reason=why,
-        reasons=_reasons(day, look, episode, recent, policy),
+        reasons=_reasons(day, evidence, episode, recent, policy),
         since=episode.since,
         days_open=episode.days,
         opened=episode.opened,
@@ -139,33 +139,33 @@ def _verdict(day: Day, look: _Look, episode: Episode, recent: int, policy: Perfo
         metric=error.metric,
         value=error.value,
         interval=error.interval,
-        limit=look.limit,
+        limit=evidence.limit,
         baselines=dict(day.baselines),
         history=history,
     )
 
 
-def _severity(look: _Look) -> Severity:
+def _severity(evidence: _Evidence) -> Severity:
     """HIGH if a simple baseline would have done better, MEDIUM if only the error has grown."""
-    if look.beaten_by:
+    if evidence.beaten_by:
         return Severity.HIGH
-    return Severity.MEDIUM if look.dropped else Severity.LOW
+    return Severity.MEDIUM if evidence.dropped else Severity.LOW
 
 
-def _reasons(day: Day, look: _Look, episode: Episode, recent: int, policy: Performance) -> tuple[str, ...]:
-    error, reasons = look.error, []
+def _reasons(day: Day, evidence: _Evidence, episode: Episode, recent: int, policy: Performance) -> tuple[str, ...]:
+    error, reasons = evidence.error, []
     measured = f"{error.metric} {error.value:.2f}"
     if error.interval is not None:
         measured += ", confidence interval {:.2f} to {:.2f}".format(*error.interval)
-    if look.dropped and look.limit is not None:
-        reasons.append(f"{measured} (limit {look.limit:.2f}).")
+    if evidence.dropped and evidence.limit is not None:
+        reasons.append(f"{measured} (limit {evidence.limit:.2f}).")
         best = min(day.baselines.items(), key=lambda baseline: baseline[1], default=None)
         if best and best[1] > error.value:
             reasons.append(
                 f"The baseline {best[0]} was worse still ({best[1]:.2f}): the day was hard to predict for any model."
             )
-    if look.beaten_by:
-        named = " and ".join(f"{name} ({value:.2f})" for name, value in look.beaten_by.items())
+    if evidence.beaten_by:
+        named = " and ".join(f"{name} ({value:.2f})" for name, value in evidence.beaten_by.items())
         reasons.append(f"{measured}: worse than the baseline {named}, on {recent} of the last {policy.of_days} days.")
     if episode.calm:
         reasons.append(
