@@ -109,17 +109,7 @@ def _evidence(day: Day, error: Error, past: Sequence[float], policy: Performance
 def _verdict(day: Day, evidence: _Evidence, episode: Episode, recent: int, policy: Performance) -> PerformanceVerdict:
     state = episode.state(unusual=evidence.dropped or bool(evidence.beaten_by))
     error = evidence.error
-    confidence, why = Confidence.HIGH, f"High confidence: {day.rows} rows, {evidence.past} earlier days."
-    if evidence.limit is None:
-        confidence, why = (
-            Confidence.LOW,
-            f"Low confidence: only {evidence.past} earlier days, {policy.min_history} are needed.",
-        )
-    elif error.interval is None:
-        confidence, why = (
-            Confidence.MEDIUM,
-            "Medium confidence: the pipeline reports no confidence interval of its error.",
-        )
+    confidence, why = _confidence(day, evidence, policy)
     history = (
         f"Median of the last {evidence.past} days {evidence.middle:.2f}, highest {evidence.worst:.2f}."
         if evidence.middle is not None
@@ -143,6 +133,14 @@ def _verdict(day: Day, evidence: _Evidence, episode: Episode, recent: int, polic
         baselines=dict(day.baselines),
         history=history,
     )
+
+
+def _confidence(day: Day, evidence: _Evidence, policy: Performance) -> tuple[Confidence, str]:
+    if evidence.limit is None:
+        return Confidence.LOW, f"Low confidence: only {evidence.past} earlier days, {policy.min_history} are needed."
+    if evidence.error.interval is None:
+        return Confidence.MEDIUM, "Medium confidence: the pipeline reports no confidence interval of its error."
+    return Confidence.HIGH, f"High confidence: {day.rows} rows, {evidence.past} earlier days."
 
 
 def _severity(evidence: _Evidence) -> Severity:

@@ -13,7 +13,7 @@ WEEK = (3.8, 4.0, 4.2, 4.4, 4.0, 3.6, 3.9)
 
 
 def day(number: int, value: float, reach: float | None = 0.5, pair_median: float | None = None) -> Day:
-    """A day whose error surely is within `reach` of its value; the baseline is a sixth worse unless it is given."""
+    """A day whose error has an interval of `reach` on either side; the baseline is a sixth worse unless it is given."""
     error = Error("mae", value) if reach is None else Error("mae", value, value - reach, value + reach)
     baseline = value * 7 / 6 if pair_median is None else pair_median
     return Day((FIRST + timedelta(days=number)).isoformat(), 330, 0, {}, (), error, {"pair_median": baseline})
@@ -28,7 +28,7 @@ def test_an_error_as_ever_has_nothing_to_say() -> None:
     assert verdict.history == "Median of the last 42 days 4.00, highest 4.40."
 
 
-def test_an_error_surely_beyond_its_own_history_opens_an_incident() -> None:
+def test_an_error_whose_whole_interval_is_above_its_history_opens_an_incident() -> None:
     verdict = walk([*PAST, day(42, 9.0)], POLICY)[-1]
     assert (verdict.opened, verdict.severity) == (True, Severity.MEDIUM)
     assert verdict.reasons == (
