@@ -254,5 +254,5 @@ def test_pruning_keeps_what_a_kept_run_reaches(old):
 @pytest.mark.parametrize("kind", results.RESULTS, ids=lambda kind: kind.task)
 def test_a_run_that_the_old_version_began_says_which_task_to_clear(kind):
     begun = old_ledger.task_results("2020-03-07")[kind.task]
-    with pytest.raises(TaskResultError, match=r"begun by another version\. Clear resolve_run"):
+    with pytest.raises(TaskResultError, match=r"another version began the run\. Clear resolve_run"):
         kind.from_json(begun)

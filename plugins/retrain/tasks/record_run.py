@@ -55,7 +55,7 @@ def record_run(services: Services, run: Resolved, reproduced: Reproduced, pushed
         DESCRIPTION: described.to_json(),
     }
     new = ledger.commit(record, files, receipt)
-    log.info("run %s is %s", spec.run_key, "recorded" if new else "recorded already, with the same outputs")
+    log.info("run %s is %s", spec.run_key, "committed" if new else "already committed, with the same outputs")
     ledger_facts.note_stages(
         ledger, spec, place.path.name, reproduced.stages, environment=reproduced.environment, dag_run=run.dag_run
     )
