@@ -16,6 +16,7 @@ from retrain.results import Checked, Recorded, Reproduced, Resolved
 from retrain.run.run_spec import RunSpec
 from retrain.services import Services
 from retrain.store import promotions
+from retrain.store.ledger import Ledger
 from retrain.tasks.reproduced_workspace import workspace_of
 
 log = logging.getLogger(__name__)
@@ -57,8 +58,7 @@ def check_drift(
         if deployment.drift:
             _tell_drift(spec, judged, deployment.drift, checkout, links)
         if deployment.performance:
-            promoted = promotions.partitions(services.ledger, spec.pipeline)
-            _tell_performance(spec, judged, deployment.performance, promoted, links)
+            _tell_performance(spec, judged, deployment.performance, services.ledger, links)
     return Checked(judged.drift, judged.performance, told)
 
 
@@ -74,13 +74,14 @@ def _tell_drift(spec: RunSpec, judged: Judged, policy: Drift, checkout: Path, li
     tell(verdicts.of_drift(spec, verdict, links, _now(), shown), pictures)
 
 
-def _tell_performance(spec: RunSpec, judged: Judged, policy: Performance, promoted: list[str], links: Links) -> None:
+def _tell_performance(spec: RunSpec, judged: Judged, policy: Performance, ledger: Ledger, links: Links) -> None:
     """Write the signal, with a picture of the last weeks if the day is in alert."""
     verdict = judged.performance
     if verdict is None:
         return
     pictures = {}
     if verdict.state is State.ALERT:
+        promoted = promotions.partitions(ledger, spec.pipeline)
         drawn = error_picture.draw(judged.days, judged.errors, judged.releases, promoted, policy.unit)
         pictures[f"{spec.partition}-{spec.run_key[:12]}-error.png"] = drawn
     shown = tuple((name, f"{verdict.metric} of the last weeks") for name in pictures)
