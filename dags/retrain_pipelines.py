@@ -47,9 +47,8 @@ from retrain.airflow.services import services
 from retrain.alerts.callbacks import Failed, Succeeded
 from retrain.deployment.pipeline_file import LANDINGS, Deployment, Schedule, load
 from retrain.errors import ConfigurationError, FinalError
-from retrain.results import Json, Pushed, Recorded, Reproduced, Resolved
+from retrain.results import WAIT_FOR_PARTITION, Json, Pushed, Recorded, Reproduced, Resolved
 from retrain.run import landings, partition, release
-from retrain.tasks import steps
 from retrain.tasks.wait_for_partition import PartitionSensor
 
 PIPELINES = Path(os.environ.get("RETRAIN_PIPELINES") or Path(__file__).parent / "pipelines")
@@ -95,7 +94,7 @@ def pipeline_dag(deployment: Deployment) -> DAG:
         auto_register=False,
     ) as dag:
         landed = PartitionSensor(
-            task_id="wait_for_partition",
+            task_id=WAIT_FOR_PARTITION,
             bucket_key=f"{deployment.raw.url}/dt={PARTITION}/{deployment.raw.marker}",
             aws_conn_id=deployment.aws_conn_id,
             poke_interval=deployment.raw.poke_seconds,
@@ -105,43 +104,50 @@ def pipeline_dag(deployment: Deployment) -> DAG:
             doc_md="Waits for the marker that is landed last. If it is late, ask the data's owner.",
         )
 
+        # Each task imports its own module: a broken one fails its task, not the parsing of all DAGs.
         @task(
             doc_md="Decides which release, commit and raw objects this run uses. Clear it to take corrected data or another pin."
         )
         def resolve_run(day: str, tag: str, dag_run_id: str, mode: str) -> Json:
-            return steps.resolve_run(services(deployment), day, tag or None, dag_run_id, mode).to_json()
+            from retrain.tasks.resolve_run import resolve_run
+
+            return resolve_run(services(deployment), day, tag or None, dag_run_id, mode).to_json()
 
         @task(
             doc_md="Runs `dvc repro` at the run's commit. The day's `dvc.lock`, metrics and model come from here.",
             execution_timeout=timedelta(minutes=deployment.limits.reproduce_minutes) + AROUND_REPRO,
         )
         def reproduce(run: Json) -> Json:
-            return steps.reproduce(services(deployment), Resolved.from_json(run)).to_json()
+            from retrain.tasks.reproduce import reproduce
+
+            return reproduce(services(deployment), Resolved.from_json(run)).to_json()
 
         @task(
             doc_md="Green means that every object in `dvc.lock` is on the remote, with the right content.",
             execution_timeout=PUSH_LIMIT,
         )
         def push(run: Json, reproduced: Json) -> Json:
-            return steps.push(services(deployment), Resolved.from_json(run), Reproduced.from_json(reproduced)).to_json()
+            from retrain.tasks.push import push
+
+            return push(services(deployment), Resolved.from_json(run), Reproduced.from_json(reproduced)).to_json()
 
         @task(doc_md="Writes the ledger entry of this run key, then its MLflow run and model version.")
         def record_run(run: Json, reproduced: Json, pushed: Json) -> Json:
-            return steps.record_run(
-                services(deployment),
-                Resolved.from_json(run),
-                Reproduced.from_json(reproduced),
-                Pushed.from_json(pushed),
-            ).to_json()
+            from retrain.tasks.record_run import record_run
+
+            made = Resolved.from_json(run), Reproduced.from_json(reproduced), Pushed.from_json(pushed)
+            return record_run(services(deployment), *made).to_json()
 
         @task(
             doc_md="Compares the day with the same weekdays of earlier weeks, and its error with that of earlier days."
         )
         def check_drift(run: Json, reproduced: Json, recorded: Json, log_url: str) -> Json:
+            from retrain.tasks.check_drift import check_drift
+
             made = Resolved.from_json(run), Reproduced.from_json(reproduced), Recorded.from_json(recorded)
-            checked = steps.check_drift(services(deployment), *made, log_url)
+            checked = check_drift(services(deployment), *made, log_url)
             if checked is None:
-                raise AirflowSkipException("This pipeline declares no drift report and no error.")
+                raise AirflowSkipException("The pipeline's file has neither a section drift nor a section performance.")
             return checked.to_json()
 
         @task(
@@ -149,15 +155,19 @@ def pipeline_dag(deployment: Deployment) -> DAG:
             execution_timeout=PROMOTE_LIMIT,
         )
         def promote(run: Json, reproduced: Json, recorded: Json) -> Json:
+            from retrain.tasks.promote import promote
+
             made = Resolved.from_json(run), Reproduced.from_json(reproduced), Recorded.from_json(recorded)
-            promoted = steps.promote(services(deployment), *made)
+            promoted = promote(services(deployment), *made)
             if promoted is None:
-                raise AirflowSkipException("This pipeline has no model to promote.")
+                raise AirflowSkipException("The pipeline has no model to promote.")
             return promoted.to_json()
 
         @task(doc_md="Removes this run's workspaces, whether it succeeded or failed.")
         def remove_workspace(dag_run_id: str) -> Json:
-            return steps.remove_workspace(services(deployment), dag_run_id).to_json()
+            from retrain.tasks.remove_workspace import remove_workspace
+
+            return remove_workspace(services(deployment), dag_run_id).to_json()
 
         run = resolve_run(PARTITION, RELEASE, "{{ run_id }}", MODE)
         reproduced = reproduce(run)

@@ -37,7 +37,7 @@ sys.path.insert(0, str(ROOT / "plugins"))
 
 from retrain.deployment.pipeline_file import Schedule
 from retrain.errors import PartitionError, TaskResultError
-from retrain.judge.spell import State
+from retrain.judge.verdict import State
 from retrain.results import Checked, Promoted, Recorded, Reproduced, Resolved, TaskResult
 from retrain.run import partition as partitions
 

@@ -1,7 +1,7 @@
-"""What each task of a run leaves behind: one frozen type a task, with the JSON form that XCom carries.
+"""The result of each task of the DAG: one frozen type for each, with the JSON form that XCom carries.
 
 The DAG, the run page, the demo, the callbacks and the tests read these types. A result that another version of the deployment
-wrote is refused by name, so that a run which an upgrade cuts in two says which task to clear.
+wrote is refused with a sentence that says which task to clear, because an upgrade may come in the middle of a run.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from retrain.run.run_spec import RunSpec
 from retrain.run.stage_run import Outcome, StageRun
 
 SCHEMA_VERSION = 2  # results before the first version had none
+BACKFILL = "backfill"  # the mode of a run that a backfill started
 Json = dict[str, Any]
-
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {}
 
@@ -34,12 +34,12 @@ def _adapter(kind: type[TaskResult]) -> TypeAdapter[Any]:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What a task returns; `task` is its id."""
+    """Base of all results. `task` is the task's id."""
 
     task: ClassVar[str] = ""
 
     def to_json(self) -> Json:
-        """A document of plain JSON values, with `schema_version`."""
+        """The result as JSON values, with `schema_version`."""
         document: Json = json.loads(json.dumps(asdict(self)))
         return {"schema_version": SCHEMA_VERSION, **document}
 
@@ -48,13 +48,13 @@ class TaskResult:
         """Read what `to_json` wrote.
 
         Raises:
-            TaskResultError: it is of another version of the deployment, or does not have this task's fields.
+            TaskResultError: another version of the deployment wrote it, or a field of this task is missing or of another type.
         """
         version = value.get("schema_version") if isinstance(value, Mapping) else None
         if version != SCHEMA_VERSION:
             raise TaskResultError(
                 f"The result of {cls.task} has schema_version {version!r}, this deployment reads {SCHEMA_VERSION}: "
-                "the run was begun by another version. Clear resolve_run; finished stages come back from the cache."
+                f"another version began the run. Clear {Resolved.task}; finished stages come back from the cache."
             )
         known = {field.name: value[field.name] for field in fields(cls) if field.name in value}
         try:
@@ -67,7 +67,7 @@ class TaskResult:
 
 @dataclass(frozen=True)
 class Resolved(TaskResult):
-    """What the run is a function of, and which DAG run it is. `mode` is `daily` or `backfill`."""
+    """The inputs of a run, as in `RunSpec`; and the id of its DAG run. `mode` is `daily` or `backfill`."""
 
     task: ClassVar[str] = "resolve_run"
 
@@ -93,12 +93,13 @@ class Resolved(TaskResult):
         return self.mode == BACKFILL
 
 
-BACKFILL = "backfill"
-
-
 @dataclass(frozen=True)
 class Reproduced(TaskResult):
-    """A green `dvc repro`: its workspace's path, the identity of the release's environment, the stages' threads, and seconds in all."""
+    """A green `dvc repro`.
+
+    `workspace` is the path of its workspace, `environment` the identity of the release's environment, `threads` the number of
+    threads that each stage could use, `seconds` the duration of `dvc repro`.
+    """
 
     task: ClassVar[str] = "reproduce"
 
@@ -121,7 +122,12 @@ class Reproduced(TaskResult):
 
 @dataclass(frozen=True)
 class Pushed(TaskResult):
-    """A proven push: the receipt's name in the ledger, objects and bytes proven, objects sent and healed, requests, seconds."""
+    """A proven push.
+
+    `receipt` is the receipt's name in the ledger; `objects` and `bytes` are proven by it. `sent` counts objects that DVC sent,
+    `healed` those that were uploaded again because the remote lacked them or held other bytes. `requests` counts the
+    proof's requests to S3, `seconds` is the duration of push and proof.
+    """
 
     task: ClassVar[str] = "push"
 
@@ -136,7 +142,11 @@ class Pushed(TaskResult):
 
 @dataclass(frozen=True)
 class Recorded(TaskResult):
-    """A recorded run: whether its ledger entry is new, and where MLflow has it. `model_version` is None without a model."""
+    """A recorded run and its place in MLflow.
+
+    `new` is False if the ledger had the run already. `model_version` is None for a run without a model. `url` is the address of
+    the run in MLflow's UI. `metrics` are named `<section>.<metric>`.
+    """
 
     task: ClassVar[str] = "record_run"
 
@@ -150,7 +160,7 @@ class Recorded(TaskResult):
 
 @dataclass(frozen=True)
 class Checked(TaskResult):
-    """What the policies say of the day; None for a policy that the pipeline does not have. `told`: signals were left for the watch."""
+    """The verdicts on the day; None for a policy that the pipeline does not have. `told` is True if the watch got signals."""
 
     task: ClassVar[str] = "check_drift"
 
@@ -161,7 +171,7 @@ class Checked(TaskResult):
 
 @dataclass(frozen=True)
 class Promoted(TaskResult):
-    """Whether this run's model became the champion, its version, and why or why not."""
+    """The decision on the run's model: its version in MLflow, whether it is the new champion, and a sentence on why."""
 
     task: ClassVar[str] = "promote"
 
@@ -180,8 +190,10 @@ class Removed(TaskResult):
 
 
 RESULTS: tuple[type[TaskResult], ...] = (Resolved, Reproduced, Pushed, Recorded, Checked, Promoted, Removed)
+WAIT_FOR_PARTITION = "wait_for_partition"  # a sensor, without a result
+TASKS = (WAIT_FOR_PARTITION, *(kind.task for kind in RESULTS))  # the ids of the DAG's tasks, in its order
 
 
 def schemas() -> dict[str, Json]:
-    """JSON Schema of each task's result, by task id."""
+    """The JSON Schema of each task's result, by task id."""
     return {kind.task: _adapter(kind).json_schema() for kind in RESULTS}

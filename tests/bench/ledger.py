@@ -66,14 +66,18 @@ def prepare(stack: Stack, first: date, last: date) -> None:
 
 def record_day(services: Any, day: str) -> dict[str, Any]:
     """Run the tasks of one day up to its record; gives what its push cost."""
-    from retrain.tasks import steps
+    from retrain.tasks.push import push
+    from retrain.tasks.record_run import record_run
+    from retrain.tasks.remove_workspace import remove_workspace
+    from retrain.tasks.reproduce import reproduce
+    from retrain.tasks.resolve_run import resolve_run
 
     started = time.perf_counter()
-    run = steps.resolve_run(services, day, None, f"bench {day}", "backfill")
-    reproduced = steps.reproduce(services, run)
-    pushed = steps.push(services, run, reproduced)
-    steps.record_run(services, run, reproduced, pushed)
-    steps.remove_workspace(services, f"bench {day}")
+    run = resolve_run(services, day, None, f"bench {day}", "backfill")
+    reproduced = reproduce(services, run)
+    pushed = push(services, run, reproduced)
+    record_run(services, run, reproduced, pushed)
+    remove_workspace(services, f"bench {day}")
     cost = {name: getattr(pushed, name) for name in ("objects", "bytes", "sent", "healed", "requests", "seconds")}
     return {"partition": day, **cost, "day_seconds": round(time.perf_counter() - started, 1)}
 

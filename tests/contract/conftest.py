@@ -131,5 +131,5 @@ def environments(stack: Stack) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def deployment_dvc(environments: Path) -> environment.Environment:
-    """The deployment's own DVC, as `steps` builds it."""
+    """The deployment's own DVC, as `open_dvc` installs it."""
     return environment.provide(ROOT / "infra" / "dvc", environments)

@@ -26,7 +26,9 @@ from retrain.alerts.watch import situations
 from retrain.alerts.watch.settings import WatchSettings
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import StoreError
+from retrain.store import promotions
 from retrain.store.ledger import Ledger
+from retrain.store.promotions import NotedPromotion
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -210,7 +212,7 @@ def test_the_ledger_in_s3_names_the_live_model_and_a_ledger_that_hangs_holds_up_
     client = boto3.client("s3", endpoint_url=gate.url, region_name=REGION, config=config, **keys)
     for name in ("ours", "theirs"):
         ledger = f"s3://{bucket()}/ledger"
-        Ledger(client, ledger).event(name, "promotions", "2020-03-16-abc", {"from": "7", "to": "8"})
+        promotions.note(Ledger(client, ledger), name, NotedPromotion("2020-03-16", "abc", "8", "7", "It is better."))
         path = chosen.pipelines / f"{name}.yaml"
         lines = path.read_text().splitlines()
         path.write_text("\n".join(f"ledger: {ledger}" if line.startswith("ledger:") else line for line in lines))

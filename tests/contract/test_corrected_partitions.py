@@ -15,7 +15,11 @@ from retrain.__main__ import main, parser
 from retrain.airflow.services import services
 from retrain.deployment.pipeline_file import Deployment, load
 from retrain.errors import DataRefusedError, OverwrittenError
-from retrain.tasks import steps
+from retrain.tasks.push import push
+from retrain.tasks.record_run import record_run
+from retrain.tasks.remove_workspace import remove_workspace
+from retrain.tasks.reproduce import reproduce
+from retrain.tasks.resolve_run import resolve_run
 from retrain.work.dvc.program import Dvc
 
 DAY, NEXT = "2020-03-04", "2020-03-05"
@@ -73,11 +77,11 @@ class Team:
     def run(self, day, after_resolve=lambda: None):
         """All tasks of one day up to its record; gives the record."""
         reach = services(self.deployment)
-        run = steps.resolve_run(reach, day, "v1.0.0", f"run of {day}", "daily")
+        run = resolve_run(reach, day, "v1.0.0", f"run of {day}", "daily")
         after_resolve()
-        reproduced = steps.reproduce(reach, run)
-        steps.record_run(reach, run, reproduced, steps.push(reach, run, reproduced))
-        steps.remove_workspace(reach, run.dag_run)
+        reproduced = reproduce(reach, run)
+        record_run(reach, run, reproduced, push(reach, run, reproduced))
+        remove_workspace(reach, run.dag_run)
         return reach.ledger.entry(PIPELINE, day, run.run_key)
 
     def answer(self, *arguments):
@@ -193,7 +197,7 @@ def test_what_a_stage_read_of_overwritten_bytes_is_no_better_when_it_comes_out_o
     """The first attempt has cached what it made of the new bytes; clearing the task must not make a green run of it."""
     team.land(DAY, 1)
     reach = services(team.deployment)
-    run = steps.resolve_run(reach, DAY, "v1.0.0", f"run of {DAY}", "daily")
+    run = resolve_run(reach, DAY, "v1.0.0", f"run of {DAY}", "daily")
     reproduced = Dvc.repro
 
     def while_it_runs(program, described, timeout):
@@ -204,4 +208,4 @@ def test_what_a_stage_read_of_overwritten_bytes_is_no_better_when_it_comes_out_o
     monkeypatch.setattr(Dvc, "repro", while_it_runs)
     for _ in range(2):
         with pytest.raises(OverwrittenError):
-            steps.reproduce(services(team.deployment), run)
+            reproduce(services(team.deployment), run)

@@ -15,8 +15,9 @@ from retrain.deployment.pipeline_file import Drift, Performance, Policies, load
 from retrain.errors import ReportError
 from retrain.judge.alerts_replay import read_ledger
 from retrain.judge.day import Day
-from retrain.judge.judging import JUDGED, judge_day, kept_days, walk
-from retrain.judge.spell import State
+from retrain.judge.judged_days import JUDGED, judge_day, kept_days
+from retrain.judge.policies import walk
+from retrain.judge.verdict import State
 from retrain.run.run_spec import RunSpec
 from retrain.store.ledger import Ledger
 

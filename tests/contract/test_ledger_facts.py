@@ -15,9 +15,10 @@ from retrain.errors import MovedTagError, PinConflictError, RecordError
 from retrain.run.release import Pin, Release
 from retrain.run.run_record import Mirrored
 from retrain.run.stage_run import Outcome, StageRun
-from retrain.store import ledger_facts
+from retrain.store import ledger_facts, promotions
 from retrain.store import s3 as store
 from retrain.store.ledger import Ledger
+from retrain.store.promotions import NotedPromotion
 
 A, B = "a" * 40, "b" * 40
 DAY = SPEC.partition
@@ -210,3 +211,12 @@ def test_a_fact_of_mlflow_that_lacks_a_field_is_named(ledger):
     store.create(ledger.client, url, b'{"run_id": "r"}')
     with pytest.raises(RecordError, match=r"0001-mlflow .*says no 'experiment_id'"):
         ledger_facts.mirrored(ledger, RECORDED)
+
+
+def test_the_promotion_of_the_newest_partition_is_the_newest_whenever_it_was_noted(ledger):
+    assert promotions.newest(ledger, "taxi") is None
+    newer = NotedPromotion("2020-03-06", "b" * 64, "1", None, "mae 5.000 beats the baselines; there was no champion.")
+    older = NotedPromotion("2020-03-05", "a" * 64, "2", "1", "mae 4.000 beats the champion's 5.000.")
+    assert [promotions.note(ledger, "taxi", each) for each in (newer, older, older)] == [True, True, False]
+    assert promotions.newest(ledger, "taxi") == newer
+    assert promotions.partitions(ledger, "taxi") == ["2020-03-05", "2020-03-06"]

@@ -21,11 +21,17 @@ from retrain.airflow.services import services
 from retrain.archive import prune
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import OverwrittenError, TaskResultError
-from retrain.judge import judging
+from retrain.judge import judged_days
 from retrain.run.run_record import counting
 from retrain.store.ledger import Ledger
 from retrain.store.remote import Remote
-from retrain.tasks import steps
+from retrain.tasks.check_drift import check_drift
+from retrain.tasks.promote import promote
+from retrain.tasks.push import push
+from retrain.tasks.record_run import record_run
+from retrain.tasks.remove_workspace import remove_workspace
+from retrain.tasks.reproduce import reproduce
+from retrain.tasks.resolve_run import resolve_run
 
 FIRST, SECOND, CORRECTED, THIRD, BACKFILL = old_ledger.runs()
 NEXT_DAY = "2020-03-08"
@@ -65,12 +71,12 @@ class Old:
     def run(self, day, tag, mode="daily"):
         """All tasks of one day; returns the record that is newest then."""
         reach = services(self.deployment)
-        run = steps.resolve_run(reach, day, tag, f"{mode} run of {day}", mode)
-        reproduced = steps.reproduce(reach, run)
-        recorded = steps.record_run(reach, run, reproduced, steps.push(reach, run, reproduced))
-        steps.check_drift(reach, run, reproduced, recorded, "https://airflow.example.org/log")
-        steps.promote(reach, run, reproduced, recorded)
-        steps.remove_workspace(reach, run.dag_run)
+        run = resolve_run(reach, day, tag, f"{mode} run of {day}", mode)
+        reproduced = reproduce(reach, run)
+        recorded = record_run(reach, run, reproduced, push(reach, run, reproduced))
+        check_drift(reach, run, reproduced, recorded, "https://airflow.example.org/log")
+        promote(reach, run, reproduced, recorded)
+        remove_workspace(reach, run.dag_run)
         return max(self.ledger.records(PIPELINE, day), key=lambda record: record.recorded_at)
 
     def counting(self):
@@ -125,7 +131,7 @@ def test_history_shows_which_run_of_each_day_counts(old):
 
 
 def test_of_each_judged_day_the_run_that_counts_is_kept(old):
-    kept = judging.kept_days(old.ledger, PIPELINE)
+    kept = judged_days.kept_days(old.ledger, PIPELINE)
     assert [(day.partition, day.error.value) for day in kept] == [
         ("2020-03-05", 2.5),
         ("2020-03-06", 4.0),
@@ -190,7 +196,7 @@ def test_the_next_day_continues_the_ledger(old, deployment_dvc):  # noqa: ARG001
     assert old.status() | {record.run_key: ("live", None)} == old.status(), "it takes no other run's place"
     assert len(old.status()) == 6
     assert old.answer("verify", "--all")["sound"]
-    assert [day.partition for day in judging.kept_days(old.ledger, PIPELINE)][-2:] == ["2020-03-07", NEXT_DAY]
+    assert [day.partition for day in judged_days.kept_days(old.ledger, PIPELINE)][-2:] == ["2020-03-07", NEXT_DAY]
 
 
 def test_what_an_old_receipt_proves_is_not_proven_again(old, deployment_dvc):  # noqa: ARG001 - built once for all
@@ -248,5 +254,5 @@ def test_pruning_keeps_what_a_kept_run_reaches(old):
 @pytest.mark.parametrize("kind", results.RESULTS, ids=lambda kind: kind.task)
 def test_a_run_that_the_old_version_began_says_which_task_to_clear(kind):
     begun = old_ledger.task_results("2020-03-07")[kind.task]
-    with pytest.raises(TaskResultError, match=r"begun by another version\. Clear resolve_run"):
+    with pytest.raises(TaskResultError, match=r"another version began the run\. Clear resolve_run"):
         kind.from_json(begun)

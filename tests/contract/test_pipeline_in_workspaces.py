@@ -33,7 +33,7 @@ from retrain.errors import (
 from retrain.results import Resolved
 from retrain.run.release import Release
 from retrain.store.ledger import Ledger
-from retrain.tasks import steps
+from retrain.tasks.reproduce import reproduce as run_task
 from retrain.work import git, process, workspace
 
 
@@ -364,7 +364,7 @@ def reproduce(pipeline, s3, tmp_path):
         )
         deployment, spec = load(file), pipeline.spec("v1.0.0")
         Ledger(s3, deployment.ledger).put_manifest(spec, MANIFEST)
-        return steps.reproduce(services(deployment), Resolved.of(spec, "manual", "daily"))
+        return run_task(services(deployment), Resolved.of(spec, "manual", "daily"))
 
     return run
 

@@ -22,7 +22,7 @@ from retrain.services import Services
 from retrain.store import ledger_facts
 from retrain.store.ledger import ENVIRONMENT
 from retrain.store.receipt import Receipt
-from retrain.tasks import steps
+from retrain.tasks.promote import promote
 from retrain.work import workspace
 from retrain.work.dvc.description import Artifact, Description
 from retrain.work.environments import environment
@@ -97,7 +97,7 @@ class Team:
         return run, Reproduced(str(place), built.identity, 1, (), 1.0), left
 
     def promote(self, day):
-        return steps.promote(self.reach, *day)
+        return promote(self.reach, *day)
 
     @property
     def champion(self):

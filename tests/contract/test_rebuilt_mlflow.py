@@ -21,7 +21,12 @@ from retrain.airflow.services import services
 from retrain.deployment.pipeline_file import Deployment, load
 from retrain.store import s3 as store
 from retrain.store.ledger import Ledger
-from retrain.tasks import steps
+from retrain.tasks.promote import promote
+from retrain.tasks.push import push
+from retrain.tasks.record_run import record_run
+from retrain.tasks.remove_workspace import remove_workspace
+from retrain.tasks.reproduce import reproduce
+from retrain.tasks.resolve_run import resolve_run
 
 DAYS = ("2020-03-03", "2020-03-04", "2020-03-05")
 CHAMPION = DAYS[1]
@@ -176,11 +181,11 @@ def recorded(stack, s3, environments, deployment_dvc, tmp_path_factory):  # noqa
 def run_day(deployment, day):
     """The tasks of a day that MLflow hears of."""
     reach = services(deployment)
-    run = steps.resolve_run(reach, day, "v1.0.0", f"run of {day}", "daily")
-    reproduced = steps.reproduce(reach, run)
-    recorded = steps.record_run(reach, run, reproduced, steps.push(reach, run, reproduced))
-    steps.promote(reach, run, reproduced, recorded)
-    steps.remove_workspace(reach, run.dag_run)
+    run = resolve_run(reach, day, "v1.0.0", f"run of {day}", "daily")
+    reproduced = reproduce(reach, run)
+    recorded = record_run(reach, run, reproduced, push(reach, run, reproduced))
+    promote(reach, run, reproduced, recorded)
+    remove_workspace(reach, run.dag_run)
 
 
 @pytest.fixture

@@ -53,7 +53,10 @@ PURE = (
     "store/receipt",
     "run/release",
     "run/run_spec",
-    "judge/spell",
+    "judge/verdict",
+    "judge/episode",
+    "judge/policies",
+    "results",
     "run/stage_run",
 )
 

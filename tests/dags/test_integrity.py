@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from retrain import results
 from retrain.run import partition
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +61,27 @@ def test_every_dag_loads_with_the_tasks_that_the_readme_names(dags: Path) -> Non
     assert {name: [t.task_id for t in dag.topological_sort()] for name, dag in bag.dags.items()} == {
         "trip_duration": TASKS
     }
+
+
+def test_tasks_modules_and_results_have_the_same_names_in_the_same_order() -> None:
+    assert list(results.TASKS) == TASKS
+    assert {name for name in TASKS if not find_spec(f"retrain.tasks.{name}")} == set()
+
+
+def test_every_task_that_a_sentence_says_to_clear_is_one_of_the_dags() -> None:
+    """In messages and docstrings: `clear push.`, `Clear resolve_run`."""
+    sources = [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "dags").rglob("*.py")]
+    named = {word for path in sources for word in re.findall(r"\b[Cc]lears? `?([a-z]\w*)", path.read_text())}
+    no_names = {"the", "it", "that", "a", "this"}
+    assert {"push", "reproduce"} <= named
+    assert named - no_names <= set(TASKS)
+
+
+def test_the_run_page_knows_the_results_and_their_version() -> None:
+    page = (ROOT / "plugins" / "retrain" / "airflow" / "run_page.html").read_text()
+    assert re.search(r"const VERSION = (\d+);", page)[1] == str(results.SCHEMA_VERSION)
+    assert json.loads(re.search(r"const TASKS = (\[.*?\]);", page)[1]) == TASKS[1:-1]
+    assert f'const LANDED = "{results.WAIT_FOR_PARTITION}";' in page
 
 
 def copied(dags: Path, *names: str, **changes: Any) -> Path:
@@ -188,7 +212,7 @@ def test_a_pipeline_may_have_any_name_that_the_dag_file_uses_itself(dags: Path) 
         node.id if isinstance(node, ast.Name) else node.asname or node.name
         for node in ast.walk(ast.parse((dags / "retrain_pipelines.py").read_text()))
         if isinstance(node, (ast.Name, ast.alias))
-    } | {"steps", "deployment", "load", "task", "time", "partition"}
+    } | {"tasks", "deployment", "load", "task", "time", "partition"}
     possible = sorted(name for name in names if re.fullmatch("[a-z][a-z0-9_]*", name))
     bag = load_dags(copied(dags, *possible))
     assert bag.import_errors == {}
@@ -196,7 +220,17 @@ def test_a_pipeline_may_have_any_name_that_the_dag_file_uses_itself(dags: Path) 
     for dag in bag.dags.values():
         assert [t.task_id for t in dag.topological_sort()] == TASKS
     seen = bag.dags["trip_duration"].get_task("resolve_run").python_callable.__globals__
-    assert isinstance(seen["steps"], ModuleType)
+    assert isinstance(seen["partition"], ModuleType)
+
+
+def test_a_broken_module_of_a_task_fails_that_task_and_not_the_parsing(
+    dags: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "retrain.tasks.push", None)
+    bag = load_dags(dags)
+    assert bag.import_errors == {}
+    with pytest.raises(ImportError, match=r"retrain\.tasks\.push"):
+        bag.dags["trip_duration"].get_task("push").python_callable({}, {})
 
 
 @pytest.mark.parametrize("asked", ["second", "trip_duration", "trip_duration_landings"])

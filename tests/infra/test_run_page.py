@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 TASKS = ("resolve_run", "reproduce", "push", "record_run", "check_drift", "promote")
 RUN = "manual__2020-03-21T06:00:00+00:00"
-PAGE = ROOT / "plugins" / "retrain" / "run_page.html"
+PAGE = ROOT / "plugins" / "retrain" / "airflow" / "run_page.html"
 OLD_RESULTS = ROOT / "tests" / "contract" / "ledger_of_899b122" / "task_results"
 
 

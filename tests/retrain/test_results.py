@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from retrain.errors import TaskResultError
 from retrain.judge.drift import DriftVerdict, Moved
 from retrain.judge.performance import PerformanceVerdict
-from retrain.judge.spell import Confidence, Severity, State
+from retrain.judge.verdict import Confidence, Severity, State
 from retrain.results import (
     RESULTS,
     Checked,

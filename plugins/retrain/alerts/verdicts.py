@@ -20,7 +20,7 @@ from retrain.alerts.signal import Signal, Step
 from retrain.judge.drift import DriftVerdict
 from retrain.judge.performance import PerformanceVerdict
 from retrain.judge.promotion import Champion
-from retrain.judge.spell import State, Verdict
+from retrain.judge.verdict import State, Verdict
 from retrain.run.run_spec import RunSpec
 
 Pictures = tuple[tuple[str, str], ...]  # (file name in the outbox, caption)

@@ -23,8 +23,8 @@ from retrain.deployment.pipeline_file import Calendar, Known, Policies, load_pol
 from retrain.errors import ConfigurationError, ReportError, RetrainError
 from retrain.judge import day
 from retrain.judge.day import Day
-from retrain.judge.judging import walk
-from retrain.judge.spell import State, Verdict
+from retrain.judge.policies import walk
+from retrain.judge.verdict import State, Verdict
 
 ROOT = Path(__file__).resolve().parents[3]
 _BY = 0.2  # how far a threshold is moved to see what hangs on it
@@ -202,7 +202,7 @@ def read_ledger(pipeline_file: Path) -> list[Day]:
     """The days that production has judged; needs the addresses and the connection of Airflow's components."""
     from retrain.airflow.connections import Aws
     from retrain.deployment.pipeline_file import load
-    from retrain.judge.judging import kept_days
+    from retrain.judge.judged_days import kept_days
     from retrain.store.ledger import Ledger
 
     deployment = load(pipeline_file)

@@ -1,4 +1,4 @@
-"""One judged day: what the pipeline measured of it, as the policies read it and the ledger keeps it. Pure."""
+"""A judged day: the measurements of a partition that the policies read, in the form that the ledger keeps. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ DAY_VERSION = 1
 class Feature:
     """One feature's distance from its reference.
 
-    `kind` is input, target or prediction. `importance` is the share of the model's skill that an input carries, `bins` in how
-    many bins the distance was taken; a pipeline may tell neither.
+    `kind` is input, target or prediction. `value` and `limit` are in the unit of `measure`. `importance` is the share of the
+    model's skill that an input carries, 0 to 1; `bins` the number of bins that the distance was computed with. Both are None if
+    the pipeline does not report them.
     """
 
     name: str
@@ -33,17 +34,34 @@ class Feature:
 
 @dataclass(frozen=True)
 class Error:
-    """The model's error on the day's rows, in the metric's unit, and between what it surely lies, if the pipeline tells."""
+    """The model's error on the day's rows, in the metric's unit.
+
+    `low` and `high` bound its confidence interval; None if the pipeline reports none.
+    """
 
     metric: str
     value: float
     low: float | None = None
     high: float | None = None
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The confidence interval, if both of its ends are known."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def lower_bound(self) -> float:
+        """The lower end of the confidence interval; the error itself without one."""
+        return self.value if self.low is None else self.low
+
 
 @dataclass(frozen=True)
 class Day:
-    """A partition's rows, the rows of each reference day, its features, the model's error, and that of each baseline."""
+    """The measurements of one partition.
+
+    `rows` and `reference_rows` count the rows of the partition and of its whole reference; `by_day` the rows of each reference
+    day, by partition. `baselines` holds the error of each baseline, in the same unit as `error`.
+    """
 
     partition: str
     rows: int
@@ -54,14 +72,15 @@ class Day:
     baselines: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        """The day as JSON holds it, with `schema_version`."""
         return {"schema_version": DAY_VERSION, **asdict(self)}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], file: str) -> Day:
-        """A day as `to_dict` wrote it, in this version or an earlier one.
+        """Read a day as `to_dict` wrote it, in this version or an earlier one. `file` names the document in errors.
 
         Raises:
-            ReportError: a newer deployment wrote it, or it is no judged day.
+            ReportError: a newer deployment wrote the document, or it lacks a field.
         """
         _require_version(document, DAY_VERSION, file)
         try:
@@ -70,22 +89,24 @@ class Day:
             fields["error"] = Error(**fields["error"]) if fields["error"] else None
             return cls(**fields)
         except (KeyError, TypeError) as error:
-            raise ReportError(f"{file} is no judged day: {error!r}. Somebody else wrote it.") from error
+            raise ReportError(
+                f"{file} is not a judged day: {error!r}. Another program wrote it; see who may."
+            ) from error
 
 
 def read(
     partition: str, policies: Policies, report: Mapping[str, Any] | None, metrics: Mapping[str, Any] | None
 ) -> Day:
-    """The day as the files say that the sections `drift` and `performance` of the pipeline's file name.
+    """Read a day from the files that the pipeline wrote.
 
     Args:
-        partition: whose run this is.
-        policies: the pipeline's file; a section that it lacks is left out of the day.
-        report: the drift report.
-        metrics: the metrics.
+        partition: the run's partition.
+        policies: the pipeline's file, which names the files; what a missing section would name is left out of the day.
+        report: the content of the drift report; None without the section `drift`.
+        metrics: the content of the metrics file; None without the section `performance`.
 
     Raises:
-        ReportError: a file breaks its contract, or is another day's.
+        ReportError: a file breaks its contract, or the report is of another day.
     """
     error: Error | None = None
     baselines: dict[str, float] = {}
@@ -112,23 +133,24 @@ def read(
             f"{file} breaks the drift report's contract: {problem!r}. Fix the stage that writes it in a new release."
         ) from problem
     if day.partition != partition:
-        raise ReportError(f"{file} is the report of {day.partition}, this run is {partition}'s. Clear reproduce.")
+        raise ReportError(f"{file} is the report of {day.partition}, but this run is of {partition}. Clear reproduce.")
     return day
 
 
 def number(document: Mapping[str, Any], *keys: str) -> float:
-    """The finite number that stands under these keys, one inside the other.
+    """The finite number under nested keys.
 
     Raises:
-        KeyError, TypeError, ValueError: there is none; the last also for NaN and infinity, which compare with nothing: a limit is
-            never passed by them. The message names the keys.
+        KeyError: a key is missing.
+        TypeError: a value on the way is not an object, or the last one is not a number.
+        ValueError: the value is not a number, or is NaN or infinite, which no limit would catch. The message names the keys.
     """
     found: Any = document
     for key in keys:
         found = found[key]
     value = float(found)
     if not math.isfinite(value):
-        raise ValueError(f"{'.'.join(keys)} is {value}, which is no number")
+        raise ValueError(f"{'.'.join(keys)} is {value}, which is not a number")
     return value
 
 
@@ -136,7 +158,7 @@ def _require_version(document: Mapping[str, Any], newest: int, file: str) -> Non
     version = document.get("schema_version")
     if not isinstance(version, int) or not 1 <= version <= newest:
         raise ReportError(
-            f"{file} has schema_version {version!r}, this deployment reads 1 to {newest}. Deploy the one that fits."
+            f"{file} has schema_version {version!r}, this deployment reads 1 to {newest}. Deploy a version that reads it."
         )
 
 

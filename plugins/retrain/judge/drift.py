@@ -1,4 +1,4 @@
-"""The drift policy: whether a day is far enough from its reference, in enough that matters, for long enough. Pure."""
+"""The drift policy: when drift is strong enough, wide enough and long enough for a message. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from statistics import NormalDist, median
 from retrain.deployment import holiday
 from retrain.deployment.pipeline_file import Calendar, Drift
 from retrain.judge.day import Day, Feature
-from retrain.judge.spell import Confidence, Severity, Spell, State, Verdict
+from retrain.judge.episode import Episode
+from retrain.judge.verdict import Confidence, Severity, State, Verdict
 
 _WHOLE = 0.999999  # shares of importance are rounded, and so is their sum
 _USUAL_BINS = 10
@@ -19,10 +20,11 @@ _IDLE = 0.1  # of an even share of the model's skill
 
 @dataclass(frozen=True)
 class Moved:
-    """A feature over its limit. `limit` is the report's, or what chance alone reaches with so few rows, if that is more.
+    """A feature over its limit.
 
-    `weight` is 1 for what the model is about (targets, predictions) and for an input with at least its even share of the
-    model's skill, less for an input that the model depends on less.
+    `value` and `limit` are in the unit of `measure`. `limit` is the report's, or the distance that chance alone reaches with so
+    few rows (see `chance`), whichever is higher. `weight` is 1 for targets, for predictions, and for an input that carries at
+    least an even share of the model's skill; it is lower, down to 0, for an input that carries less.
     """
 
     name: str
@@ -34,13 +36,16 @@ class Moved:
 
     @property
     def effect(self) -> float:
-        """How many times its limit."""
+        """The value as a multiple of the limit."""
         return self.value / self.limit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DriftVerdict(Verdict):
-    """What to say of a day's drift; the features that count most first, those that count nothing last."""
+    """The drift policy's verdict on a day: the features over their limits, by weight times effect, highest first.
+
+    `rows` and `reference_rows` count the rows that were compared.
+    """
 
     features: tuple[Moved, ...]
     rows: int
@@ -48,8 +53,12 @@ class DriftVerdict(Verdict):
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What one day shows by itself."""
+class _Evidence:
+    """What one day shows by itself.
+
+    `usual_rows` is the median of the reference days. `fell` is True if far fewer rows than that came. `holiday` is the name of
+    the day's holiday.
+    """
 
     partition: str
     moved: tuple[Moved, ...]
@@ -59,57 +68,62 @@ class _Look:
 
     @property
     def weight(self) -> float:
-        """How many features that matter fully have moved."""
+        """How many features have moved, each counted by its weight."""
         return sum(feature.weight for feature in self.moved)
 
     @property
     def drifts(self) -> bool:
-        """Whether as much as one of them has. A holiday is no evidence: it is unlike its weekday every year."""
+        """Whether features of at least one full weight have moved. A holiday is no evidence: it differs from its weekday every year."""
         return self.weight >= _WHOLE and self.holiday is None
 
     @property
     def short(self) -> bool:
-        """Whether rows are missing that no holiday explains."""
+        """Whether rows are missing and no holiday explains it."""
         return self.fell and self.holiday is None
 
     def strength(self, most: float) -> float:
-        """Effects added up by weight, none above `most` times its limit; a fall in rows adds as much as a feature at its limit."""
+        """The sum of effects by weight, each effect cut at `most`; a fall in rows adds as much as a feature at its limit."""
         return sum(feature.weight * min(feature.effect, most) for feature in self.moved) + self.fell
 
 
 def walk(days: Iterable[Day], policy: Drift, calendar: Calendar | None = None) -> list[DriftVerdict]:
-    """The verdict on each day, from the oldest on, as production comes to it: by no later day.
+    """Judge each day by itself and the days before it, as production does.
 
-    A spell opens when enough features have moved at once and either drift is there on most of the last days, or they have
-    moved far; and, as a signal of its own, when rows keep missing.
+    An episode opens when enough features have moved on a day, and either most of the last days drifted too or the features
+    have moved far. It also opens when rows were missing on enough of the last days.
 
     Args:
-        days: judged days by partition, one a partition; days without a run are simply not there.
+        days: judged days, oldest first, one for each partition; a day without a run is absent.
         policy: section `drift` of the pipeline's file.
-        calendar: whose holidays count.
+        calendar: the pipeline's holidays; None for a pipeline without any.
+
+    Returns:
+        one verdict for each day, in the same order.
     """
-    spell, seen, verdicts = Spell(), list[_Look](), list[DriftVerdict]()
+    episode, seen, verdicts = Episode(), list[_Evidence](), list[DriftVerdict]()
     for day in days:
-        look = _look(day, policy, calendar)
-        seen.append(look)
+        evidence = _evidence(day, policy, calendar)
+        seen.append(evidence)
         first = (date.fromisoformat(day.partition) - timedelta(days=policy.of_days - 1)).isoformat()
         recent = [past for past in seen[-policy.of_days :] if past.partition >= first]
         drifting, short = sum(past.drifts for past in recent), sum(past.short for past in recent)
-        far = look.strength(policy.high) >= policy.min_features * policy.high
-        features = look.drifts and look.weight >= policy.min_features * _WHOLE and (drifting >= policy.days or far)
-        rows = look.short and short >= policy.days
-        calm = not look.drifts and not look.short
-        spell = spell.then(day.partition, opens=features or rows, calm=calm, calm_days=policy.calm_days)
-        verdicts.append(_verdict(day, look, spell, (drifting, short), policy, calendar))
+        far = evidence.strength(policy.high) >= policy.min_features * policy.high
+        features = (
+            evidence.drifts and evidence.weight >= policy.min_features * _WHOLE and (drifting >= policy.days or far)
+        )
+        rows = evidence.short and short >= policy.days
+        calm = not evidence.drifts and not evidence.short
+        episode = episode.then(day.partition, opens=features or rows, calm=calm, calm_days=policy.calm_days)
+        verdicts.append(_verdict(day, evidence, episode, (drifting, short), policy, calendar))
     return verdicts
 
 
 def chance(feature: Feature, rows: int, reference_rows: int, confidence: float) -> float:
-    """The PSI that two samples of one distribution stay below with this confidence, so few rows they have.
+    """The PSI that two samples of one distribution, with so many rows, stay below with probability `confidence`.
 
     PSI times n*m/(n+m) is then distributed as chi-squared with one degree of freedom less than there are bins (Yurdakul
     and Naranjo, "Statistical properties of the population stability index", Journal of Risk Model Validation 14, 2020);
-    its quantile by Wilson and Hilferty (1931). 0 for another measure than PSI.
+    its quantile by Wilson and Hilferty (1931). 0 for another measure than PSI, and for an empty sample.
     """
     if feature.measure != "psi" or not rows or not reference_rows:
         return 0.0
@@ -119,7 +133,7 @@ def chance(feature: Feature, rows: int, reference_rows: int, confidence: float) 
     return float(quantile * (1 / rows + 1 / reference_rows))
 
 
-def _look(day: Day, policy: Drift, calendar: Calendar | None) -> _Look:
+def _evidence(day: Day, policy: Drift, calendar: Calendar | None) -> _Evidence:
     inputs = sum(1 for feature in day.features if feature.importance is not None)
     moved = []
     for feature in day.features:
@@ -130,34 +144,36 @@ def _look(day: Day, policy: Drift, calendar: Calendar | None) -> _Look:
     moved.sort(key=lambda feature: (-feature.weight * feature.effect, -feature.effect, feature.name))
     usual = median(day.by_day.values()) if day.by_day else None
     fell = usual is not None and day.rows < usual * policy.rows_below
-    return _Look(day.partition, tuple(moved), usual, fell, holiday.name(date.fromisoformat(day.partition), calendar))
-
-
-def _verdict(
-    day: Day, look: _Look, spell: Spell, recent: tuple[int, int], policy: Drift, calendar: Calendar | None
-) -> DriftVerdict:
-    state = State.ALERT if spell.since else State.WATCH if look.moved or look.fell else State.CALM
-    confidence, why = _confidence(day, policy, calendar)
-    return DriftVerdict(
-        day.partition,
-        state,
-        _severity(look, max(recent), policy) if state is not State.CALM else None,
-        confidence,
-        why,
-        _reasons(day, look, spell, recent, policy),
-        spell.since,
-        spell.days,
-        spell.opened,
-        spell.cleared,
-        look.moved,
-        day.rows,
-        day.reference_rows,
+    return _Evidence(
+        day.partition, tuple(moved), usual, fell, holiday.name(date.fromisoformat(day.partition), calendar)
     )
 
 
-def _severity(look: _Look, recent: int, policy: Drift) -> Severity:
-    """By effect and by how much of what matters has moved; a step more once it is there on most days."""
-    strength = look.strength(policy.high)
+def _verdict(
+    day: Day, evidence: _Evidence, episode: Episode, recent: tuple[int, int], policy: Drift, calendar: Calendar | None
+) -> DriftVerdict:
+    state = episode.state(unusual=bool(evidence.moved) or evidence.fell)
+    confidence, why = _confidence(day, policy, calendar)
+    return DriftVerdict(
+        partition=day.partition,
+        state=state,
+        severity=None if state is State.CALM else _severity(evidence, max(recent), policy),
+        confidence=confidence,
+        confidence_reason=why,
+        reasons=_reasons(day, evidence, episode, recent, policy),
+        since=episode.since,
+        days_open=episode.days,
+        opened=episode.opened,
+        cleared=episode.cleared,
+        features=evidence.moved,
+        rows=day.rows,
+        reference_rows=day.reference_rows,
+    )
+
+
+def _severity(evidence: _Evidence, recent: int, policy: Drift) -> Severity:
+    """By the strength of the drift; one step higher once it was there on most of the last days."""
+    strength = evidence.strength(policy.high)
     full = policy.min_features * policy.high
     severity = Severity.HIGH if strength >= full else Severity.MEDIUM if strength >= full / 2 else Severity.LOW
     return severity.next if recent > policy.of_days / 2 else severity
@@ -185,25 +201,29 @@ def _confidence(day: Day, policy: Drift, calendar: Calendar | None) -> tuple[Con
     return Confidence.HIGH, f"High confidence: {day.rows} rows against {day.reference_rows} of the same weekday before."
 
 
-def _reasons(day: Day, look: _Look, spell: Spell, recent: tuple[int, int], policy: Drift) -> tuple[str, ...]:
+def _reasons(
+    day: Day, evidence: _Evidence, episode: Episode, recent: tuple[int, int], policy: Drift
+) -> tuple[str, ...]:
     drifting, short = recent
     reasons = []
     for kind, named in (("target", "Target"), ("prediction", "Prediction"), ("input", "Input")):
-        moved = [f"{f.name} {f.value:.2f} (limit {f.limit:.2f})" for f in look.moved if f.kind == kind]
+        moved = [f"{f.name} {f.value:.2f} (limit {f.limit:.2f})" for f in evidence.moved if f.kind == kind]
         if moved:
             reasons.append(f"{named} drift: {', '.join(moved)}.")
-    idle = [feature.name for feature in look.moved if feature.weight < _IDLE]
+    idle = [feature.name for feature in evidence.moved if feature.weight < _IDLE]
     if idle:
         reasons.append(f"The model hardly depends on {' and '.join(idle)}.")
-    if look.fell and look.usual_rows:
-        less = 1 - day.rows / look.usual_rows
-        reasons.append(f"{less:.0%} fewer rows than usual on this weekday: {day.rows}, usually {look.usual_rows:.0f}.")
-    if look.holiday and reasons:
-        reasons.append(f"{look.holiday} is unlike its weekday every year, so this day does not count.")
-    if look.drifts and drifting > 1:
+    if evidence.fell and evidence.usual_rows:
+        less = 1 - day.rows / evidence.usual_rows
+        reasons.append(
+            f"{less:.0%} fewer rows than usual on this weekday: {day.rows}, usually {evidence.usual_rows:.0f}."
+        )
+    if evidence.holiday and reasons:
+        reasons.append(f"{evidence.holiday} differs from its weekday every year, so this day does not count.")
+    if evidence.drifts and drifting > 1:
         reasons.append(f"{drifting} of the last {policy.of_days} days drifted.")
-    if look.short and short > 1:
+    if evidence.short and short > 1:
         reasons.append(f"Rows were missing on {short} of the last {policy.of_days} days.")
-    if spell.calm:
-        reasons.append(f"Calm for {spell.calm} of the {policy.calm_days} days that end it.")
+    if episode.calm:
+        reasons.append(f"Calm for {episode.calm} of the {policy.calm_days} days after which the incident ends.")
     return tuple(reasons)

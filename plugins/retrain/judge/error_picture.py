@@ -1,25 +1,129 @@
-"""A picture of the model's error over the last weeks: with interval, baseline, limit, releases and promotions."""
+"""A picture of the model's error over the last weeks, for a message in Slack."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
-from retrain.judge.day import Day
+from retrain.judge.day import Day, Error
 from retrain.judge.performance import PerformanceVerdict
-from retrain.judge.spell import State
+from retrain.judge.verdict import State
 
 _COLOURS = {"model": "#1f77b4", "baseline": "#8a8a8a", "limit": "#d62728", "release": "#2ca02c", "promotion": "#9467bd"}
-_SHOWN = 42  # days: more cannot be told apart on a phone
+_MOST_DAYS = 42  # more cannot be told apart on a phone
 _TICKS = 6
-_OVER = 0.15  # of room above the highest value, for the names of releases
+_ROOM_ABOVE = 0.15  # of the axis, for the names of releases
 
 
-def _mark(axes: Any, shown: Sequence[date], releases: Mapping[str, str], promotions: Sequence[str]) -> None:
-    """A line where the release changes, with its name, and one for each promotion, named once in the legend."""
+@dataclass(frozen=True)
+class _Point:
+    """A day that has an error, and where it is on the horizontal axis."""
+
+    when: date
+    day: Day
+    error: Error
+
+
+def draw(
+    days: Sequence[Day],
+    verdicts: Sequence[PerformanceVerdict],
+    releases: Mapping[str, str],
+    promotions: Sequence[str] = (),
+    unit: str = "",
+) -> bytes:
+    """Draw the error with its interval, the best baseline, the alert limit, and marks for releases and promotions.
+
+    Args:
+        days: judged days, oldest first; the newest 42 of those with an error are shown.
+        verdicts: the performance policy's, for the limits and for the days in alert.
+        releases: the release of each partition; the first day of another release is marked.
+        promotions: the partitions whose model became champion.
+        unit: the error's unit, such as "minutes"; empty for none.
+
+    Returns:
+        a PNG of 1000 x 600 pixels, readable on a phone. The same input gives the same bytes.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    points = [_Point(date.fromisoformat(day.partition), day, day.error) for day in days if day.error is not None]
+    points = points[-_MOST_DAYS:]
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes: Any = figure.add_subplot()
+    metric = points[-1].error.metric if points else "error"
+    _draw_error(axes, points, metric)
+    _draw_baseline(axes, points)
+    _draw_limit(axes, [verdict for verdict in verdicts if points and verdict.partition >= points[0].day.partition])
+    shown = [point.when for point in points]
+    _mark_releases(axes, shown, releases)
+    _mark_promotions(axes, shown, promotions)
+    _label(axes, points, metric, unit)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=15, frameon=False)
+    out = io.BytesIO()
+    # Without the library's version in the file, equal pictures are equal bytes.
+    canvas.print_png(out, metadata={"Software": None})
+    return out.getvalue()
+
+
+def _draw_error(axes: Any, points: Sequence[_Point], metric: str) -> None:
+    """The model's error as a line, over a band of its confidence intervals."""
+    bounded = [(point.when, *point.error.interval) for point in points if point.error.interval is not None]
+    axes.fill_between(
+        [when for when, _, _ in bounded],
+        [low for _, low, _ in bounded],
+        [high for _, _, high in bounded],
+        color=_COLOURS["model"],
+        alpha=0.2,
+        linewidth=0,
+    )
+    axes.plot(
+        [point.when for point in points],
+        [point.error.value for point in points],
+        color=_COLOURS["model"],
+        linewidth=3,
+        marker="o",
+        label=f"model's {metric}, with its interval",
+    )
+
+
+def _draw_baseline(axes: Any, points: Sequence[_Point]) -> None:
+    """The baseline that is best on the last day."""
+    if not points or not points[-1].day.baselines:
+        return
+    best, _ = min(points[-1].day.baselines.items(), key=lambda baseline: baseline[1])
+    axes.plot(
+        [point.when for point in points],
+        [point.day.baselines.get(best, float("nan")) for point in points],
+        color=_COLOURS["baseline"],
+        linewidth=2,
+        linestyle="--",
+        label=f"baseline {best.replace('_', ' ')}",
+    )
+
+
+def _draw_limit(axes: Any, verdicts: Sequence[PerformanceVerdict]) -> None:
+    """The limit of each day, and a dot on each error of a day in alert."""
+    limits = [(date.fromisoformat(each.partition), each.limit) for each in verdicts if each.limit is not None]
+    axes.plot(
+        [when for when, _ in limits],
+        [limit for _, limit in limits],
+        color=_COLOURS["limit"],
+        linewidth=2,
+        label="alert limit",
+    )
+    alerting = [(date.fromisoformat(each.partition), each.value) for each in verdicts if each.state is State.ALERT]
+    if alerting:
+        when, values = zip(*alerting, strict=True)
+        axes.scatter(when, values, color=_COLOURS["limit"], s=90, zorder=3, label="in alert")
+
+
+def _mark_releases(axes: Any, shown: Sequence[date], releases: Mapping[str, str]) -> None:
+    """A line with the release's name on each day that has another release than the day before."""
     known = sorted((date.fromisoformat(partition), name) for partition, name in releases.items())
     for (_, before), (when, now) in pairwise(known):
         if before != now and when in shown:
@@ -33,6 +137,10 @@ def _mark(axes: Any, shown: Sequence[date], releases: Mapping[str, str], promoti
                 fontsize=16,
                 color=_COLOURS["release"],
             )
+
+
+def _mark_promotions(axes: Any, shown: Sequence[date], promotions: Sequence[str]) -> None:
+    """A triangle for each promotion; the legend names the first one only."""
     label = "promoted"
     for when in sorted(map(date.fromisoformat, promotions)):
         if when in shown:
@@ -50,89 +158,17 @@ def _mark(axes: Any, shown: Sequence[date], releases: Mapping[str, str], promoti
             label = "_"
 
 
-def draw(
-    days: Sequence[Day],
-    verdicts: Sequence[PerformanceVerdict],
-    releases: Mapping[str, str],
-    promotions: Sequence[str] = (),
-    unit: str = "",
-) -> bytes:
-    """The series as a PNG of 1000 x 600 pixels, readable on a phone; the same input gives the same bytes.
-
-    Args:
-        days: by partition; the newest six weeks of those with an error are shown.
-        verdicts: the performance policy's, for the limit and the days in alert.
-        releases: release by partition; a mark stands where it changes.
-        promotions: partitions whose model became champion.
-        unit: of the error, such as "minutes".
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    shown = [(date.fromisoformat(day.partition), day, day.error) for day in days if day.error is not None][-_SHOWN:]
-    verdicts = [verdict for verdict in verdicts if shown and verdict.partition >= shown[0][1].partition]
-    figure = Figure(figsize=(10, 6), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes: Any = figure.add_subplot()
-    at = [when for when, _, _ in shown]
-    within = [(when, e.low, e.high) for when, _, e in shown if e.low is not None and e.high is not None]
-    axes.fill_between(
-        [w for w, _, _ in within],
-        [low for _, low, _ in within],
-        [high for _, _, high in within],
-        color=_COLOURS["model"],
-        alpha=0.2,
-        linewidth=0,
-    )
-    metric = shown[-1][2].metric if shown else "error"
-    axes.plot(
-        at,
-        [e.value for _, _, e in shown],
-        color=_COLOURS["model"],
-        linewidth=3,
-        marker="o",
-        label=f"model's {metric}, 95 % sure",
-    )
-    best = (
-        min(shown[-1][1].baselines.items(), key=lambda baseline: baseline[1])[0]
-        if shown and shown[-1][1].baselines
-        else None
-    )
-    if best:
-        axes.plot(
-            at,
-            [day.baselines.get(best, float("nan")) for _, day, _ in shown],
-            color=_COLOURS["baseline"],
-            linewidth=2,
-            linestyle="--",
-            label=f"baseline {best.replace('_', ' ')}",
-        )
-    limits = [(date.fromisoformat(v.partition), v.limit) for v in verdicts if v.limit is not None]
-    axes.plot(
-        [w for w, _ in limits],
-        [limit for _, limit in limits],
-        color=_COLOURS["limit"],
-        linewidth=2,
-        label="alert limit",
-    )
-    alerting = [(date.fromisoformat(v.partition), v.value) for v in verdicts if v.state is State.ALERT]
-    if alerting:
-        where, values = zip(*alerting, strict=True)
-        axes.scatter(where, values, color=_COLOURS["limit"], s=90, zorder=3, label="in alert")
-    _mark(axes, at, releases, promotions)
-    if at:
-        axes.set_xlim(at[0] - timedelta(days=1), at[-1] + timedelta(days=1))
-    axes.set_ylim(0, axes.get_ylim()[1] * (1 + _OVER))
-    named = at[:: -(-len(at) // _TICKS)] if at else []
-    axes.set_xticks(named, [f"{when.day} {when:%b}" for when in named])
+def _label(axes: Any, points: Sequence[_Point], metric: str, unit: str) -> None:
+    """Axes, ticks and title."""
+    if points:
+        axes.set_xlim(points[0].when - timedelta(days=1), points[-1].when + timedelta(days=1))
+    axes.set_ylim(0, axes.get_ylim()[1] * (1 + _ROOM_ABOVE))
+    step = -(-len(points) // _TICKS) or 1
+    ticks = [point.when for point in points][::step]
+    axes.set_xticks(ticks, [f"{when.day} {when:%b}" for when in ticks])
     axes.tick_params(labelsize=16)
     axes.set_ylabel(f"{metric} ({unit})" if unit else metric, fontsize=18)
     axes.spines[["top", "right"]].set_visible(False)
-    last = shown[-1] if shown else None
-    title = f"{metric} {last[2].value:.2f} on {last[1].partition}" if last else "No errors recorded yet"
+    last = points[-1] if points else None
+    title = f"{metric} {last.error.value:.2f} on {last.day.partition}" if last else "No errors recorded yet"
     axes.set_title(title, fontsize=22, loc="left")
-    figure.legend(loc="outside lower center", ncols=3, fontsize=15, frameon=False)
-    out = io.BytesIO()
-    # Without the library's version in the file, equal pictures are equal bytes.
-    canvas.print_png(out, metadata={"Software": None})
-    return out.getvalue()

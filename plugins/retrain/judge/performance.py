@@ -1,7 +1,7 @@
-"""The performance policy: whether the model's error on the newest day is surely beyond what it has been. Pure.
+"""The performance policy: when the model's error on a day is far enough above its history for a message. Pure.
 
-Labels land with the data, so the error is the real one. It catches what drift misses: on a day of snow every trip takes
-longer, while what the trips look like stays within its limits.
+Labels land with the data, so this is the real error. It catches days that drift misses: in snow every trip takes longer, while
+the distributions of the features stay within their limits.
 """
 
 from __future__ import annotations
@@ -13,14 +13,20 @@ from statistics import median
 
 from retrain.deployment.pipeline_file import Performance
 from retrain.judge.day import Day, Error
-from retrain.judge.spell import Confidence, Severity, Spell, State, Verdict
+from retrain.judge.episode import Episode
+from retrain.judge.verdict import Confidence, Severity, State, Verdict
 
 _TO_DEVIATION = 1.4826  # from the median absolute deviation to the standard deviation of a normal distribution
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PerformanceVerdict(Verdict):
-    """What to say of a day's error. `limit` is None while there is too little history; `history` is a sentence on it."""
+    """The performance policy's verdict on a day's error.
+
+    `value`, `interval`, `limit` and the baselines' errors are in the metric's unit. `interval` is the confidence interval of
+    `value`, None if the pipeline reports none. `limit` is None while there is too little history. `history` is a sentence on
+    the errors of the days before; empty without a limit.
+    """
 
     metric: str
     value: float
@@ -31,8 +37,12 @@ class PerformanceVerdict(Verdict):
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What one day shows: what its error is held against, whether it is surely over it, and surely over which baselines."""
+class _Evidence:
+    """A day's error beside its history and its baselines.
+
+    `middle` and `limit` are None with too little history, `worst` without any. `past` counts the earlier days with an error.
+    `beaten_by` holds the baselines whose error is below the interval of the model's.
+    """
 
     error: Error
     middle: float | None
@@ -42,39 +52,39 @@ class _Look:
     beaten_by: dict[str, float]
 
     @property
-    def sure(self) -> float:
-        """The least that the error surely is; the error itself where a pipeline tells no interval."""
-        return self.error.value if self.error.low is None else self.error.low
-
-    @property
     def dropped(self) -> bool:
-        return self.limit is not None and self.sure > self.limit
+        return self.limit is not None and self.error.lower_bound > self.limit
 
 
 def walk(days: Iterable[Day], policy: Performance) -> list[PerformanceVerdict]:
-    """The verdict on each day that has an error, from the oldest on, as production comes to it: by no later day.
+    """Judge each day that has an error by itself and the days before it, as production does.
+
+    An episode opens when the lower bound of the error is above its limit, or above a baseline on enough of the last days.
 
     Args:
-        days: judged days by partition, one a partition.
+        days: judged days, oldest first, one for each partition.
         policy: section `performance` of the pipeline's file.
+
+    Returns:
+        one verdict for each day with an error, in the same order.
     """
-    spell, past, beaten, verdicts = Spell(), list[Day](), list[str](), list[PerformanceVerdict]()
+    episode, past, beaten, verdicts = Episode(), list[Day](), list[str](), list[PerformanceVerdict]()
     for day in days:
         if day.error is None:
             continue
-        look = _look(day, day.error, _since(past, day.partition, policy.history_days), policy)
+        evidence = _evidence(day, day.error, _since(past, day.partition, policy.history_days), policy)
         past.append(day)
-        if look.beaten_by:
+        if evidence.beaten_by:
             beaten.append(day.partition)
         recent = sum(partition > _before(day.partition, policy.of_days) for partition in beaten)
-        lost = bool(look.beaten_by) and recent >= policy.days
-        spell = spell.then(
+        lost = bool(evidence.beaten_by) and recent >= policy.days
+        episode = episode.then(
             day.partition,
-            opens=look.dropped or lost,
-            calm=not look.dropped and not look.beaten_by,
+            opens=evidence.dropped or lost,
+            calm=not evidence.dropped and not evidence.beaten_by,
             calm_days=policy.calm_days,
         )
-        verdicts.append(_verdict(day, look, spell, recent, policy))
+        verdicts.append(_verdict(day, evidence, episode, recent, policy))
     return verdicts
 
 
@@ -87,73 +97,76 @@ def _since(past: Sequence[Day], partition: str, days: int) -> list[float]:
     return [day.error.value for day in past[-days:] if day.error and day.partition >= first]
 
 
-def _look(day: Day, error: Error, past: Sequence[float], policy: Performance) -> _Look:
+def _evidence(day: Day, error: Error, past: Sequence[float], policy: Performance) -> _Evidence:
     middle = limit = None
     if len(past) >= policy.min_history:
         middle = median(past)
         limit = middle + policy.deviations * _TO_DEVIATION * median(abs(value - middle) for value in past)
-    low = error.value if error.low is None else error.low
-    beaten_by = {name: value for name, value in day.baselines.items() if low > value}
-    return _Look(error, middle, limit, max(past, default=None), len(past), beaten_by)
+    beaten_by = {name: value for name, value in day.baselines.items() if error.lower_bound > value}
+    return _Evidence(error, middle, limit, max(past, default=None), len(past), beaten_by)
 
 
-def _verdict(day: Day, look: _Look, spell: Spell, recent: int, policy: Performance) -> PerformanceVerdict:
-    state = State.ALERT if spell.since else State.WATCH if look.dropped or look.beaten_by else State.CALM
-    error = look.error
-    interval = None if error.low is None or error.high is None else (error.low, error.high)
-    confidence, why = Confidence.HIGH, f"High confidence: {day.rows} rows, {look.past} earlier days."
-    if look.limit is None:
-        confidence, why = (
-            Confidence.LOW,
-            f"Low confidence: only {look.past} earlier days, {policy.min_history} are needed.",
-        )
-    elif interval is None:
-        confidence, why = Confidence.MEDIUM, "Medium confidence: the pipeline tells no interval of its error."
+def _verdict(day: Day, evidence: _Evidence, episode: Episode, recent: int, policy: Performance) -> PerformanceVerdict:
+    state = episode.state(unusual=evidence.dropped or bool(evidence.beaten_by))
+    error = evidence.error
+    confidence, why = _confidence(day, evidence, policy)
+    history = (
+        f"Median of the last {evidence.past} days {evidence.middle:.2f}, highest {evidence.worst:.2f}."
+        if evidence.middle is not None
+        else ""
+    )
     return PerformanceVerdict(
-        day.partition,
-        state,
-        _severity(look) if state is not State.CALM else None,
-        confidence,
-        why,
-        _reasons(day, look, spell, recent, policy),
-        spell.since,
-        spell.days,
-        spell.opened,
-        spell.cleared,
-        error.metric,
-        error.value,
-        interval,
-        look.limit,
-        dict(day.baselines),
-        ""
-        if look.middle is None
-        else f"Median of the last {look.past} days {look.middle:.2f}, highest {look.worst:.2f}.",
+        partition=day.partition,
+        state=state,
+        severity=None if state is State.CALM else _severity(evidence),
+        confidence=confidence,
+        confidence_reason=why,
+        reasons=_reasons(day, evidence, episode, recent, policy),
+        since=episode.since,
+        days_open=episode.days,
+        opened=episode.opened,
+        cleared=episode.cleared,
+        metric=error.metric,
+        value=error.value,
+        interval=error.interval,
+        limit=evidence.limit,
+        baselines=dict(day.baselines),
+        history=history,
     )
 
 
-def _severity(look: _Look) -> Severity:
-    """High when a simple baseline would have done better, medium when the error alone has grown."""
-    if look.beaten_by:
+def _confidence(day: Day, evidence: _Evidence, policy: Performance) -> tuple[Confidence, str]:
+    if evidence.limit is None:
+        return Confidence.LOW, f"Low confidence: only {evidence.past} earlier days, {policy.min_history} are needed."
+    if evidence.error.interval is None:
+        return Confidence.MEDIUM, "Medium confidence: the pipeline reports no confidence interval of its error."
+    return Confidence.HIGH, f"High confidence: {day.rows} rows, {evidence.past} earlier days."
+
+
+def _severity(evidence: _Evidence) -> Severity:
+    """HIGH if a simple baseline would have done better, MEDIUM if only the error has grown."""
+    if evidence.beaten_by:
         return Severity.HIGH
-    return Severity.MEDIUM if look.dropped else Severity.LOW
+    return Severity.MEDIUM if evidence.dropped else Severity.LOW
 
 
-def _reasons(day: Day, look: _Look, spell: Spell, recent: int, policy: Performance) -> tuple[str, ...]:
-    error, reasons = look.error, []
-    between = (
-        "" if error.low is None or error.high is None else f", surely between {error.low:.2f} and {error.high:.2f}"
-    )
-    told = f"{error.metric} {error.value:.2f}{between}"
-    if look.dropped and look.limit is not None:
-        reasons.append(f"{told} (limit {look.limit:.2f}).")
+def _reasons(day: Day, evidence: _Evidence, episode: Episode, recent: int, policy: Performance) -> tuple[str, ...]:
+    error, reasons = evidence.error, []
+    measured = f"{error.metric} {error.value:.2f}"
+    if error.interval is not None:
+        measured += ", confidence interval {:.2f} to {:.2f}".format(*error.interval)
+    if evidence.dropped and evidence.limit is not None:
+        reasons.append(f"{measured} (limit {evidence.limit:.2f}).")
         best = min(day.baselines.items(), key=lambda baseline: baseline[1], default=None)
         if best and best[1] > error.value:
             reasons.append(
-                f"The baseline {best[0]} did worse ({best[1]:.2f}): the day was hard to predict for anything."
+                f"The baseline {best[0]} was worse still ({best[1]:.2f}): the day was hard to predict for any model."
             )
-    if look.beaten_by:
-        named = " and ".join(f"{name} ({value:.2f})" for name, value in look.beaten_by.items())
-        reasons.append(f"{told}: worse than the baseline {named}, on {recent} of the last {policy.of_days} days.")
-    if spell.calm:
-        reasons.append(f"Within its limits for {spell.calm} of the {policy.calm_days} days that end it.")
+    if evidence.beaten_by:
+        named = " and ".join(f"{name} ({value:.2f})" for name, value in evidence.beaten_by.items())
+        reasons.append(f"{measured}: worse than the baseline {named}, on {recent} of the last {policy.of_days} days.")
+    if episode.calm:
+        reasons.append(
+            f"Within its limits for {episode.calm} of the {policy.calm_days} days after which the incident ends."
+        )
     return tuple(reasons)

@@ -1,23 +1,28 @@
-"""The promotion gate: whether the challenger becomes champion, why or why not, and whether a refusal is worth a message. Pure."""
+"""The promotion gate: whether a new model version becomes the champion. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from enum import StrEnum
+
+from retrain.run.partition import parse
 
 
 @dataclass(frozen=True)
 class Champion:
-    """The model version that consumers are on."""
+    """The model version that consumers use: its number in MLflow, and the partition that it was trained on."""
 
     version: str
     partition: str
 
+    def age(self, partition: str) -> int:
+        """Days from the champion's partition to another one."""
+        return (parse(partition) - parse(self.partition)).days
+
 
 class Rival(StrEnum):
-    """What the challenger did not beat."""
+    """The kind of model that the challenger did not beat."""
 
     BASELINE = "baseline"
     CHAMPION = "champion"
@@ -25,7 +30,7 @@ class Rival(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """What the gate said, in a sentence for people. `lost_to` is None unless it was scored and lost."""
+    """The gate's answer, with a sentence for people. `lost_to` is None unless the challenger was scored and lost."""
 
     promote: bool
     reason: str
@@ -33,9 +38,15 @@ class Decision:
 
 
 def may_compete(partition: str, champion: Champion | None, newest: str, *, backfill: bool) -> Decision:
-    """Whether this run is in a position to promote at all, before anything is scored.
+    """Decide, before anything is scored, whether this run may promote its model at all.
 
-    A champion may have been trained on an older day, so only the newest partition compares fairly.
+    Only the newest partition may: a champion of a later day has been trained on the rows of an older partition.
+
+    Args:
+        partition: the run's.
+        champion: the present champion; None if there is none.
+        newest: the newest partition of which there is a model version.
+        backfill: whether the run is a backfill.
     """
     if backfill:
         return Decision(promote=False, reason="Backfills never promote.")
@@ -47,7 +58,14 @@ def may_compete(partition: str, champion: Champion | None, newest: str, *, backf
 
 
 def judge(metric: str, challenger: float, champion: float | None, baselines: Mapping[str, float]) -> Decision:
-    """Promote only what beats every baseline and the champion, all on the same rows; lower is better, a tie is not better."""
+    """Promote a challenger that beats every baseline and the champion. Lower is better, and a tie is not better.
+
+    Args:
+        metric: the name of the error.
+        challenger: the new model's error.
+        champion: the champion's error; None if there is no champion.
+        baselines: the error of each baseline. All errors are in the metric's unit, on the same rows.
+    """
     for name, value in baselines.items():
         if not challenger < value:
             reason = f"{metric} {challenger:.3f} does not beat the baseline {name} ({value:.3f})."
@@ -61,15 +79,15 @@ def judge(metric: str, challenger: float, champion: float | None, baselines: Map
 
 
 def worth_a_message(decision: Decision, partition: str, champion: Champion | None, champion_days: int) -> str | None:
-    """Why somebody should know of a refusal, in a sentence; None when it is ordinary.
+    """A sentence on why people should hear of this refusal; None for an ordinary one, and for a promotion.
 
-    A model that a simple rule beats is broken, or its day is. Losing to the champion is ordinary from one day to the next,
-    until the champion is older than `champion_days`: then retraining has not helped for that long.
+    If a baseline beats the model, either the model or its day is broken. Losing to the champion is ordinary, until the champion
+    is older than `champion_days`: then retraining has not helped for that long.
     """
     if decision.lost_to is Rival.BASELINE:
         return f"{decision.reason} A simple rule is better than the newly trained model."
     if decision.lost_to is Rival.CHAMPION and champion is not None:
-        age = (date.fromisoformat(partition) - date.fromisoformat(champion.partition)).days
+        age = champion.age(partition)
         if age > champion_days:
             return f"{decision.reason} The champion is {age} days old (limit {champion_days}), and no newer model beats it."
     return None

@@ -1,1 +1,1 @@
-"""The DAG's tasks, one module each."""
+"""One module for each task of the DAG; each has a function of the task's name."""

@@ -13,7 +13,7 @@ from retrain.archive import entry, restore
 from retrain.errors import RetrainError, TrackingError
 from retrain.run.run_record import RunRecord
 from retrain.services import Services
-from retrain.store import ledger_facts
+from retrain.store import ledger_facts, promotions
 from retrain.store.ledger import Ledger
 from retrain.tracking import tracked_run
 from retrain.tracking.server import Tracking
@@ -22,7 +22,6 @@ from retrain.work.dvc.description import Description
 
 # A version's number is MLflow's own and cannot be asked for: what it was called in messages and promotions is a tag.
 RECORDED_VERSION = "recorded_version"
-PROMOTIONS = "promotions"
 _AT_ONCE = 8
 _DOCUMENTS = ("dvc.lock", "run.yaml", "manifest.json")
 
@@ -175,12 +174,11 @@ def _bring_back(
 
 def champion(tracking: Tracking, model: str, ledger: Ledger, pipeline: str) -> Alias:
     """Set the champion's alias as the newest promotion says, found by its run key. An alias that is there stays."""
-    newest = ledger.newest_daily_event(pipeline, PROMOTIONS)
+    newest = promotions.newest(ledger, pipeline)
     if newest is None:
         return Alias(well=True, said="No promotion is in the ledger, so there is no champion.")
-    partition, promotion = newest[0][: len("YYYY-MM-DD")], newest[1]
-    run_key = str(promotion["run_key"])
-    named = f"{partition} ({run_key[:12]})"
+    run_key = newest.run_key
+    named = f"{newest.partition} ({run_key[:12]})"
     present = tracking.champion(model)
     if present is not None:
         said = f"The champion is version {present['version']}, of {present.get('partition')}."
@@ -196,5 +194,5 @@ def champion(tracking: Tracking, model: str, ledger: Ledger, pipeline: str) -> A
     tracking.promote(model, version)
     return Alias(
         well=True,
-        said=f"The champion is version {version} again, of {named}; promoted as version {promotion['to']}.",
+        said=f"The champion is version {version} again, of {named}; promoted as version {newest.version}.",
     )

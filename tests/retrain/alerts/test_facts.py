@@ -29,7 +29,7 @@ from retrain.alerts.incident import apply
 from retrain.alerts.kinds import Kind
 from retrain.judge.drift import DriftVerdict, Moved
 from retrain.judge.performance import PerformanceVerdict
-from retrain.judge.spell import Confidence, Severity, State
+from retrain.judge.verdict import Confidence, Severity, State
 from retrain.run.run_spec import RunSpec
 
 ROOT = Path(__file__).resolve().parents[3]

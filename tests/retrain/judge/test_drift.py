@@ -7,7 +7,8 @@ from retrain.deployment.pipeline_file import Calendar, Drift
 from retrain.judge import drift
 from retrain.judge.day import Day, Feature
 from retrain.judge.drift import DriftVerdict, chance, walk
-from retrain.judge.spell import Confidence, Severity, State
+from retrain.judge.verdict import Confidence, Severity, State
+from retrain.results import Checked
 
 POLICY = Drift(report="reports/drift.json")
 NEW_YORK = Calendar(country="US", subdivision="NY")
@@ -87,7 +88,7 @@ def test_an_incident_stays_open_until_a_whole_week_was_calm() -> None:
     verdicts = walk([*DRIFTING, *calm(4, 3), day(7, speed=0.3), *calm(8, 8)], POLICY)
     assert [v.partition for v in verdicts if v.opened] == [DRIFTING[2].partition]
     assert [v.partition for v in verdicts if v.cleared] == [day(14).partition]
-    assert verdicts[5].reasons == ("Calm for 3 of the 7 days that end it.",)
+    assert verdicts[5].reasons == ("Calm for 3 of the 7 days after which the incident ends.",)
     assert (verdicts[13].state, verdicts[13].since, verdicts[13].days_open) == (State.ALERT, DRIFTING[2].partition, 12)
     assert (verdicts[14].state, verdicts[14].since, verdicts[14].days_open) == (State.CALM, None, 0)
 
@@ -98,7 +99,7 @@ def test_a_holidays_drift_is_named_and_neither_opens_nor_counts() -> None:
     assert last([days[0]]).opened
     verdict = last([*(day(n, first=eve) for n in (0, 1)), days[1]], NEW_YORK)
     assert verdict.state is State.WATCH
-    assert verdict.reasons[-1] == "Christmas Day is unlike its weekday every year, so this day does not count."
+    assert verdict.reasons[-1] == "Christmas Day differs from its weekday every year, so this day does not count."
     assert last([*(day(n, first=eve) for n in (0, 1)), days[1]]).opened, "without a calendar it does"
 
 
@@ -179,7 +180,7 @@ def test_chance_is_the_quantile_of_chi_squared_over_the_rows() -> None:
 
 
 def test_a_verdict_is_json_as_it_is_handed_on() -> None:
-    document = last(DRIFTING).to_dict()
+    document = Checked(last(DRIFTING), None, told=True).to_json()["drift"]
     assert (document["state"], document["severity"], document["opened"]) == ("alert", "low", True)
     assert document["features"][0]["name"] == "speed"
 

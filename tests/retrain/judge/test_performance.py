@@ -5,7 +5,7 @@ import pytest
 from retrain.deployment.pipeline_file import Performance
 from retrain.judge.day import Day, Error
 from retrain.judge.performance import walk
-from retrain.judge.spell import Confidence, Severity, State
+from retrain.judge.verdict import Confidence, Severity, State
 
 POLICY = Performance(metrics="m", model="model", metric="mae", baselines=("pair_median",), calm_days=2)
 FIRST = date(2019, 9, 1)
@@ -13,7 +13,7 @@ WEEK = (3.8, 4.0, 4.2, 4.4, 4.0, 3.6, 3.9)
 
 
 def day(number: int, value: float, reach: float | None = 0.5, pair_median: float | None = None) -> Day:
-    """A day whose error surely is within `reach` of its value; the baseline is a sixth worse unless it is given."""
+    """A day whose error has an interval of `reach` on either side; the baseline is a sixth worse unless it is given."""
     error = Error("mae", value) if reach is None else Error("mae", value, value - reach, value + reach)
     baseline = value * 7 / 6 if pair_median is None else pair_median
     return Day((FIRST + timedelta(days=number)).isoformat(), 330, 0, {}, (), error, {"pair_median": baseline})
@@ -28,12 +28,12 @@ def test_an_error_as_ever_has_nothing_to_say() -> None:
     assert verdict.history == "Median of the last 42 days 4.00, highest 4.40."
 
 
-def test_an_error_surely_beyond_its_own_history_opens_an_incident() -> None:
+def test_an_error_whose_whole_interval_is_above_its_history_opens_an_incident() -> None:
     verdict = walk([*PAST, day(42, 9.0)], POLICY)[-1]
     assert (verdict.opened, verdict.severity) == (True, Severity.MEDIUM)
     assert verdict.reasons == (
-        "mae 9.00, surely between 8.50 and 9.50 (limit 4.89).",
-        "The baseline pair_median did worse (10.50): the day was hard to predict for anything.",
+        "mae 9.00, confidence interval 8.50 to 9.50 (limit 4.89).",
+        "The baseline pair_median was worse still (10.50): the day was hard to predict for any model.",
     )
 
 
@@ -46,7 +46,7 @@ def test_one_bad_day_does_not_spoil_the_history() -> None:
     verdicts = walk([*PAST, day(42, 30.0), day(43, 4.0), day(44, 4.0), day(45, 9.0)], POLICY)
     assert [v.partition for v in verdicts if v.opened] == [day(42, 1).partition, day(45, 1).partition]
     assert [v.partition for v in verdicts if v.cleared] == [day(44, 1).partition]
-    assert verdicts[43].reasons == ("Within its limits for 1 of the 2 days that end it.",)
+    assert verdicts[43].reasons == ("Within its limits for 1 of the 2 days after which the incident ends.",)
 
 
 def test_a_single_day_behind_a_baseline_is_watched() -> None:

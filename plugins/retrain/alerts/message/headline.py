@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from retrain.alerts.facts import BackfillFacts, ChampionFacts, DriftFacts, FeatureFacts, PerformanceFacts, ReleaseFacts
+from retrain.alerts.facts import (
+    BackfillFacts,
+    ChampionFacts,
+    DriftFacts,
+    FeatureFacts,
+    PerformanceFacts,
+    ReleaseFacts,
+)
 from retrain.alerts.kinds import Kind
 from retrain.alerts.message.amounts import UNKNOWN, amount
 from retrain.alerts.message.mrkdwn import plain

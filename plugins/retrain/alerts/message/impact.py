@@ -8,6 +8,7 @@ from retrain.alerts.kinds import Kind
 from retrain.alerts.message.clock import moment, shown
 from retrain.alerts.message.mrkdwn import code, plain
 from retrain.alerts.message.trouble import AFTER_RECORD, RECORDED, Trouble
+from retrain.results import Recorded
 
 _IMPACTS = {
     Kind.DATA_LATE: "No new model until the data of {day} lands.",
@@ -32,7 +33,7 @@ def impact(trouble: Trouble) -> str:
     day, task = trouble.day, trouble.task_id
     if task in AFTER_RECORD and trouble.kind not in RECORDED:
         return f"The model of {day} is trained, stored and recorded; {AFTER_RECORD[task]}."
-    if trouble.kind is Kind.TASK_FAILED and task == "record_run":
+    if trouble.kind is Kind.TASK_FAILED and task == Recorded.task:
         return f"The model of {day} is trained and stored, but not in MLflow: nobody can load it yet."
     if trouble.airflow_itself:
         return "No new model of any pipeline while this lasts. What is live stays live."
@@ -56,7 +57,7 @@ def standing(trouble: Trouble, situation: Situation | None) -> str:
         else "Which model consumers are on is not known."
     )
     # record_run writes the ledger before MLflow: the day that it failed for may be the newest one there.
-    if trouble.recorded or (trouble.task_id == "record_run" and situation.last_good == trouble.partition):
+    if trouble.recorded or (trouble.task_id == Recorded.task and situation.last_good == trouble.partition):
         return on
     at = f", recorded {shown(situation.last_good_at)}" if moment(situation.last_good_at) else ""
     good = f"{plain(situation.last_good, 20)}{at}" if situation.last_good else "not known"

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from retrain.alerts.facts import BackfillFacts, Facts, FailureFacts, JudgedFacts, LateFacts, RunFacts, merged, of_kind
+from retrain.alerts.facts import (
+    BackfillFacts,
+    Facts,
+    FailureFacts,
+    JudgedFacts,
+    LateFacts,
+    RunFacts,
+    merged,
+    of_kind,
+)
 from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
 from retrain.alerts.message.mrkdwn import plain
 from retrain.alerts.signal import Key
 from retrain.errors import Cause
+from retrain.results import Checked, Promoted, Removed
 
 # These tasks come after the day's model is stored and recorded.
 AFTER_RECORD = {
-    "check_drift": "only its drift was not checked",
-    "promote": "only its promotion was not decided",
-    "remove_workspace": "only its workspace still takes disk space",
+    Checked.task: "only its drift was not checked",
+    Promoted.task: "only its promotion was not decided",
+    Removed.task: "only its workspace still takes disk space",
 }
 # For these kinds the day was recorded: there is nothing to run again.
 RECORDED = frozenset({Kind.DRIFT_DETECTED, Kind.PERFORMANCE_DROPPED, Kind.PROMOTION_REFUSED})

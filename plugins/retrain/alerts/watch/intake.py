@@ -13,6 +13,7 @@ from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal, Step
 from retrain.alerts.watch.situations import AskLedger, Reading, Situations
 from retrain.alerts.watch.state import WatchState
+from retrain.results import Recorded
 
 log = logging.getLogger(__name__)
 
@@ -120,5 +121,5 @@ def _shows_the_live_model(signal: Signal) -> bool:
 
 
 def _may_change_the_situation(signal: Signal) -> bool:
-    recorded = signal.task == "record_run" or signal.kind is Kind.PIPELINE_SILENT
+    recorded = signal.task == Recorded.task or signal.kind is Kind.PIPELINE_SILENT
     return signal.kind is Kind.PROMOTED or (signal.step is Step.GOOD and recorded)

@@ -19,6 +19,7 @@ from retrain.alerts.incident import Situation
 from retrain.alerts.watch.pause import Pause, pause_after
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import WatchError
+from retrain.store import promotions
 from retrain.store.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ def read(client: S3Client, deployment: Deployment, now: datetime) -> Situation:
     """
     ledger = Ledger(client, deployment.ledger)
     record = ledger.newest(deployment.pipeline)
-    promotion = ledger.newest_daily_event(deployment.pipeline, "promotions")
+    promotion = promotions.newest(ledger, deployment.pipeline)
     return Situation(
         as_of=now.isoformat(timespec="milliseconds"),
-        champion=str(promotion[1]["to"]) if promotion else None,
-        champion_partition=promotion[0][:10] if promotion else None,
+        champion=promotion.version if promotion else None,
+        champion_partition=promotion.partition if promotion else None,
         last_good=record.partition if record else None,
         last_good_at=record.recorded_at if record else None,
         release=record.release if record else None,

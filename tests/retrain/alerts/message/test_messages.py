@@ -194,7 +194,7 @@ def test_only_features_over_their_limit_are_counted_in_the_headline() -> None:
 
 def test_a_performance_message_shows_the_interval_the_limit_and_the_baselines() -> None:
     incident = EXAMPLES[Kind.PERFORMANCE_DROPPED].open
-    assert "surely between 4.43 and 5.69 (limit 4.61)" in told(messages.top(incident, ADDRESSES))
+    assert "confidence interval 4.43 to 5.69 (limit 4.61)" in told(messages.top(incident, ADDRESSES))
     thread = told(messages.reply(incident, incident.entries[0], ADDRESSES))
     assert "*MAE:* 5.02, limit 4.61 (interval 4.43 to 5.69)" in thread
     assert "*Baseline pair_median:* 4.78" in thread

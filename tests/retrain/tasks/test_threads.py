@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from retrain.errors import ConfigurationError
-from retrain.tasks.steps import threads
+from retrain.tasks.threads import threads
 
 
 @pytest.mark.parametrize(("said", "found"), [("1", 1), ("16", 16), ("", 2)])

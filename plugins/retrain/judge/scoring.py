@@ -1,0 +1,102 @@
+"""The error of each model and baseline that competes for promotion, all on the partition's rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from retrain.archive import recorded_environment
+from retrain.deployment.pipeline_file import Deployment, Promotion
+from retrain.errors import EnvironmentGoneError, EnvironmentLockError, ReportError, ScoreError, UnknownEntryError
+from retrain.judge.day import number
+from retrain.judge.json_file import read_object
+from retrain.store.ledger import Ledger
+from retrain.work import process
+from retrain.work.environments import environment
+from retrain.work.environments.environment import Environment
+from retrain.work.workspace import Workspace
+
+_TIMEOUT_SECONDS = 900.0
+
+
+def score(gate: Promotion, place: Workspace, built: Environment, model: Path, name: str) -> float:
+    """One model's error on the partition's rows, computed by the release's program in a process of its own.
+
+    Args:
+        gate: section `promotion` of the pipeline's file, which names program, rows and metric.
+        place: the run's workspace; the answer of the program is written to `<name>.json` beside the checkout.
+        built: the environment that the model was trained in.
+        model: the model's folder or file.
+        name: `challenger` or `champion`.
+
+    Returns:
+        the error, in the metric's unit.
+
+    Raises:
+        ScoreError: the program failed, took over 15 minutes, or wrote no such number.
+    """
+    program, *arguments = gate.score
+    out = place.path / f"{name}.json"
+    path = os.pathsep.join([str(built.bin), os.environ.get("PATH", os.defpath)])
+    done = process.run(
+        [built.bin / program, *arguments, model, place.checkout / gate.rows, out],
+        cwd=place.checkout,
+        env=process.environment(PATH=path, PYTHONDONTWRITEBYTECODE="1"),
+        timeout=_TIMEOUT_SECONDS,
+    )
+    if done.returncode != 0 or not out.is_file():
+        raise ScoreError(
+            f"The {name} could not be scored: {done.lines[-1] if done.lines else 'no output'}. The champion is unchanged."
+        )
+    try:
+        return number(read_object(out), gate.metric)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ScoreError(
+            f"{' '.join(gate.score)} wrote no number {gate.metric} for the {name} ({error!r}). The champion is unchanged. "
+            "Correct promotion in the pipeline's file, or the program in a new release."
+        ) from error
+
+
+def baselines(gate: Promotion, checkout: Path) -> dict[str, float]:
+    """The error of each baseline by name, from the metrics file that the pipeline wrote.
+
+    Raises:
+        ReportError: the file is missing or lacks a baseline's error.
+    """
+    measured = read_object(checkout / gate.metrics)
+    try:
+        return {name: number(measured, name, gate.metric) for name in gate.baselines}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReportError(
+            f"{gate.metrics} has no {gate.metric} of the baseline {error}. Correct promotion in the pipeline's file."
+        ) from error
+
+
+def environment_of_champion(
+    deployment: Deployment, ledger: Ledger, environments: Path, tags: Mapping[str, str]
+) -> Environment:
+    """The environment that the champion was trained in, installed again from its ledger entry if the volume lacks it.
+
+    In another environment, a model may give other numbers, or fail to load.
+
+    Args:
+        deployment: the pipeline's file.
+        ledger: where the entry of the champion's run is.
+        environments: the folder of all environments.
+        tags: those of the champion's model version in MLflow.
+
+    Raises:
+        ScoreError: the environment cannot be installed again.
+    """
+    known = environment.known(environments, tags.get("environment", ""))
+    if known is not None:
+        return known
+    try:
+        record = ledger.entry(deployment.pipeline, tags["partition"], tags.get("run_key"))
+        return recorded_environment.provide(record, ledger, deployment.repository, environments)
+    except (EnvironmentGoneError, EnvironmentLockError, UnknownEntryError) as error:
+        raise ScoreError(
+            f"The champion, version {tags['version']} of {tags['partition']}, cannot be scored without its own environment: "
+            f"{error} The champion is unchanged, and no model is promoted until this is fixed."
+        ) from error
