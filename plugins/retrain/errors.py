@@ -115,7 +115,7 @@ class DescriptionError(ReleaseError):
     """DVC refuses the checkout, or the description of a checkout cannot be read."""
 
 
-class EnvironmentLockError(ReleaseError):
+class EnvironmentDefinitionError(ReleaseError):
     """The release's environment cannot be told, or its lock does not fit it."""
 
 
@@ -135,7 +135,7 @@ class EnvironmentGoneError(RetrainError):
         self.package = package
 
 
-class LockTimeoutError(RetrainError):
+class FileLockTimeoutError(RetrainError):
     """Another process has held a lock for too long."""
 
     cause = Cause.INFRA
@@ -227,7 +227,7 @@ class RecordVersionError(FinalError):
     cause = Cause.RELEASE
 
 
-class LockError(RetrainError):
+class DvcLockError(RetrainError):
     """dvc.lock is missing or cannot be read after a green `dvc repro`."""
 
     cause = Cause.CODE

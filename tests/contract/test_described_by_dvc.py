@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from retrain.errors import DescriptionError, LockError, ReportError
+from retrain.errors import DescriptionError, DvcLockError, ReportError
 from retrain.store.cached_objects import objects_of
 from retrain.work.dvc.description import Description
 from retrain.work.dvc.program import Dvc
@@ -269,7 +269,7 @@ def test_stages_that_only_an_old_dvc_lock_has_are_not_of_the_release(checkout):
 )
 def test_an_output_that_cannot_be_proven_is_refused_with_its_name_and_the_next_step(checkout, fields, said):
     described = checkout({"dvc.yaml": ONE_STAGE, "dvc.lock": locked("train", fields)}).dvc.describe()
-    with pytest.raises(LockError, match=rf"dvc\.lock: model\.pkl \(stage train\) {said}.* release"):
+    with pytest.raises(DvcLockError, match=rf"dvc\.lock: model\.pkl \(stage train\) {said}.* release"):
         described.outputs  # noqa: B018
 
 

@@ -26,7 +26,7 @@ from retrain.tasks import steps
 from retrain.work import workspace
 from retrain.work.dvc.description import Artifact, Description
 from retrain.work.environments import environment
-from retrain.work.locks import locked
+from retrain.work.file_lock import locked
 
 # The error that the model says, and one more in an environment that is not the model's own.
 SCORE = """

@@ -17,8 +17,8 @@ from retrain.errors import (
     Cause,
     DiskFullError,
     EnvironmentBuildError,
+    EnvironmentDefinitionError,
     EnvironmentGoneError,
-    EnvironmentLockError,
     RetrainError,
 )
 from retrain.work.environments import environment, uv
@@ -384,7 +384,7 @@ LIBRARY = '[project]\nname = "lib"\nversion = "1"\n'
 )
 def test_a_local_path_is_refused_by_file_and_line(requiring, tmp_path, text, place):
     release = requiring(text, **{"more/base.txt": "../libs/x\n", "libs/x/pyproject.toml": LIBRARY})
-    with pytest.raises(EnvironmentLockError, match=rf"{place} is a local path.*In a new release take it from"):
+    with pytest.raises(EnvironmentDefinitionError, match=rf"{place} is a local path.*In a new release take it from"):
         environment.provide(release, tmp_path / "environments")
 
 
@@ -399,13 +399,13 @@ def test_a_package_of_the_release_s_own_folders_is_refused_by_name(index, tmp_pa
     release = write(tmp_path / "release", {"pyproject.toml": pyproject, "libs/x/pyproject.toml": LIBRARY})
     if locked:
         lock(release)
-    with pytest.raises(EnvironmentLockError, match=r"release/\S+: .*libs/x' is a local path"):
+    with pytest.raises(EnvironmentDefinitionError, match=r"release/\S+: .*libs/x' is a local path"):
         environment.provide(release, tmp_path / "environments")
 
 
 def test_a_password_in_a_release_is_refused_and_not_repeated(requiring, index, tmp_path):
     address = index.url.replace("http://", "http://bob:hunter2@")
-    with pytest.raises(EnvironmentLockError, match=r"http://\*\*\*\*@.* names a user or password") as caught:
+    with pytest.raises(EnvironmentDefinitionError, match=r"http://\*\*\*\*@.* names a user or password") as caught:
         environment.provide(requiring(f"--extra-index-url {address}\ndemo\n"), tmp_path / "environments")
     assert "hunter2" not in str(caught.value)
 
@@ -444,7 +444,9 @@ def test_what_older_deployments_recorded_of_requirements_becomes_the_frozen_text
 
 
 def test_a_record_that_names_a_local_path_says_what_can_still_be_restored(requiring, tmp_path):
-    with pytest.raises(EnvironmentLockError, match=r"environment\.lock: '-e \./lib' is a local path.*NO_ENVIRONMENT=1"):
+    with pytest.raises(
+        EnvironmentDefinitionError, match=r"environment\.lock: '-e \./lib' is a local path.*NO_ENVIRONMENT=1"
+    ):
         environment.frozen_of_recorded("-e ./lib\n", requiring("demo\n"), tmp_path / "environments")
 
 
@@ -452,7 +454,7 @@ def test_a_lock_that_does_not_fit_its_pyproject_is_the_release_s_fault(project, 
     index.add("other", "2.0")
     (project / "pyproject.toml").write_text(PYPROJECT.replace('"demo"', '"demo", "other"'))
     with pytest.raises(
-        EnvironmentLockError, match=r"release/: The lockfile at `uv\.lock` needs to be updated.* Fix it in a"
+        EnvironmentDefinitionError, match=r"release/: The lockfile at `uv\.lock` needs to be updated.* Fix it in a"
     ):
         environment.provide(project, tmp_path / "environments")
 
@@ -460,27 +462,27 @@ def test_a_lock_that_does_not_fit_its_pyproject_is_the_release_s_fault(project, 
 def test_a_release_that_describes_no_environment_is_told_what_it_lacks(tmp_path):
     (tmp_path / "release").mkdir()
     with pytest.raises(
-        EnvironmentLockError, match=r"release/ .*neither uv\.lock, requirements\.txt nor pyproject\.toml"
+        EnvironmentDefinitionError, match=r"release/ .*neither uv\.lock, requirements\.txt nor pyproject\.toml"
     ):
         environment.provide(tmp_path / "release", tmp_path / "environments")
 
 
 def test_an_included_file_that_is_missing_is_named(requiring, tmp_path):
     with pytest.raises(
-        EnvironmentLockError, match=r"requirements\.txt:2 includes base\.txt, which the release does not"
+        EnvironmentDefinitionError, match=r"requirements\.txt:2 includes base\.txt, which the release does not"
     ):
         environment.provide(requiring("demo\n-r base.txt\n"), tmp_path / "environments")
 
 
 def test_a_package_that_does_not_exist_is_the_release_s_fault(requiring, tmp_path):
-    with pytest.raises(EnvironmentLockError, match=r"there is no version of demo==9\.9") as caught:
+    with pytest.raises(EnvironmentDefinitionError, match=r"there is no version of demo==9\.9") as caught:
         environment.provide(requiring("demo==9.9\n"), tmp_path / "environments")
-    assert type(caught.value) is EnvironmentLockError
+    assert type(caught.value) is EnvironmentDefinitionError
 
 
 def test_a_failed_build_of_a_package_is_told_by_its_exception(requiring, index, tmp_path):
     index.add_unbuildable("broken", "1.0", body="import no_such_compiler")
-    with pytest.raises(EnvironmentLockError) as caught:
+    with pytest.raises(EnvironmentDefinitionError) as caught:
         environment.provide(requiring("broken\n"), tmp_path / "environments")
     said = str(caught.value)
     assert "Failed to build `broken==1.0`" in said

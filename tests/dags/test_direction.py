@@ -30,7 +30,7 @@ PURE = (
     "deployment/cron",
     "judge/day",
     "judge/drift",
-    "work/dvc/lock",
+    "work/dvc/dvc_lock",
     "errors",
     "archive/explain",
     "work/environments/frozen",

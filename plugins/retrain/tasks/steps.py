@@ -16,9 +16,9 @@ from retrain.archive import recorded_environment
 from retrain.deployment.pipeline_file import Promotion
 from retrain.errors import (
     ConfigurationError,
+    DvcLockError,
+    EnvironmentDefinitionError,
     EnvironmentGoneError,
-    EnvironmentLockError,
-    LockError,
     NoPinError,
     ReportError,
     ScoreError,
@@ -39,10 +39,10 @@ from retrain.tracking import tracked_run
 from retrain.work import git, process, workspace
 from retrain.work.dvc import tracked_inputs
 from retrain.work.dvc.description import Description
-from retrain.work.dvc.lock import lock_outputs
+from retrain.work.dvc.dvc_lock import dvc_lock_outputs
 from retrain.work.dvc.program import DEPLOYMENT_DVC, Dvc
 from retrain.work.environments import environment
-from retrain.work.locks import locked
+from retrain.work.file_lock import locked
 from retrain.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -135,20 +135,20 @@ def _require_described(described: Description, place: Workspace) -> None:
     """Refuse a checkout of whose outputs one would be left without a proof.
 
     Raises:
-        LockError: there is no dvc.lock, or one names an output that DVC did not describe.
+        DvcLockError: there is no dvc.lock, or one names an output that DVC did not describe.
     """
     known = {output.md5 for output in described.outputs}
     for file in sorted({"dvc.yaml", *(stage.file for stage in described.stages if stage.reached)}):
         lock = (place.checkout / file).with_suffix(".lock")
         if not lock.is_file():
-            raise LockError(
+            raise DvcLockError(
                 f"{lock.name} of {file} is not there after dvc repro: no stage was run. Add one in a new release."
             )
         # `dvc repro` leaves alone what it does not reach; a frozen stage of it keeps its place in dvc.lock.
         left = {each.name.rpartition(":")[2] for each in described.stages if each.file == file and not each.reached}
-        for stage, path, md5 in lock_outputs(lock.read_text(encoding="utf-8")):
+        for stage, path, md5 in dvc_lock_outputs(lock.read_text(encoding="utf-8")):
             if md5 not in known and stage not in left:
-                raise LockError(
+                raise DvcLockError(
                     f"{lock.name} of {file} has {path} of stage {stage} ({md5}), which DVC does not name when it describes the "
                     "checkout. Remove stages that are no more from it in a new release."
                 )
@@ -441,7 +441,7 @@ def _environment_of_champion(services: Services, tags: dict[str, str]) -> enviro
     try:
         record = services.ledger.entry(services.pipeline, tags["partition"], tags.get("run_key"))
         return recorded_environment.provide(record, services.ledger, services.deployment.repository, environments)
-    except (EnvironmentGoneError, EnvironmentLockError, UnknownEntryError) as error:
+    except (EnvironmentGoneError, EnvironmentDefinitionError, UnknownEntryError) as error:
         raise ScoreError(
             f"The champion, version {tags['version']} of {tags['partition']}, cannot be scored without its own environment: "
             f"{error} The champion is unchanged, and no model is promoted until this is fixed."

@@ -8,7 +8,7 @@ from pathlib import Path
 from retrain.errors import NotAPipelineError, OriginError, UnknownTagError
 from retrain.run.release import Release, check_tag
 from retrain.work import process
-from retrain.work.locks import locked
+from retrain.work.file_lock import locked
 
 _TIMEOUT = 300.0
 _ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ADVICE": "0", "LC_ALL": "C"}

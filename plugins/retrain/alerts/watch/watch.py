@@ -40,7 +40,7 @@ from retrain.alerts.watch.second_channel import News, SecondChannel
 from retrain.alerts.watch.settings import WatchSettings
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import RetrainError, SlackError
-from retrain.work.locks import try_locked
+from retrain.work.file_lock import try_locked
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from retrain.errors import DescriptionError, LockError, RecordVersionError, ReportError
+from retrain.errors import DescriptionError, DvcLockError, RecordVersionError, ReportError
 
 SCHEMA_VERSION = 1
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -184,7 +184,7 @@ class Description:
         """Every output of the reached stages whose content dvc.lock names, those that DVC keeps nowhere included.
 
         Raises:
-            LockError: an output has no MD5 as DVC 3 makes them, so it cannot be proven or restored.
+            DvcLockError: an output has no MD5 as DVC 3 makes them, so it cannot be proven or restored.
         """
         return tuple(
             Output(
@@ -291,15 +291,15 @@ def _number(value: float) -> float:
 
 
 def _md5_of(out: DeclaredOutput, stage: Stage) -> str:
-    """The MD5 that names an output's content, `cache: false` included; LockError for an output that has none of DVC 3's."""
+    """The MD5 that names an output's content, `cache: false` included; DvcLockError for an output that has none of DVC 3's."""
     whose = f"dvc.lock: {out.path} (stage {stage.name})"
     if out.md5 is None or not _MD5.fullmatch(out.md5):
-        raise LockError(
+        raise DvcLockError(
             f"{whose} has {'no MD5' if out.md5 is None else f'the MD5 {out.md5!r}'}, so it cannot be proven or restored. "
             "Let the stage write it inside the checkout, for DVC to keep on our remote, in a new release."
         )
     if out.hash != "md5":
-        raise LockError(
+        raise DvcLockError(
             f"{whose} has an MD5 as DVC 2 makes them, of other bytes and in another place. "
             "Give the release DVC 3, or none, and a dvc.lock that DVC 3 wrote, or none."
         )

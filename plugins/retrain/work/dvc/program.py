@@ -215,7 +215,7 @@ class Dvc:
         Raises:
             RetrainError: one of the errors of a stage, with its name and evidence.
         """
-        self._forget_locks(described)
+        self._forget_dvc_locks(described)
         progress = _Progress()
         done = self._run("repro", timeout=timeout, progress=progress)
         progress.end_stage()
@@ -224,7 +224,7 @@ class Dvc:
             raise why_failed(replace(done, output="\n".join([*progress.lines, done.output])))
         return Reproduced(progress.stages(), done.seconds)
 
-    def _forget_locks(self, described: Description) -> None:
+    def _forget_dvc_locks(self, described: Description) -> None:
         """Leave of each dvc.lock the stages that DVC never runs, and what is no stage."""
         for file in {stage.file for stage in described.stages}:
             path = self.checkout / PurePosixPath(file).with_suffix(".lock")

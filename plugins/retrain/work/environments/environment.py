@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain.errors import EnvironmentGoneError, EnvironmentLockError
+from retrain.errors import EnvironmentDefinitionError, EnvironmentGoneError
 from retrain.work.environments import frozen, package_files, uv
+from retrain.work.file_lock import locked
 from retrain.work.files import write_whole
-from retrain.work.locks import locked
 from retrain.work.process import Finished
 
 _LONGEST = 4 * uv.TIMEOUT  # uv is started as often under one lock
@@ -61,7 +61,7 @@ def resolve(project: Path, environments: Path) -> str:
     the outcome is remembered below `environments`.
 
     Raises:
-        EnvironmentLockError: the folder describes no environment, or one that cannot be resolved, or names a local path.
+        EnvironmentDefinitionError: the folder describes no environment, or one that cannot be resolved, or names a local path.
         EnvironmentBuildError: the package index could not be reached.
     """
     name = package_files.digest(project)
@@ -80,7 +80,7 @@ def install(text: str, environments: Path) -> Environment:
     Raises:
         EnvironmentGoneError: a package cannot be had any more as it was recorded.
         EnvironmentBuildError: a package could not be fetched.
-        EnvironmentLockError: a package cannot be installed.
+        EnvironmentDefinitionError: a package cannot be installed.
         DiskFullError: the environment does not fit on the disk.
     """
     identity = frozen.identity(text.encode())
@@ -115,7 +115,7 @@ def frozen_of_recorded(lock: str, project: Path, environments: Path) -> str:
         environments: where resolutions are remembered.
 
     Raises:
-        EnvironmentLockError: it names a local path, or does not belong to this pyproject.toml.
+        EnvironmentDefinitionError: it names a local path, or does not belong to this pyproject.toml.
     """
     if frozen.is_canonical(lock):
         return lock
@@ -135,8 +135,8 @@ def frozen_of_recorded(lock: str, project: Path, environments: Path) -> str:
                     shutil.copy(project / name, beside)
             (beside / "uv.lock").write_bytes(lock.encode())
             return _resolve(beside, check="--frozen")
-    except EnvironmentLockError as e:
-        raise EnvironmentLockError(f"The recorded environment cannot be made: {e} {uv.WITHOUT}") from e
+    except EnvironmentDefinitionError as e:
+        raise EnvironmentDefinitionError(f"The recorded environment cannot be made: {e} {uv.WITHOUT}") from e
 
 
 def _remembered(name: str, environments: Path) -> str | None:
@@ -185,7 +185,9 @@ def _resolve(project: Path, check: str = "--locked") -> str:
                 _emitted(out, _compile(Path(folder) / "unhashed.txt"), project, problem), machine, names
             )
     if unhashed := frozen.unhashed(text):
-        raise EnvironmentLockError(f"{problem}: {', '.join(unhashed)} has no hash, and none could be computed. {_FIX}")
+        raise EnvironmentDefinitionError(
+            f"{problem}: {', '.join(unhashed)} has no hash, and none could be computed. {_FIX}"
+        )
     return text
 
 

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from retrain.errors import EnvironmentLockError
+from retrain.errors import EnvironmentDefinitionError
 
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 _PYTHON = re.compile(r"^# python (\d+\.\d+)$", re.MULTILINE)
@@ -92,7 +92,7 @@ def refuse_local_and_secret(text: str, source: str) -> None:
     """Refuse what cannot be kept in a frozen text: local folders and files, and passwords.
 
     Raises:
-        EnvironmentLockError: names the requirement, and `source` as the file that it comes from.
+        EnvironmentDefinitionError: names the requirement, and `source` as the file that it comes from.
     """
     for line in _logical(text):
         place = _PLACE.match(line)
@@ -104,16 +104,16 @@ def refuse_local_and_secret(text: str, source: str) -> None:
             user, _, password = userinfo.partition(":")
             if "ssh" in scheme or (user == "git" and not password) or not _VARIABLE.sub("", password or user):
                 continue
-            raise EnvironmentLockError(
+            raise EnvironmentDefinitionError(
                 f"{source}: {masked} names a user or password. An environment's packages are recorded in the "
                 "ledger, where a password must not be. In a new release write ${NAME} in its place in requirements.txt and set NAME "
                 "on the workers, or leave it out and keep it in the workers' .netrc."
             )
 
 
-def local(place: str, what: str) -> EnvironmentLockError:
+def local(place: str, what: str) -> EnvironmentDefinitionError:
     """The refusal of a local path: `place` is the file, with the line where it is known."""
-    return EnvironmentLockError(
+    return EnvironmentDefinitionError(
         f"{place}: {what!r} is a local path. Its code would not be part of the environment's identity, and it could not be installed "
         "again without this checkout. In a new release take it from a package index, or from Git by its commit: name @ git+https://...@commit"
     )

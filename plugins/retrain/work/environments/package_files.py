@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from retrain.errors import EnvironmentLockError
+from retrain.errors import EnvironmentDefinitionError
 from retrain.work.environments import frozen
 
 _FORM = "1"  # of a frozen text: another form is resolved anew
@@ -26,12 +26,12 @@ def source(project: Path) -> Path:
     """The file that the environment of `project` is resolved from.
 
     Raises:
-        EnvironmentLockError: there is none.
+        EnvironmentDefinitionError: there is none.
     """
     for name in ("uv.lock", "requirements.txt", "pyproject.toml"):
         if (project / name).is_file():
             return project / name
-    raise EnvironmentLockError(
+    raise EnvironmentDefinitionError(
         f"{project.name}/ of the release has neither uv.lock, requirements.txt nor pyproject.toml. "
         "Add one, or correct repository.environment in the pipeline's file."
     )
@@ -43,7 +43,7 @@ def digest(project: Path) -> str:
     A requirements file that is included by its URL is like a package index: its content is not known here.
 
     Raises:
-        EnvironmentLockError: the folder describes no environment, includes a file that it lacks, or names a local path.
+        EnvironmentDefinitionError: the folder describes no environment, includes a file that it lacks, or names a local path.
     """
     main = source(project)
     found = {name: (project / name).read_bytes() for name in _ALWAYS if (project / name).is_file()}
@@ -82,7 +82,7 @@ def _requirements(project: Path, file: Path, found: dict[str, bytes]) -> dict[st
                 continue
             other = file.parent / included[1]
             if not other.is_file():
-                raise EnvironmentLockError(
+                raise EnvironmentDefinitionError(
                     f"{place} includes {included[1]}, which the release does not have. Add it in a new release."
                 )
             _requirements(project, other, found)

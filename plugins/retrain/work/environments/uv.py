@@ -12,8 +12,8 @@ from retrain.errors import (
     ConfigurationError,
     DiskFullError,
     EnvironmentBuildError,
+    EnvironmentDefinitionError,
     EnvironmentGoneError,
-    EnvironmentLockError,
     RetrainError,
 )
 from retrain.work import process
@@ -83,7 +83,7 @@ def failure(done: process.Finished, problem: str, fix: str) -> RetrainError:
     # A negative code is a signal's, so it says nothing about the lock.
     if any(word in output for word in _NETWORK) or done.timed_out or done.returncode < 0:
         return EnvironmentBuildError(f"{problem}: {why} Check the package index, then clear the task.")
-    return EnvironmentLockError(f"{problem}: {why} {fix}")
+    return EnvironmentDefinitionError(f"{problem}: {why} {fix}")
 
 
 def gone(done: process.Finished, requirements: list[str]) -> EnvironmentGoneError | None:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from retrain.errors import DescriptionError, LockError, RecordVersionError, ReportError
+from retrain.errors import DescriptionError, DvcLockError, RecordVersionError, ReportError
 from retrain.work.dvc.description import DeclaredOutput, Description, Output, Stage
-from retrain.work.dvc.lock import lock_outputs
+from retrain.work.dvc.dvc_lock import dvc_lock_outputs
 
 OUT = DeclaredOutput("m.json", "metric", True, True, False, None, True, "1" * 32, "md5", 3, False)
 STAGE = Stage("a", "dvc.yaml", ("x",), ".", False, False, True, (), {"params.yaml": {"a.b": [1, 2]}}, (OUT,))
@@ -71,11 +71,11 @@ def test_a_dvc_lock_alone_has_stages_paths_and_contents() -> None:
         "schema": "2.0",
         "stages": {"a@1": {"cmd": "x", "outs": [out, {"path": "s3://b/k", "etag": "e"}]}, "b": {"cmd": "y"}},
     }
-    assert lock_outputs(json.dumps(lock)) == [("a@1", "m", "1" * 32)]
-    assert lock_outputs("") == []
+    assert dvc_lock_outputs(json.dumps(lock)) == [("a@1", "m", "1" * 32)]
+    assert dvc_lock_outputs("") == []
 
 
 @pytest.mark.parametrize("text", ["stages: [", "- 1", "stages: {a: 1}", "stages: {a: {outs: [{md5: x}]}}"])
 def test_what_is_no_dvc_lock_is_an_error_of_ours(text: str) -> None:
-    with pytest.raises(LockError, match=r"^The dvc\.lock cannot be read"):
-        lock_outputs(text)
+    with pytest.raises(DvcLockError, match=r"^The dvc\.lock cannot be read"):
+        dvc_lock_outputs(text)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from retrain.errors import LockTimeoutError
+from retrain.errors import FileLockTimeoutError
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def locked(path: Path, *, what: str = "", timeout: float = TIMEOUT) -> Iterator[
         timeout: seconds to wait.
 
     Raises:
-        LockTimeoutError: another process did not release it in time.
+        FileLockTimeoutError: another process did not release it in time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
@@ -59,7 +59,7 @@ def _wait(file: IO[str], path: Path, what: str, timeout: float) -> None:
     while not _acquired(file):
         waited = time.monotonic() - began
         if waited >= timeout:
-            raise LockTimeoutError(
+            raise FileLockTimeoutError(
                 f"{what} is locked ({path}) by {_holder(file)}, still after {waited:.0f} s. See whether that process hangs; when it has "
                 "ended, the lock is free. Then clear the task."
             )
