@@ -14,8 +14,8 @@ import psutil
 import pytest
 from foreign_pipeline import DVC_CONFIG, DVC_YAML, FIT, MANIFEST, PIPELINE, REPORT, STAGES, Attempt, Pipeline
 
+from retrain.airflow.adapters import services
 from retrain.airflow.connections import Aws
-from retrain.airflow.services import services
 from retrain.deployment.pipeline_file import load
 from retrain.errors import (
     DataRefusedError,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from settings import STORE_BUCKET
 
-from retrain.airflow.services import services
+from retrain.airflow.adapters import services
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import ScoreError
 from retrain.results import Recorded, Reproduced, Resolved
