@@ -40,7 +40,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from retrain.airflow.adapters import services
 from retrain.alerts.callbacks import Failed, Succeeded
-from retrain.deployment.pipeline_file import LANDINGS, Deployment, Schedule, load
+from retrain.deployment.pipeline_file import LANDINGS, Deployment, load
+from retrain.deployment.sections import Schedule
 from retrain.errors import ConfigurationError, FinalError
 from retrain.results import Json, Pushed, Recorded, Reproduced, Resolved
 from retrain.run import landings, partition, release

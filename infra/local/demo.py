@@ -32,7 +32,7 @@ from supervision import SupervisionError
 # What a run's day is, and what its tasks return, is what Airflow's side says.
 sys.path.insert(0, str(ROOT / "plugins"))
 
-from retrain.deployment.pipeline_file import Schedule
+from retrain.deployment.sections import Schedule
 from retrain.errors import PartitionError, TaskResultError
 from retrain.judge.spell import State
 from retrain.results import Checked, Promoted, Recorded, Reproduced, Resolved, TaskResult

@@ -6,7 +6,7 @@ import json
 from datetime import date, timedelta
 
 from retrain import results
-from retrain.deployment.pipeline_file import Drift, Performance
+from retrain.deployment.policies import Drift, Performance
 from retrain.judge import drift, performance
 from retrain.judge.day import Day, Error, Feature
 from retrain.results import Checked, Promoted, Pushed, Recorded, Removed, Reproduced, Resolved

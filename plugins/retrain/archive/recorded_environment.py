@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from retrain.deployment.pipeline_file import Repository
+from retrain.deployment.sections import Repository
 from retrain.errors import EnvironmentDefinitionError
 from retrain.run.release import Release
 from retrain.run.run_record import RunRecord

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrain.archive import entry, recorded_environment
-from retrain.deployment.pipeline_file import Repository
+from retrain.deployment.sections import Repository
 from retrain.errors import DiskFullError, GoneError, RestoreTargetError, TamperedError
 from retrain.run.release import Release
 from retrain.run.run_record import RunRecord

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from retrain.deployment.pipeline_file import Policies
+from retrain.deployment.policies import Policies
 from retrain.errors import ReportError
 from retrain.judge import day, drift, performance
 from retrain.judge.day import Day

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit
 
-from retrain.deployment.pipeline_file import Raw
+from retrain.deployment.sections import Raw
 from retrain.errors import LandingError, PartitionError
 from retrain.run import partition
 

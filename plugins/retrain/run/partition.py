@@ -18,7 +18,7 @@ from retrain.deployment import cron
 from retrain.errors import PartitionError
 
 if TYPE_CHECKING:
-    from retrain.deployment.pipeline_file import Schedule
+    from retrain.deployment.sections import Schedule
 
 PATTERN = r"^\d{4}-\d{2}-\d{2}$"
 MACRO = "partition_of"  # the name of `of_template` in a DAG's templates

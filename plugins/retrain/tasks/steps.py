@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from retrain.alerts import verdicts
 from retrain.alerts.tell import tell
 from retrain.archive import recorded_environment
-from retrain.deployment.pipeline_file import Promotion
+from retrain.deployment.sections import Promotion
 from retrain.errors import (
     ConfigurationError,
     DvcLockError,

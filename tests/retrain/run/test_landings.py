@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from retrain.deployment.pipeline_file import Raw
+from retrain.deployment.sections import Raw
 from retrain.errors import LandingError
 from retrain.run.landings import refuse_others, runs
 

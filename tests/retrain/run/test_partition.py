@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from retrain.deployment.pipeline_file import Schedule
+from retrain.deployment.sections import Schedule
 from retrain.errors import PartitionError
 from retrain.run import partition
 

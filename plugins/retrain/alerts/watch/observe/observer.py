@@ -22,7 +22,8 @@ from retrain.alerts.signal import Key, Signal, Step, end_of_task
 from retrain.alerts.watch.observe import deadlines
 from retrain.alerts.watch.observe.airflow_health import AIRFLOW, AirflowHealth, observed
 from retrain.alerts.watch.observe.pins import Pins
-from retrain.deployment.pipeline_file import LANDINGS, Deployment, Schedule
+from retrain.deployment.pipeline_file import LANDINGS, Deployment
+from retrain.deployment.sections import Schedule
 from retrain.errors import (
     AirflowApiError,
     AirflowUnreachableError,
