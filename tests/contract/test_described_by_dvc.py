@@ -189,7 +189,7 @@ def test_a_description_leaves_nothing_outside_the_checkout(checkout, monkeypatch
 def test_a_declared_file_that_no_stage_wrote_is_an_error_by_name(checkout):
     made = checkout({"dvc.yaml": ONE_STAGE + "metrics: [lost.json]\nartifacts: {m: {path: gone, type: model}}\n"})
     described = made.repro()
-    with pytest.raises(ReportError, match=r"declares lost\.json, which is not there after dvc repro"):
+    with pytest.raises(ReportError, match=r"declares lost\.json, which does not exist after dvc repro"):
         described.metric_values()
     with pytest.raises(ReportError, match="declares gone, which"):
         described.existing(described.models, made.path)
@@ -259,7 +259,7 @@ def test_stages_that_only_an_old_dvc_lock_has_are_not_of_the_release(checkout):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        pytest.param(f"md5: '{'1' * 32}'", "has an MD5 as DVC 2 makes them", id="of DVC 2"),
+        pytest.param(f"md5: '{'1' * 32}'", "has an MD5 of DVC 2", id="of DVC 2"),
         pytest.param("hash: md5", "has no MD5", id="without one"),
         pytest.param(
             f"hash: md5, files: [{{relpath: a, md5: '{'1' * 32}', size: 1}}]", "has no MD5", id="a versioned remote"

@@ -24,7 +24,8 @@ from retrain.store.ledger import ENVIRONMENT
 from retrain.store.receipt import Receipt
 from retrain.tasks import steps
 from retrain.work import workspace
-from retrain.work.dvc.description import Artifact, Description
+from retrain.work.dvc.declared import Artifact
+from retrain.work.dvc.description import Description
 from retrain.work.environments import environment
 from retrain.work.file_lock import locked
 

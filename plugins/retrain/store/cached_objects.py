@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from retrain.errors import CorruptCacheError, DvcLockError
-from retrain.work.dvc.description import CachedObject, Output
+from retrain.work.dvc.outputs import CachedObject, Output
 
 
 def objects_of(outputs: Iterable[Output], cache: Path) -> list[CachedObject]:

@@ -6,7 +6,7 @@ import pytest
 
 from retrain.errors import CorruptCacheError, DvcLockError
 from retrain.store.cached_objects import objects_of
-from retrain.work.dvc.description import Output
+from retrain.work.dvc.outputs import Output
 
 LISTING = json.dumps([{"md5": "6" * 32, "relpath": "a"}, {"md5": "7" * 32, "relpath": "b/c"}])
 FOLDER = Output("prepare", "data/clean", f"{hashlib.md5(LISTING.encode(), usedforsecurity=False).hexdigest()}.dir", 5)

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from retrain.errors import DescriptionError, DvcLockError, RecordVersionError, ReportError
-from retrain.work.dvc.description import DeclaredOutput, Description, Output, Stage
+from retrain.work.dvc.declared import DeclaredOutput, Stage
+from retrain.work.dvc.description import Description
 from retrain.work.dvc.dvc_lock import dvc_lock_outputs
+from retrain.work.dvc.outputs import Output
 
 OUT = DeclaredOutput("m.json", "metric", True, True, False, None, True, "1" * 32, "md5", 3, False)
 STAGE = Stage("a", "dvc.yaml", ("x",), ".", False, False, True, (), {"params.yaml": {"a.b": [1, 2]}}, (OUT,))
