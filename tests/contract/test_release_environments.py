@@ -21,7 +21,7 @@ from retrain.errors import (
     EnvironmentGoneError,
     RetrainError,
 )
-from retrain.work.environments import environment, uv
+from retrain.work.environments import environment, resolution, uv
 
 PYPROJECT = """
 [project]
@@ -134,9 +134,9 @@ def test_the_identity_of_an_environment_is_the_hash_of_its_frozen_text(project, 
     ],
 )
 def test_the_frozen_text_is_the_same_wherever_the_packages_were_named(project, tmp_path, files):
-    locked = environment.resolve(project, tmp_path / "environments")
+    locked = resolution.resolve(project, tmp_path / "environments")
     other = write(tmp_path / "other", files)
-    assert environment.resolve(other, tmp_path / "environments") == locked
+    assert resolution.resolve(other, tmp_path / "environments") == locked
 
 
 def test_a_second_run_of_the_release_starts_no_uv(project, tmp_path, calls):
@@ -254,7 +254,7 @@ def test_a_recorded_package_that_is_gone_is_named_with_what_can_still_be_restore
     requiring, index, tmp_path, monkeypatch, happen
 ):
     index.add("other", "2.0")
-    recorded = environment.resolve(requiring("demo==1.0\nother\n"), tmp_path / "environments")
+    recorded = resolution.resolve(requiring("demo==1.0\nother\n"), tmp_path / "environments")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "another-cache"))
     index.add("demo", "1.1")
     happen(index)
@@ -267,7 +267,7 @@ def test_a_recorded_package_that_is_gone_is_named_with_what_can_still_be_restore
 
 
 def test_a_python_that_is_gone_is_named_with_what_can_still_be_restored(requiring, tmp_path):
-    recorded = environment.resolve(requiring("demo\n"), tmp_path / "environments")
+    recorded = resolution.resolve(requiring("demo\n"), tmp_path / "environments")
     other = recorded.replace(recorded.splitlines()[0], "# python 3.99")
     with pytest.raises(EnvironmentGoneError, match=r"needs Python 3\.99, which is not on this machine") as caught:
         environment.install(other, tmp_path / "environments")
@@ -286,7 +286,7 @@ def test_a_package_from_the_team_s_own_index_is_installed_without_the_release(in
         release = write(tmp_path / "release", files)
         if kind == "uv.lock":
             lock(release)
-        text = environment.resolve(release, tmp_path / "environments")
+        text = resolution.resolve(release, tmp_path / "environments")
         shutil.rmtree(release)
         built = environment.install(text, tmp_path / "environments")
     assert (version(built), version(built, "other")) == ("3.0", "2.0")
@@ -303,7 +303,7 @@ def test_the_machine_s_login_for_a_named_index_serves_installing_too(index, tmp_
         release = write(tmp_path / "release", {"pyproject.toml": PYPROJECT + OFFER.format(url=team.url)})
         if kind == "uv.lock":
             lock(release)
-        text = environment.resolve(release, tmp_path / "environments")
+        text = resolution.resolve(release, tmp_path / "environments")
         assert version(environment.install(text, tmp_path / "environments")) == "3.0"
         assert "hunter2" not in text
         monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "empty-cache"))
@@ -316,7 +316,7 @@ def test_a_file_that_only_a_later_index_has_is_found_there(requiring, index, tmp
     with package_index(tmp_path / "team") as team:
         team.add("demo", "0.9")
         index.add("demo", "1.1")
-        text = environment.resolve(requiring("demo\n"), tmp_path / "environments")
+        text = resolution.resolve(requiring("demo\n"), tmp_path / "environments")
         both = text.replace("demo==", f"--extra-index-url {team.url}\ndemo==", 1)
         assert version(environment.install(both, tmp_path / "environments")) == "1.1"
 
@@ -325,7 +325,7 @@ def test_a_folder_of_wheels_on_the_machine_is_found_again(requiring, tmp_path):
     (tmp_path / "wheels").mkdir()
     write_wheel(tmp_path / "wheels" / "demo-4.0-py3-none-any.whl", "demo", "4.0")
     release = requiring(f"--no-index\n--find-links {tmp_path}/wheels\ndemo\n")
-    text = environment.resolve(release, tmp_path / "environments")
+    text = resolution.resolve(release, tmp_path / "environments")
     assert text.splitlines()[1:3] == ["--no-index", f"--find-links {tmp_path}/wheels"]
     assert version(environment.install(text, tmp_path / "environments")) == "4.0"
 
@@ -419,17 +419,17 @@ def test_a_password_that_the_machine_holds_is_not_in_the_frozen_text(requiring, 
 
 
 def test_what_older_deployments_recorded_of_a_lock_becomes_the_frozen_text_of_today(project, tmp_path):
-    today = environment.resolve(project, tmp_path / "one")
+    today = resolution.resolve(project, tmp_path / "one")
     recorded = (project / "uv.lock").read_text()
-    assert environment.frozen_of_recorded(recorded, project, tmp_path / "two") == today
+    assert resolution.frozen_of_recorded(recorded, project, tmp_path / "two") == today
     (project / "uv.lock").unlink()
-    assert environment.frozen_of_recorded(recorded, project, tmp_path / "three") == today
+    assert resolution.frozen_of_recorded(recorded, project, tmp_path / "three") == today
 
 
 def test_what_older_deployments_recorded_of_requirements_becomes_the_frozen_text_of_today(requiring, index, tmp_path):
     index.add("other", "2.0", ("demo",))
     release = requiring("other\n")
-    today = environment.resolve(release, tmp_path / "environments")
+    today = resolution.resolve(release, tmp_path / "environments")
     older = subprocess.run(
         [uv.program(), "pip", "compile", "--generate-hashes", "--python", sys.executable, "requirements.txt"],
         cwd=release,
@@ -439,15 +439,15 @@ def test_what_older_deployments_recorded_of_requirements_becomes_the_frozen_text
         timeout=60,
     ).stdout
     assert "# via other" in older
-    assert environment.frozen_of_recorded(older, release, tmp_path / "environments") == today
-    assert environment.frozen_of_recorded(today, release, tmp_path / "environments") == today
+    assert resolution.frozen_of_recorded(older, release, tmp_path / "environments") == today
+    assert resolution.frozen_of_recorded(today, release, tmp_path / "environments") == today
 
 
 def test_a_record_that_names_a_local_path_says_what_can_still_be_restored(requiring, tmp_path):
     with pytest.raises(
         EnvironmentDefinitionError, match=r"environment\.lock: '-e \./lib' is a local path.*NO_ENVIRONMENT=1"
     ):
-        environment.frozen_of_recorded("-e ./lib\n", requiring("demo\n"), tmp_path / "environments")
+        resolution.frozen_of_recorded("-e ./lib\n", requiring("demo\n"), tmp_path / "environments")
 
 
 def test_a_lock_that_does_not_fit_its_pyproject_is_the_release_s_fault(project, index, tmp_path):
@@ -512,7 +512,7 @@ def test_an_index_that_cannot_be_reached_while_resolving_is_worth_a_retry(requir
 
 
 def test_an_index_that_cannot_be_reached_while_installing_is_worth_a_retry(requiring, tmp_path, unreachable):
-    text = environment.resolve(requiring("demo\n"), tmp_path / "environments")
+    text = resolution.resolve(requiring("demo\n"), tmp_path / "environments")
     unreachable()
     with pytest.raises(
         EnvironmentBuildError, match=r"Connection refused.* Check the package index, then clear the task"

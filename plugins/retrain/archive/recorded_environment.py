@@ -11,7 +11,7 @@ from retrain.run.release import Release
 from retrain.run.run_record import RunRecord
 from retrain.store.ledger import ENVIRONMENT, Ledger
 from retrain.work import git
-from retrain.work.environments import environment
+from retrain.work.environments import environment, resolution
 
 _OF_VERSION_1 = "environment.lock"
 
@@ -44,7 +44,7 @@ def frozen_text(record: RunRecord, ledger: Ledger, repository: Repository, envir
         bare = git.mirror(repository.url, Release(record.release, record.commit), Path(scratch) / "mirror.git")
         git.checkout(bare, record.commit, Path(scratch) / "checkout")
         project = Path(scratch) / "checkout" / repository.environment
-        return environment.frozen_of_recorded(text, project, environments)
+        return resolution.frozen_of_recorded(text, project, environments)
 
 
 def packages(record: RunRecord, ledger: Ledger, repository: Repository, environments: Path) -> str:

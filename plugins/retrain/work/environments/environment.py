@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain.errors import EnvironmentDefinitionError, EnvironmentGoneError
-from retrain.work.environments import frozen, package_files, uv
+from retrain.errors import EnvironmentGoneError
+from retrain.work.environments import folders, frozen, resolution, uv
 from retrain.work.file_lock import locked
-from retrain.work.files import write_whole
 from retrain.work.process import Finished
 
-_LONGEST = 4 * uv.TIMEOUT  # uv is started as often under one lock
 _COMPLETE = ".complete"
 _FROZEN = "frozen.txt"
-_RESOLVED = "resolved"
-_FIX = "Fix it in a new release."
-_PLAIN = ("--quiet", "--no-annotate", "--no-header", "--emit-index-url", "--emit-find-links")
 
 
 @dataclass(frozen=True)
@@ -51,27 +43,7 @@ def provide(project: Path, environments: Path) -> Environment:
 
     Raises: as `resolve` and `install`.
     """
-    return install(resolve(project, environments), environments)
-
-
-def resolve(project: Path, environments: Path) -> str:
-    """The frozen text of the project folder `project`: every package by version and hash.
-
-    A `uv.lock` is exported as it is. A `requirements.txt`, or a `pyproject.toml` without a lock, is resolved once per content:
-    the outcome is remembered below `environments`.
-
-    Raises:
-        EnvironmentDefinitionError: the folder describes no environment, or one that cannot be resolved, or names a local path.
-        EnvironmentBuildError: the package index could not be reached.
-    """
-    name = package_files.digest(project)
-    if text := _remembered(name, environments):
-        return text
-    memory = environments / _RESOLVED / name
-    with locked(memory.with_suffix(".lock"), what=f"the resolution of {project.name}/", timeout=_LONGEST):
-        text = _remembered(name, environments) or _resolve(project)
-        write_whole(memory.with_suffix(".txt"), text.encode())
-        return text
+    return install(resolution.resolve(project, environments), environments)
 
 
 def install(text: str, environments: Path) -> Environment:
@@ -87,7 +59,7 @@ def install(text: str, environments: Path) -> Environment:
     if found := known(environments, identity):
         return found
     path = environments.absolute() / identity[:32]
-    with locked(path.with_suffix(".lock"), what=f"the environment {identity[:12]}", timeout=_LONGEST):
+    with locked(path.with_suffix(".lock"), what=f"the environment {identity[:12]}", timeout=uv.LONGEST):
         if found := known(environments, identity):
             return found
         shutil.rmtree(path, ignore_errors=True)
@@ -98,113 +70,12 @@ def install(text: str, environments: Path) -> Environment:
 
 def known(environments: Path, identity: str) -> Environment | None:
     """The environment of this identity, when it is installed: below `environments`, or below RETRAIN_ENVIRONMENTS, which came with the image."""
-    for folder in _folders(environments):
+    for folder in folders.searched(environments):
         path = folder / identity[:32]
         there = all((path / name).exists() for name in (_COMPLETE, _FROZEN, "bin/python"))
         if there and frozen.identity((path / _FROZEN).read_bytes()) == identity:
             return Environment(path, identity, path / _FROZEN)
     return None
-
-
-def frozen_of_recorded(lock: str, project: Path, environments: Path) -> str:
-    """The frozen text of an `environment.lock` in the ledger: a frozen text, or what deployments recorded before: a uv.lock, or uv's own requirements.
-
-    Args:
-        lock: the content of `environment.lock`.
-        project: the project folder in a checkout of the recorded commit, whose pyproject.toml a uv.lock belongs to.
-        environments: where resolutions are remembered.
-
-    Raises:
-        EnvironmentDefinitionError: it names a local path, or does not belong to this pyproject.toml.
-    """
-    if frozen.is_canonical(lock):
-        return lock
-    own = project / "uv.lock"
-    try:
-        if "[[package]]" not in lock and not lock.startswith("version = "):
-            text = frozen.canonical(lock)
-            frozen.refuse_local_and_secret(text, "environment.lock")
-            return text
-        if own.is_file() and own.read_bytes() == lock.encode():
-            return _remembered(package_files.digest(project), environments) or _resolve(project, check="--frozen")
-        with tempfile.TemporaryDirectory() as folder:
-            beside = Path(folder) / project.name
-            beside.mkdir()
-            for name in ("pyproject.toml", "uv.toml"):
-                if (project / name).is_file():
-                    shutil.copy(project / name, beside)
-            (beside / "uv.lock").write_bytes(lock.encode())
-            return _resolve(beside, check="--frozen")
-    except EnvironmentDefinitionError as e:
-        raise EnvironmentDefinitionError(f"The recorded environment cannot be made: {e} {uv.WITHOUT}") from e
-
-
-def _remembered(name: str, environments: Path) -> str | None:
-    for folder in _folders(environments):
-        memory = folder / _RESOLVED / f"{name}.txt"
-        if memory.is_file():
-            return memory.read_bytes().decode()
-    return None
-
-
-def _folders(environments: Path) -> Iterator[Path]:
-    shipped = os.environ.get("RETRAIN_ENVIRONMENTS")
-    if shipped:
-        yield Path(shipped).absolute()
-    yield environments.absolute()
-
-
-def _resolve(project: Path, check: str = "--locked") -> str:
-    project = project.absolute()
-    source = package_files.source(project)
-    problem = f"The release's environment cannot be resolved from {project.name}/"
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "emitted.txt"
-        names = package_files.index_names(project)
-        # Without any requirement, uv writes what this machine is configured with.
-        (Path(folder) / "nothing.txt").touch()
-        machine = _emitted(out, ["pip", "compile", *_PLAIN, "nothing.txt"], Path(folder), problem)
-        if source.name == "uv.lock":
-            export = [
-                "export",
-                check,
-                "--no-default-groups",
-                "--no-emit-project",
-                *_PLAIN,
-                "--project",
-                str(project),
-            ]
-            text = frozen.canonical(_emitted(out, export, project, problem), machine, names)
-        else:
-            text = frozen.canonical(_emitted(out, _compile(source), project, problem), machine, names)
-        frozen.refuse_local_and_secret(text, f"{project.name}/{source.name}")
-        if frozen.unhashed(text):
-            # A lock has the hashes of the index, which may have none: uv computes them.
-            (Path(folder) / "unhashed.txt").write_text(text, "utf-8")
-            text = frozen.canonical(
-                _emitted(out, _compile(Path(folder) / "unhashed.txt"), project, problem), machine, names
-            )
-    if unhashed := frozen.unhashed(text):
-        raise EnvironmentDefinitionError(
-            f"{problem}: {', '.join(unhashed)} has no hash, and none could be computed. {_FIX}"
-        )
-    return text
-
-
-def _compile(source: Path) -> list[str]:
-    return [
-        "pip", "compile", *_PLAIN, "--generate-hashes", "--emit-build-options", "--emit-index-annotation", "--python", sys.executable,
-        str(source),
-    ]  # fmt: skip
-
-
-def _emitted(out: Path, arguments: list[str], project: Path, problem: str) -> str:
-    # What a file has already, uv would prefer.
-    out.unlink(missing_ok=True)
-    done = uv.run(*arguments, "--output-file", out, cwd=project)
-    if done.returncode != 0:
-        raise uv.failure(done, problem, _FIX)
-    return out.read_text("utf-8")
 
 
 def _install(text: str, path: Path) -> None:
@@ -214,7 +85,7 @@ def _install(text: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     done = uv.run("venv", "--quiet", "--python", _python(text), path, cwd=nowhere)
     if done.returncode != 0:
-        raise uv.failure(done, problem, _FIX)
+        raise uv.failure(done, problem, uv.FIX)
     (path / _FROZEN).write_bytes(text.encode())
     # uv tells of an index that wants a login only where it stops at the first index that has a package. Asking all of them is as
     # safe: the hash decides which file is taken.
@@ -224,7 +95,7 @@ def _install(text: str, path: Path) -> None:
             return
         gone = uv.gone(done, frozen.requirements(text))
         if gone is None or strategy == "unsafe-best-match":
-            raise gone or uv.failure(done, problem, _FIX)
+            raise gone or uv.failure(done, problem, uv.FIX)
 
 
 def _sync(text: str, path: Path, strategy: str, cwd: Path) -> Finished:

@@ -20,6 +20,8 @@ from retrain.work import process
 from retrain.work.environments.frozen import name_and_version
 
 TIMEOUT = 1800.0  # seconds, for one start of uv
+LONGEST = 4 * TIMEOUT  # seconds; uv is started up to four times under one file lock
+FIX = "Fix it in a new release."
 WITHOUT = (
     "Code, data, model and reports can be restored without it: make restore with NO_ENVIRONMENT=1 (--no-environment)."
 )
