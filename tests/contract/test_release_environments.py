@@ -269,7 +269,7 @@ def test_a_recorded_package_that_is_gone_is_named_with_what_can_still_be_restore
 def test_a_python_that_is_gone_is_named_with_what_can_still_be_restored(requiring, tmp_path):
     recorded = resolution.resolve(requiring("demo\n"), tmp_path / "environments")
     other = recorded.replace(recorded.splitlines()[0], "# python 3.99")
-    with pytest.raises(EnvironmentGoneError, match=r"needs Python 3\.99, which is not on this machine") as caught:
+    with pytest.raises(EnvironmentGoneError, match=r"needs Python 3\.99, which this machine does not have") as caught:
         environment.install(other, tmp_path / "environments")
     assert caught.value.package == "python 3.99"
 

@@ -1,4 +1,4 @@
-"""A release's own environment: resolved once to a frozen text, installed from it once, shared by all runs with that text."""
+"""An installed environment, shared by all runs with the same frozen text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FROZEN = "frozen.txt"
 
 @dataclass(frozen=True)
 class Environment:
-    """An installed environment. `frozen` is the file of what was installed; `identity` is the SHA-256 (hex) of its bytes."""
+    """An installed environment. `frozen` is the file with its frozen text; `identity` is the SHA-256 (hex) of that file's bytes."""
 
     path: Path
     identity: str
@@ -34,23 +34,24 @@ class Environment:
 
     @property
     def has_dvc_on_s3(self) -> bool:
-        """Whether DVC and its S3 remote are both installed."""
+        """True if DVC and its S3 remote are both installed."""
         return (self.bin / "dvc").is_file() and any(self.path.glob("lib/python*/site-packages/dvc_s3"))
 
 
 def provide(project: Path, environments: Path) -> Environment:
-    """The environment of the project folder `project`: the one that came with the worker's image, or is below `environments`, or is built there.
+    """The environment of the project folder `project`: found, or built below `environments`.
 
-    Raises: as `resolve` and `install`.
+    Raises:
+        RetrainError: as for `resolution.resolve` and `install`.
     """
     return install(resolution.resolve(project, environments), environments)
 
 
 def install(text: str, environments: Path) -> Environment:
-    """The environment of a frozen text: found, or built below `environments`. Two workers that ask at once build once.
+    """The environment of a frozen text: found, or built below `environments`. Workers that ask at the same time build it once.
 
     Raises:
-        EnvironmentGoneError: a package cannot be had any more as it was recorded.
+        EnvironmentGoneError: the package index no longer has a package as it was recorded.
         EnvironmentBuildError: a package could not be fetched.
         EnvironmentDefinitionError: a package cannot be installed.
         DiskFullError: the environment does not fit on the disk.
@@ -69,7 +70,7 @@ def install(text: str, environments: Path) -> Environment:
 
 
 def known(environments: Path, identity: str) -> Environment | None:
-    """The environment of this identity, when it is installed: below `environments`, or below RETRAIN_ENVIRONMENTS, which came with the image."""
+    """The environment of this identity, if it is installed in a folder of `folders.searched`; else None."""
     for folder in folders.searched(environments):
         path = folder / identity[:32]
         there = all((path / name).exists() for name in (_COMPLETE, _FROZEN, "bin/python"))
@@ -80,15 +81,15 @@ def known(environments: Path, identity: str) -> Environment | None:
 
 def _install(text: str, path: Path) -> None:
     problem = "The release's environment was not installed"
-    # Not in a folder whose uv configuration would add to the frozen text.
+    # A folder without a uv configuration, which would add to the frozen text.
     nowhere = Path(path.anchor)
     path.parent.mkdir(parents=True, exist_ok=True)
     done = uv.run("venv", "--quiet", "--python", _python(text), path, cwd=nowhere)
     if done.returncode != 0:
         raise uv.failure(done, problem, uv.FIX)
     (path / _FROZEN).write_bytes(text.encode())
-    # uv tells of an index that wants a login only where it stops at the first index that has a package. Asking all of them is as
-    # safe: the hash decides which file is taken.
+    # uv reports an index that wants a login only when it stops at the first index that has a package. Asking all indexes is just
+    # as safe, because the hash decides which file is taken.
     for strategy in ("first-index", "unsafe-best-match"):
         done = _sync(text, path, strategy, nowhere)
         if done.returncode == 0:
@@ -122,8 +123,8 @@ def _python(text: str) -> str:
     if done.returncode == 0 and done.lines:
         return done.lines[-1].strip()
     raise EnvironmentGoneError(
-        f"The environment needs Python {version}, which is not on this machine; the deployment has {frozen.RUNNING}. "
+        f"The environment needs Python {version}, which this machine does not have; the deployment has {frozen.RUNNING}. "
         f"{uv.WITHOUT} "
-        f"For the environment too, install Python {version}, then try again.",
+        f"To restore the environment too, install Python {version}, then try again.",
         f"python {version}",
     )

@@ -19,11 +19,12 @@ _PLAIN = ("--quiet", "--no-annotate", "--no-header", "--emit-index-url", "--emit
 def resolve(project: Path, environments: Path) -> str:
     """The frozen text of the project folder `project`: every package by version and hash.
 
-    A `uv.lock` is exported as it is. A `requirements.txt`, or a `pyproject.toml` without a lock, is resolved once per content:
-    the outcome is remembered below `environments`.
+    A `uv.lock` is exported as it is. A `requirements.txt`, or a `pyproject.toml` without a uv.lock, is resolved once per content:
+    the result is remembered below `environments`.
 
     Raises:
-        EnvironmentDefinitionError: the folder describes no environment, or one that cannot be resolved, or names a local path.
+        EnvironmentDefinitionError: the folder does not define an environment, or one that cannot be resolved, or names a local
+            path or a password.
         EnvironmentBuildError: the package index could not be reached.
     """
     name = package_files.digest(project)
@@ -37,11 +38,13 @@ def resolve(project: Path, environments: Path) -> str:
 
 
 def frozen_of_recorded(lock: str, project: Path, environments: Path) -> str:
-    """The frozen text of an `environment.lock` in the ledger: a frozen text, or what deployments recorded before: a uv.lock, or uv's own requirements.
+    """The frozen text of an `environment.lock` in the ledger.
+
+    That is a frozen text already, or a uv.lock or uv's own requirements, which earlier deployments recorded.
 
     Args:
         lock: the content of `environment.lock`.
-        project: the project folder in a checkout of the recorded commit, whose pyproject.toml a uv.lock belongs to.
+        project: the project folder in a checkout of the recorded commit, with the pyproject.toml that a uv.lock belongs to.
         environments: where resolutions are remembered.
 
     Raises:
@@ -66,7 +69,7 @@ def frozen_of_recorded(lock: str, project: Path, environments: Path) -> str:
             (beside / "uv.lock").write_bytes(lock.encode())
             return _resolve(beside, check="--frozen")
     except EnvironmentDefinitionError as e:
-        raise EnvironmentDefinitionError(f"The recorded environment cannot be made: {e} {uv.WITHOUT}") from e
+        raise EnvironmentDefinitionError(f"The recorded environment cannot be built: {e} {uv.WITHOUT}") from e
 
 
 def _remembered(name: str, environments: Path) -> str | None:
@@ -84,7 +87,7 @@ def _resolve(project: Path, check: str = "--locked") -> str:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "emitted.txt"
         names = package_files.index_names(project)
-        # Without any requirement, uv writes what this machine is configured with.
+        # For a file without requirements, uv writes only the package indexes that this machine is configured with.
         (Path(folder) / "nothing.txt").touch()
         machine = _emitted(out, ["pip", "compile", *_PLAIN, "nothing.txt"], Path(folder), problem)
         if source.name == "uv.lock":
@@ -102,7 +105,7 @@ def _resolve(project: Path, check: str = "--locked") -> str:
             text = frozen.canonical(_emitted(out, _compile(source), project, problem), machine, names)
         frozen.refuse_local_and_secret(text, f"{project.name}/{source.name}")
         if frozen.unhashed(text):
-            # A lock has the hashes of the index, which may have none: uv computes them.
+            # A uv.lock has the hashes of the package index, and an index may have none. Then uv computes them.
             (Path(folder) / "unhashed.txt").write_text(text, "utf-8")
             text = frozen.canonical(
                 _emitted(out, _compile(Path(folder) / "unhashed.txt"), project, problem), machine, names
@@ -122,7 +125,7 @@ def _compile(source: Path) -> list[str]:
 
 
 def _emitted(out: Path, arguments: list[str], project: Path, problem: str) -> str:
-    # What a file has already, uv would prefer.
+    # uv would prefer the versions that an existing file has.
     out.unlink(missing_ok=True)
     done = uv.run(*arguments, "--output-file", out, cwd=project)
     if done.returncode != 0:
