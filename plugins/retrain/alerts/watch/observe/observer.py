@@ -23,11 +23,9 @@ from retrain.alerts.watch.observe import deadlines
 from retrain.alerts.watch.observe.airflow_health import AIRFLOW, AirflowHealth, observed
 from retrain.alerts.watch.observe.pins import Pins
 from retrain.deployment.pipeline_file import LANDINGS, Deployment
-from retrain.deployment.sections import Schedule
 from retrain.errors import (
     AirflowApiError,
     AirflowUnreachableError,
-    PartitionError,
     RetrainError,
     StoreUnreachableError,
 )
@@ -209,7 +207,7 @@ class Observer:
         yield from self._failed_runs(deployment, pipeline, begin, now)
         failing = {i.task for i in incidents if i.key.pipeline == pipeline and i.task and i.missing}
         for run in self.airflow.runs(pipeline, state="success", end_date_gte=begin.isoformat()) if failing else ():
-            day = _partition(run, deployment.schedule, now)
+            day = partitions.of_api(run, deployment.schedule, now=now)
             for name in sorted(failing):
                 yield Signal(
                     id=f"{pipeline}/{run['dag_run_id']}/{name}/ended {run['end_date']}",
@@ -231,7 +229,9 @@ class Observer:
             if seen in self._heard or now - datetime.fromisoformat(run["end_date"]) < _CALLBACK_TAKES:
                 continue
             for task in self.airflow.tasks(dag, run["dag_run_id"], "failed"):
-                yield self._unheard(deployment.pipeline, dag, run, task, _partition(run, deployment.schedule, now))
+                yield self._unheard(
+                    deployment.pipeline, dag, run, task, partitions.of_api(run, deployment.schedule, now=now)
+                )
             self._heard.add(seen)
 
     def _unheard(
@@ -294,15 +294,3 @@ class Observer:
         key = Key(deployment.pipeline, Kind.RELEASED, live.tag)
         facts = {"tag": live.tag, "commit": live.commit, "from": before.tag if before else None}
         yield observed(f"{deployment.pipeline}/released/{live.tag}/{now.isoformat()}", now, Step.NOTE, key, facts=facts)
-
-
-def _partition(run: Mapping[str, Any], schedule: Schedule, now: datetime) -> str | None:
-    """The day of a run as Airflow's API describes it; None for a run that was refused for not having one."""
-    param, start = (run.get("conf") or {}).get("partition"), run.get("data_interval_start")
-    backfill = run["run_type"] == "backfill"
-    try:
-        return partitions.of_run(
-            param, datetime.fromisoformat(start) if start else None, schedule, now=now, backfill=backfill
-        )
-    except PartitionError:
-        return None
