@@ -1,4 +1,4 @@
-"""The sections of a pipeline's file that say what runs, when, and on what."""
+"""The sections of a pipeline's file that define its runs."""
 
 from __future__ import annotations
 

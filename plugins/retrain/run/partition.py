@@ -75,7 +75,7 @@ def of_run(
     if day > today:
         raise PartitionError(
             f"The partition {day} is in the future: today is {today} in {schedule.timezone}. "
-            "Trigger the run again with a day in the past. If there is data of that day already, tell the data's owner."
+            "Trigger the run again with a day in the past. If there is already data for that day, inform its owner."
         )
     return day.isoformat()
 

@@ -23,12 +23,12 @@ _LONGEST_PAUSE = 1.0
 
 @contextmanager
 def locked(path: Path, *, what: str = "", timeout: float = TIMEOUT) -> Iterator[None]:
-    """Hold the lock `path` exclusively, after waiting for it; the kernel releases it when the process ends, however it ends.
+    """Wait for the lock file `path` and lock it exclusively. The kernel releases it when the process ends, even by a signal.
 
-    The holder writes its process id and its host into the file, for those who wait. Threads exclude each other, too.
+    The holder writes its process id and host into the file, for the log of the others. Threads exclude each other too.
 
     Args:
-        what: what is locked, for the log.
+        what: the name of what is locked, for log and error.
         timeout: seconds to wait.
 
     Raises:
@@ -60,11 +60,11 @@ def _wait(file: IO[str], path: Path, what: str, timeout: float) -> None:
         waited = time.monotonic() - began
         if waited >= timeout:
             raise FileLockTimeoutError(
-                f"{what} is locked ({path}) by {_holder(file)}, still after {waited:.0f} s. See whether that process hangs; when it has "
-                "ended, the lock is free. Then clear the task."
+                f"{what} ({path}) is still locked by {_holder(file)} after {waited:.0f} s. See whether that process hangs. Once it "
+                "has ended, the lock is free: then clear the task."
             )
         if waited >= next_line:
-            log.info("waiting since %.0f s for %s (%s), held by %s", waited, what, path, _holder(file))
+            log.info("waiting for %s (%s), locked by %s, for %.0f s now", what, path, _holder(file), waited)
             next_line += _LOG_EVERY
         time.sleep(min(pause, max(timeout - waited, 0.0)))
         pause = min(2 * pause, _LONGEST_PAUSE)

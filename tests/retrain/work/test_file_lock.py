@@ -55,7 +55,9 @@ def test_a_wait_that_ends_in_vain_names_the_file_the_holder_and_the_next_step(tm
         pytest.fail("two processes hold one lock")
     said = str(caught.value)
     assert caught.value.cause is Cause.INFRA
-    assert said.startswith(f"MLflow's registry is locked ({path}) by process {holder.pid} on {socket.gethostname()}")
+    assert said.startswith(
+        f"MLflow's registry ({path}) is still locked by process {holder.pid} on {socket.gethostname()}"
+    )
     assert "See whether that process hangs" in said
 
 
@@ -87,7 +89,7 @@ def test_a_long_wait_is_logged_with_the_holder(tmp_path, monkeypatch, caplog):
         locked(path, what="the environment", timeout=0.3),
     ):
         pytest.fail("two processes hold one lock")
-    assert f"for the environment ({path}), held by process {holder.pid} on" in caplog.text
+    assert f"waiting for the environment ({path}), locked by process {holder.pid} on" in caplog.text
 
 
 def test_an_error_under_the_lock_releases_it(tmp_path):

@@ -1,4 +1,4 @@
-"""The format of dvc.lock, read without dvc.yaml: to see that DVC has described every output that it names."""
+"""The format of dvc.lock, read without dvc.yaml, to check that DVC's description has every output."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from retrain.errors import DvcLockError
 
 
 def dvc_lock_outputs(text: str) -> list[tuple[str, str, str]]:
-    """Stage, path and MD5 of each output that a dvc.lock names with an MD5. Paths start from the stage's wdir, which is not named there.
+    """Stage, path and MD5 of each output that has an MD5 in a dvc.lock. The path is relative to the stage's wdir, which is not there.
 
     Raises:
-        DvcLockError: the text is no dvc.lock.
+        DvcLockError: the text is not a dvc.lock.
     """
     try:
         stages = (yaml.safe_load(text) or {}).get("stages") or {}
