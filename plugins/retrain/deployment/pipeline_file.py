@@ -1,4 +1,4 @@
-"""A pipeline's file in dags/pipelines/, read and checked."""
+"""A deployed pipeline, loaded from its file in dags/pipelines/."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from retrain.deployment import cron, holiday, yaml_file
 from retrain.deployment.policies import Policies
-from retrain.deployment.sections import Expected, Limits, Promotion, Raw, Repository, Schedule, Slack, Tracking
+from retrain.deployment.sections import (
+    Expected,
+    Limits,
+    Promotion,
+    Raw,
+    Repository,
+    Schedule,
+    SlackSection,
+    TrackingSection,
+)
 from retrain.deployment.values import S3Url
 from retrain.errors import ConfigurationError
 
@@ -41,9 +50,9 @@ class Deployment(Policies):
     store: S3Url
     ledger: S3Url
     limits: Limits = Limits()
-    tracking: Tracking
+    tracking: TrackingSection
     promotion: Promotion | None = None
-    slack: Slack
+    slack: SlackSection
     aws_conn_id: str = "aws_default"
     mlflow_conn_id: str = "mlflow_default"
 

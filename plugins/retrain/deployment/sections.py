@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
@@ -44,7 +44,7 @@ class Raw(Section):
     window_days: PositiveInt
     marker: str = Field(default="_SUCCESS", pattern=r"^[A-Za-z0-9_.-]+$")
     poke_seconds: PositiveInt = 60
-    give_up_after_hours: Annotated[float, Field(gt=0)] = 48
+    give_up_after_hours: float = Field(default=48, gt=0)
     queue: str | None = Field(default=None, pattern=r"^https?://\S+$")
 
 
@@ -75,7 +75,7 @@ class Limits(Section):
     retry_seconds: PositiveInt = 60
 
 
-class Tracking(Section):
+class TrackingSection(Section):
     """The MLflow experiment, and the name of the registered model if the pipeline has one."""
 
     experiment: str = Field(min_length=1)
@@ -97,7 +97,7 @@ class Promotion(Section):
     champion_days: PositiveInt = 14
 
 
-class Slack(Section):
+class SlackSection(Section):
     """The channel that messages go to."""
 
     channel: str = Field(pattern=r"^[#A-Z]\S+$")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
+class StageOutcome(StrEnum):
     """RAN: its command was executed. CACHED: DVC took its outputs from the cache."""
 
     RAN = "ran"
@@ -23,6 +23,6 @@ class StageRun:
     """
 
     name: str
-    outcome: Outcome
+    outcome: StageOutcome
     seconds: float
     peak_memory: int

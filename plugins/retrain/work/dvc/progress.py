@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 
-from retrain.run.stage_run import Outcome, StageRun
+from retrain.run.stage_run import StageOutcome, StageRun
 from retrain.work import child_memory
 
 _RUNNING = re.compile(r"Running stage '([^']+)'")
@@ -24,12 +24,12 @@ class FinishedRepro:
     @property
     def executed(self) -> tuple[str, ...]:
         """The stages that ran."""
-        return tuple(stage.name for stage in self.stages if stage.outcome is Outcome.RAN)
+        return tuple(stage.name for stage in self.stages if stage.outcome is StageOutcome.RAN)
 
     @property
     def cached(self) -> tuple[str, ...]:
         """The stages whose outputs came from the cache."""
-        return tuple(stage.name for stage in self.stages if stage.outcome is Outcome.CACHED)
+        return tuple(stage.name for stage in self.stages if stage.outcome is StageOutcome.CACHED)
 
 
 @dataclass
@@ -54,7 +54,7 @@ class ReproProgress:
             self.lines.append(line)
             with self._lock:
                 self._current = found[1]
-                self._runs[found[1]] = StageRun(found[1], Outcome.RAN if ran else Outcome.CACHED, 0.0, 0)
+                self._runs[found[1]] = StageRun(found[1], StageOutcome.RAN if ran else StageOutcome.CACHED, 0.0, 0)
 
     def sample(self, pid: int) -> None:
         """Measure the memory of the processes below DVC, whose process id is `pid`, for the running stage."""
@@ -64,7 +64,7 @@ class ReproProgress:
             if stage is None or stage != self._current:
                 return  # another stage began meanwhile, and the process may belong to either
             run = self._runs[stage]
-            if run.outcome is Outcome.RAN:
+            if run.outcome is StageOutcome.RAN:
                 self._runs[stage] = replace(run, peak_memory=max(run.peak_memory, peak))
 
     def end_stage(self) -> None:
