@@ -15,9 +15,9 @@ class Drift(Section):
     """When drift is worth a message, and the report that it is read from.
 
     A feature weighs up to 1, by how much the model depends on it; its effect is its value as a multiple of its limit. A message
-    opens when the features over their limits weigh `min_features` together, and either features that weigh 1 were over their limits on
-    `days` of `of_days`, or the effects by weight, none above `high`, add up to `min_features * high`. Rows below `rows_below`
-    times the median of the same weekdays, on `days` of `of_days`, open one too. Holidays never count.
+    opens when the features over their limits weigh `min_features` together, and either features that weigh 1 were over their
+    limits on `days` of `of_days`, or the effects by weight, none above `high`, add up to `min_features * high`. Rows below
+    `rows_below` times the median of the same weekdays, on `days` of `of_days`, open one too. Holidays never count.
 
     `calm_days` in a row end it. With few rows a limit is raised to the value that chance stays below with probability `confidence`.
     """
