@@ -199,7 +199,7 @@ def test_a_metrics_file_that_is_gone_is_not_read_from_the_cache(checkout):
     made = checkout({"dvc.yaml": ONE_STAGE.replace("outs: [model.pkl]", "metrics: [model.pkl]")})
     assert made.repro().metric_values() == {"model": 1.0}
     (made.path / "model.pkl").unlink()
-    with pytest.raises(ReportError, match=r"model\.pkl, which is not there"):
+    with pytest.raises(ReportError, match=r"model\.pkl, which does not exist"):
         made.dvc.describe().metric_values()
 
 
