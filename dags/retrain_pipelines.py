@@ -43,9 +43,10 @@ from airflow.sdk import DAG, Asset, AssetWatcher, CronDataIntervalTimetable, Par
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowSkipException
 
-from retrain.airflow.services import services
+from retrain.airflow.adapters import services
 from retrain.alerts.callbacks import Failed, Succeeded
-from retrain.deployment.pipeline_file import LANDINGS, Deployment, Schedule, load
+from retrain.deployment.pipeline_file import LANDINGS, Deployment, load
+from retrain.deployment.sections import Schedule
 from retrain.errors import ConfigurationError, FinalError
 from retrain.results import WAIT_FOR_PARTITION, Json, Pushed, Recorded, Reproduced, Resolved
 from retrain.run import landings, partition, release

@@ -1,4 +1,4 @@
-"""Registers with Airflow what this project adds to its UI: the Release tab of a run."""
+"""Adds the Release tab of a run to Airflow's UI."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from retrain.airflow.pages import app
 
 
 class RetrainPlugin(AirflowPlugin):
-    """A run's tab "Release": tag, commit, data, stages, proof, MLflow run, promotion."""
+    """The tab shows tag, commit, data, stages, proof, MLflow run and promotion."""
 
     name = "retrain"
     fastapi_apps: ClassVar[list[Any]] = [{"app": app, "url_prefix": "/retrain", "name": "retrain"}]

@@ -35,8 +35,8 @@ from supervision import SupervisionError
 # What a run's day is, and what its tasks return, is what Airflow's side says.
 sys.path.insert(0, str(ROOT / "plugins"))
 
-from retrain.deployment.pipeline_file import Schedule
-from retrain.errors import PartitionError, TaskResultError
+from retrain.deployment.sections import Schedule
+from retrain.errors import TaskResultError
 from retrain.judge.verdict import State
 from retrain.results import Checked, Promoted, Recorded, Reproduced, Resolved, TaskResult
 from retrain.run import partition as partitions
@@ -227,7 +227,7 @@ def follow(
     def ended() -> bool:
         newest: dict[str, dict[str, Any]] = {}
         for run in airflow.runs(PIPELINE):
-            newest.setdefault(partition_of(run, schedule), run)
+            newest.setdefault(partitions.of_api(run, schedule, now=datetime.now(UTC)) or "", run)
         for partition in sorted(wanted & newest.keys()):
             run = newest[partition]
             tasks = airflow.tasks(PIPELINE, run["dag_run_id"])
@@ -249,24 +249,13 @@ def follow(
     )
 
 
-def partition_of(run: dict[str, Any], schedule: Schedule) -> str:
-    """The partition that a run is about, as its DAG takes it; empty for a run that was refused for not having one."""
-    param, start = (run["conf"] or {}).get("partition"), run["data_interval_start"]
-    interval_start = datetime.fromisoformat(start) if start else None
-    backfill = run["run_type"] == "backfill"
-    try:
-        return partitions.of_run(param, interval_start, schedule, now=datetime.now(UTC), backfill=backfill)
-    except PartitionError:
-        return ""
-
-
 def collect(airflow: AirflowClient, schedule: Schedule) -> list[Day]:
     """The newest run of each day of the demo, oldest day first."""
     if airflow.dag(PIPELINE) is None:
         return []
     days: dict[str, Day] = {}
     for run in airflow.runs(PIPELINE):
-        partition = partition_of(run, schedule)
+        partition = partitions.of_api(run, schedule, now=datetime.now(UTC)) or ""
         if FIRST.isoformat() <= partition <= LAST.isoformat() and partition not in days:
             days[partition] = _day(airflow, run, partition)
     return [days[partition] for partition in sorted(days)]

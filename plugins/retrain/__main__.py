@@ -73,7 +73,7 @@ class _Place:
     """Where a pipeline's things are."""
 
     def __init__(self, pipeline: str) -> None:
-        from retrain.airflow.services import services
+        from retrain.airflow.adapters import services
 
         self.deployment = _deployment(pipeline)
         self.services = services(self.deployment)

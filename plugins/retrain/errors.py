@@ -1,4 +1,4 @@
-"""Every failure that this project raises itself: one class each, with whose it is and whether a retry can help."""
+"""Every failure that this project raises itself: one class each, with its cause. A `FinalError` is not retried."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 
 class Cause(StrEnum):
-    """Whose failure it is, from evidence; UNKNOWN rather than a guess."""
+    """Who has to act on a failure. It is taken from evidence; without evidence it is UNKNOWN."""
 
     DATA = "DATA"
     CODE = "CODE"
@@ -19,68 +19,59 @@ class Cause(StrEnum):
 class RetrainError(Exception):
     """Base of all. The message names the value, the cause and the next step.
 
-    `stage` is the DVC stage that failed, `code` the exit code of its command (negative or 128 + n for a signal), where there is one.
+    `stage` is the DVC stage that failed, if one did. `code` is the exit code of its command; a signal's is negative, or 128 + n.
+
+    A subclass that names no cause has that of its base.
     """
 
     cause: ClassVar[Cause] = Cause.UNKNOWN
     stage: str | None = None
     code: int | None = None
 
+    def __init_subclass__(cls, *, cause: Cause | None = None) -> None:
+        super().__init_subclass__()
+        if cause is not None:
+            cls.cause = cause
+
 
 class FinalError(RetrainError):
-    """A retry would end the same way: the task fails at once."""
+    """A retry would fail in the same way, so the task fails at once."""
 
 
-class ConfigurationError(FinalError):
-    """A pipeline's YAML file is broken; the message names file and key."""
-
-    cause = Cause.CODE
+class ConfigurationError(FinalError, cause=Cause.CODE):
+    """A pipeline's YAML file is broken, or a setting of the deployment is missing or wrong."""
 
 
-class PartitionError(FinalError):
-    """A partition that is no date, or that cannot be told from the run."""
-
-    cause = Cause.DATA
+class PartitionError(FinalError, cause=Cause.DATA):
+    """A partition is not a date, or a run has none."""
 
 
-class NoRawDataError(FinalError):
-    """The partition's marker is there, its objects are not."""
-
-    cause = Cause.DATA
+class NoRawDataError(FinalError, cause=Cause.DATA):
+    """The partition's marker exists, but its objects do not."""
 
 
-class PartitionLateError(FinalError):
-    """The partition's marker did not come in time."""
-
-    cause = Cause.DATA
+class PartitionLateError(FinalError, cause=Cause.DATA):
+    """The partition's marker did not arrive in time."""
 
 
-class LandingError(FinalError):
+class LandingError(FinalError, cause=Cause.DATA):
     """A message about landed data cannot be read."""
 
-    cause = Cause.DATA
 
-
-class DataRefusedError(FinalError):
+class DataRefusedError(FinalError, cause=Cause.DATA):
     """A stage refused its data (exit 65)."""
 
-    cause = Cause.DATA
+
+class OverwrittenError(FinalError, cause=Cause.DATA):
+    """Raw objects of the run's manifest were overwritten in a bucket without versions."""
 
 
-class OverwrittenError(FinalError):
-    """Raw bytes that a run was resolved with were overwritten in a bucket that keeps no versions."""
-
-    cause = Cause.DATA
-
-
-class ReleaseError(FinalError):
-    """Base of what is wrong with a release."""
-
-    cause = Cause.RELEASE
+class ReleaseError(FinalError, cause=Cause.RELEASE):
+    """Base of the failures that only another release, or another pin, fixes."""
 
 
 class TagGrammarError(ReleaseError):
-    """A release that is not vX.Y.Z."""
+    """A tag is not vX.Y.Z."""
 
 
 class NoPinError(ReleaseError):
@@ -88,7 +79,7 @@ class NoPinError(ReleaseError):
 
 
 class NoEarlierReleaseError(ReleaseError):
-    """A rollback with nothing to go back to."""
+    """There is no earlier release to roll back to."""
 
 
 class UnknownTagError(ReleaseError):
@@ -96,83 +87,67 @@ class UnknownTagError(ReleaseError):
 
 
 class MovedTagError(ReleaseError):
-    """The tag points at another commit than the one that was pinned."""
+    """The tag names another commit now than when it was pinned."""
 
 
 class PinConflictError(ReleaseError):
-    """The pin was moved by somebody else at the same moment."""
+    """Somebody else moved the pin at the same moment."""
 
 
 class NotAPipelineError(ReleaseError):
-    """The commit holds no dvc.yaml."""
+    """The commit has no dvc.yaml."""
 
 
 class TrackedInputError(ReleaseError):
-    """A stage needs data of a .dvc file, which only the release's own remote has."""
+    """A stage needs the data of a .dvc file, which is only on the release's own remote."""
 
 
 class DescriptionError(ReleaseError):
-    """DVC refuses the checkout, or the description of a checkout cannot be read."""
+    """DVC refuses the checkout, or its description cannot be read."""
 
 
-class EnvironmentLockError(ReleaseError):
-    """The release's environment cannot be told, or its lock does not fit it."""
+class EnvironmentDefinitionError(ReleaseError):
+    """The files that define the release's environment are missing or not allowed, or uv cannot resolve or install them."""
 
 
-class EnvironmentBuildError(RetrainError):
-    """The release's environment could not be installed; the network is the usual reason."""
-
-    cause = Cause.INFRA
+class EnvironmentBuildError(RetrainError, cause=Cause.INFRA):
+    """The release's environment could not be installed, mostly because the package index did not answer."""
 
 
-class EnvironmentGoneError(RetrainError):
-    """A frozen environment cannot be installed again: `package` is not to be had any more as it was recorded."""
-
-    cause = Cause.INFRA
+class EnvironmentGoneError(RetrainError, cause=Cause.INFRA):
+    """A recorded environment cannot be installed again because the package index no longer has `package` as recorded."""
 
     def __init__(self, message: str, package: str) -> None:
         super().__init__(message)
         self.package = package
 
 
-class LockTimeoutError(RetrainError):
-    """Another process has held a lock for too long."""
-
-    cause = Cause.INFRA
+class FileLockTimeoutError(RetrainError, cause=Cause.INFRA):
+    """Another process has held a file lock for too long."""
 
 
-class OriginError(RetrainError):
+class OriginError(RetrainError, cause=Cause.INFRA):
     """The Git origin cannot be read."""
 
-    cause = Cause.INFRA
+
+class DiskFullError(RetrainError, cause=Cause.INFRA):
+    """The disk has too little space for a run, or filled up during one."""
 
 
-class DiskFullError(RetrainError):
-    """Too little space, before or while working."""
-
-    cause = Cause.INFRA
-
-
-class StoreError(RetrainError):
-    """S3 refused or did not answer."""
-
-    cause = Cause.INFRA
+class StoreError(RetrainError, cause=Cause.INFRA):
+    """S3 refused a request or did not answer."""
 
 
 class StoreUnreachableError(StoreError):
-    """S3 did not answer at all: the next question would wait as long."""
+    """S3 did not answer at all, so another request would wait just as long."""
 
 
-class StageKilledError(RetrainError):
-    """A stage was ended by a signal; memory is the usual reason."""
-
-    cause = Cause.INFRA
+class StageKilledError(RetrainError, cause=Cause.INFRA):
+    """A signal ended a stage, mostly because the memory ran out."""
 
 
-class StageUnavailableError(RetrainError):
+class StageUnavailableError(RetrainError, cause=Cause.INFRA):
     """A stage could not reach S3 or write to its disk (exit 75)."""
-
-    cause = Cause.INFRA
 
 
 class StageTimeoutError(RetrainError):
@@ -180,109 +155,83 @@ class StageTimeoutError(RetrainError):
 
 
 class StageFailedError(RetrainError):
-    """A stage failed and its output does not say whose fault it is."""
+    """A stage failed, and its output does not show the cause."""
 
 
 class DvcError(RetrainError):
-    """DVC itself failed outside of any stage, and its output does not say whose fault it is."""
+    """DVC failed outside of any stage, and its output does not show the cause."""
 
 
-class StageCodeError(RetrainError):
-    """A stage failed with an error that only a change of code mends."""
-
-    cause = Cause.CODE
+class StageCodeError(RetrainError, cause=Cause.CODE):
+    """A stage failed with an error that only a change of code fixes."""
 
 
 class TaskTimeoutError(RetrainError):
-    """A task ran longer than Airflow lets it."""
+    """A task ran longer than its timeout in Airflow."""
 
 
-class PushError(RetrainError):
+class PushError(RetrainError, cause=Cause.INFRA):
     """`dvc push` failed."""
 
-    cause = Cause.INFRA
+
+class UnprovenPushError(RetrainError, cause=Cause.INFRA):
+    """`dvc push` succeeded, but objects are missing or wrong on the remote."""
 
 
-class UnprovenPushError(RetrainError):
-    """`dvc push` was green, the remote does not hold what it should."""
-
-    cause = Cause.INFRA
-
-
-class LostObjectError(RetrainError):
+class LostObjectError(RetrainError, cause=Cause.INFRA):
     """An object is neither in the cache nor on the remote."""
 
-    cause = Cause.INFRA
+
+class CorruptCacheError(RetrainError, cause=Cause.INFRA):
+    """The content of an object in the cache does not match its name."""
 
 
-class CorruptCacheError(RetrainError):
-    """An object in the cache is not what its name says."""
-
-    cause = Cause.INFRA
+class RecordVersionError(FinalError, cause=Cause.RELEASE):
+    """A document of the ledger has a schema version that this deployment does not read."""
 
 
-class RecordVersionError(FinalError):
-    """A document of the ledger has a schema that this deployment does not read."""
-
-    cause = Cause.RELEASE
+class DvcLockError(RetrainError, cause=Cause.CODE):
+    """dvc.lock is missing, cannot be read, or does not have what the proof needs after a successful `dvc repro`."""
 
 
-class LockError(RetrainError):
-    """dvc.lock is missing or cannot be read after a green `dvc repro`."""
-
-    cause = Cause.CODE
-
-
-class ReportError(FinalError):
+class ReportError(FinalError, cause=Cause.CODE):
     """A file that the pipeline declares is missing or does not follow its contract."""
 
-    cause = Cause.CODE
+
+class TaskResultError(FinalError, cause=Cause.RELEASE):
+    """A task's result is missing, or another version of the deployment wrote it."""
 
 
-class TaskResultError(FinalError):
-    """A task's result was written by another version of the deployment, or is none."""
-
-    cause = Cause.RELEASE
+class LedgerConflictError(FinalError, cause=Cause.CODE):
+    """A run key produced other bytes than the ledger has for it."""
 
 
-class LedgerConflictError(FinalError):
-    """A run key ended with other bytes than the ledger holds for it."""
-
-    cause = Cause.CODE
+class TrackingError(RetrainError, cause=Cause.INFRA):
+    """MLflow refused a request or did not answer."""
 
 
-class TrackingError(RetrainError):
-    """MLflow refused or did not answer."""
-
-    cause = Cause.INFRA
-
-
-class ScoreError(RetrainError):
+class ScoreError(RetrainError, cause=Cause.CODE):
     """A model could not be scored on the partition."""
 
-    cause = Cause.CODE
 
-
-class SlackError(RetrainError):
-    """Base of what goes wrong with Slack, by what on-call has to do."""
-
-    cause = Cause.INFRA
+class SlackError(RetrainError, cause=Cause.INFRA):
+    """Base of the failures with Slack, by what on-call has to do."""
 
 
 class SlackTokenError(SlackError):
-    """Slack refuses the token, whatever is asked: it needs another token, or one with more rights."""
+    """Slack refuses the token: it needs another one, or one with more permissions."""
 
 
 class SlackChannelError(SlackError):
-    """Slack refuses this channel: it needs the right name, or the app invited to it."""
+    """Slack refuses the channel: its name is wrong, or the app was not invited to it."""
 
 
 class SlackContentError(SlackError):
-    """Slack refuses this one request, and will refuse it again; all else may pass."""
+    """Slack refuses this one request and would refuse it again; others may succeed."""
 
 
 class SlackBusyError(SlackError):
-    """Slack asks to wait (429). It took nothing."""
+    """Slack asks to wait `seconds` (429) and has posted nothing."""
 
     def __init__(self, message: str, seconds: float) -> None:
         super().__init__(message)
@@ -290,53 +239,39 @@ class SlackBusyError(SlackError):
 
 
 class SlackUnavailableError(SlackError):
-    """Slack did not answer, or with an error of its own. Whether it took what was sent is not known."""
+    """Slack did not answer, or failed itself, so it is not known whether it posted the message."""
 
 
-class SecondChannelError(RetrainError):
-    """The channel beside Slack is not configured as it should be, or did not take a message."""
-
-    cause = Cause.INFRA
+class SecondChannelError(RetrainError, cause=Cause.INFRA):
+    """The channel beside Slack is configured wrongly, or did not take a message."""
 
 
-class WatchError(RetrainError):
-    """The watch itself is not well."""
-
-    cause = Cause.INFRA
+class WatchError(RetrainError, cause=Cause.INFRA):
+    """The watch itself does not work."""
 
 
-class WatchFileError(RetrainError):
+class WatchFileError(RetrainError, cause=Cause.CODE):
     """A file of the watch's own folder was not written by a watch of this deployment's version."""
 
-    cause = Cause.CODE
+
+class SignalError(RetrainError, cause=Cause.CODE):
+    """A file of the outbox is not a signal."""
 
 
-class SignalError(RetrainError):
-    """A file of the outbox is no signal."""
-
-    cause = Cause.CODE
+class OutboxError(RetrainError, cause=Cause.INFRA):
+    """A signal could not be written."""
 
 
-class OutboxError(RetrainError):
-    """A signal could not be kept."""
-
-    cause = Cause.INFRA
-
-
-class AirflowApiError(RetrainError):
-    """Airflow's REST API refused or did not answer."""
-
-    cause = Cause.INFRA
+class AirflowApiError(RetrainError, cause=Cause.INFRA):
+    """Airflow's REST API refused a request or did not answer."""
 
 
 class AirflowUnreachableError(AirflowApiError):
-    """Airflow's REST API did not answer at all: the next question would wait as long."""
+    """Airflow's REST API did not answer at all, so another request would wait just as long."""
 
 
-class RecordError(FinalError):
-    """A run record breaks its schema."""
-
-    cause = Cause.CODE
+class RecordError(FinalError, cause=Cause.CODE):
+    """A document of the ledger does not follow its schema."""
 
 
 class UnknownEntryError(RetrainError):
@@ -344,26 +279,20 @@ class UnknownEntryError(RetrainError):
 
 
 class SeveralEntriesError(RetrainError):
-    """The beginning of a run key fits several entries."""
+    """The beginning of a run key matches several entries."""
 
 
 class RestoreTargetError(RetrainError):
-    """The target of a restore is not empty."""
+    """The target folder of a restore is not empty."""
 
 
-class GoneError(RetrainError):
-    """Objects that an entry needs are not on the remote any more."""
-
-    cause = Cause.INFRA
+class GoneError(RetrainError, cause=Cause.INFRA):
+    """The remote no longer has the objects that an entry needs."""
 
 
-class TamperedError(RetrainError):
-    """An object's content is not what the record says."""
-
-    cause = Cause.INFRA
+class TamperedError(RetrainError, cause=Cause.INFRA):
+    """The content of an object is not what the record says."""
 
 
-class LedgerUnreadableError(RetrainError):
-    """The ledger cannot be read whole, so what may be removed cannot be told."""
-
-    cause = Cause.INFRA
+class LedgerUnreadableError(RetrainError, cause=Cause.INFRA):
+    """The ledger cannot be read completely, so it is not known which objects may be removed."""

@@ -17,7 +17,7 @@ from retrain.errors import TaskResultError
 from retrain.judge.drift import DriftVerdict
 from retrain.judge.performance import PerformanceVerdict
 from retrain.run.run_spec import RunSpec
-from retrain.run.stage_run import Outcome, StageRun
+from retrain.run.stage_run import StageOutcome, StageRun
 
 SCHEMA_VERSION = 2  # results before the first version had none
 BACKFILL = "backfill"  # the mode of a run that a backfill started
@@ -112,12 +112,12 @@ class Reproduced(TaskResult):
     @property
     def executed(self) -> list[str]:
         """The names of the stages that ran."""
-        return [stage.name for stage in self.stages if stage.outcome is Outcome.RAN]
+        return [stage.name for stage in self.stages if stage.outcome is StageOutcome.RAN]
 
     @property
     def cached(self) -> list[str]:
         """The names of the stages whose outputs came from the cache."""
-        return [stage.name for stage in self.stages if stage.outcome is Outcome.CACHED]
+        return [stage.name for stage in self.stages if stage.outcome is StageOutcome.CACHED]
 
 
 @dataclass(frozen=True)

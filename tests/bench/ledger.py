@@ -178,7 +178,7 @@ def table(found: dict[str, Any]) -> str:
 
 
 def measure(stack: Stack, days: list[str], replays: int, folder: Path) -> dict[str, Any]:
-    from retrain.airflow.services import services
+    from retrain.airflow.adapters import services
     from retrain.archive.verify import verify
     from retrain.deployment.pipeline_file import load
 

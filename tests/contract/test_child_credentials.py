@@ -292,3 +292,15 @@ def test_a_connection_is_asked_for_once(connection, monkeypatch):
     aws.client()
     monkeypatch.delenv("AIRFLOW_CONN_ONCE")
     assert aws.environment()["AWS_ACCESS_KEY_ID"] == "AKIASTATIC"
+
+
+def test_the_credentials_of_a_role_are_new_each_time_although_its_connection_is_asked_for_once(role, monkeypatch):
+    aws = Aws(role)
+    first = aws.environment()
+    monkeypatch.delenv("AIRFLOW_CONN_ROLE")
+    second = aws.environment()
+    assert first["AWS_SESSION_TOKEN"] != second["AWS_SESSION_TOKEN"]
+    with aws.child_environment() as variables:
+        method, third, fourth = ask(variables, ASKS_TWICE)
+    assert method == "container-role"
+    assert len({first["AWS_ACCESS_KEY_ID"], second["AWS_ACCESS_KEY_ID"], third, fourth}) == 4

@@ -12,7 +12,7 @@ from live_servers import ROOT
 from stack_model import REGION, STORE_BUCKET
 
 from retrain.__main__ import main, parser
-from retrain.airflow.services import services
+from retrain.airflow.adapters import services
 from retrain.deployment.pipeline_file import Deployment, load
 from retrain.errors import DataRefusedError, OverwrittenError
 from retrain.tasks.push import push

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from retrain.errors import DescriptionError, LockError, ReportError
+from retrain.errors import DescriptionError, DvcLockError, ReportError
 from retrain.store.cached_objects import objects_of
 from retrain.work.dvc.description import Description
 from retrain.work.dvc.program import Dvc
@@ -189,7 +189,7 @@ def test_a_description_leaves_nothing_outside_the_checkout(checkout, monkeypatch
 def test_a_declared_file_that_no_stage_wrote_is_an_error_by_name(checkout):
     made = checkout({"dvc.yaml": ONE_STAGE + "metrics: [lost.json]\nartifacts: {m: {path: gone, type: model}}\n"})
     described = made.repro()
-    with pytest.raises(ReportError, match=r"declares lost\.json, which is not there after dvc repro"):
+    with pytest.raises(ReportError, match=r"declares lost\.json, which does not exist after dvc repro"):
         described.metric_values()
     with pytest.raises(ReportError, match="declares gone, which"):
         described.existing(described.models, made.path)
@@ -199,7 +199,7 @@ def test_a_metrics_file_that_is_gone_is_not_read_from_the_cache(checkout):
     made = checkout({"dvc.yaml": ONE_STAGE.replace("outs: [model.pkl]", "metrics: [model.pkl]")})
     assert made.repro().metric_values() == {"model": 1.0}
     (made.path / "model.pkl").unlink()
-    with pytest.raises(ReportError, match=r"model\.pkl, which is not there"):
+    with pytest.raises(ReportError, match=r"model\.pkl, which does not exist"):
         made.dvc.describe().metric_values()
 
 
@@ -259,7 +259,7 @@ def test_stages_that_only_an_old_dvc_lock_has_are_not_of_the_release(checkout):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        pytest.param(f"md5: '{'1' * 32}'", "has an MD5 as DVC 2 makes them", id="of DVC 2"),
+        pytest.param(f"md5: '{'1' * 32}'", "has an MD5 of DVC 2", id="of DVC 2"),
         pytest.param("hash: md5", "has no MD5", id="without one"),
         pytest.param(
             f"hash: md5, files: [{{relpath: a, md5: '{'1' * 32}', size: 1}}]", "has no MD5", id="a versioned remote"
@@ -269,7 +269,7 @@ def test_stages_that_only_an_old_dvc_lock_has_are_not_of_the_release(checkout):
 )
 def test_an_output_that_cannot_be_proven_is_refused_with_its_name_and_the_next_step(checkout, fields, said):
     described = checkout({"dvc.yaml": ONE_STAGE, "dvc.lock": locked("train", fields)}).dvc.describe()
-    with pytest.raises(LockError, match=rf"dvc\.lock: model\.pkl \(stage train\) {said}.* release"):
+    with pytest.raises(DvcLockError, match=rf"dvc\.lock: model\.pkl \(stage train\) {said}.* release"):
         described.outputs  # noqa: B018
 
 

@@ -11,7 +11,8 @@ import pytest
 from live_servers import ROOT
 
 from retrain.airflow.connections import Aws
-from retrain.deployment.pipeline_file import Drift, Performance, Policies, load
+from retrain.deployment.pipeline_file import load
+from retrain.deployment.policies import Drift, Performance, Policies
 from retrain.errors import ReportError
 from retrain.judge.alerts_replay import read_ledger
 from retrain.judge.day import Day

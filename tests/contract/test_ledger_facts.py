@@ -14,7 +14,7 @@ from retrain.commands import pinning
 from retrain.errors import MovedTagError, PinConflictError, RecordError
 from retrain.run.release import Pin, Release
 from retrain.run.run_record import Mirrored
-from retrain.run.stage_run import Outcome, StageRun
+from retrain.run.stage_run import StageOutcome, StageRun
 from retrain.store import ledger_facts, promotions
 from retrain.store import s3 as store
 from retrain.store.ledger import Ledger
@@ -92,7 +92,7 @@ def test_where_mlflow_has_a_run_is_the_newest_fact_of_it_and_where_it_had_it_fir
 
 
 def test_what_an_attempts_stages_took_is_noted_once(ledger):
-    stages = (StageRun("train", Outcome.RAN, 12.5, 300 << 20), StageRun("drift", Outcome.CACHED, 0.1, 0))
+    stages = (StageRun("train", StageOutcome.RAN, 12.5, 300 << 20), StageRun("drift", StageOutcome.CACHED, 0.1, 0))
     for _ in range(2):
         ledger_facts.note_stages(ledger, SPEC, "attempt-1", stages, environment="e" * 64, dag_run="daily")
     (name,) = ledger.event_names("taxi", "stages")

@@ -16,7 +16,8 @@ from live_servers import ROOT
 from retrain.airflow.api import AirflowApi
 from retrain.alerts.kinds import Kind
 from retrain.alerts.watch.observe.observer import Observer
-from retrain.deployment.pipeline_file import Schedule, load
+from retrain.deployment.pipeline_file import load
+from retrain.deployment.sections import Schedule
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

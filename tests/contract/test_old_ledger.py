@@ -17,7 +17,7 @@ from old_ledger import DATA, PIPELINE
 
 from retrain import results
 from retrain.__main__ import parser
-from retrain.airflow.services import services
+from retrain.airflow.adapters import services
 from retrain.archive import prune
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import OverwrittenError, TaskResultError

@@ -14,14 +14,14 @@ import psutil
 import pytest
 from foreign_pipeline import DVC_CONFIG, DVC_YAML, FIT, MANIFEST, PIPELINE, REPORT, STAGES, Attempt, Pipeline
 
+from retrain.airflow.adapters import services
 from retrain.airflow.connections import Aws
-from retrain.airflow.services import services
 from retrain.deployment.pipeline_file import load
 from retrain.errors import (
     DataRefusedError,
     DescriptionError,
     DiskFullError,
-    EnvironmentLockError,
+    EnvironmentDefinitionError,
     OriginError,
     PushError,
     StageCodeError,
@@ -383,7 +383,7 @@ def test_an_attempt_that_succeeds_leaves_its_workspace_to_the_tasks_after_it(rep
     ("files", "error"),
     [
         pytest.param({"fit.py": "import sys\nsys.exit(65)\n"}, DataRefusedError, id="a stage refuses"),
-        pytest.param({"uv.lock": "version = 1\n"}, EnvironmentLockError, id="the environment cannot be built"),
+        pytest.param({"uv.lock": "version = 1\n"}, EnvironmentDefinitionError, id="the environment cannot be built"),
     ],
 )
 def test_an_attempt_that_fails_leaves_no_workspace(reproduce, files, error):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from stack_model import STORE_BUCKET
 
-from retrain.airflow.services import services
+from retrain.airflow.adapters import services
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import ScoreError
 from retrain.results import Recorded, Reproduced, Resolved
@@ -24,9 +24,10 @@ from retrain.store.ledger import ENVIRONMENT
 from retrain.store.receipt import Receipt
 from retrain.tasks.promote import promote
 from retrain.work import workspace
-from retrain.work.dvc.description import Artifact, Description
+from retrain.work.dvc.declared import Artifact
+from retrain.work.dvc.description import Description
 from retrain.work.environments import environment
-from retrain.work.locks import locked
+from retrain.work.file_lock import locked
 
 # The error that the model says, and one more in an environment that is not the model's own.
 SCORE = """

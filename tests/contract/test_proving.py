@@ -25,7 +25,7 @@ from retrain.store import s3 as store
 from retrain.store.proving import push_and_prove
 from retrain.store.receipt import ProvenBy
 from retrain.store.remote import Remote
-from retrain.work.dvc.description import CachedObject
+from retrain.work.dvc.outputs import CachedObject
 
 MODEL, EVEN, ODD, FOLDER = "model.json", "data/parts/even.txt", "data/parts/odd/odd.txt", "data/parts"
 MANY = 200

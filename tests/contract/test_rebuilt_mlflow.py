@@ -17,7 +17,7 @@ from live_servers import ROOT, free_ports, running
 from stack_model import STORE_BUCKET, Stack
 
 from retrain.__main__ import parser
-from retrain.airflow.services import services
+from retrain.airflow.adapters import services
 from retrain.deployment.pipeline_file import Deployment, load
 from retrain.store import s3 as store
 from retrain.store.ledger import Ledger

@@ -12,7 +12,7 @@ from foreign_pipeline import FIT, MANIFEST, PIPELINE, SPLIT, Attempt, Pipeline
 from stack_model import REGION
 
 from retrain.archive import prune, restore, verify
-from retrain.deployment.pipeline_file import Repository
+from retrain.deployment.sections import Repository
 from retrain.errors import DiskFullError, GoneError, LedgerUnreadableError, RestoreTargetError, TamperedError
 from retrain.run.run_record import RunRecord
 from retrain.store import ledger_facts

@@ -17,11 +17,11 @@ from retrain.errors import (
     Cause,
     DiskFullError,
     EnvironmentBuildError,
+    EnvironmentDefinitionError,
     EnvironmentGoneError,
-    EnvironmentLockError,
     RetrainError,
 )
-from retrain.work.environments import environment, uv
+from retrain.work.environments import environment, resolution, uv
 
 PYPROJECT = """
 [project]
@@ -134,9 +134,9 @@ def test_the_identity_of_an_environment_is_the_hash_of_its_frozen_text(project, 
     ],
 )
 def test_the_frozen_text_is_the_same_wherever_the_packages_were_named(project, tmp_path, files):
-    locked = environment.resolve(project, tmp_path / "environments")
+    locked = resolution.resolve(project, tmp_path / "environments")
     other = write(tmp_path / "other", files)
-    assert environment.resolve(other, tmp_path / "environments") == locked
+    assert resolution.resolve(other, tmp_path / "environments") == locked
 
 
 def test_a_second_run_of_the_release_starts_no_uv(project, tmp_path, calls):
@@ -187,7 +187,7 @@ def test_a_recorded_environment_is_installed_again_after_a_clean_up(requiring, i
 BUILD = """
 import json, sys
 from pathlib import Path
-from retrain import environment
+from retrain.work.environments import environment
 print("ready", flush=True)
 sys.stdin.readline()
 print(json.dumps(str(environment.provide(Path(sys.argv[1]), Path(sys.argv[2])).path)))
@@ -254,7 +254,7 @@ def test_a_recorded_package_that_is_gone_is_named_with_what_can_still_be_restore
     requiring, index, tmp_path, monkeypatch, happen
 ):
     index.add("other", "2.0")
-    recorded = environment.resolve(requiring("demo==1.0\nother\n"), tmp_path / "environments")
+    recorded = resolution.resolve(requiring("demo==1.0\nother\n"), tmp_path / "environments")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "another-cache"))
     index.add("demo", "1.1")
     happen(index)
@@ -267,9 +267,9 @@ def test_a_recorded_package_that_is_gone_is_named_with_what_can_still_be_restore
 
 
 def test_a_python_that_is_gone_is_named_with_what_can_still_be_restored(requiring, tmp_path):
-    recorded = environment.resolve(requiring("demo\n"), tmp_path / "environments")
+    recorded = resolution.resolve(requiring("demo\n"), tmp_path / "environments")
     other = recorded.replace(recorded.splitlines()[0], "# python 3.99")
-    with pytest.raises(EnvironmentGoneError, match=r"needs Python 3\.99, which is not on this machine") as caught:
+    with pytest.raises(EnvironmentGoneError, match=r"needs Python 3\.99, which this machine does not have") as caught:
         environment.install(other, tmp_path / "environments")
     assert caught.value.package == "python 3.99"
 
@@ -286,7 +286,7 @@ def test_a_package_from_the_team_s_own_index_is_installed_without_the_release(in
         release = write(tmp_path / "release", files)
         if kind == "uv.lock":
             lock(release)
-        text = environment.resolve(release, tmp_path / "environments")
+        text = resolution.resolve(release, tmp_path / "environments")
         shutil.rmtree(release)
         built = environment.install(text, tmp_path / "environments")
     assert (version(built), version(built, "other")) == ("3.0", "2.0")
@@ -303,7 +303,7 @@ def test_the_machine_s_login_for_a_named_index_serves_installing_too(index, tmp_
         release = write(tmp_path / "release", {"pyproject.toml": PYPROJECT + OFFER.format(url=team.url)})
         if kind == "uv.lock":
             lock(release)
-        text = environment.resolve(release, tmp_path / "environments")
+        text = resolution.resolve(release, tmp_path / "environments")
         assert version(environment.install(text, tmp_path / "environments")) == "3.0"
         assert "hunter2" not in text
         monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "empty-cache"))
@@ -316,7 +316,7 @@ def test_a_file_that_only_a_later_index_has_is_found_there(requiring, index, tmp
     with package_index(tmp_path / "team") as team:
         team.add("demo", "0.9")
         index.add("demo", "1.1")
-        text = environment.resolve(requiring("demo\n"), tmp_path / "environments")
+        text = resolution.resolve(requiring("demo\n"), tmp_path / "environments")
         both = text.replace("demo==", f"--extra-index-url {team.url}\ndemo==", 1)
         assert version(environment.install(both, tmp_path / "environments")) == "1.1"
 
@@ -325,7 +325,7 @@ def test_a_folder_of_wheels_on_the_machine_is_found_again(requiring, tmp_path):
     (tmp_path / "wheels").mkdir()
     write_wheel(tmp_path / "wheels" / "demo-4.0-py3-none-any.whl", "demo", "4.0")
     release = requiring(f"--no-index\n--find-links {tmp_path}/wheels\ndemo\n")
-    text = environment.resolve(release, tmp_path / "environments")
+    text = resolution.resolve(release, tmp_path / "environments")
     assert text.splitlines()[1:3] == ["--no-index", f"--find-links {tmp_path}/wheels"]
     assert version(environment.install(text, tmp_path / "environments")) == "4.0"
 
@@ -384,7 +384,7 @@ LIBRARY = '[project]\nname = "lib"\nversion = "1"\n'
 )
 def test_a_local_path_is_refused_by_file_and_line(requiring, tmp_path, text, place):
     release = requiring(text, **{"more/base.txt": "../libs/x\n", "libs/x/pyproject.toml": LIBRARY})
-    with pytest.raises(EnvironmentLockError, match=rf"{place} is a local path.*In a new release take it from"):
+    with pytest.raises(EnvironmentDefinitionError, match=rf"{place} is a local path.*In a new release take it from"):
         environment.provide(release, tmp_path / "environments")
 
 
@@ -399,13 +399,13 @@ def test_a_package_of_the_release_s_own_folders_is_refused_by_name(index, tmp_pa
     release = write(tmp_path / "release", {"pyproject.toml": pyproject, "libs/x/pyproject.toml": LIBRARY})
     if locked:
         lock(release)
-    with pytest.raises(EnvironmentLockError, match=r"release/\S+: .*libs/x' is a local path"):
+    with pytest.raises(EnvironmentDefinitionError, match=r"release/\S+: .*libs/x' is a local path"):
         environment.provide(release, tmp_path / "environments")
 
 
 def test_a_password_in_a_release_is_refused_and_not_repeated(requiring, index, tmp_path):
     address = index.url.replace("http://", "http://bob:hunter2@")
-    with pytest.raises(EnvironmentLockError, match=r"http://\*\*\*\*@.* names a user or password") as caught:
+    with pytest.raises(EnvironmentDefinitionError, match=r"http://\*\*\*\*@.* names a user or password") as caught:
         environment.provide(requiring(f"--extra-index-url {address}\ndemo\n"), tmp_path / "environments")
     assert "hunter2" not in str(caught.value)
 
@@ -419,17 +419,17 @@ def test_a_password_that_the_machine_holds_is_not_in_the_frozen_text(requiring, 
 
 
 def test_what_older_deployments_recorded_of_a_lock_becomes_the_frozen_text_of_today(project, tmp_path):
-    today = environment.resolve(project, tmp_path / "one")
+    today = resolution.resolve(project, tmp_path / "one")
     recorded = (project / "uv.lock").read_text()
-    assert environment.frozen_of_recorded(recorded, project, tmp_path / "two") == today
+    assert resolution.frozen_of_recorded(recorded, project, tmp_path / "two") == today
     (project / "uv.lock").unlink()
-    assert environment.frozen_of_recorded(recorded, project, tmp_path / "three") == today
+    assert resolution.frozen_of_recorded(recorded, project, tmp_path / "three") == today
 
 
 def test_what_older_deployments_recorded_of_requirements_becomes_the_frozen_text_of_today(requiring, index, tmp_path):
     index.add("other", "2.0", ("demo",))
     release = requiring("other\n")
-    today = environment.resolve(release, tmp_path / "environments")
+    today = resolution.resolve(release, tmp_path / "environments")
     older = subprocess.run(
         [uv.program(), "pip", "compile", "--generate-hashes", "--python", sys.executable, "requirements.txt"],
         cwd=release,
@@ -439,20 +439,22 @@ def test_what_older_deployments_recorded_of_requirements_becomes_the_frozen_text
         timeout=60,
     ).stdout
     assert "# via other" in older
-    assert environment.frozen_of_recorded(older, release, tmp_path / "environments") == today
-    assert environment.frozen_of_recorded(today, release, tmp_path / "environments") == today
+    assert resolution.frozen_of_recorded(older, release, tmp_path / "environments") == today
+    assert resolution.frozen_of_recorded(today, release, tmp_path / "environments") == today
 
 
 def test_a_record_that_names_a_local_path_says_what_can_still_be_restored(requiring, tmp_path):
-    with pytest.raises(EnvironmentLockError, match=r"environment\.lock: '-e \./lib' is a local path.*NO_ENVIRONMENT=1"):
-        environment.frozen_of_recorded("-e ./lib\n", requiring("demo\n"), tmp_path / "environments")
+    with pytest.raises(
+        EnvironmentDefinitionError, match=r"environment\.lock: '-e \./lib' is a local path.*NO_ENVIRONMENT=1"
+    ):
+        resolution.frozen_of_recorded("-e ./lib\n", requiring("demo\n"), tmp_path / "environments")
 
 
 def test_a_lock_that_does_not_fit_its_pyproject_is_the_release_s_fault(project, index, tmp_path):
     index.add("other", "2.0")
     (project / "pyproject.toml").write_text(PYPROJECT.replace('"demo"', '"demo", "other"'))
     with pytest.raises(
-        EnvironmentLockError, match=r"release/: The lockfile at `uv\.lock` needs to be updated.* Fix it in a"
+        EnvironmentDefinitionError, match=r"release/: The lockfile at `uv\.lock` needs to be updated.* Fix it in a"
     ):
         environment.provide(project, tmp_path / "environments")
 
@@ -460,27 +462,27 @@ def test_a_lock_that_does_not_fit_its_pyproject_is_the_release_s_fault(project, 
 def test_a_release_that_describes_no_environment_is_told_what_it_lacks(tmp_path):
     (tmp_path / "release").mkdir()
     with pytest.raises(
-        EnvironmentLockError, match=r"release/ .*neither uv\.lock, requirements\.txt nor pyproject\.toml"
+        EnvironmentDefinitionError, match=r"release/ .*neither uv\.lock, requirements\.txt nor pyproject\.toml"
     ):
         environment.provide(tmp_path / "release", tmp_path / "environments")
 
 
 def test_an_included_file_that_is_missing_is_named(requiring, tmp_path):
     with pytest.raises(
-        EnvironmentLockError, match=r"requirements\.txt:2 includes base\.txt, which the release does not"
+        EnvironmentDefinitionError, match=r"requirements\.txt:2 includes base\.txt, which the release does not"
     ):
         environment.provide(requiring("demo\n-r base.txt\n"), tmp_path / "environments")
 
 
 def test_a_package_that_does_not_exist_is_the_release_s_fault(requiring, tmp_path):
-    with pytest.raises(EnvironmentLockError, match=r"there is no version of demo==9\.9") as caught:
+    with pytest.raises(EnvironmentDefinitionError, match=r"there is no version of demo==9\.9") as caught:
         environment.provide(requiring("demo==9.9\n"), tmp_path / "environments")
-    assert type(caught.value) is EnvironmentLockError
+    assert type(caught.value) is EnvironmentDefinitionError
 
 
 def test_a_failed_build_of_a_package_is_told_by_its_exception(requiring, index, tmp_path):
     index.add_unbuildable("broken", "1.0", body="import no_such_compiler")
-    with pytest.raises(EnvironmentLockError) as caught:
+    with pytest.raises(EnvironmentDefinitionError) as caught:
         environment.provide(requiring("broken\n"), tmp_path / "environments")
     said = str(caught.value)
     assert "Failed to build `broken==1.0`" in said
@@ -510,7 +512,7 @@ def test_an_index_that_cannot_be_reached_while_resolving_is_worth_a_retry(requir
 
 
 def test_an_index_that_cannot_be_reached_while_installing_is_worth_a_retry(requiring, tmp_path, unreachable):
-    text = environment.resolve(requiring("demo\n"), tmp_path / "environments")
+    text = resolution.resolve(requiring("demo\n"), tmp_path / "environments")
     unreachable()
     with pytest.raises(
         EnvironmentBuildError, match=r"Connection refused.* Check the package index, then clear the task"

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from test_corrected_partitions import DAY, team  # noqa: F401 - a fixture
 
-from retrain.airflow.services import services
+from retrain.airflow.adapters import services
 from retrain.tasks.reproduce import reproduce
 from retrain.tasks.resolve_run import resolve_run
 

@@ -33,10 +33,14 @@ def stage():
 
 def test_what_the_image_ships_is_what_a_worker_looks_for(stage, tmp_path, monkeypatch):
     build, opt, release = tmp_path / "build", tmp_path / "opt", tmp_path / "workspaces" / "checkout"
-    modules = re.search(r"^COPY (plugins/\S+(?: plugins/\S+)*) retrain/$", stage, re.MULTILINE)[1].split()
-    (build / "retrain").mkdir(parents=True)
-    for module in modules:
-        shutil.copy(ROOT / module, build / "retrain")
+    copies = re.findall(r"^COPY (plugins/\S+(?: plugins/\S+)*) (retrain/\S*)$", stage, re.MULTILINE)
+    for sources, target in copies:
+        for source in map(ROOT.joinpath, sources.split()):
+            if source.is_dir():
+                shutil.copytree(source, build / target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                (build / target).mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, build / target)
     folders = {"/build/pipeline": build / "pipeline", "/opt/retrain/infra/dvc": opt / "retrain" / "infra" / "dvc"}
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
     with package_index(tmp_path / "index") as index:

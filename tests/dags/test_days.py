@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from retrain.alerts.watch.observe.deadlines import owed
-from retrain.deployment.pipeline_file import Deployment, Schedule, load
+from retrain.deployment.pipeline_file import Deployment, load
+from retrain.deployment.sections import Schedule
 from retrain.run import partition
 
 ROOT = Path(__file__).resolve().parents[2]

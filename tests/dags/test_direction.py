@@ -38,9 +38,14 @@ PURE = (
     "alerts/message/next_action",
     "alerts/message/trouble",
     "deployment/cron",
+    "deployment/policies",
+    "deployment/sections",
+    "deployment/values",
     "judge/day",
     "judge/drift",
-    "work/dvc/lock",
+    "work/dvc/declared",
+    "work/dvc/dvc_lock",
+    "work/dvc/outputs",
     "errors",
     "archive/explain",
     "work/environments/frozen",
@@ -114,7 +119,7 @@ def test_nothing_of_the_watch_s_knows_airflow() -> None:
 
 def test_what_the_tasks_do_does_not_know_airflow() -> None:
     """Connections and the pin reach them through two interfaces; the page, the sensor and the callbacks are Airflow's own."""
-    between = {"airflow/services", "airflow/connections", "tasks/wait_for_partition", "alerts/callbacks"}
+    between = {"airflow/adapters", "airflow/connections", "tasks/wait_for_partition", "alerts/callbacks"}
     assert {name_of(path) for path in PACKAGE.rglob("*.py") if "airflow" in tops(path)} == between
 
 

@@ -6,12 +6,12 @@ import json
 from datetime import date, timedelta
 
 from retrain import results
-from retrain.deployment.pipeline_file import Drift, Performance
+from retrain.deployment.policies import Drift, Performance
 from retrain.judge import drift, performance
 from retrain.judge.day import Day, Error, Feature
 from retrain.results import Checked, Promoted, Pushed, Recorded, Removed, Reproduced, Resolved
 from retrain.run.run_spec import RunSpec
-from retrain.run.stage_run import Outcome, StageRun
+from retrain.run.stage_run import StageOutcome, StageRun
 
 LAST = date(2020, 3, 20)
 SPEC = RunSpec("trips", LAST.isoformat(), "v1.1.0", "c0ffee" + "0" * 34, "d" * 64)
@@ -33,9 +33,9 @@ history = days(mae=8.25)
 drifted = drift.walk(history, Drift(report="drift.json"))[-1]
 failing = performance.walk(history, Performance(metrics="metrics.json", model="model", metric="mae"))[-1]
 stages = (
-    StageRun("ingest", Outcome.CACHED, 0.1, 0),
-    StageRun("train", Outcome.RAN, 61.5, 312 * 2**20),
-    StageRun("evaluate", Outcome.RAN, 2.25, 0),
+    StageRun("ingest", StageOutcome.CACHED, 0.1, 0),
+    StageRun("train", StageOutcome.RAN, 61.5, 312 * 2**20),
+    StageRun("evaluate", StageOutcome.RAN, 2.25, 0),
 )
 url = "https://mlflow.example.org/#/experiments/1/runs/r1"
 metrics = {"model.mae": 8.25, "constant.mae": 6.0, "rows": 9000.0}

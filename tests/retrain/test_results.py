@@ -25,7 +25,7 @@ from retrain.results import (
     schemas,
 )
 from retrain.run.run_spec import RunSpec
-from retrain.run.stage_run import Outcome, StageRun
+from retrain.run.stage_run import StageOutcome, StageRun
 
 SPEC = RunSpec("taxi", "2020-03-05", "v1.0.0", "c" * 40, "d" * 64)
 COMMON: dict[str, Any] = {
@@ -46,7 +46,7 @@ EXAMPLES: tuple[TaskResult, ...] = (
         "/srv/w",
         "e" * 64,
         2,
-        (StageRun("train", Outcome.RAN, 12.5, 300 << 20), StageRun("drift", Outcome.CACHED, 0.1, 0)),
+        (StageRun("train", StageOutcome.RAN, 12.5, 300 << 20), StageRun("drift", StageOutcome.CACHED, 0.1, 0)),
         14.0,
     ),
     Pushed("receipts/x.json", 3, 400, 1, 0, 4, 0.5),

@@ -1,4 +1,4 @@
-"""Airflow's REST API, for the commands that people run outside Airflow: the pin is a Variable there."""
+"""Airflow's REST API, as the commands and the watch use it from outside Airflow."""
 
 from __future__ import annotations
 
@@ -13,20 +13,31 @@ import httpx
 from retrain.errors import AirflowApiError, AirflowUnreachableError
 from retrain.run.release import Pin, variable
 
-_TIMEOUT = 30.0
+_TIMEOUT = 30.0  # seconds, for each step of a request: to connect, to send, to read
 _HEALTH_TIMEOUT = 10.0
+# Shorter than the 5 seconds after which uvicorn closes an idle connection, so that no request meets one that is closing.
+_IDLE = 2.0
 
 
 @dataclass
 class AirflowApi:
-    """The api-server at `url`.
+    """The api-server at `url`. It may be used by several threads.
 
-    The token comes from AIRFLOW_API_TOKEN, or is asked for with AIRFLOW_API_USER and the password in the file
-    AIRFLOW_API_PASSWORD_FILE; a local stack, where all are admins, hands one out. It is kept until Airflow refuses it.
+    The token is AIRFLOW_API_TOKEN, or is requested with the user AIRFLOW_API_USER and the password in the file
+    AIRFLOW_API_PASSWORD_FILE; a local stack, where everybody is an admin, gives one without a password. It is kept until
+    Airflow refuses it.
+
+    Raises:
+        AirflowUnreachableError: every method, if Airflow does not answer in time.
+        AirflowApiError: every method, if Airflow gives no token or answers with an error.
     """
 
     url: str
     _token: str | None = field(default=None, repr=False)
+    _client: httpx.Client = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._client = httpx.Client(base_url=self.url, timeout=_TIMEOUT, limits=httpx.Limits(keepalive_expiry=_IDLE))
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         try:
@@ -43,8 +54,7 @@ class AirflowApi:
             ) from error
 
     def _sent(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self._token}"}
-        return httpx.request(method, f"{self.url}{path}", json=body, headers=headers, timeout=_TIMEOUT)
+        return self._client.request(method, path, json=body, headers={"Authorization": f"Bearer {self._token}"})
 
     def _new_token(self) -> str:
         user, file = os.environ.get("AIRFLOW_API_USER"), os.environ.get("AIRFLOW_API_PASSWORD_FILE")
@@ -53,12 +63,11 @@ class AirflowApi:
                 password = Path(file).read_text(encoding="utf-8").strip()
             except OSError as error:
                 raise AirflowApiError(
-                    f"The password of {user} cannot be read: {error}. AIRFLOW_API_PASSWORD_FILE names it."
+                    f"The password of {user} cannot be read: {error}. Correct AIRFLOW_API_PASSWORD_FILE, which names the file."
                 ) from error
-            login = {"username": user, "password": password}
-            answer = httpx.post(f"{self.url}/auth/token", json=login, timeout=_TIMEOUT)
+            answer = self._client.post("/auth/token", json={"username": user, "password": password})
         else:
-            answer = httpx.get(f"{self.url}/auth/token", timeout=_TIMEOUT)
+            answer = self._client.get("/auth/token")
         if answer.status_code not in (200, 201):
             raise AirflowApiError(
                 f"Airflow at {self.url} gave no token ({answer.status_code}). Set AIRFLOW_API_TOKEN, or AIRFLOW_API_USER "
@@ -72,7 +81,11 @@ class AirflowApi:
         return answer
 
     def pin(self, pipeline: str) -> Pin | None:
-        """The pin of a pipeline; None when none is set."""
+        """The pin of a pipeline; None if none is set.
+
+        Raises:
+            NoPinError: the Variable cannot be read as a pin.
+        """
         name = variable(pipeline)
         answer = self._request("GET", f"/api/v2/variables/{name}")
         if answer.status_code == httpx.codes.NOT_FOUND:
@@ -81,15 +94,16 @@ class AirflowApi:
         return Pin.from_json(text, name)
 
     def health(self) -> dict[str, Any]:
-        """What Airflow says of its components; needs no token."""
+        """The state of Airflow's components by name, as Airflow reports it. Needs no token."""
         try:
-            answer = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=_HEALTH_TIMEOUT)
+            answer = self._client.get("/api/v2/monitor/health", timeout=_HEALTH_TIMEOUT)
         except httpx.HTTPError as error:
             raise AirflowUnreachableError(f"Airflow at {self.url} did not answer ({error}).") from error
         health: dict[str, Any] = self._checked(answer, "reading its health").json()
         return health
 
     def is_paused(self, dag: str) -> bool:
+        """True if the DAG is paused."""
         return bool(self._get(f"/api/v2/dags/{dag}", "reading the DAG")["is_paused"])
 
     def backfills(self, dag: str, newest: int = 5) -> list[dict[str, Any]]:
@@ -99,13 +113,13 @@ class AirflowApi:
         return found
 
     def runs(self, dag: str, limit: int = 200, **filters: str) -> list[dict[str, Any]]:
-        """The newest runs of a DAG that the filters of Airflow's API let through."""
+        """The newest runs of a DAG, newest first. `filters` are those of Airflow's API, such as `state`."""
         query = urlencode({"limit": limit, "order_by": "-run_after", **filters})
         found: list[dict[str, Any]] = self._get(f"/api/v2/dags/{dag}/dagRuns?{query}", "listing the runs")["dag_runs"]
         return found
 
     def tasks(self, dag: str, run: str, state: str) -> list[dict[str, Any]]:
-        """The tasks of a run that are in a state."""
+        """The task instances of a run that are in this state."""
         path = f"/api/v2/dags/{dag}/dagRuns/{quote(run, safe='')}/taskInstances?state={state}"
         found: list[dict[str, Any]] = self._get(path, "listing the tasks of a run")["task_instances"]
         return found
@@ -115,7 +129,7 @@ class AirflowApi:
         return document
 
     def set_pin(self, pipeline: str, pin: Pin) -> None:
-        """Write the pin; this is the deploy."""
+        """Write the pin. This deploys the release."""
         name = variable(pipeline)
         body = {
             "key": name,

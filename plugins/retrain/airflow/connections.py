@@ -1,4 +1,4 @@
-"""Airflow connections, turned into what the clients and the child processes need. Secrets go no further than this."""
+"""Turns Airflow's connections into clients, and into variables for child processes. Secrets are handled only here."""
 
 from __future__ import annotations
 
@@ -20,40 +20,46 @@ from retrain.work import credentials
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# DVC makes five rounds of what an AWS client tries, which is five times by default: over a minute for an object that the bucket
-# keeps refusing, an hour for a day's objects. Three times, as AWS's standard mode has it, outlast what is short; the task's own
-# retries are for the rest, and send only what is missing.
+# DVC calls an AWS client five times for an object, and a client tries five times by default: over a minute for each object that
+# the bucket keeps refusing, an hour for a day's objects. Three tries, as in AWS's standard mode, outlast a short failure. For a
+# longer one there are the task's own retries, which send only what is missing.
 _PATIENCE = {"AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "3"}
 _AWS = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "max_attempts": 5})
 
 
 @dataclass(frozen=True)
 class Aws:
-    """One AWS connection, asked for once: Airflow's API is a request away."""
+    """One AWS connection of Airflow's. It is read once, because that is a request to Airflow's API; a role's credentials are renewed.
+
+    Raises:
+        StoreError: every method, if the connection has a role and STS refuses it or does not answer.
+    """
 
     conn_id: str
 
     @cached_property
     def hook(self) -> S3Hook:
+        """Airflow's hook, which keeps the connection."""
         return S3Hook(aws_conn_id=self.conn_id, config=_AWS)
 
     def client(self) -> S3Client:
+        """A client for S3, which renews a role's credentials itself."""
         with self._taking_its_role():
             client: S3Client = self.hook.get_conn()
         return client
 
     @property
     def endpoint(self) -> str | None:
-        """Only for an S3 that is not AWS's."""
+        """The address of an S3 that is not AWS's; else None."""
         url: str | None = self.hook.conn_config.get_service_endpoint_url("s3")
         return url
 
     def environment(self) -> dict[str, str]:
-        """Keys, region, endpoint and patience for a child process, in the names that every AWS client reads.
+        """Keys, region, endpoint and retries for a child process, in the variables that every AWS client reads.
 
-        Without keys in the connection there are none here either: the child finds its credentials as this process does (a profile,
-        the machine's or the container's role) and renews them itself. The keys of a connection with a role expire: a child that
-        may outlive them needs `child_environment`. Where the worker's own environment says how patient to be, that holds.
+        If the connection has no keys, there are none here: the child finds its credentials as this process does (a profile, the
+        role of the machine or container) and renews them itself. The keys of a connection with a role expire, so a child that may
+        outlive them needs `child_environment`. Variables for retries that the worker has itself are left alone.
         """
         variables = self._settings()
         config = self.hook.conn_config
@@ -70,10 +76,10 @@ class Aws:
 
     @contextmanager
     def child_environment(self) -> Iterator[dict[str, str]]:
-        """`environment` for a child process that runs while the context is open, however long: a role's credentials are renewed.
+        """`environment` for a child process that runs while the context is open. A role's credentials are renewed.
 
-        The child asks this process for them (`credentials.served`). Pass the variables through `process.environment`: those
-        with an empty value must be absent in the child.
+        The child asks this process for them: see `credentials.served`. Pass the variables through `process.environment`, which
+        removes those with an empty value: the child must not have them.
         """
         config = self.hook.conn_config
         if config.role_arn:
@@ -84,7 +90,7 @@ class Aws:
             return
         variables = self.environment()
         if config.aws_access_key_id:
-            variables.setdefault("AWS_SESSION_TOKEN", "")  # one that the worker has belongs to other keys
+            variables.setdefault("AWS_SESSION_TOKEN", "")  # a token of the worker belongs to other keys
         elif config.profile_name:
             variables |= {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": ""}
         yield variables
@@ -100,12 +106,12 @@ class Aws:
         return variables
 
     def _taking_its_role(self) -> AbstractContextManager[None]:
-        """For what asks STS first, when the connection has a role."""
+        """Names the role in the error of a call that asks STS first."""
         return s3.naming("AssumeRole", str(self.hook.conn_config.role_arn), "STS")
 
 
 def connect_mlflow(conn_id: str) -> str:
-    """The tracking URI. The password, if any, goes to MLflow's own environment variables, never into the address."""
+    """The tracking URI of an MLflow connection. User and password go into MLflow's own environment variables, never into the URI."""
     connection = BaseHook.get_connection(conn_id)
     if connection.login:
         os.environ["MLFLOW_TRACKING_USERNAME"] = connection.login

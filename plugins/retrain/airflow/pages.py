@@ -1,7 +1,7 @@
 """The page behind a run's Release tab.
 
-The page itself holds no data: it asks Airflow's REST API for the states and results of the run's tasks with the reader's own
-session, so it shows nobody more than Airflow would.
+The page itself has no data. It asks Airflow's REST API for the states and results of the run's tasks with the reader's own
+session, so it shows nobody more than Airflow does.
 """
 
 from __future__ import annotations
@@ -17,5 +17,5 @@ _RUN_PAGE = Path(__file__).with_name("run_page.html")
 
 @app.get("/run")
 def run_page() -> HTMLResponse:
-    """What a run is a function of, and what it left behind."""
+    """The page: release, data and results of a run. The browser fills it."""
     return HTMLResponse(_RUN_PAGE.read_text(encoding="utf-8"))

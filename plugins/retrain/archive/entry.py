@@ -12,7 +12,8 @@ import yaml
 from retrain.errors import RecordError
 from retrain.run.run_record import RunRecord
 from retrain.store.ledger import DESCRIPTION, Ledger
-from retrain.work.dvc.description import Description, Output
+from retrain.work.dvc.description import Description
+from retrain.work.dvc.outputs import Output
 
 _UP = re.compile(r"^(\.\.?/)+")  # out of a stage's own folder
 

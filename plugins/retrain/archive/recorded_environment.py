@@ -5,13 +5,13 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from retrain.deployment.pipeline_file import Repository
-from retrain.errors import EnvironmentLockError
+from retrain.deployment.sections import Repository
+from retrain.errors import EnvironmentDefinitionError
 from retrain.run.release import Release
 from retrain.run.run_record import RunRecord
 from retrain.store.ledger import ENVIRONMENT, Ledger
 from retrain.work import git
-from retrain.work.environments import environment
+from retrain.work.environments import environment, resolution
 
 _OF_VERSION_1 = "environment.lock"
 
@@ -35,7 +35,7 @@ def frozen_text(record: RunRecord, ledger: Ledger, repository: Repository, envir
         environments: where resolutions are remembered.
 
     Raises:
-        EnvironmentLockError: a run of version 1 whose lock names a local path, or does not belong to its project.
+        EnvironmentDefinitionError: a run of version 1 whose lock names a local path, or does not belong to its project.
     """
     if record.version_1 is None:
         return ledger.file(record, ENVIRONMENT).decode()
@@ -44,12 +44,12 @@ def frozen_text(record: RunRecord, ledger: Ledger, repository: Repository, envir
         bare = git.mirror(repository.url, Release(record.release, record.commit), Path(scratch) / "mirror.git")
         git.checkout(bare, record.commit, Path(scratch) / "checkout")
         project = Path(scratch) / "checkout" / repository.environment
-        return environment.frozen_of_recorded(text, project, environments)
+        return resolution.frozen_of_recorded(text, project, environments)
 
 
 def packages(record: RunRecord, ledger: Ledger, repository: Repository, environments: Path) -> str:
     """As `frozen_text`, to be read and not installed: a lock that cannot be installed any more as it was recorded."""
     try:
         return frozen_text(record, ledger, repository, environments)
-    except EnvironmentLockError:
+    except EnvironmentDefinitionError:
         return ledger.file(record, _OF_VERSION_1).decode()

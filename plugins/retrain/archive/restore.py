@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrain.archive import entry, recorded_environment
-from retrain.deployment.pipeline_file import Repository
+from retrain.deployment.sections import Repository
 from retrain.errors import DiskFullError, GoneError, RestoreTargetError, TamperedError
 from retrain.run.release import Release
 from retrain.run.run_record import RunRecord
@@ -20,7 +20,7 @@ from retrain.store.ledger import Ledger
 from retrain.store.receipt import names
 from retrain.store.remote import Remote
 from retrain.work import git
-from retrain.work.dvc.description import CachedObject, Output
+from retrain.work.dvc.outputs import CachedObject, Output
 
 _AT_ONCE = 8
 _ALL_MAY_RUN = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH

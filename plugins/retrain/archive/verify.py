@@ -12,7 +12,7 @@ from retrain.store.ledger import Ledger
 from retrain.store.proving import examine
 from retrain.store.receipt import Proof
 from retrain.store.remote import Remote
-from retrain.work.dvc.description import CachedObject
+from retrain.work.dvc.outputs import CachedObject
 
 
 @dataclass(frozen=True)

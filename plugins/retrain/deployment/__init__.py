@@ -1,1 +1,1 @@
-"""The pipeline's file: its sections, loading, validation."""
+"""A pipeline's file: its sections, loading, validation."""

@@ -1,4 +1,4 @@
-"""Cron expressions with at most one run a day, as Airflow reads them. Dates and times are those of the schedule's time zone. Pure."""
+"""Cron expressions with at most one run a day, as Airflow reads them. Dates and times are in the schedule's time zone."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import re
 from datetime import date, datetime, time
 from typing import Any
 
-# A fixed minute and hour, then any day, month and weekday. `R` and `H` would be another day each time that they are read.
+# A fixed minute and hour, then any day, month and weekday. `R` and `H` name another day each time that they are read.
 _ONCE_A_DAY = re.compile(r"\d{1,2} \d{1,2}( (?!\S*\b[rRhH]\b)\S+){3}", re.ASCII)
 _SOME_DAY = date(2026, 1, 1)
 
 
 def check(text: str) -> str:
-    """The expression itself.
+    """Return the expression if it starts at most one run a day.
 
     Raises:
-        ValueError: it is no cron expression of five fields, may start several runs a day, or never starts one.
+        ValueError: it is not a cron expression of five fields, may start several runs a day, or never starts one.
     """
     if not _ONCE_A_DAY.fullmatch(text):
         raise ValueError(
-            f"{text!r} does not start at most one run a day, and a run is about one day. Give five fields, the first two "
+            f"{text!r} may start several runs a day, and a run is about one day. Write five fields, the first two "
             "(minute and hour) as plain numbers, such as 0 6 * * *"
         )
     try:
         next_day(text, _SOME_DAY)
     except ValueError as error:
-        raise ValueError(f"{text!r} is no cron expression that ever starts a run ({error})") from error
+        raise ValueError(f"{text!r} is not a cron expression that ever starts a run ({error}). Correct it") from error
     return text
 
 
 def time_of(text: str) -> time:
-    """When on its days the cron starts a run."""
+    """The time of day at which the cron starts its runs."""
     minute, hour = text.split()[:2]
     return time(int(hour), int(minute))
 
@@ -48,7 +48,7 @@ def previous_day(text: str, day: date) -> date:
 
 
 def _ticks(text: str, day: date) -> Any:
-    # Imported here: the day of a run is computed where croniter is not installed, too.
+    # Imported here because the day of a run is also computed where croniter is not installed.
     from croniter import croniter
 
     return croniter(text, datetime.combine(day, time_of(text)))

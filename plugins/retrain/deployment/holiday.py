@@ -1,25 +1,30 @@
-"""Public holidays, by a pipeline's calendar. Pure: the library `holidays` computes them."""
+"""Public holidays in a pipeline's calendar. The library `holidays` computes them."""
 
 from __future__ import annotations
 
 from datetime import date
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
+from retrain.deployment.sections import Calendar
 from retrain.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from retrain.deployment.pipeline_file import Calendar
 
 
 def name(day: date, calendar: Calendar | None) -> str | None:
-    """What is celebrated on a day, or None on an ordinary one and without a calendar."""
+    """The name of the holiday in English; None on an ordinary day, and without a calendar.
+
+    Raises:
+        ConfigurationError: as for `check`.
+    """
     return _of_year(calendar, day.year).get(day.isoformat()) if calendar else None
 
 
 @lru_cache
 def check(calendar: Calendar) -> None:
-    """ConfigurationError that names key and value if the library does not know the calendar's country or subdivision."""
+    """Make sure that the library knows the calendar.
+
+    Raises:
+        ConfigurationError: it does not know the country or the subdivision; the message names key and value.
+    """
     import holidays
 
     key, value = "country", calendar.country
@@ -29,7 +34,7 @@ def check(calendar: Calendar) -> None:
         holidays.country_holidays(calendar.country, subdiv=calendar.subdivision)
     except NotImplementedError as error:
         raise ConfigurationError(
-            f"calendar.{key}: the library holidays does not know {value!r} ({error}). Give a name that its documentation lists."
+            f"calendar.{key}: the library holidays does not know {value!r} ({error}). Use a name from its documentation."
         ) from error
 
 

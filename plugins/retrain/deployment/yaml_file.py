@@ -1,4 +1,4 @@
-"""A YAML file of keys and values, with variables of the environment in its strings."""
+"""A YAML file whose strings may contain variables of the environment."""
 
 from __future__ import annotations
 
@@ -15,22 +15,32 @@ _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The file's keys and values; ConfigurationError names the file if it has none."""
+    """The file's keys and values.
+
+    Raises:
+        ConfigurationError: the file cannot be read, is not YAML, or is not a mapping; the message names it.
+    """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(
-            f"{path} cannot be read ({error.strerror}). Name a pipeline of this checkout."
+            f"{path} cannot be read ({error.strerror}). Give the name of a pipeline in dags/pipelines/."
         ) from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that no calendar has
-        raise ConfigurationError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or an impossible date
+        raise ConfigurationError(f"{path.name} is not YAML: {' '.join(str(error).split())}. Correct it.") from error
     if not isinstance(document, dict):
-        raise ConfigurationError(f"{path.name} holds {type(document).__name__}, not keys and values.")
+        raise ConfigurationError(
+            f"{path.name} contains {type(document).__name__}, not keys and values. Write one key a line, such as owner: NAME"
+        )
     return document
 
 
 def expanded(document: dict[str, Any], file: str, variables: Mapping[str, str]) -> dict[str, Any]:
-    """The document with `${NAME}` in every string replaced; ConfigurationError names file, key and a variable that is not set."""
+    """The document with each `${NAME}` in its strings replaced by the variable's value. `file` names it in an error.
+
+    Raises:
+        ConfigurationError: a variable is not set; the message names file, key and variable.
+    """
 
     def expand(value: Any, key: str) -> Any:
         if isinstance(value, dict):
@@ -43,7 +53,9 @@ def expanded(document: dict[str, Any], file: str, variables: Mapping[str, str]) 
         def of(match: re.Match[str]) -> str:
             name = match.group(1)
             if name not in variables:
-                raise ConfigurationError(f"{file}: {key} needs the environment variable {name}, which is not set.")
+                raise ConfigurationError(
+                    f"{file}: {key} needs the environment variable {name}, which is not set. Set it where Airflow, the watch and the commands run."
+                )
             return variables[name]
 
         return _VARIABLE.sub(of, value)

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from retrain.deployment import holiday
-from retrain.deployment.pipeline_file import Calendar, Known, Policies, load_policies
+from retrain.deployment.pipeline_file import load_policies
+from retrain.deployment.policies import Known, Policies
+from retrain.deployment.sections import Calendar
 from retrain.errors import ConfigurationError, ReportError, RetrainError
 from retrain.judge import day
 from retrain.judge.day import Day

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from retrain.deployment.pipeline_file import Performance, Policies
+from retrain.deployment.policies import Performance, Policies
 from retrain.errors import ReportError
 
 REPORT_VERSION = 1

@@ -8,7 +8,8 @@ from datetime import date, timedelta
 from statistics import NormalDist, median
 
 from retrain.deployment import holiday
-from retrain.deployment.pipeline_file import Calendar, Drift
+from retrain.deployment.policies import Drift
+from retrain.deployment.sections import Calendar
 from retrain.judge.day import Day, Feature
 from retrain.judge.episode import Episode
 from retrain.judge.verdict import Confidence, Severity, State, Verdict

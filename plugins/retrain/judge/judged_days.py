@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from retrain.deployment.pipeline_file import Policies
+from retrain.deployment.policies import Policies
 from retrain.errors import RecordError
 from retrain.judge import day
 from retrain.judge.day import Day

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import median
 
-from retrain.deployment.pipeline_file import Performance
+from retrain.deployment.policies import Performance
 from retrain.judge.day import Day, Error
 from retrain.judge.episode import Episode
 from retrain.judge.verdict import Confidence, Severity, State, Verdict

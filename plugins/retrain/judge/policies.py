@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from retrain.deployment.pipeline_file import Policies
+from retrain.deployment.policies import Policies
 from retrain.judge import drift, performance
 from retrain.judge.day import Day
 from retrain.judge.drift import DriftVerdict

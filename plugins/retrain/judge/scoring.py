@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from retrain.archive import recorded_environment
-from retrain.deployment.pipeline_file import Deployment, Promotion
-from retrain.errors import EnvironmentGoneError, EnvironmentLockError, ReportError, ScoreError, UnknownEntryError
+from retrain.deployment.pipeline_file import Deployment
+from retrain.deployment.sections import Promotion
+from retrain.errors import EnvironmentDefinitionError, EnvironmentGoneError, ReportError, ScoreError, UnknownEntryError
 from retrain.judge.day import number
 from retrain.judge.json_file import read_object
 from retrain.store.ledger import Ledger
@@ -95,7 +96,7 @@ def environment_of_champion(
     try:
         record = ledger.entry(deployment.pipeline, tags["partition"], tags.get("run_key"))
         return recorded_environment.provide(record, ledger, deployment.repository, environments)
-    except (EnvironmentGoneError, EnvironmentLockError, UnknownEntryError) as error:
+    except (EnvironmentGoneError, EnvironmentDefinitionError, UnknownEntryError) as error:
         raise ScoreError(
             f"The champion, version {tags['version']} of {tags['partition']}, cannot be scored without its own environment: "
             f"{error} The champion is unchanged, and no model is promoted until this is fixed."

@@ -1,6 +1,6 @@
-"""What S3's messages say has landed: the runs to start. Pure.
+"""The runs to start for S3's messages about landed markers.
 
-A message may come twice, late, or behind a newer one: the same landing always makes the same run id, and Airflow has a run id once.
+A message may arrive twice, late, or after a newer one. The same landing always gives the same run id, which Airflow accepts once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit
 
-from retrain.deployment.pipeline_file import Raw
+from retrain.deployment.sections import Raw
 from retrain.errors import LandingError, PartitionError
 from retrain.run import partition
 
@@ -20,7 +20,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
 
 
 def messages(asset_events: Mapping[Any, Iterable[Any]]) -> list[Mapping[str, Any]]:
-    """The queue's messages in the asset events that started a run: an event has a batch of them."""
+    """The messages of the queue in the asset events that started a run. Each event has a batch of messages."""
     return [
         message
         for events in asset_events.values()
@@ -30,10 +30,10 @@ def messages(asset_events: Mapping[Any, Iterable[Any]]) -> list[Mapping[str, Any
 
 
 def runs(found: Iterable[Mapping[str, Any]], raw: Raw) -> list[dict[str, Any]]:
-    """What to start for these messages of the queue: `trigger_run_id` and `conf` of each, a landing once.
+    """`trigger_run_id` and `conf` of each run to start for these messages, without duplicates.
 
-    S3's test events and other keys than `dt=<partition>/<marker>` below the pipeline's raw data are not ours. What is none of S3's
-    starts nothing here, and holds up nothing: a batch is deleted from the queue when it is read. `refuse_others` names it.
+    S3's test events, and keys that are not `dt=<partition>/<marker>` below the pipeline's raw data, start no run. A message that
+    is not S3's does not hold up the others, because a batch is deleted from the queue when it is read; `refuse_others` names it.
     """
     starts: dict[str, dict[str, Any]] = {}
     for message in found:
@@ -50,14 +50,18 @@ def runs(found: Iterable[Mapping[str, Any]], raw: Raw) -> list[dict[str, Any]]:
 
 
 def refuse_others(found: Iterable[Mapping[str, Any]]) -> None:
-    """LandingError for the first message that is none of S3's."""
+    """Make sure that all messages are S3's.
+
+    Raises:
+        LandingError: one is not; the message quotes the first.
+    """
     for message in found:
         _created(message)
 
 
 @dataclass(frozen=True)
 class _Created:
-    """An object that S3 says was written. `write` tells it from the write before: a marker is empty, so its ETag never changes."""
+    """An object that S3 wrote. `write` identifies the write: a marker is empty, so its ETag is always the same."""
 
     bucket: str
     key: str
@@ -65,7 +69,7 @@ class _Created:
 
 
 def _created(message: Mapping[str, Any]) -> list[_Created]:
-    """The objects that a message tells of, whether S3 wrote to the queue itself or SNS passed it on."""
+    """The objects that a message reports, whether it came from S3 directly or through SNS."""
     try:
         body = json.loads(message["Body"])
         if "Records" not in body and "Message" in body:
@@ -79,8 +83,8 @@ def _created(message: Mapping[str, Any]) -> list[_Created]:
         return created
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LandingError(
-            f"A message of the queue is none of S3's ({error!r}): {str(message)[:300]}. Look at who writes to the queue. "
-            "The schedule's own run takes the day all the same."
+            f"A message of the queue is not S3's ({error!r}): {str(message)[:300]}. Find out who writes to the queue. "
+            "The scheduled run still processes the day."
         ) from error
 
 

@@ -14,7 +14,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, order=True)
 class RawObject:
-    """One object: `key` relative to the manifest's root, `size` in bytes, `version_id` None in an unversioned bucket."""
+    """One object. `key` is relative to the manifest's root, `size` is in bytes, `version_id` is None in a bucket without versions."""
 
     key: str
     etag: str
@@ -24,7 +24,7 @@ class RawObject:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All objects of the window that ends with `partition`, sorted by key."""
+    """All objects of the window that ends with `partition`, sorted by key. `root` is the S3 URL that the keys are relative to."""
 
     pipeline: str
     partition: str
@@ -32,7 +32,7 @@ class Manifest:
     objects: tuple[RawObject, ...]
 
     def to_json(self) -> str:
-        """Canonical: the same objects give the same text, so its hash is the run's data identity."""
+        """Canonical JSON: the same objects give the same text, whose hash identifies the run's data."""
         document = {
             "schema_version": SCHEMA_VERSION,
             **asdict(self),
@@ -42,11 +42,11 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: bytes, url: str) -> Manifest:
-        """Read `url`, as `to_json` wrote it.
+        """Read the document that `to_json` wrote. `url` names it in an error.
 
         Raises:
             RecordVersionError: a newer deployment wrote it.
-            RecordError: it is no manifest.
+            RecordError: it is not a manifest.
         """
         try:
             document = json.loads(text)
@@ -59,7 +59,7 @@ class Manifest:
             objects = tuple(RawObject(**entry) for entry in document["objects"])
             return cls(document["pipeline"], document["partition"], document["root"], objects)
         except (KeyError, TypeError, ValueError) as error:
-            raise RecordError(f"{url} is no manifest ({error!r}). Clear resolve_run to write it again.") from error
+            raise RecordError(f"{url} is not a manifest ({error!r}). Clear resolve_run to write it again.") from error
 
     @property
     def digest(self) -> str:
@@ -68,16 +68,17 @@ class Manifest:
 
     @property
     def versioned(self) -> bool:
-        """Whether its bytes can be had again after an overwrite."""
+        """True if its bytes can still be read after an object is overwritten."""
         return all(o.version_id is not None for o in self.objects)
 
     def overwritten(self, present: Iterable[RawObject]) -> list[str]:
-        """The keys whose bytes cannot be had any more: without a version, and now gone or with another ETag."""
+        """The keys without a version whose object is now gone or has another ETag, so that its bytes are lost. `present` are the objects now."""
         etags = {o.key: o.etag for o in present}
         return [o.key for o in self.objects if o.version_id is None and etags.get(o.key) != o.etag]
 
     @property
     def days(self) -> int:
+        """The number of partitions with data."""
         return len({day_of(o.key) for o in self.objects})
 
 
@@ -93,17 +94,17 @@ def of_listing(
 
     Args:
         days: the window, as partitions.
-        listing: every object below `root`, keys relative to it.
-        marker: the object that a day's landing ends with; a day without it has not landed and is left out.
+        listing: every object below `root`, with keys relative to it.
+        marker: the name of the object that is written last. A day without it has not landed and is left out.
 
     Raises:
-        NoRawDataError: the partition itself has its marker and nothing else.
+        NoRawDataError: the partition itself has no object but its marker.
     """
     wanted = set(days)
     landed = {day_of(o.key) for o in listing if o.key.endswith(f"/{marker}")} & wanted
     objects = tuple(sorted(o for o in listing if day_of(o.key) in landed and not o.key.endswith(f"/{marker}")))
     if not any(day_of(o.key) == partition for o in objects):
         raise NoRawDataError(
-            f"{root}/dt={partition}/ has no data beside its marker. Land the day again, then clear resolve_run."
+            f"{root}/dt={partition}/ has no data beside its marker. Write the day's data again, then clear resolve_run."
         )
     return Manifest(pipeline, partition, root, objects)

@@ -1,4 +1,4 @@
-"""The release grammar and the pin: which tag is live, at which commit, and what was live before."""
+"""Releases: a tag with its commit, and the pin, which says which one is live."""
 
 from __future__ import annotations
 
@@ -17,14 +17,22 @@ _KEPT = 20
 
 
 def check_tag(tag: str) -> str:
-    """The tag itself when it is vX.Y.Z; TagGrammarError otherwise."""
+    """Return the tag if it is vX.Y.Z.
+
+    Raises:
+        TagGrammarError: it is not.
+    """
     if not isinstance(tag, str) or not _TAG.fullmatch(tag):
         raise TagGrammarError(f"{tag!r} is not a release. A release is a Git tag vX.Y.Z, such as v1.4.0.")
     return tag
 
 
 def version(tag: str) -> tuple[int, int, int]:
-    """A tag as numbers, for sorting."""
+    """The numbers of a tag, for sorting.
+
+    Raises:
+        TagGrammarError: the tag is not vX.Y.Z.
+    """
     match = _TAG.fullmatch(check_tag(tag))
     if match is None:  # check_tag has refused it already
         raise TagGrammarError(tag)
@@ -34,7 +42,12 @@ def version(tag: str) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class Release:
-    """A tag and the commit that it named when it was pinned."""
+    """A tag and the commit (40 hex digits) that it named when it was pinned.
+
+    Raises:
+        TagGrammarError: the tag is not vX.Y.Z.
+        NoPinError: the commit is not a commit.
+    """
 
     tag: str
     commit: str
@@ -47,13 +60,17 @@ class Release:
 
 @dataclass(frozen=True)
 class Pin:
-    """What is live, and what was before, newest first."""
+    """The live release, and those that were live before, newest first."""
 
     live: Release
     previous: tuple[Release, ...] = field(default=())
 
     def moved_to(self, release: Release) -> Pin:
-        """The pin after a deploy of `release`; the same pin when it is live already, MovedTagError when its tag has moved."""
+        """The pin after a deploy of `release`; the same pin if it is live already.
+
+        Raises:
+            MovedTagError: its tag was pinned at another commit before.
+        """
         if release == self.live:
             return self
         known = self.known_commit(release.tag)
@@ -62,21 +79,32 @@ class Pin:
         return Pin(release, (self.live, *self.previous)[:_KEPT])
 
     def rolled_back(self) -> Pin:
-        """The pin after a rollback: the one live before is live, and what was live is forgotten."""
+        """The pin after a rollback: the previous release is live, and the one that was live is removed.
+
+        Raises:
+            NoEarlierReleaseError: there is no previous release.
+        """
         if not self.previous:
-            raise NoEarlierReleaseError(f"Nothing was pinned before {self.live.tag}. Pin a tag by name instead.")
+            raise NoEarlierReleaseError(
+                f"No release was pinned before {self.live.tag}. Pin a tag by name: make release TAG=vX.Y.Z"
+            )
         return Pin(self.previous[0], self.previous[1:])
 
     def known_commit(self, tag: str) -> str | None:
-        """The commit that this tag had when it was pinned, now or before."""
+        """The commit at which this tag is pinned or was pinned before; None if it never was."""
         return next((known.commit for known in (self.live, *self.previous) if known.tag == tag), None)
 
     def to_json(self) -> str:
+        """The text of the Airflow Variable."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str, name: str) -> Pin:
-        """Read from the text of the Airflow Variable `name`."""
+        """Read the text of the Airflow Variable `name`.
+
+        Raises:
+            NoPinError: it is not a pin.
+        """
         try:
             value = json.loads(text)
         except ValueError as error:
@@ -87,7 +115,11 @@ class Pin:
 
     @classmethod
     def from_mapping(cls, value: Mapping[str, Any] | None, name: str) -> Pin:
-        """Read from the Airflow Variable `name`."""
+        """Read the value of the Airflow Variable `name`.
+
+        Raises:
+            NoPinError: it is not set, or not a pin.
+        """
         if value is None:
             raise NoPinError(
                 f"No release is pinned: the Airflow Variable {name} is not set. Run: make release TAG=vX.Y.Z"
@@ -101,12 +133,16 @@ class Pin:
 
 
 def variable(pipeline: str) -> str:
-    """The name of the Airflow Variable that holds a pipeline's pin."""
+    """The name of the Airflow Variable with a pipeline's pin."""
     return f"{pipeline}_release"
 
 
 def confirm(asked: Release, commit_at_origin: str) -> Release:
-    """The release, when the origin's tag still names the pinned commit; MovedTagError with both commits otherwise."""
+    """Return the release if the origin's tag still names its commit.
+
+    Raises:
+        MovedTagError: the tag names another commit; the message has both.
+    """
     if commit_at_origin != asked.commit:
         raise MovedTagError(
             f"The tag {asked.tag} has moved: pinned at {asked.commit}, the origin now says {commit_at_origin}. "

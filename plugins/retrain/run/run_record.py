@@ -1,6 +1,6 @@
-"""The run record: the last document of a ledger entry, checked against its schema by writer and reader. Pure but for the schema files.
+"""The run record: the last document of a ledger entry. Writer and reader check it against its schema.
 
-A record is immutable, so it holds nothing that changes later. Which run of a day counts, where MLflow has it, and whether its
+A record is immutable, so it has nothing that changes later: which run of a day counts, where MLflow has it, and whether its
 objects were removed are events of the ledger.
 """
 
@@ -17,13 +17,13 @@ from retrain.errors import RecordError, RecordVersionError, SeveralEntriesError,
 from retrain.run.run_spec import RunSpec
 
 SCHEMA_VERSION = 2
-# What version 1 did not say: every deployment that came with it gave the stages one thread.
+# Version 1 does not have it: all deployments that wrote version 1 ran the stages with one thread.
 _THREADS_OF_VERSION_1 = 1
 
 
 @dataclass(frozen=True)
 class Mirrored:
-    """Where MLflow has a run; `model_version` is None for a run without a model."""
+    """MLflow's ids of a run. `model_version` is None for a run without a model."""
 
     run_id: str
     experiment_id: str
@@ -32,7 +32,7 @@ class Mirrored:
 
 @dataclass(frozen=True)
 class Version1:
-    """What a record of version 1 held besides: MLflow's ids, and the run key of the entry that it took the place of."""
+    """The fields that only version 1 has: MLflow's ids, and the run key of the entry that the record replaced."""
 
     mirrored: Mirrored
     supersedes: str | None
@@ -40,7 +40,7 @@ class Version1:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What run_record_v2.schema.json describes. `version_1` is set for a record that was written as version 1."""
+    """A run, with the fields that run_record_v2.schema.json describes. `version_1` is set if the record was written as version 1."""
 
     run_key: str
     pipeline: str
@@ -62,31 +62,36 @@ class RunRecord:
 
     @property
     def spec(self) -> RunSpec:
+        """The spec that the run key is computed from."""
         return RunSpec(self.pipeline, self.partition, self.release, self.commit, self.manifest_digest)
 
     def to_dict(self) -> dict[str, Any]:
-        """The record's own fields, without what only version 1 held."""
+        """The fields of the schema, without those that only version 1 has."""
         return {name: value for name, value in asdict(self).items() if name != "version_1"}
 
     def to_json(self) -> str:
-        """Canonical JSON; RecordError when it does not follow its own schema."""
+        """Canonical JSON.
+
+        Raises:
+            RecordError: it does not follow its schema.
+        """
         document = {"schema_version": SCHEMA_VERSION, **self.to_dict()}
         _check(document, SCHEMA_VERSION, "this run")
         return json.dumps(document, sort_keys=True, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: bytes, url: str) -> RunRecord:
-        """Read `url`, written by this version or an earlier one.
+        """Read a record of this version or an earlier one. `url` names it in an error.
 
         Raises:
             RecordVersionError: a newer deployment wrote it.
-            RecordError: it breaks its schema, or its content does not make its run key.
+            RecordError: it does not follow its schema, or its run key is not that of its content.
         """
         try:
             document = json.loads(text)
         except ValueError as error:
             raise RecordError(
-                f"{url} is not JSON ({error}). Somebody else wrote it; the ledger's role should be denied that."
+                f"{url} is not JSON ({error}). Something else wrote it: see who may write to the ledger."
             ) from error
         version = document.get("schema_version") if isinstance(document, dict) else None
         if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
@@ -98,7 +103,7 @@ class RunRecord:
         record = cls(**_fields(document, version))
         if record.spec.run_key != record.run_key:
             raise RecordError(
-                f"{url} says run key {record.run_key}, its content makes {record.spec.run_key}: it was changed."
+                f"{url} has run key {record.run_key}, but its content gives {record.spec.run_key}: it was changed. See who may write to the ledger."
             )
         return record
 
@@ -122,16 +127,16 @@ def _validator(version: int) -> Any:
 def _check(document: Any, version: int, whose: str) -> None:
     error = next(iter(_validator(version).iter_errors(document)), None)
     if error is not None:
-        raise RecordError(f"The run record of {whose} breaks its schema at {error.json_path}: {error.message}")
+        raise RecordError(f"The run record of {whose} does not follow its schema at {error.json_path}: {error.message}")
 
 
 def counting(records: Iterable[RunRecord], counts: Mapping[str, str]) -> list[RunRecord]:
-    """The record of each partition that counts, by partition.
+    """The record that counts for each partition, sorted by partition.
 
     Args:
-        records: the records of some partitions, all of each.
-        counts: the run key that counts, by partition, as the ledger's events say. A partition without an event is one of version 1:
-            there, the newest record that no other one supersedes counts.
+        records: all records of some partitions.
+        counts: the run key that counts by partition, from the ledger's events. A partition without an event has only records of
+            version 1: the newest of them that no other supersedes counts.
     """
     by_partition: dict[str, list[RunRecord]] = {}
     for record in records:
@@ -148,11 +153,11 @@ def counting(records: Iterable[RunRecord], counts: Mapping[str, str]) -> list[Ru
 def choose(
     records: Iterable[RunRecord], counts: Mapping[str, str], partition: str, run_key: str | None = None
 ) -> RunRecord:
-    """The entry of a partition: by the beginning of its run key, else the one that counts (`counts` as for `counting`).
+    """The record of a partition whose run key begins with `run_key`; without it, the one that counts. `counts` is as for `counting`.
 
     Raises:
         UnknownEntryError: there is none.
-        SeveralEntriesError: the beginning of a key fits several.
+        SeveralEntriesError: several run keys begin with `run_key`.
     """
     known = [record for record in records if record.partition == partition]
     named = [record for record in known if run_key and record.run_key.startswith(run_key)]
@@ -163,5 +168,7 @@ def choose(
             f"The ledger has no entry {run_key or ''} of {partition} (of that day: {keys}). See: make history"
         )
     if len(meant) > 1:
-        raise SeveralEntriesError(f"{run_key} begins {len(meant)} entries of {partition}. Give more of the key.")
+        raise SeveralEntriesError(
+            f"The run keys of {len(meant)} entries of {partition} begin with {run_key}. Give more of the key."
+        )
     return meant[0]

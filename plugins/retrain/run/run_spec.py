@@ -1,4 +1,4 @@
-"""The run spec: what a run is a pure function of, and the key that names it."""
+"""The run spec: everything that determines the bytes of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Equal specs give equal bytes; `run_key` is what MLflow, the ledger and Slack find the run by."""
+    """Equal specs give equal bytes. MLflow, the ledger and Slack identify the run by its `run_key`."""
 
     pipeline: str
     partition: str
@@ -28,14 +28,15 @@ class RunSpec:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """For XCom: the fields and the key they make."""
+        """The fields and the run key, for XCom."""
         return {**asdict(self), "run_key": self.run_key}
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> RunSpec:
+        """Read what `to_dict` returned."""
         return cls(**{name: value[name] for name in cls.__dataclass_fields__})
 
     def run_yaml(self) -> str:
-        """`run.yaml`: the parameters of the day. Without release and commit, so that stages no release changed stay cached."""
+        """`run.yaml`: the parameters of the day. Release and commit are left out: a stage that a release did not change stays cached."""
         document = {"schema_version": SCHEMA_VERSION, "pipeline": self.pipeline, "partition": self.partition}
         return yaml.safe_dump(document, sort_keys=False, default_style=None)

@@ -1,4 +1,4 @@
-"""How one stage of a `dvc repro` ended, and what it took."""
+"""One stage of a successful `dvc repro`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
-    """RAN: its command was executed. CACHED: DVC brought its outputs from the cache."""
+class StageOutcome(StrEnum):
+    """RAN: its command was executed. CACHED: DVC took its outputs from the cache."""
 
     RAN = "ran"
     CACHED = "cached"
@@ -15,14 +15,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class StageRun:
-    """One stage in a green `dvc repro`.
+    """How a stage ended, and what it used.
 
-    `seconds` from DVC's line about it to its next one, so with the time that DVC took to store its outputs. `peak_memory` is
-    the largest resident memory, in bytes, of any one process of the stage. It is sampled four times a second: a process that
-    lives for less than that may be missed. 0 for a stage from the cache.
+    `seconds` is the time from DVC's line about the stage to its next line, so it includes storing the outputs. `peak_memory` is
+    the largest resident memory, in bytes, of any one process of the stage; 0 for a stage from the cache. It is sampled four times
+    a second, so a process that lives for less than that may be missed.
     """
 
     name: str
-    outcome: Outcome
+    outcome: StageOutcome
     seconds: float
     peak_memory: int

@@ -8,15 +8,15 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from retrain.errors import CorruptCacheError, LockError
-from retrain.work.dvc.description import CachedObject, Output
+from retrain.errors import CorruptCacheError, DvcLockError
+from retrain.work.dvc.outputs import CachedObject, Output
 
 
 def objects_of(outputs: Iterable[Output], cache: Path) -> list[CachedObject]:
     """Every object that the stored ones of these outputs are made of, directories expanded, each once, sorted.
 
     Raises:
-        LockError: a directory's listing is not in the cache, so the objects of the directory are unknown.
+        DvcLockError: a directory's listing is not in the cache, so the objects of the directory are unknown.
         CorruptCacheError: a directory's listing is not its name's content. It is put aside.
     """
     objects: dict[str, CachedObject] = {}
@@ -36,7 +36,7 @@ def _listing(path: Path, output: Output) -> list[dict[str, str]]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise LockError(
+        raise DvcLockError(
             f"The listing {output.md5} of {output.path} (stage {output.stage}) is not in the cache ({error}). Clear reproduce."
         ) from error
     # A spoilt listing names other files than the folder holds; and DVC would take it on trust for ever.

@@ -12,7 +12,7 @@ from retrain.errors import CorruptCacheError, LostObjectError, UnprovenPushError
 from retrain.store.cached_objects import put_aside
 from retrain.store.receipt import Look, Proof, ProvenBy, Receipt, Seen, look, names
 from retrain.store.remote import Remote, checksums_of, md5_of, multipart_etag
-from retrain.work.dvc.description import CachedObject
+from retrain.work.dvc.outputs import CachedObject
 
 log = logging.getLogger(__name__)
 

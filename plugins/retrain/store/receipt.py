@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from retrain.errors import RecordError, RecordVersionError, UnprovenPushError
-from retrain.work.dvc.description import CachedObject
+from retrain.work.dvc.outputs import CachedObject
 
 SCHEMA_VERSION = 1
 _NAMED = 5

@@ -9,7 +9,7 @@ from pathlib import Path
 from retrain.alerts import verdicts
 from retrain.alerts.facts import RunFacts
 from retrain.alerts.tell import tell
-from retrain.deployment.pipeline_file import Drift, Performance
+from retrain.deployment.policies import Drift, Performance
 from retrain.judge import error_picture, judged_days
 from retrain.judge.judged_days import Judged
 from retrain.judge.verdict import State

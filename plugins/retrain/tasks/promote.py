@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from retrain.alerts import verdicts
 from retrain.alerts.facts import ModelFacts, PromotionFacts
 from retrain.alerts.tell import tell
-from retrain.deployment.pipeline_file import Promotion
+from retrain.deployment.sections import Promotion
 from retrain.errors import ScoreError
 from retrain.judge import promotion, scoring
 from retrain.results import Promoted, Recorded, Reproduced, Resolved
@@ -17,7 +17,7 @@ from retrain.services import Services
 from retrain.store import promotions
 from retrain.store.promotions import NotedPromotion
 from retrain.tasks.reproduced_workspace import description_of, environment_of, workspace_of
-from retrain.work.locks import locked
+from retrain.work.file_lock import locked
 from retrain.work.workspace import home
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def promote(services: Services, run: Resolved, reproduced: Reproduced, recorded:
         the decision; None if the pipeline has no model to promote.
 
     Raises:
-        LockTimeoutError: another promotion of the pipeline held the lock for an hour.
+        FileLockTimeoutError: another promotion of the pipeline held the lock for an hour.
         ScoreError: one of the two models could not be scored, or the champion was not registered by a run.
         ReportError: the metrics file lacks the error of a baseline.
         StoreError: S3 refused or did not answer.

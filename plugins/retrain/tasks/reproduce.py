@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from retrain.errors import LockError
+from retrain.errors import DvcLockError
 from retrain.results import Reproduced, Resolved
 from retrain.run.manifest import Manifest
 from retrain.services import Services
@@ -15,9 +15,9 @@ from retrain.tasks.threads import threads
 from retrain.work import workspace
 from retrain.work.dvc import tracked_inputs
 from retrain.work.dvc.description import Description
-from retrain.work.dvc.lock import lock_outputs
+from retrain.work.dvc.dvc_lock import dvc_lock_outputs
 from retrain.work.environments import environment
-from retrain.work.locks import locked
+from retrain.work.file_lock import locked
 from retrain.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -33,10 +33,10 @@ def reproduce(services: Services, run: Resolved) -> Reproduced:
 
     Raises:
         DiskFullError: too little space is free on the volume.
-        LockTimeoutError: another run of this run key has not ended in time.
+        FileLockTimeoutError: another run of this run key has not ended in time.
         ReleaseError: the release cannot be checked out, installed or described, or it needs data of a .dvc file.
         RetrainError: a stage failed; the class says why, as far as its output does.
-        LockError: a dvc.lock is missing, or does not fit DVC's description of the checkout.
+        DvcLockError: a dvc.lock is missing, or does not fit DVC's description of the checkout.
         OverwrittenError: raw objects were overwritten since the run was resolved.
     """
     deployment, spec, home = services.deployment, run.spec, workspace.home()
@@ -85,20 +85,20 @@ def _require_described(described: Description, place: Workspace) -> None:
     """Check that the description names every output of each dvc.lock, so that `push` proves all of them.
 
     Raises:
-        LockError: a dvc.lock is missing, or names an output that the description does not.
+        DvcLockError: a dvc.lock is missing, or names an output that the description does not.
     """
     known = {output.md5 for output in described.outputs}
     for file in sorted({"dvc.yaml", *(stage.file for stage in described.stages if stage.reached)}):
         lock = (place.checkout / file).with_suffix(".lock")
         if not lock.is_file():
-            raise LockError(
+            raise DvcLockError(
                 f"{lock.name} of {file} is missing after dvc repro: no stage was run. Add a stage in a new release."
             )
         # `dvc repro` does not touch stages that it does not reach; a frozen one stays in dvc.lock.
         left = {each.name.rpartition(":")[2] for each in described.stages if each.file == file and not each.reached}
-        for stage, path, md5 in lock_outputs(lock.read_text(encoding="utf-8")):
+        for stage, path, md5 in dvc_lock_outputs(lock.read_text(encoding="utf-8")):
             if md5 not in known and stage not in left:
-                raise LockError(
+                raise DvcLockError(
                     f"{lock.name} of {file} has {path} of stage {stage} ({md5}), which is not in DVC's description of the "
                     "checkout. Remove stages that no longer exist from it in a new release."
                 )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from retrain.errors import TrackingError
 from retrain.run.run_record import Mirrored
-from retrain.work.locks import locked
+from retrain.work.file_lock import locked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

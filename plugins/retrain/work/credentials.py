@@ -1,6 +1,6 @@
-"""Temporary credentials for child processes, served on the loopback by the protocol of AWS's containers.
+"""Temporary credentials for child processes, served on the loopback interface by the protocol of AWS's containers.
 
-Every AWS client knows the protocol and asks again before the credentials expire, so that a child may outlive them.
+Every AWS client knows the protocol, and asks again before its credentials expire. So a child may run longer than they are valid.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _STRONGER = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 )
-# The profile `default` of these files is asked before the container's address is.
+# AWS clients look at the profile `default` of these files before they ask the container's address.
 _FILES = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")
 
 
 @dataclass(frozen=True)
 class Issued:
-    """Temporary credentials, and until when they hold."""
+    """Temporary credentials. `expires` is aware."""
 
     access_key: str
     secret_key: str
@@ -53,11 +53,12 @@ class Issued:
     expires: datetime
 
     @property
-    def holds(self) -> bool:
+    def valid(self) -> bool:
+        """True if they have not expired."""
         return datetime.now(UTC) < self.expires
 
     def to_json(self) -> bytes:
-        """The answer of the container protocol."""
+        """The body of an answer of the container protocol."""
         document = {
             "AccessKeyId": self.access_key,
             "SecretAccessKey": self.secret_key,
@@ -68,26 +69,36 @@ class Issued:
 
 
 class Issuer:
-    """Issues a session's credentials, which botocore renews from a quarter of an hour before their end.
+    """Issues the credentials of a session. botocore begins to renew them a quarter of an hour before they expire.
 
-    A child waits two seconds for an answer. So only one question at a time waits for a renewal, and what still holds is issued
-    to the others, and when the renewal fails.
+    A child waits only two seconds for an answer. So one request at a time waits for a renewal; the others get the credentials
+    that are still valid, and so does the first if the renewal fails.
     """
 
     def __init__(self, session: RefreshableCredentials, mask: Callable[[str], None]) -> None:
-        """`mask` is called with every secret before it is issued. What botocore raises when there are no credentials."""
+        """`mask` is called with every secret before it is issued.
+
+        Raises:
+            botocore.exceptions.ClientError: STS refuses the role.
+            botocore.exceptions.BotoCoreError: STS does not answer, or there are no credentials.
+        """
         self._session = session
         self._mask = mask
         self._renewing = threading.Lock()
         self._issued = self._current()
 
     def issue(self) -> Issued:
-        """The credentials as of now; what botocore raises when the last have expired and cannot be renewed."""
-        if self._renewing.acquire(blocking=not self._issued.holds):
+        """The current credentials.
+
+        Raises:
+            botocore.exceptions.ClientError: the last credentials have expired, and STS refuses the role.
+            botocore.exceptions.BotoCoreError: the last credentials have expired, and STS does not answer.
+        """
+        if self._renewing.acquire(blocking=not self._issued.valid):
             try:
                 self._issued = self._current()
             except Exception as error:
-                if not self._issued.holds:
+                if not self._issued.valid:
                     raise
                 log.warning("the credentials of child processes are not renewed yet: %s", error)
             finally:
@@ -96,7 +107,7 @@ class Issuer:
 
     def _current(self) -> Issued:
         frozen: Any = self._session.get_frozen_credentials()
-        # botocore has no public name for it.
+        # botocore has no public name for the time of expiry.
         expires: datetime = self._session._expiry_time  # type: ignore[attr-defined]  # noqa: SLF001
         for secret in (frozen.secret_key, frozen.token):
             self._mask(secret)
@@ -105,10 +116,10 @@ class Issuer:
 
 @contextmanager
 def served(issuer: Issuer, mask: Callable[[str], None]) -> Iterator[dict[str, str]]:
-    """Serve the credentials to child processes while the context is open; yields the variables by which they find them.
+    """Serve the credentials to child processes while the context is open. Yields the variables by which a child finds them.
 
-    A variable with an empty value has to be absent in the child (`process.environment` takes it away): AWS clients would
-    look there first. Only a caller with the token, which is random and new, gets an answer.
+    A variable with an empty value must be absent in the child (`process.environment` removes it), because AWS clients would look
+    there first. Only a caller with the token gets an answer; the token is random and new for each context.
     """
     token = secrets.token_urlsafe(32)
     mask(token)
@@ -131,13 +142,13 @@ def served(issuer: Issuer, mask: Callable[[str], None]) -> Iterator[dict[str, st
 
 
 class _Server(ThreadingTCPServer):
-    """Not http.server's own, which looks its address up in the DNS."""
+    """Unlike HTTPServer, it does not look up its own name in the DNS."""
 
-    daemon_threads = True  # a renewal that hangs must not hold up the end of the task
+    daemon_threads = True  # so that a renewal that hangs does not hold up the end of the task
     request_queue_size = 64
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the names of the base class
-        log.debug("a child process has not waited for its credentials: %s", sys.exc_info()[1])
+        log.debug("a child process did not wait for its credentials: %s", sys.exc_info()[1])
 
 
 def _handler(issuer: Issuer, token: str) -> type[BaseHTTPRequestHandler]:
@@ -151,7 +162,7 @@ def _handler(issuer: Issuer, token: str) -> type[BaseHTTPRequestHandler]:
                 return
             try:
                 body = issuer.issue().to_json()
-            except Exception as error:  # noqa: BLE001 - whatever STS or the network raised, the child has to hear of it
+            except Exception as error:  # noqa: BLE001 - the child must learn of any failure of STS or the network
                 log.warning("the credentials of child processes cannot be renewed: %s", error)
                 self._answer(500, _complaint(type(error).__name__, str(error)))
                 return

@@ -1,4 +1,4 @@
-"""The only module that talks to Git. It reads the origin and makes checkouts; it never writes to the origin."""
+"""Runs Git: reads the origin and makes checkouts. No other module does, and nothing writes to the origin."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 from retrain.errors import NotAPipelineError, OriginError, UnknownTagError
 from retrain.run.release import Release, check_tag
 from retrain.work import process
-from retrain.work.locks import locked
+from retrain.work.file_lock import locked
 
 _TIMEOUT = 300.0
 _ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ADVICE": "0", "LC_ALL": "C"}
-# Whoever runs us has the origin's credentials where Git looks for them: in a helper, an address rewritten, a proxy, a key.
+# The machine's configuration may have the credentials of the origin: a credential helper, a rewritten address, a proxy, a key.
 _ACCESS = ("GIT_SSH", "GIT_ASKPASS", "GIT_CONFIG_", "GIT_SSL_", "GIT_HTTP_", "GIT_PROXY_")
-# Filters, attributes, hooks and line ends of the machine's have no say in what is in a checkout: it is the commit and nothing else.
+# Filters, attributes, hooks and line endings of the machine must not change a checkout: it is exactly the commit.
 _ISOLATION = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
 _SETTINGS = ("-c", "core.hooksPath=/dev/null", "-c", "core.attributesFile=/dev/null", "-c", "safe.directory=*")
 
 
 def _git(*arguments: str | Path, cwd: Path, remote: bool = False) -> process.Finished:
-    """Only with `remote`, when it speaks to the origin and checks nothing out, Git reads the configuration of the machine."""
+    """Run Git. It reads the machine's configuration only with `remote`: to talk to the origin, never for a checkout."""
     kept = {
         k: v for k, v in process.environment().items() if not k.startswith("GIT_") or (remote and k.startswith(_ACCESS))
     }
@@ -40,7 +40,13 @@ def _read(*arguments: str | Path, cwd: Path, origin: str, remote: bool = False) 
 
 
 def commit_of_tag(origin: str, tag: str, *, cwd: Path) -> str:
-    """The commit that the origin's tag names now, annotated tags followed; UnknownTagError when there is none."""
+    """The commit (40 hex digits) that a tag of the origin names now. `cwd` is any folder.
+
+    Raises:
+        TagGrammarError: the tag is not vX.Y.Z.
+        UnknownTagError: the origin has no such tag.
+        OriginError: the origin does not answer.
+    """
     check_tag(tag)
     listing = _read(
         "ls-remote", "--tags", origin, f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}", cwd=cwd, origin=origin, remote=True
@@ -54,13 +60,17 @@ def commit_of_tag(origin: str, tag: str, *, cwd: Path) -> str:
 
 
 def tags(origin: str, *, cwd: Path) -> list[str]:
-    """Every tag of the origin, as named there."""
+    """The names of all tags of the origin.
+
+    Raises:
+        OriginError: the origin does not answer.
+    """
     listing = _read("ls-remote", "--tags", "--refs", origin, cwd=cwd, origin=origin, remote=True)
     return [line.rpartition("refs/tags/")[2] for line in listing.splitlines() if "\trefs/tags/" in line]
 
 
 def mirror(origin: str, release: Release, at: Path) -> Path:
-    """A bare clone at `at` that holds the release's commit; fetched only when the commit is not there yet.
+    """Make sure that the bare clone at `at` has the release's commit, and return `at`. It is fetched only if it is missing.
 
     Raises:
         OriginError: the origin does not answer, or does not have the commit.
@@ -97,13 +107,13 @@ def _has(repository: Path, commit: str) -> bool:
 
 
 def checkout(repository: Path, commit: str, to: Path, *, standalone: bool = False) -> None:
-    """A detached checkout of its own at `to`, which must not exist or be empty.
+    """Make a detached checkout at `to`, which must not exist or be empty.
 
-    It borrows the mirror's objects, which is quick; `standalone` copies them, for a checkout that outlives the mirror. A file
-    that the release keeps with a filter of its own, such as Git LFS, stays the pointer that the commit holds.
+    It uses the mirror's objects, which is quick; with `standalone` they are copied, for a checkout that outlives the mirror. A
+    file with a filter, such as one in Git LFS, stays the pointer that is in the commit.
 
     Raises:
-        OriginError: Git failed, or left a file out because the mirror has lost its content.
+        OriginError: Git failed, or the mirror has lost the content of a file.
     """
     _read(
         "clone",
@@ -118,17 +128,21 @@ def checkout(repository: Path, commit: str, to: Path, *, standalone: bool = Fals
         origin=str(repository),
     )
     _read("checkout", "--quiet", "--detach", commit, cwd=to, origin=str(repository))
-    # Git leaves out a file whose content it cannot read, and exits 0.
+    # Git skips a file whose content it cannot read, and exits 0.
     absent = _read("ls-files", "--deleted", cwd=to, origin=str(repository)).splitlines()
     if absent:
         raise OriginError(
             f"The mirror {repository} has lost the content of {absent[0]} ({len(absent)} files in all). "
-            "Remove that folder, then clear the task: it is fetched again."
+            "Remove that folder, then clear the task, which fetches it again."
         )
 
 
 def changed_files(repository: Path, before: str, after: str) -> list[str]:
-    """The files that differ between two commits, each with Git's letter for how (A, M, D)."""
+    """The files that differ between two commits, as lines of Git's letter (A, M or D), a tab and the path.
+
+    Raises:
+        OriginError: the mirror does not have one of the commits.
+    """
     return _read(
         "diff", "--name-status", "--no-renames", before, after, cwd=repository, origin=str(repository)
     ).splitlines()

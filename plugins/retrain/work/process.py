@@ -1,12 +1,9 @@
-"""Starts every child process: argv only, output streamed to the task's log, an end for the whole tree."""
+"""Runs child processes, from an argument list and never through a shell. No other module starts one."""
 
 from __future__ import annotations
 
-import codecs
-import io
 import logging
 import os
-import selectors
 import subprocess
 import threading
 import time
@@ -18,18 +15,22 @@ from pathlib import Path
 
 import psutil
 
+from retrain.work import child_output
+
 log = logging.getLogger(__name__)
 
 _TAIL_LINES = 400
 _GRACE_SECONDS = 10
 _SAMPLE_SECONDS = 0.25
-_CHUNK = 1 << 16
-_PIPE_HOLDS = 1 << 20  # bytes; Linux lets a user make no larger pipe
+_PYTHONS = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
 
 
 @dataclass(frozen=True)
 class Finished:
-    """How a process ended. `returncode` is negative for a signal; `output` is the end of stdout and stderr together."""
+    """How a process ended.
+
+    `returncode` is negative for a signal. `output` has the last 400 lines of stdout and stderr together.
+    """
 
     argv: tuple[str, ...]
     returncode: int
@@ -39,16 +40,14 @@ class Finished:
 
     @property
     def lines(self) -> list[str]:
+        """The lines of the output that are not blank."""
         return [line for line in self.output.splitlines() if line.strip()]
 
 
-_PYTHONS = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
-
-
 def environment(**changes: str) -> dict[str, str]:
-    """What a child inherits: the environment without Airflow's settings, connections and keys, and without our own Python.
+    """The variables for a child: this process's without Airflow's and MLflow's, and without those that select our own Python.
 
-    `changes` come on top; an empty value takes the variable away.
+    `changes` are added. One with an empty value removes the variable.
     """
     kept = {
         k: v
@@ -69,15 +68,21 @@ def run(
     each_line: Callable[[str], None] | None = None,
     each_sample: Callable[[int], None] | None = None,
 ) -> Finished:
-    """Run to the end or to `timeout` seconds, whichever is first; never raises for a non-zero exit.
+    """Run a process until it ends, at most `timeout` seconds. A non-zero exit does not raise.
 
-    `each_line` sees every line of the output, of which `Finished` keeps the end alone. `each_sample` is called with the child's
-    process id four times a second, in a thread of its own, while the child runs. Without `stderr_too` the child's stderr is not
-    part of the output: it goes where this process's goes.
+    The child stays in the task's process group, so that it also gets the signals by which Airflow ends the task. On a timeout,
+    and when this process is interrupted, the whole tree gets SIGTERM, then SIGKILL. A process that outlives the child and keeps
+    its output open is not waited for.
 
-    The child stays in the task's process group, so that Airflow's own end of a task reaches it too. On a timeout, and when
-    this process is interrupted, the whole tree gets SIGTERM, then SIGKILL. A process that outlives the child and still has its
-    output open is not waited for.
+    Args:
+        env: all variables of the child; see `environment`.
+        quiet: do not copy the output to the log.
+        stderr_too: take stderr as part of the output; otherwise it goes to this process's stderr.
+        each_line: called with every line of the output, of which `Finished` keeps only the end.
+        each_sample: called with the child's process id four times a second while it runs, in a thread of its own.
+
+    Raises:
+        OSError: the program cannot be started.
     """
     command = tuple(str(part) for part in argv)
     started = time.monotonic()
@@ -99,58 +104,15 @@ def run(
         stderr=subprocess.STDOUT if stderr_too else None,
     )
     timed_out = False
-    with _read(child, take), _sampled(child.pid, each_sample):
+    with child_output.each_line(child.stdout, take), _sampled(child.pid, each_sample):
         try:
             child.wait(timeout)
         except subprocess.TimeoutExpired:
             timed_out = True
         finally:
             if child.poll() is None:
-                end_tree(child)
+                _end_tree(child)
     return Finished(command, child.returncode, "\n".join(lines), time.monotonic() - started, timed_out)
-
-
-@contextmanager
-def _read(child: subprocess.Popen[bytes], take: Callable[[str], None]) -> Iterator[None]:
-    """Read the child's output in a thread, to its end or to the end of the block; then neither thread nor pipe is left."""
-    if child.stdout is None:
-        yield
-        return
-    stopped, stop = os.pipe()
-    reader = threading.Thread(
-        target=_pass_lines, args=(child.stdout.fileno(), stopped, take), name="output of a child process", daemon=True
-    )
-    reader.start()
-    try:
-        yield
-    finally:
-        os.close(stop)  # which makes `stopped` readable
-        reader.join()
-        os.close(stopped)
-        child.stdout.close()
-
-
-def _pass_lines(source: int, stopped: int, take: Callable[[str], None]) -> None:
-    """Pass on each line of the pipe `source` until it ends. Once `stopped` is readable, only those that are in it already."""
-    os.set_blocking(source, False)
-    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("replace"), translate=True)
-    rest, left = "", _PIPE_HOLDS
-    with selectors.DefaultSelector() as selector:
-        selector.register(source, selectors.EVENT_READ)
-        selector.register(stopped, selectors.EVENT_READ)
-        while left > 0:
-            ready = {key.fd for key, _ in selector.select()}
-            chunk = os.read(source, _CHUNK) if source in ready else b""
-            if not chunk:  # its end, or stopped and empty
-                break
-            if stopped in ready:
-                left -= len(chunk)
-            *whole, rest = (rest + decoder.decode(chunk)).split("\n")
-            for line in whole:
-                take(line)
-    rest = (rest + decoder.decode(b"", final=True)).rstrip("\n")
-    if rest:
-        take(rest)
 
 
 @contextmanager
@@ -174,38 +136,8 @@ def _sampled(pid: int, each_sample: Callable[[int], None] | None) -> Iterator[No
         sampler.join()
 
 
-def peak_memory_below(pid: int) -> int:
-    """The largest resident memory, in bytes, that any one process below `pid` has had until now; 0 when there is none.
-
-    It is the kernel's high-water mark of each process that is there now. Processes do not add up, for they share memory.
-    """
-    try:
-        top = psutil.Process(pid)
-        own, below = top.cmdline(), top.children(recursive=True)
-    except psutil.Error:
-        return 0
-    return max((_high_water(process) for process in below if _started(process, own)), default=0)
-
-
-def _started(process: psutil.Process, parent: list[str]) -> bool:
-    """Whether it runs its own program already. Until then its memory is its parent's."""
-    try:
-        return process.cmdline() != parent
-    except psutil.Error:
-        return False
-
-
-def _high_water(process: psutil.Process) -> int:
-    try:
-        status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-    except OSError:  # it has ended
-        return 0
-    kilobytes = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
-    return int(kilobytes[0]) * 1024 if kilobytes else 0
-
-
-def end_tree(child: subprocess.Popen[bytes]) -> None:
-    """SIGTERM to a child and all its descendants, SIGKILL to what is left after the grace."""
+def _end_tree(child: subprocess.Popen[bytes]) -> None:
+    """Send SIGTERM to a child and all its descendants, then SIGKILL to those that are left after the grace period."""
     try:
         descendants = psutil.Process(child.pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -214,7 +146,7 @@ def end_tree(child: subprocess.Popen[bytes]) -> None:
         _signal(child, send)
         for descendant in descendants:
             _signal(descendant, send)
-        # The child is waited for by subprocess alone: psutil would reap it, and its return code would read 0.
+        # Only subprocess waits for the child: psutil would reap it, and its return code would read 0.
         try:
             child.wait(_GRACE_SECONDS)
         except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""A workspace: one attempt's checkout, which nobody else reads or writes."""
+"""A workspace: the checkout of one attempt, which no other attempt reads or writes."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _ABANDONED_AFTER_SECONDS = 7 * 24 * 3600
 
 
 def home() -> Path:
-    """The volume that all workers share: mirrors, workspaces, DVC cache, environments. RETRAIN_HOME names it."""
+    """The volume that all workers share, RETRAIN_HOME: mirrors, workspaces, DVC cache, environments."""
     return Path(os.environ["RETRAIN_HOME"])
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """`path` holds the checkout and, beside it, what we write about it."""
+    """`path` has the checkout, and beside it our files about it."""
 
     path: Path
 
@@ -40,27 +40,29 @@ class Workspace:
 
     @property
     def description(self) -> Path:
-        """What DVC says of the checkout after its `dvc repro`."""
+        """The file with DVC's description of the checkout after its `dvc repro`."""
         return self.path / "description.json"
 
     def write(self, name: str, text: str) -> Path:
-        """A file beside the checkout."""
+        """Write a file beside the checkout."""
         file = self.path / name
         file.write_text(text, encoding="utf-8")
         return file
 
     def scratch(self, name: str) -> Path:
-        """A new folder beside the checkout."""
+        """A folder beside the checkout, made if it does not exist."""
         folder = self.path / name
         folder.mkdir(exist_ok=True)
         return folder
 
 
 def create(origin: str, spec: RunSpec, manifest: Manifest, *, dag_run: str, min_free_mb: int) -> Workspace:
-    """A fresh checkout of the spec's commit with `run.yaml` and `manifest.json`, for one attempt.
+    """Make a new checkout of the spec's commit with `run.yaml` and `manifest.json`, for one attempt.
 
     Raises:
-        DiskFullError: less than `min_free_mb` is free; checked before anything is written.
+        DiskFullError: less than `min_free_mb` megabytes are free. It is checked before anything is written.
+        OriginError: the origin does not answer, or does not have the commit.
+        NotAPipelineError: the commit has no dvc.yaml.
     """
     home().mkdir(parents=True, exist_ok=True)
     require_space(home(), min_free_mb)
@@ -79,7 +81,11 @@ def create(origin: str, spec: RunSpec, manifest: Manifest, *, dag_run: str, min_
 
 
 def require_space(folder: Path, min_free_mb: int) -> None:
-    """DiskFullError unless `min_free_mb` megabytes (2**20 bytes) are free below `folder`."""
+    """Make sure that `min_free_mb` megabytes (2**20 bytes) are free on the disk of `folder`.
+
+    Raises:
+        DiskFullError: they are not.
+    """
     free = shutil.disk_usage(folder).free // 2**20
     if free < min_free_mb:
         raise DiskFullError(
@@ -88,18 +94,25 @@ def require_space(folder: Path, min_free_mb: int) -> None:
 
 
 def of_run(pipeline: str, dag_run: str) -> Path:
-    """The folder of all attempts of one DAG run. The run's id comes from people too: safe characters, and a hash to tell ids apart."""
+    """The folder of all attempts of one DAG run. People choose run ids too, so it has safe characters, and a hash to keep ids apart."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "-", dag_run)[:80]
     return home() / "workspaces" / pipeline / f"{safe}-{hashlib.sha256(dag_run.encode()).hexdigest()[:8]}"
 
 
 def discard(workspace: Workspace) -> None:
-    """Remove one attempt. What cannot be removed is left to `remove`, and never hides why the attempt failed."""
-    shutil.rmtree(workspace.path, onerror=lambda _, path, error: log.warning("%s stays behind: %s", path, error[1]))
+    """Remove one attempt. A file that cannot be removed is left to `remove`, so that the attempt's own failure is not hidden."""
+    shutil.rmtree(
+        workspace.path,
+        onerror=lambda _, path, error: log.warning("%s could not be removed and stays: %s", path, error[1]),
+    )
 
 
 def remove(pipeline: str, dag_run: str) -> list[str]:
-    """Remove every attempt of this DAG run, and what runs that never reached their end left a week ago; returns the folders."""
+    """Remove all attempts of this DAG run, and those of runs that were abandoned a week ago. Returns the names of the folders.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
     folder = of_run(pipeline, dag_run)
     gone = [folder] if folder.exists() else []
     for other in folder.parent.iterdir() if folder.parent.is_dir() else ():
@@ -112,13 +125,13 @@ def remove(pipeline: str, dag_run: str) -> list[str]:
 
 
 def _unless_gone(_function: object, _path: str, error: tuple[type[BaseException], BaseException, object]) -> None:
-    """Two runs may sweep the same abandoned folder at once: what the other has removed is removed."""
+    """Raise any error but that another run has just removed the same abandoned folder."""
     if not isinstance(error[1], FileNotFoundError):
         raise error[1]
 
 
 def _age(path: Path) -> float:
-    """Seconds since the last change; 0 for what another run has removed since it was listed."""
+    """Seconds since the last change; 0 if another run has removed the folder since it was listed."""
     try:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
 import pytest
 
 from retrain.airflow.api import AirflowApi
-from retrain.errors import AirflowApiError
+from retrain.errors import AirflowApiError, AirflowUnreachableError
 
 
 class Server(ThreadingHTTPServer):
-    """Hands out tokens, and takes the one of its present secret alone. `asked` is every path, in order."""
+    """Hands out tokens, and takes the one of its present secret alone. `asked` is every path, in order.
+
+    `connections` are all that were ever opened.
+    """
+
+    daemon_threads = True
 
     def __init__(self) -> None:
-        self.secret, self.asked = "first", []
+        self.secret, self.asked, self.connections = "first", [], []
         super().__init__(("127.0.0.1", 0), Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self.connections.append(connection)
+        return connection, address
 
     @property
     def url(self) -> str:
@@ -26,6 +38,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # keeps its connections open, as Airflow does
     server: Server
 
     def do_GET(self) -> None:
@@ -65,6 +78,34 @@ def test_a_token_serves_until_airflow_refuses_it(server: Server) -> None:
     server.secret = "second"  # as after a new jwt_secret
     assert api.is_paused("taxi")
     assert server.asked.count("/auth/token") == 2
+
+
+def test_questions_in_a_row_share_one_connection(server: Server) -> None:
+    api = AirflowApi(server.url)
+    for _ in range(3):
+        api.is_paused("taxi")
+    assert len(server.asked) == 4
+    assert len(server.connections) == 1
+
+
+def test_a_connection_that_has_been_idle_is_not_used_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server may be closing it at this very moment."""
+    monkeypatch.setattr("retrain.airflow.api._IDLE", 0.0)
+    api = AirflowApi(server.url)
+    api.is_paused("taxi")
+    api.is_paused("taxi")
+    assert len(server.connections) == len(server.asked) == 3
+
+
+def test_a_server_that_takes_connections_and_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retrain.airflow.api._TIMEOUT", 0.2)
+    monkeypatch.setattr("retrain.airflow.api._HEALTH_TIMEOUT", 0.2)
+    monkeypatch.setenv("AIRFLOW_API_TOKEN", "any")
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        api = AirflowApi(f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        for ask in (api.health, lambda: api.is_paused("taxi")):
+            with pytest.raises(AirflowUnreachableError, match="did not answer"):
+                ask()
 
 
 def test_a_token_that_is_given_and_refused_is_an_error_and_not_asked_for_ever(

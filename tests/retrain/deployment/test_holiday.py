@@ -3,7 +3,7 @@ from datetime import date
 import pytest
 
 from retrain.deployment import holiday
-from retrain.deployment.pipeline_file import Calendar
+from retrain.deployment.sections import Calendar
 from retrain.errors import ConfigurationError
 
 

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from conftest import PIPELINES
 
-from retrain.deployment.pipeline_file import Drift, Known, Ordinary, Policies, Replay, load_policies
+from retrain.deployment.pipeline_file import load_policies
+from retrain.deployment.policies import Drift, Known, Ordinary, Policies, Replay
 from retrain.judge import alerts_replay
 from retrain.judge.day import Day, Feature
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from retrain.deployment.pipeline_file import Drift, Performance, Policies
+from retrain.deployment.policies import Drift, Performance, Policies
 from retrain.errors import ReportError
 from retrain.judge.day import Day, Error, Feature, read
 

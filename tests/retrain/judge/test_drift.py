@@ -3,7 +3,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from retrain.deployment.pipeline_file import Calendar, Drift
+from retrain.deployment.policies import Drift
+from retrain.deployment.sections import Calendar
 from retrain.judge import drift
 from retrain.judge.day import Day, Feature
 from retrain.judge.drift import DriftVerdict, chance, walk

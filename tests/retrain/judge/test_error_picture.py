@@ -1,6 +1,6 @@
 from datetime import date, timedelta
 
-from retrain.deployment.pipeline_file import Performance
+from retrain.deployment.policies import Performance
 from retrain.judge import error_picture
 from retrain.judge.day import Day, Error
 from retrain.judge.performance import walk

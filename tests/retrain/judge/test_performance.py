@@ -2,7 +2,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from retrain.deployment.pipeline_file import Performance
+from retrain.deployment.policies import Performance
 from retrain.judge.day import Day, Error
 from retrain.judge.performance import walk
 from retrain.judge.verdict import Confidence, Severity, State

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from retrain.deployment.pipeline_file import Raw
+from retrain.deployment.sections import Raw
 from retrain.errors import LandingError
 from retrain.run.landings import refuse_others, runs
 
@@ -73,5 +73,5 @@ def test_a_message_that_is_none_of_s3s_is_named_and_holds_up_no_other(body: str)
     batch = [{"Body": body}, message(record())]
     assert runs(batch, RAW) == runs([message(record())], RAW)
     refuse_others(batch[1:])
-    with pytest.raises(LandingError, match="none of S3's"):
+    with pytest.raises(LandingError, match="is not S3's"):
         refuse_others(batch)

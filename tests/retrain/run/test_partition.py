@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from retrain.deployment.pipeline_file import Schedule
+from retrain.deployment.sections import Schedule
 from retrain.errors import PartitionError
 from retrain.run import partition
 
@@ -58,7 +58,7 @@ def test_a_run_without_interval_and_param_is_refused() -> None:
 
 
 def test_a_backfill_with_a_partition_is_refused_because_all_its_days_would_be_that_one() -> None:
-    with pytest.raises(PartitionError, match="each of its runs"):
+    with pytest.raises(PartitionError, match="would apply to all its runs"):
         partition.of_run("2020-03-05", datetime(2020, 3, 1, tzinfo=UTC), schedule(), now=NOW, backfill=True)
 
 
@@ -78,3 +78,22 @@ def test_today_is_today_in_the_schedules_zone() -> None:
 def test_the_window_ends_with_the_partition_and_knows_leap_years() -> None:
     window = partition.window("2020-03-01", 366)
     assert (window[0], window[-2], window[-1], len(window)) == ("2019-03-02", "2020-02-29", "2020-03-01", 366)
+
+
+@pytest.mark.parametrize(
+    ("run", "found"),
+    [
+        pytest.param({"conf": {"partition": "2020-03-05"}}, "2020-03-05", id="the Param"),
+        pytest.param({"data_interval_start": "2026-03-04T21:30:00Z"}, "2026-03-05", id="the interval, in the zone"),
+        pytest.param({"conf": {"partition": "2062-03-05"}}, None, id="refused: a day of the future"),
+        pytest.param(
+            {"conf": {"partition": "2020-03-05"}, "run_type": "backfill"}, None, id="refused: a Param for all"
+        ),
+        pytest.param({}, None, id="refused: neither"),
+    ],
+)
+def test_a_run_in_an_answer_of_airflows_api_has_the_partition_of_its_tasks(
+    run: dict[str, object], found: str | None
+) -> None:
+    answer = {"run_type": "manual", "conf": None, "data_interval_start": None, **run}
+    assert partition.of_api(answer, schedule("0 1 * * *", "Asia/Tokyo"), now=NOW) == found

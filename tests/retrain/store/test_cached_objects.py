@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from retrain.errors import CorruptCacheError, LockError
+from retrain.errors import CorruptCacheError, DvcLockError
 from retrain.store.cached_objects import objects_of
-from retrain.work.dvc.description import Output
+from retrain.work.dvc.outputs import Output
 
 LISTING = json.dumps([{"md5": "6" * 32, "relpath": "a"}, {"md5": "7" * 32, "relpath": "b/c"}])
 FOLDER = Output("prepare", "data/clean", f"{hashlib.md5(LISTING.encode(), usedforsecurity=False).hexdigest()}.dir", 5)
@@ -31,7 +31,7 @@ def test_outputs_that_dvc_keeps_nowhere_are_made_of_no_objects(cache: Path) -> N
 
 
 def test_a_folder_whose_listing_is_lost_fails_by_name(tmp_path: Path) -> None:
-    with pytest.raises(LockError, match=r"listing .*\.dir of data/clean \(stage prepare\) is not in the cache"):
+    with pytest.raises(DvcLockError, match=r"listing .*\.dir of data/clean \(stage prepare\) is not in the cache"):
         objects_of([FOLDER], tmp_path)
 
 

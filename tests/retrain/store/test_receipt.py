@@ -4,7 +4,7 @@ import pytest
 
 from retrain.errors import RecordError, RecordVersionError, UnprovenPushError
 from retrain.store.receipt import Details, Look, Proof, ProvenBy, Receipt, Seen, look
-from retrain.work.dvc.description import CachedObject
+from retrain.work.dvc.outputs import CachedObject
 
 FILE, FOLDER = CachedObject("a" * 32, "train", "model/MLmodel"), CachedObject("b" * 32 + ".dir", "train", "model")
 PLAIN = Details(None, {})

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from retrain.alerts.watch.settings import WatchSettings
 from retrain.alerts.watch.watch import Watch
 from retrain.errors import RetrainError
-from retrain.work.locks import try_locked
+from retrain.work.file_lock import try_locked
 
 log = logging.getLogger("retrain.alerts.watch")
 

@@ -1,132 +1,31 @@
-"""What a checkout declares and holds, as DVC itself describes it: stages, outputs, parameters, metrics, plots, models.
+"""A checkout as DVC itself describes it: stages, outputs, parameters, metrics, plots, models.
 
-`infra/dvc/describe.py` writes the document, inside an environment that has DVC. No other module interprets a dvc.yaml.
+`infra/dvc/describe.py` writes the document, inside an environment that has DVC. Nothing else in this project interprets a dvc.yaml.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from retrain.errors import DescriptionError, LockError, RecordVersionError, ReportError
+from retrain.errors import DescriptionError, RecordVersionError, ReportError
+from retrain.work.dvc.declared import Artifact, Stage, TrackedFile
+from retrain.work.dvc.outputs import Output
 
 SCHEMA_VERSION = 1
-_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
-
-
-@dataclass(frozen=True)
-class CachedObject:
-    """One content-addressed object, and the first output and file that need it."""
-
-    md5: str
-    stage: str
-    path: str
-
-    @property
-    def checksum(self) -> str:
-        """The MD5 of its content, 32 hex digits."""
-        return self.md5.removesuffix(".dir")
-
-    @property
-    def key(self) -> str:
-        """Where DVC keeps it, below a cache or a remote."""
-        return f"files/md5/{self.md5[:2]}/{self.md5[2:]}"
-
-
-@dataclass(frozen=True)
-class Output:
-    """One output with its content. `md5` ends in `.dir` for a directory; `size` in bytes; `executable` for a file that may be run.
-
-    `stored`: DVC keeps it in the cache and sends it to our remote. Without that (`cache: false`, `push: false`) nothing brings it back.
-    """
-
-    stage: str
-    path: str
-    md5: str
-    size: int
-    executable: bool = False
-    stored: bool = True
-
-    @property
-    def item(self) -> CachedObject:
-        """The object that it is, or the listing of its folder."""
-        return CachedObject(self.md5, self.stage, self.path)
-
-
-@dataclass(frozen=True)
-class DeclaredOutput:
-    """An output as a dvc.yaml or a .dvc file declares it. `kind` is `out`, `metric` or `plot`.
-
-    `md5`, `hash` and `size` are None unless it is `locked`: unless dvc.lock, or the .dvc file, says what its content is.
-    """
-
-    path: str
-    kind: str
-    cached: bool
-    pushed: bool
-    persist: bool
-    remote: str | None
-    locked: bool
-    md5: str | None
-    hash: str | None
-    size: int | None
-    executable: bool
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of a dvc.yaml, `foreach` and `matrix` expanded. `name` as DVC addresses it: `train`, `each@a`, `prep/dvc.yaml:clean`.
-
-    `reached`: `dvc repro` runs it, because it is in the dvc.yaml at the top or something there needs it.
-
-    `params` are single values by file and `section.name`; `wdir` and all paths start from the top of the checkout.
-    """
-
-    name: str
-    file: str
-    cmd: tuple[str, ...]
-    wdir: str
-    frozen: bool
-    always_changed: bool
-    reached: bool
-    deps: tuple[str, ...]
-    params: dict[str, dict[str, Any]]
-    outs: tuple[DeclaredOutput, ...]
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """An entry of `artifacts:` in a dvc.yaml."""
-
-    name: str
-    path: str
-    type: str | None
-    desc: str | None
-
-
-@dataclass(frozen=True)
-class TrackedFile:
-    """A .dvc file: data that was added, or imported from elsewhere, and that no stage makes."""
-
-    file: str
-    frozen: bool
-    imported: bool
-    deps: tuple[str, ...]
-    outs: tuple[DeclaredOutput, ...]
 
 
 @dataclass(frozen=True)
 class Description:
-    """One checkout: all its stages and .dvc files, and the rest of those that `dvc repro` reaches.
+    """One checkout. `stages` and `tracked` are complete; metrics, plots and artifacts are those that `dvc repro` reaches.
 
-    `metrics` are the numbers of each metrics file; `unreadable` has DVC's reason for those that it cannot read.
+    `metrics` has the numbers of each metrics file by path. `unreadable` has DVC's reason for each file that it cannot read.
 
-    `missing` are the declared paths (dependencies, outputs, metrics, plots, artifacts) that are not in the checkout.
+    `missing` has the declared paths (dependencies, outputs, metrics, plots, artifacts) that are not in the checkout.
     """
 
     stages: tuple[Stage, ...]
@@ -139,11 +38,11 @@ class Description:
 
     @classmethod
     def from_json(cls, text: str | bytes, whose: str) -> Description:
-        """`whose` names the document in an error.
+        """Read the document. `whose` names it in an error.
 
         Raises:
             RecordVersionError: a newer deployment wrote it.
-            DescriptionError: it is no description.
+            DescriptionError: it is not a description.
         """
         try:
             document = json.loads(text)
@@ -154,22 +53,22 @@ class Description:
                     "Update the deployment."
                 )
             return cls(
-                tuple(_stage(entry) for entry in document["stages"]),
+                tuple(Stage.from_entry(entry) for entry in document["stages"]),
                 {each["path"]: {n: _number(v) for n, v in each["values"].items()} for each in document["metrics"]},
                 tuple(document["plots"]),
                 tuple(Artifact(**entry) for entry in document["artifacts"]),
-                tuple(_tracked(entry) for entry in document["tracked"]),
+                tuple(TrackedFile.from_entry(entry) for entry in document["tracked"]),
                 tuple(document["missing"]),
                 {each["path"]: each["error"] for each in document["metrics"] if "error" in each},
             )
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise DescriptionError(
                 f"The description of {whose} cannot be read ({type(error).__name__}: {error}). "
-                "Check that the deployment's DVC environment is whole, then clear the task."
+                "Check that the deployment's DVC environment is complete, then clear the task."
             ) from error
 
     def to_json(self) -> str:
-        """The document that `from_json` reads; equal descriptions are equal bytes."""
+        """The document that `from_json` reads. Equal descriptions give equal bytes."""
         failed = {path: {"error": why} for path, why in self.unreadable.items()}
         document = {
             "schema_version": SCHEMA_VERSION,
@@ -181,23 +80,13 @@ class Description:
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """Every output of the reached stages whose content dvc.lock names, those that DVC keeps nowhere included.
+        """The outputs of the reached stages that dvc.lock has the content of, including those that DVC does not store.
 
         Raises:
-            LockError: an output has no MD5 as DVC 3 makes them, so it cannot be proven or restored.
+            DvcLockError: dvc.lock has no MD5 for one as DVC 3 computes them.
         """
         return tuple(
-            Output(
-                stage.name,
-                out.path,
-                _md5_of(out, stage),
-                out.size or 0,
-                out.executable,
-                stored=out.cached and out.pushed,
-            )
-            for stage in self.stages
-            for out in stage.outs
-            if stage.reached and out.locked
+            Output.of_stage(stage, out) for stage in self.stages for out in stage.outs if stage.reached and out.locked
         )
 
     @property
@@ -207,7 +96,7 @@ class Description:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The single parameters of the reached stages: `section.name` of params.yaml at the top, else `file:section.name`."""
+        """The single parameters of the reached stages, by `section.name` for the top params.yaml, else by `file:section.name`."""
         return {
             name if file == "params.yaml" else f"{file}:{name}": value
             for stage in self.stages
@@ -217,7 +106,7 @@ class Description:
         }
 
     def metric_values(self) -> dict[str, float]:
-        """All numbers of all metrics files; a name that an earlier file has gets the path of its own file in front.
+        """The numbers of all metrics files, by name. A name that an earlier file has too gets its file's path as a prefix.
 
         Raises:
             ReportError: a metrics file is missing or cannot be read, or a metric is not a finite number.
@@ -245,10 +134,10 @@ class Description:
         return tuple(artifact.path for artifact in self.artifacts if artifact.type == "model")
 
     def existing(self, paths: Iterable[str], checkout: Path) -> list[Path]:
-        """Declared paths, relative to the checkout, each once.
+        """The declared paths, relative to the checkout, without duplicates.
 
         Raises:
-            ReportError: one of them is not there.
+            ReportError: one of them is not in the checkout.
         """
         found = list(dict.fromkeys(paths))
         for path in found:
@@ -258,7 +147,7 @@ class Description:
 
     @staticmethod
     def within(paths: Iterable[str], outputs: Iterable[Output]) -> list[Output]:
-        """The outputs that are one of these paths, hold one, or lie in one."""
+        """The outputs that are one of these paths, contain one, or lie in one."""
         known = tuple(paths)
 
         def touches(path: str, output: Output) -> bool:
@@ -269,18 +158,8 @@ class Description:
 
 def _not_there(path: str) -> ReportError:
     return ReportError(
-        f"dvc.yaml declares {path}, which is not there after dvc repro. Correct dvc.yaml in a new release."
+        f"dvc.yaml declares {path}, which does not exist after dvc repro. Correct dvc.yaml in a new release."
     )
-
-
-def _stage(entry: Mapping[str, Any]) -> Stage:
-    outs = tuple(DeclaredOutput(**out) for out in entry["outs"])
-    return Stage(**{**entry, "cmd": tuple(entry["cmd"]), "deps": tuple(entry["deps"]), "outs": outs})
-
-
-def _tracked(entry: Mapping[str, Any]) -> TrackedFile:
-    outs = tuple(DeclaredOutput(**out) for out in entry["outs"])
-    return TrackedFile(**{**entry, "deps": tuple(entry["deps"]), "outs": outs})
 
 
 def _number(value: float) -> float:
@@ -288,19 +167,3 @@ def _number(value: float) -> float:
         return float(value)
     except OverflowError:  # an integer above what a float holds
         return math.inf if value > 0 else -math.inf
-
-
-def _md5_of(out: DeclaredOutput, stage: Stage) -> str:
-    """The MD5 that names an output's content, `cache: false` included; LockError for an output that has none of DVC 3's."""
-    whose = f"dvc.lock: {out.path} (stage {stage.name})"
-    if out.md5 is None or not _MD5.fullmatch(out.md5):
-        raise LockError(
-            f"{whose} has {'no MD5' if out.md5 is None else f'the MD5 {out.md5!r}'}, so it cannot be proven or restored. "
-            "Let the stage write it inside the checkout, for DVC to keep on our remote, in a new release."
-        )
-    if out.hash != "md5":
-        raise LockError(
-            f"{whose} has an MD5 as DVC 2 makes them, of other bytes and in another place. "
-            "Give the release DVC 3, or none, and a dvc.lock that DVC 3 wrote, or none."
-        )
-    return out.md5

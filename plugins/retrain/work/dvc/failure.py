@@ -1,4 +1,4 @@
-"""Why a `dvc repro` failed, read from the end of its output: exit code, signal, the exception or sentence that the stage printed."""
+"""Names the failure of a `dvc repro` from the end of its output: exit code, signal, and what the stage printed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from retrain.errors import (
 )
 from retrain.work.process import Finished
 
-# The exit codes by which a stage gives its reason itself, after sysexits(3).
+# The exit codes by which a stage itself names its cause, after sysexits(3).
 _OWN_REASON: dict[int | None, tuple[type[RetrainError], str]] = {
     65: (DataRefusedError, "refused its data"),
     75: (StageUnavailableError, "could not reach what it needs"),
     78: (StageCodeError, "cannot read its inputs"),
 }
-_EX_DVC = 255  # DVC's own, whatever went wrong
+_EX_DVC = 255  # the only code of DVC's own failures
 _SHELL_SIGNAL = 128
 _LAST_LINES = 6
 _MOST = 600  # characters of evidence
@@ -41,7 +41,7 @@ _HINT = re.compile(
     r"\s*(hint|note|tip|help|info|debug|warning|see|for more|read more)\b|.*\b\w*Warning: ", re.IGNORECASE
 )
 _ERROR = re.compile(r"(?:[\w./-]+: )*(?:fatal|(?:[\w.]*\s)?[\w.]*(?:error|exception))\b[^:]*:", re.IGNORECASE)
-# Only another code helps, wherever the pipeline runs.
+# Errors that only a change of code fixes, wherever the pipeline runs.
 _CODE = {
     "ModuleNotFoundError",
     "ImportError",
@@ -56,7 +56,7 @@ _CODE = {
 
 @dataclass(frozen=True)
 class _Raised:
-    """The exception of the last traceback: its class, its message in one line, whether its lines are the last that were printed."""
+    """The exception of the last traceback. `message` is one line; `at_end`: nothing but hints was printed after it."""
 
     kind: str
     message: str
@@ -67,9 +67,9 @@ class _Raised:
 
 
 def why_failed(done: Finished) -> RetrainError:
-    """The failure of a `dvc repro`, named from its evidence: exit code, signal, error lines; else StageFailedError.
+    """The error for a failed `dvc repro`, from its evidence; StageFailedError if there is none.
 
-    It carries the stage, and the exit code of the stage's command, where DVC names them.
+    Its `stage` and `code` are set if DVC names the stage and the exit code of the stage's command.
     """
     output = _STYLE.sub("", done.output)
     failed = next(iter(reversed(list(_FAILED.finditer(output)))), None)
@@ -82,7 +82,7 @@ def why_failed(done: Finished) -> RetrainError:
     if done.timed_out:
         failure: RetrainError = StageTimeoutError(
             f"dvc repro was ended after {done.seconds / 60:.0f} minutes, {f'in stage {stage}' if stage else 'before any stage'}. "
-            "Raise limits.reproduce_minutes, or find what is slow; finished stages come back from the cache."
+            "Raise limits.reproduce_minutes, or find out what is slow; finished stages come back from the cache."
         )
     elif code in _OWN_REASON:
         kind, words = _OWN_REASON[code]
@@ -121,7 +121,7 @@ def _of_the_code(done: Finished, whose: str, code: int | None, why: str | None, 
 
 
 def _printed_by(stage: str | None, output: str) -> list[str]:
-    """The lines of the failed stage itself; all that is left when its beginning is not among the end that was kept."""
+    """The lines that the failed stage printed, as far as they are in the end of the output that was kept."""
     lines = output.splitlines()
     begins = [n for n, line in enumerate(lines) if (found := _RUNNING.match(line)) and found["stage"] == stage]
     ends = [n for n, line in enumerate(lines) if _FAILED.match(line)]
@@ -130,7 +130,7 @@ def _printed_by(stage: str | None, output: str) -> list[str]:
 
 
 def _last_exception(lines: Sequence[str]) -> _Raised | None:
-    """The exception of the last traceback, with the lines of its message that follow: until a blank line, and no more than a few."""
+    """The exception of the last traceback. Its message ends at a blank line, or after a few lines."""
     frames = [n for n, line in enumerate(lines) if _FRAME.match(line)]
     if not frames:
         return None
@@ -152,7 +152,7 @@ def _last_exception(lines: Sequence[str]) -> _Raised | None:
 
 
 def _own_reason(lines: Sequence[str]) -> str:
-    """The sentence that a stage ends with: the message of the exception that it printed last, else its last line that is no hint."""
+    """The stage's own reason: the message of the exception that ends its output, else its last line that is not a hint."""
     raised = _last_exception(lines)
     if raised and raised.at_end:
         return _bounded(raised.message or raised.kind)
@@ -160,7 +160,7 @@ def _own_reason(lines: Sequence[str]) -> str:
 
 
 def _error_line(lines: Sequence[str]) -> str:
-    """The last line that calls itself an error, else the last line that is no hint."""
+    """The last line that looks like an error, else the last line that is not a hint."""
     return _bounded(next((line.strip() for line in reversed(lines) if _ERROR.match(line.strip())), _last_line(lines)))
 
 
@@ -170,7 +170,7 @@ def _last_line(lines: Sequence[str]) -> str:
 
 
 def complaint(done: Finished) -> str:
-    """What DVC itself says is wrong: its last error line, else the end of its output."""
+    """DVC's own reason: its last line with ERROR, else the end of the output."""
     lines = [_STYLE.sub("", line) for line in done.lines]
     errors = [line for line in lines if line.startswith("ERROR: ")]
     end = " ".join(line.strip() for line in lines[-_LAST_LINES:])
@@ -182,7 +182,7 @@ def _bounded(text: str) -> str:
 
 
 def _signal_of(returncode: int) -> int | None:
-    """The signal that ended a process, from its own return code or from a shell's 128 + n."""
+    """The signal that ended a process, from its own return code or a shell's 128 + n; else None."""
     if returncode < 0:
         return -returncode
     return returncode - _SHELL_SIGNAL if _SHELL_SIGNAL < returncode < _EX_DVC else None

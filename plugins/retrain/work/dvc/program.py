@@ -1,104 +1,40 @@
-"""The only module that runs DVC: `dvc repro` and `dvc push` in a workspace, and the program that describes it."""
+"""Runs DVC in a workspace. No other module does."""
 
 from __future__ import annotations
 
-import configparser
 import json
 import os
 import re
 import shutil
-import threading
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
 from retrain.errors import DescriptionError, DvcError, PushError
-from retrain.run.stage_run import Outcome, StageRun
 from retrain.work import process
+from retrain.work.dvc import configuration
 from retrain.work.dvc.description import Description
 from retrain.work.dvc.failure import complaint, why_failed
+from retrain.work.dvc.progress import FinishedRepro, ReproProgress
 from retrain.work.environments.environment import Environment
 
-DEPLOYMENT_DVC = Path(__file__).resolve().parents[4] / "infra" / "dvc"  # the deployment's own: a project folder
+DEPLOYMENT_DVC = Path(__file__).resolve().parents[4] / "infra" / "dvc"  # the project folder of the deployment's own DVC
 _DESCRIBE = DEPLOYMENT_DVC / "describe.py"
-_REMOTE = "retrain"
 _PUSH_TIMEOUT = 3600.0
 _DESCRIBE_TIMEOUT = 600.0
-_RUNNING = re.compile(r"Running stage '([^']+)'")
-_FROM_CACHE = re.compile(r"Stage '([^']+)' (?:is cached|didn't change)")
 _REFUSED = re.compile(r"An error occurred \((?P<code>\w+)\) when calling the (?P<action>\w+) operation")
 _FORBIDDEN = ("AccessDenied", "403")
 
 
 @dataclass(frozen=True)
-class Reproduced:
-    """What a green `dvc repro` did, in its order, and the seconds that it took."""
-
-    stages: tuple[StageRun, ...]
-    seconds: float
-
-    @property
-    def executed(self) -> tuple[str, ...]:
-        """The stages that ran."""
-        return tuple(stage.name for stage in self.stages if stage.outcome is Outcome.RAN)
-
-    @property
-    def cached(self) -> tuple[str, ...]:
-        """The stages whose outputs came from the cache."""
-        return tuple(stage.name for stage in self.stages if stage.outcome is Outcome.CACHED)
-
-
-@dataclass
-class _Progress:
-    """Follows a `dvc repro`: its own lines, which say where it is, and the memory below it. Two threads tell it."""
-
-    lines: list[str] = field(default_factory=list)
-    _turn: threading.Lock = field(default_factory=threading.Lock)
-    _runs: dict[str, StageRun] = field(default_factory=dict)
-    _current: str | None = None
-    _since: float = 0.0
-
-    def see(self, line: str) -> None:
-        ran, cached = _RUNNING.match(line), _FROM_CACHE.match(line)
-        found = ran or cached
-        if found:
-            self.end_stage()
-            self.lines.append(line)
-            with self._turn:
-                self._current = found[1]
-                self._runs[found[1]] = StageRun(found[1], Outcome.RAN if ran else Outcome.CACHED, 0.0, 0)
-
-    def sample(self, pid: int) -> None:
-        stage = self._current
-        peak = process.peak_memory_below(pid)
-        with self._turn:
-            if stage is None or stage != self._current:
-                return  # another one began meanwhile: whose process it was is not known
-            run = self._runs[stage]
-            if run.outcome is Outcome.RAN:
-                self._runs[stage] = replace(run, peak_memory=max(run.peak_memory, peak))
-
-    def end_stage(self) -> None:
-        now = time.monotonic()
-        with self._turn:
-            if self._current is not None:
-                self._runs[self._current] = replace(self._runs[self._current], seconds=now - self._since)
-            self._current, self._since = None, now
-
-    def stages(self) -> tuple[StageRun, ...]:
-        return tuple(self._runs.values())
-
-
-@dataclass(frozen=True)
 class Dvc:
-    """DVC in one workspace: its own program when the release brings DVC with S3, else the deployment's.
+    """DVC in one workspace. `program` is the release's if its environment has DVC with S3, else the deployment's.
 
-    The release's programs come first on the PATH of the stages either way. `cache` is the pipeline's, shared by all workspaces:
-    its objects are at `files/md5`. `identity` is that of the release's environment; `python` is the deployment's, which has DVC.
+    In both cases the stages find the release's programs first on their PATH. `cache` is the pipeline's, shared by all workspaces;
+    its objects are in `files/md5`. `identity` is that of the release's environment. `python` is the deployment's, which has DVC.
     """
 
     checkout: Path
@@ -112,7 +48,15 @@ class Dvc:
     def of(
         cls, checkout: Path, release: Environment, deployment: Environment, cache: Path, extra: Mapping[str, str]
     ) -> Dvc:
-        """`deployment` is the deployment's own DVC environment; `extra` the credentials and settings of the stages."""
+        """DVC for a checkout of `release`.
+
+        Args:
+            checkout: the checkout of one workspace.
+            release: the release's environment.
+            deployment: the environment of the deployment's own DVC.
+            cache: the pipeline's cache.
+            extra: variables for DVC and the stages: credentials and settings.
+        """
         own = release if release.has_dvc_on_s3 else deployment
         path = os.pathsep.join([str(release.bin), os.environ.get("PATH", os.defpath)])
         settings = {
@@ -120,7 +64,7 @@ class Dvc:
             "DVC_NO_ANALYTICS": "1",
             # A stage that imports code out of an output, such as a model, must not leave byte code in it.
             "PYTHONDONTWRITEBYTECODE": "1",
-            # Else what a stage has printed comes out after its last words on stderr, which are the reason it gives.
+            # Otherwise a stage's stdout comes out after the last lines of its stderr, which say why it failed.
             "PYTHONUNBUFFERED": "1",
             # DVC runs stages in the user's login shell, and a service account's may be nologin.
             "SHELL": shutil.which("bash") or "/bin/sh",
@@ -129,43 +73,14 @@ class Dvc:
         return cls(checkout, own.bin / "dvc", environment, cache, release.identity, deployment.python)
 
     def configure(self, remote: str, endpoint: str | None) -> None:
-        """Point this workspace, and only it, at the shared cache and at our remote, whatever the release's configuration says."""
-        config = configparser.ConfigParser(interpolation=None)
-        config["core"] = {
-            "remote": _REMOTE,
-            "analytics": "false",
-            "check_update": "false",
-            "site_cache_dir": str(self.checkout.parent / "site-cache"),
-        }
-        # Copies, never links: an append through a hard link would corrupt the shared object without a word.
-        config["cache"] = {"dir": str(self._cache_of_environment()), "type": "reflink,copy"}
-        config[f"'remote \"{_REMOTE}\"'"] = {"url": remote, **({"endpointurl": endpoint} if endpoint else {})}
-        target = self.checkout / ".dvc" / "config.local"
-        target.parent.mkdir(exist_ok=True)
-        with target.open("w", encoding="utf-8") as file:
-            config.write(file)
+        """Point this workspace at the shared cache and at `remote`, an S3 URL. `endpoint` is set for an S3 that is not AWS's.
 
-    def _cache_of_environment(self) -> Path:
-        """A cache folder for this environment alone, in which `files` leads to the objects that all environments share.
-
-        DVC's run cache, `runs`, is beside `files`. It knows command, dependencies and parameters of a stage, and no package: in
-        one for all, a release that changes only packages would be given the old outputs.
+        Raises:
+            DvcError: as for `configuration.write`.
         """
-        folder, objects = self.cache / "environments" / self.identity[:32], self.cache / "files"
-        for each in (folder, objects):
-            each.mkdir(parents=True, exist_ok=True)
-        link = folder / "files"
-        try:
-            link.symlink_to(Path("..", "..", "files"))  # relative: the volume may be mounted elsewhere tomorrow
-        except FileExistsError:
-            if not link.samefile(objects):
-                raise DvcError(
-                    f"{link} is not the link to {objects} that it should be, so DVC would keep objects elsewhere. "
-                    f"Move it away, then clear reproduce."
-                ) from None
-        return folder
+        configuration.write(self.checkout, self.cache, self.identity, remote, endpoint)
 
-    def _run(self, *arguments: str, timeout: float, progress: _Progress | None = None) -> process.Finished:
+    def _run(self, *arguments: str, timeout: float, progress: ReproProgress | None = None) -> process.Finished:
         return process.run(
             [self.program, *arguments],
             cwd=self.checkout,
@@ -176,11 +91,11 @@ class Dvc:
         )
 
     def describe(self) -> Description:
-        """What DVC knows of the checkout now.
+        """Ask DVC about the checkout as it is now.
 
         Raises:
             DescriptionError: DVC refuses the checkout.
-            DvcError: DVC did not come to an answer.
+            DvcError: the program that asks DVC failed or took too long.
         """
         done = process.run(
             [self.python, "-I", _DESCRIBE],
@@ -199,33 +114,34 @@ class Dvc:
                 f"took over {_DESCRIBE_TIMEOUT / 60:.0f} minutes" if done.timed_out else f"ended with {done.returncode}"
             )
             raise DvcError(
-                f"{_DESCRIBE.name}, which asks DVC about the checkout, {how}. Its reason is in the task's log. Clear the task."
+                f"{_DESCRIBE.name}, which asks DVC about the checkout, {how}. The reason is in the task's log. Clear the task."
             ) from error
         raise DescriptionError(f"DVC refuses the release: {reason}. Fix it in a new release.")
 
-    def repro(self, described: Description, timeout: float) -> Reproduced:
-        """`dvc repro` of the checkout, as it was `described` before: the dvc.yaml at the top, and of others what it needs.
+    def repro(self, described: Description, timeout: float) -> FinishedRepro:
+        """Run `dvc repro`: the stages of the top dvc.yaml, and those of other files that these need.
 
-        What the release has of dvc.lock goes first, but for frozen stages: DVC takes outputs that it names out of the cache, whichever
-        environment made them.
+        The release's own dvc.lock is removed first, except for its frozen stages: DVC would take the outputs that it names out of
+        the cache, from whichever environment they came.
 
         Args:
+            described: the checkout as `describe` returned it before.
             timeout: seconds.
 
         Raises:
-            RetrainError: one of the errors of a stage, with its name and evidence.
+            RetrainError: as `failure.why_failed` names it, with stage and evidence.
         """
-        self._forget_locks(described)
-        progress = _Progress()
+        self._forget_dvc_locks(described)
+        progress = ReproProgress()
         done = self._run("repro", timeout=timeout, progress=progress)
         progress.end_stage()
         if done.returncode != 0 or done.timed_out:
-            # A talkative stage pushes the names of the stages before it out of the end that is kept.
+            # Only the end of the output is kept, and a stage that prints much pushes DVC's lines about the stages out of it.
             raise why_failed(replace(done, output="\n".join([*progress.lines, done.output])))
-        return Reproduced(progress.stages(), done.seconds)
+        return FinishedRepro(progress.stages(), done.seconds)
 
-    def _forget_locks(self, described: Description) -> None:
-        """Leave of each dvc.lock the stages that DVC never runs, and what is no stage."""
+    def _forget_dvc_locks(self, described: Description) -> None:
+        """Remove from each dvc.lock all stages that DVC may run. Frozen stages and `datasets` stay."""
         for file in {stage.file for stage in described.stages}:
             path = self.checkout / PurePosixPath(file).with_suffix(".lock")
             if not path.is_file():
@@ -241,19 +157,18 @@ class Dvc:
                 path.unlink()
 
     def push(self) -> None:
-        """`dvc push`. Exit 0 is no proof: see `retrain.store.receipt`."""
-        done = self._run("push", "--remote", _REMOTE, "--jobs", "4", timeout=_PUSH_TIMEOUT)
+        """Run `dvc push`. Exit 0 proves nothing: see `retrain.store.receipt`.
+
+        Raises:
+            PushError: it failed, or took more than an hour.
+        """
+        done = self._run("push", "--remote", configuration.REMOTE, "--jobs", "4", timeout=_PUSH_TIMEOUT)
         if done.returncode != 0 or done.timed_out:
             why, hint = "it took over an hour" if done.timed_out else complaint(done), "Clear push when S3 answers."
             refused = _REFUSED.search(done.output)
-            if refused:  # DVC's own last words are how many files failed
+            if refused:  # DVC's own last line only counts the files that failed
                 why = f"S3 answered {refused['code']} to {refused['action']}"
                 hint = "Give the role this permission, then clear push." if refused["code"] in _FORBIDDEN else hint
             raise PushError(
-                f"dvc push to {self._remote_url()} failed: {why}. Nothing is lost, the outputs are in the cache. {hint}"
+                f"dvc push to {configuration.remote_url(self.checkout)} failed: {why}. Nothing is lost, the outputs are in the cache. {hint}"
             )
-
-    def _remote_url(self) -> str:
-        config = configparser.ConfigParser(interpolation=None)
-        config.read(self.checkout / ".dvc" / "config.local", encoding="utf-8")
-        return config.get(f"'remote \"{_REMOTE}\"'", "url", fallback=_REMOTE)

@@ -1,4 +1,4 @@
-"""Data that a release tracks with .dvc files. It is on the release's own remote, which a run does not read. Pure."""
+"""Data that a release tracks with .dvc files. It is on the release's own remote, which a run does not read."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _NAMED = 3
 
 
 def require_none(described: Description, release: str) -> None:
-    """Refuse a release whose stages need data that only its own remote has.
+    """Make sure that no stage needs data that only the release's own remote has. `release` names it in an error.
 
     Raises:
-        TrackedInputError: a stage depends on the output of a .dvc file that is not in a fresh checkout. Each is named.
+        TrackedInputError: a stage depends on the output of a .dvc file that a fresh checkout does not have. The message names them.
     """
     needed = [
         (out.path, tracked.file, stage.name)

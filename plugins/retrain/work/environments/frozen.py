@@ -1,7 +1,7 @@
-"""The frozen text of an environment: every package that it holds, by version and hash, in one canonical form.
+"""The frozen text of an environment: every package by version and hash, in one canonical form.
 
-It is a requirements file. Its first line names Python's minor version; then come the package indexes, where they are not
-the machine's own, and their names as comments; then the requirements, sorted, with markers and hashes.
+It is a requirements file. Its first line names Python's minor version. Then come the names of package indexes as comments, the
+indexes that are not the machine's own, and the requirements, sorted, with markers and hashes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from retrain.errors import EnvironmentLockError
+from retrain.errors import EnvironmentDefinitionError
 
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 _PYTHON = re.compile(r"^# python (\d+\.\d+)$", re.MULTILINE)
@@ -23,12 +23,12 @@ _VARIABLE = re.compile(r"\$\{\w+\}")
 
 
 def identity(content: bytes) -> str:
-    """SHA-256 (hex) of a frozen text: what an environment is known by."""
+    """SHA-256 (hex) of a frozen text, which identifies its environment."""
     return hashlib.sha256(content).hexdigest()
 
 
 def is_canonical(text: str) -> bool:
-    """Whether a text says that it is in this form."""
+    """True if the first line says that the text is in this form."""
     return bool(_PYTHON.match(text))
 
 
@@ -39,7 +39,7 @@ def python_of(text: str) -> str:
 
 
 def named_indexes(text: str) -> list[str]:
-    """The package indexes of a frozen text that have a name, as NAME=URL: a machine may hold a user and password by that name."""
+    """The named package indexes of a frozen text, as NAME=URL. A machine may have a user and password for that name."""
     return _NAMED.findall(text)
 
 
@@ -48,8 +48,8 @@ def canonical(emitted: str, machine: str = "", names: Mapping[str, str] | None =
 
     Args:
         emitted: uv's text, with or without its annotations.
-        machine: what uv writes for no requirement at all: the machine's own indexes, which are not part of an environment.
-        names: the names that a project gives to its indexes, by URL.
+        machine: what uv writes for an empty file: the machine's own indexes, which are not part of an environment.
+        names: the project's names for its indexes, by URL.
     """
     ours = set(_logical(machine))
     lines = list(_logical(emitted))
@@ -57,7 +57,7 @@ def canonical(emitted: str, machine: str = "", names: Mapping[str, str] | None =
     known = {
         place[1].partition("://")[2].rpartition("@")[2] for line in (*options, *ours) if (place := _PLACE.match(line))
     }
-    # uv leaves out an index that only some packages may come from.
+    # uv does not list an index that only some packages may come from.
     indexes = dict.fromkeys(re.findall(r"^\s+# from (http\S+)$", emitted, re.MULTILINE))
     options += [f"--extra-index-url {index}" for index in indexes if index.partition("://")[2] not in known]
     if any(line.startswith("--index-url") for line in ours) and not any(o.startswith("--index-url") for o in options):
@@ -76,23 +76,23 @@ def requirements(text: str) -> list[str]:
 
 
 def name_and_version(requirement: str) -> tuple[str, str]:
-    """The two parts of a frozen requirement; the version of one from Git, or from a URL, is its address."""
+    """Name and version of a frozen requirement. For one from Git or from a URL, the version is the address."""
     name, *version = re.split(r"==|\s*@\s*", requirement, maxsplit=1)
     return name, "".join(version)
 
 
 def unhashed(text: str) -> list[str]:
-    """The requirements that no hash holds to their content. A Git commit needs none."""
+    """The requirements without a hash. One from a Git commit needs none."""
     return [
         line for line in _logical(text) if not line.startswith("--") and "--hash" not in line and "git+" not in line
     ]
 
 
 def refuse_local_and_secret(text: str, source: str) -> None:
-    """Refuse what cannot be kept in a frozen text: local folders and files, and passwords.
+    """Refuse local paths and passwords, which must not be in a frozen text. `source` is the file that the text comes from.
 
     Raises:
-        EnvironmentLockError: names the requirement, and `source` as the file that it comes from.
+        EnvironmentDefinitionError: there is one; the message names requirement and file.
     """
     for line in _logical(text):
         place = _PLACE.match(line)
@@ -104,17 +104,17 @@ def refuse_local_and_secret(text: str, source: str) -> None:
             user, _, password = userinfo.partition(":")
             if "ssh" in scheme or (user == "git" and not password) or not _VARIABLE.sub("", password or user):
                 continue
-            raise EnvironmentLockError(
-                f"{source}: {masked} names a user or password. An environment's packages are recorded in the "
-                "ledger, where a password must not be. In a new release write ${NAME} in its place in requirements.txt and set NAME "
-                "on the workers, or leave it out and keep it in the workers' .netrc."
+            raise EnvironmentDefinitionError(
+                f"{source}: {masked} names a user or password. The packages of an environment are recorded in the ledger, "
+                "which must not contain a password. In a new release replace it by ${NAME} in requirements.txt and set NAME on "
+                "the workers, or remove it and keep it in the workers' .netrc."
             )
 
 
-def local(place: str, what: str) -> EnvironmentLockError:
-    """The refusal of a local path: `place` is the file, with the line where it is known."""
-    return EnvironmentLockError(
-        f"{place}: {what!r} is a local path. Its code would not be part of the environment's identity, and it could not be installed "
+def local(place: str, what: str) -> EnvironmentDefinitionError:
+    """The error for a local path. `place` is the file, with its line if it is known."""
+    return EnvironmentDefinitionError(
+        f"{place}: {what!r} is a local path. The environment's identity would not cover its code, and it could not be installed "
         "again without this checkout. In a new release take it from a package index, or from Git by its commit: name @ git+https://...@commit"
     )
 
@@ -124,7 +124,7 @@ def _is_relative(place: str) -> bool:
 
 
 def _logical(text: str) -> Iterator[str]:
-    """Lines without comments, continued lines joined."""
+    """The lines without comments, with continued lines joined."""
     for line in re.sub(r"\\\n\s*", "", text).splitlines():
         bare = re.sub(r"(^|\s)#.*$", "", line).strip()
         if bare:
@@ -137,6 +137,6 @@ def _requirement(line: str) -> str:
 
 
 def lines_of(text: str) -> Sequence[tuple[int, str]]:
-    """The lines of a requirements file that say something, with their numbers."""
+    """The lines of a requirements file that are not blank without their comments, with their numbers."""
     stripped = ((at, re.sub(r"(^|\s)#.*$", "", line).strip()) for at, line in enumerate(text.splitlines(), 1))
     return [(at, line) for at, line in stripped if line]

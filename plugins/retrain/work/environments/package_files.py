@@ -1,4 +1,4 @@
-"""The files of a project folder that decide which packages uv resolves for it."""
+"""The files of a project folder that determine which packages uv resolves for it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from retrain.errors import EnvironmentLockError
+from retrain.errors import EnvironmentDefinitionError
 from retrain.work.environments import frozen
 
-_FORM = "1"  # of a frozen text: another form is resolved anew
+_FORM = "1"  # the form of a frozen text; change it to resolve everything again
 _ALWAYS = ("pyproject.toml", "uv.toml", "setup.cfg", "setup.py", ".python-version")
 _INCLUDE = re.compile(r"(?:-r|--requirements?|-c|--constraints?)(?:\s*=\s*|\s*)(\S+)$")
 _EDITABLE = re.compile(r"(?:-e|--editable)(?:\s*=\s*|\s*)(?!\S*://)(?!\S+\s*@\s*\S+://)(\S+)")
@@ -26,24 +26,24 @@ def source(project: Path) -> Path:
     """The file that the environment of `project` is resolved from.
 
     Raises:
-        EnvironmentLockError: there is none.
+        EnvironmentDefinitionError: the folder has none of the files.
     """
     for name in ("uv.lock", "requirements.txt", "pyproject.toml"):
         if (project / name).is_file():
             return project / name
-    raise EnvironmentLockError(
+    raise EnvironmentDefinitionError(
         f"{project.name}/ of the release has neither uv.lock, requirements.txt nor pyproject.toml. "
         "Add one, or correct repository.environment in the pipeline's file."
     )
 
 
 def digest(project: Path) -> str:
-    """SHA-256 (hex) of all that a resolution of `project` reads, and of Python's minor version.
+    """SHA-256 (hex) of all files that a resolution of `project` reads, and of Python's minor version.
 
-    A requirements file that is included by its URL is like a package index: its content is not known here.
+    The content of a requirements file that is included by its URL is not known here, just as that of a package index.
 
     Raises:
-        EnvironmentLockError: the folder describes no environment, includes a file that it lacks, or names a local path.
+        EnvironmentDefinitionError: the folder does not define an environment, includes a file that it lacks, or names a local path.
     """
     main = source(project)
     found = {name: (project / name).read_bytes() for name in _ALWAYS if (project / name).is_file()}
@@ -61,14 +61,14 @@ def digest(project: Path) -> str:
 
 
 def index_names(project: Path) -> dict[str, str]:
-    """The names that uv's settings of `project` give to package indexes, by URL."""
+    """The names of package indexes in the uv settings of `project`, by URL."""
     settings = [_toml(project / "uv.toml"), _toml(project / "pyproject.toml").get("tool", {}).get("uv", {})]
     indexes = (one for table in settings for one in table.get("index", []))
     return {one["url"]: one["name"] for one in indexes if "url" in one and "name" in one}
 
 
 def _requirements(project: Path, file: Path, found: dict[str, bytes]) -> dict[str, bytes]:
-    """A requirements file and all that it includes, by path."""
+    """The contents of a requirements file and of all files that it includes, by path."""
     name = os.path.relpath(file, project)
     if name in found:
         return found
@@ -82,7 +82,7 @@ def _requirements(project: Path, file: Path, found: dict[str, bytes]) -> dict[st
                 continue
             other = file.parent / included[1]
             if not other.is_file():
-                raise EnvironmentLockError(
+                raise EnvironmentDefinitionError(
                     f"{place} includes {included[1]}, which the release does not have. Add it in a new release."
                 )
             _requirements(project, other, found)
@@ -99,7 +99,7 @@ def _is_local(folder: Path, line: str) -> bool:
 
 
 def _dynamic(project: Path) -> Iterator[tuple[str, bytes]]:
-    """The files that a build backend reads a project's dependencies from."""
+    """The files from which a build backend reads a project's dependencies."""
     tool = _toml(project / "pyproject.toml").get("tool", {})
     named: list[Any] = [entry.get("file", []) for entry in _tables(tool, "setuptools", "dynamic")]
     named += [entry.get("files", []) for entry in _tables(tool, "hatch", "metadata", "hooks")]
@@ -116,7 +116,7 @@ def _tables(table: dict[str, Any], *path: str) -> list[dict[str, Any]]:
 
 
 def _above(project: Path) -> Iterator[tuple[str, bytes]]:
-    """What uv reads in the folders above: its settings, and the lock of a workspace."""
+    """The files that uv reads in the folders above: its settings, and the uv.lock of a uv workspace."""
     for height, folder in enumerate(project.resolve().parents, 1):
         up = "../" * height
         if (folder / "uv.toml").is_file():
@@ -129,7 +129,7 @@ def _above(project: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file; nothing where there is none, or where uv is the one to say what is wrong with it."""
+    """The content of a TOML file; empty if it does not exist or is broken, which uv reports better."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (FileNotFoundError, tomllib.TOMLDecodeError, UnicodeDecodeError):

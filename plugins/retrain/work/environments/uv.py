@@ -1,4 +1,4 @@
-"""Runs uv, and translates its failures into this project's errors."""
+"""Runs uv; a failed run becomes an error of this project."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from retrain.errors import (
     ConfigurationError,
     DiskFullError,
     EnvironmentBuildError,
+    EnvironmentDefinitionError,
     EnvironmentGoneError,
-    EnvironmentLockError,
     RetrainError,
 )
 from retrain.work import process
 from retrain.work.environments.frozen import name_and_version
 
 TIMEOUT = 1800.0  # seconds, for one start of uv
+LONGEST = 4 * TIMEOUT  # seconds; uv is started up to four times under one file lock
+FIX = "Fix it in a new release."
 WITHOUT = (
     "Code, data, model and reports can be restored without it: make restore with NO_ENVIRONMENT=1 (--no-environment)."
 )
@@ -53,15 +55,19 @@ _NOT_THERE = ("(404", "(410", "not our ref", "couldn't find remote ref", "not ap
 
 
 def program() -> Path:
-    """The uv program: RETRAIN_UV, else the one on the PATH."""
+    """The uv program: RETRAIN_UV, else the one on the PATH.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
     named = os.environ.get("RETRAIN_UV") or shutil.which("uv")
     if not named or not Path(named).is_file():
-        raise ConfigurationError(f"uv is not at {named!r}. Set RETRAIN_UV to the program uv.")
+        raise ConfigurationError(f"uv is not at {named!r}. Set RETRAIN_UV to the path of the program uv.")
     return Path(named)
 
 
 def is_there() -> bool:
-    """Whether there is a uv, which the image of Airflow's own components does not have."""
+    """True if there is a uv program. The image of Airflow's own components has none."""
     try:
         program()
     except ConfigurationError:
@@ -70,24 +76,28 @@ def is_there() -> bool:
 
 
 def run(*arguments: str | Path, cwd: Path) -> process.Finished:
-    """Run uv to its end, in `cwd`, whose own uv configuration it reads. It uses our Python and downloads none."""
+    """Run uv in `cwd`, whose uv configuration it reads. It uses our Python and downloads none.
+
+    Raises:
+        ConfigurationError: there is no uv program.
+    """
     settings = process.environment(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_NO_PROGRESS="1")
     return process.run([program(), *arguments], cwd=cwd, env=settings, timeout=TIMEOUT)
 
 
 def failure(done: process.Finished, problem: str, fix: str) -> RetrainError:
-    """The error of a failed run of uv. `problem` begins its sentence; `fix` is the next step where the release is at fault."""
+    """The error of a failed run of uv. `problem` begins its sentence; `fix` ends it if the release is at fault."""
     output, why = done.output.lower(), evidence(done)
     if "no space left on device" in output:
         return DiskFullError(f"{problem}: {why} Free some space, then clear the task.")
-    # A negative code is a signal's, so it says nothing about the lock.
+    # A negative code is a signal's, which says nothing about the release.
     if any(word in output for word in _NETWORK) or done.timed_out or done.returncode < 0:
         return EnvironmentBuildError(f"{problem}: {why} Check the package index, then clear the task.")
-    return EnvironmentLockError(f"{problem}: {why} {fix}")
+    return EnvironmentDefinitionError(f"{problem}: {why} {fix}")
 
 
 def gone(done: process.Finished, requirements: list[str]) -> EnvironmentGoneError | None:
-    """The error, where a run of uv failed because one of these frozen requirements cannot be had any more, in these bytes."""
+    """The error of a failed run of uv if the package index no longer has one of these frozen requirements; else None."""
     output = done.output.lower()
     if done.timed_out or done.returncode < 0 or any(word in output for word in _NO_ACCESS):
         return None
@@ -100,15 +110,15 @@ def gone(done: process.Finished, requirements: list[str]) -> EnvironmentGoneErro
     name, _ = name_and_version(named)
     package = next((one for one in requirements if name_and_version(one)[0].partition("[")[0].lower() == name), named)
     return EnvironmentGoneError(
-        f"The environment needs {package}, which the package index does not hold any more as it was recorded: {evidence(done)} "
+        f"The environment needs {package}, which the package index no longer has as it was recorded: {evidence(done)} "
         f"{WITHOUT} "
-        "For the environment too, make the index offer this very file again, then try again.",
+        "To restore the environment too, make the index offer this very file again, then try again.",
         package,
     )
 
 
 def evidence(done: process.Finished) -> str:
-    """Why uv failed, as one line: its own error with the causes that it names, and the exception of a Python that it ran."""
+    """Why uv failed, in one line: its own error with its causes, and the exception of a Python that it ran."""
     if done.timed_out:
         return f"uv did not end within {TIMEOUT:.0f} seconds."
     lines = done.output.splitlines()
@@ -132,7 +142,7 @@ def evidence(done: process.Finished) -> str:
 
 
 def _exception(lines: list[str]) -> str | None:
-    """The exception's own line of the last traceback."""
+    """The line of the exception in the last traceback."""
     starts = [at for at, line in enumerate(lines) if line.lstrip().startswith("Traceback (most recent call last)")]
     if not starts:
         return None

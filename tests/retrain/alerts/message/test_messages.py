@@ -319,7 +319,7 @@ def test_the_rerun_commands_parse_and_run_exactly_the_missing_days(timezone: str
     from airflow.sdk import DAG, CronDataIntervalTimetable
     from airflow.serialization.serialized_objects import DagSerialization
 
-    from retrain.deployment.pipeline_file import Schedule
+    from retrain.deployment.sections import Schedule
     from retrain.run.partition import of_interval
 
     with DAG(

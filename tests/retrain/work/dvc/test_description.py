@@ -1,12 +1,12 @@
 import json
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from retrain.errors import DescriptionError, LockError, RecordVersionError, ReportError
-from retrain.work.dvc.description import DeclaredOutput, Description, Output, Stage
-from retrain.work.dvc.lock import lock_outputs
+from retrain.errors import DescriptionError, RecordVersionError, ReportError
+from retrain.work.dvc.declared import DeclaredOutput, Stage
+from retrain.work.dvc.description import Description
+from retrain.work.dvc.outputs import Output
 
 OUT = DeclaredOutput("m.json", "metric", True, True, False, None, True, "1" * 32, "md5", 3, False)
 STAGE = Stage("a", "dvc.yaml", ("x",), ".", False, False, True, (), {"params.yaml": {"a.b": [1, 2]}}, (OUT,))
@@ -63,19 +63,3 @@ def test_outputs_are_found_by_their_path_by_what_they_hold_and_by_their_folder()
     every = outputs("reports", "model", "plots/a.csv", "plots/b.csv", "reports2", "mod")
     found = Description.within(["reports/m.json", "plots", "model"], every)
     assert [output.path for output in found] == ["reports", "model", "plots/a.csv", "plots/b.csv"]
-
-
-def test_a_dvc_lock_alone_has_stages_paths_and_contents() -> None:
-    out: dict[str, Any] = {"path": "m", "md5": "1" * 32, "hash": "md5"}
-    lock = {
-        "schema": "2.0",
-        "stages": {"a@1": {"cmd": "x", "outs": [out, {"path": "s3://b/k", "etag": "e"}]}, "b": {"cmd": "y"}},
-    }
-    assert lock_outputs(json.dumps(lock)) == [("a@1", "m", "1" * 32)]
-    assert lock_outputs("") == []
-
-
-@pytest.mark.parametrize("text", ["stages: [", "- 1", "stages: {a: 1}", "stages: {a: {outs: [{md5: x}]}}"])
-def test_what_is_no_dvc_lock_is_an_error_of_ours(text: str) -> None:
-    with pytest.raises(LockError, match=r"^The dvc\.lock cannot be read"):
-        lock_outputs(text)

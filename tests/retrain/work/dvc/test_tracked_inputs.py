@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from retrain.errors import TrackedInputError
-from retrain.work.dvc.description import DeclaredOutput, Description, Stage, TrackedFile
+from retrain.work.dvc.declared import DeclaredOutput, Stage, TrackedFile
+from retrain.work.dvc.description import Description
 from retrain.work.dvc.tracked_inputs import require_none
 
 RAW = DeclaredOutput("data/raw.csv", "out", True, True, False, None, True, "1" * 32, "md5", 3, False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from retrain.errors import EnvironmentLockError
+from retrain.errors import EnvironmentDefinitionError
 from retrain.work.environments import frozen
 
 ONE, TWO = "a" * 64, "b" * 64
@@ -63,7 +63,7 @@ def test_a_requirement_without_a_hash_is_found_unless_git_names_its_commit():
     ],
 )
 def test_a_password_is_refused_without_repeating_it(line):
-    with pytest.raises(EnvironmentLockError, match=r"names a user or password") as caught:
+    with pytest.raises(EnvironmentDefinitionError, match=r"names a user or password") as caught:
         frozen.refuse_local_and_secret(line, "requirements.txt")
     assert "secret@" not in str(caught.value)
     assert "://****@" in str(caught.value)
@@ -88,5 +88,5 @@ def test_a_name_of_a_variable_and_an_ssh_user_are_no_password(line):
     "line", ["-e ./lib", "./lib", "../lib", "lib/x.whl", "lib @ file:///srv/lib", "--find-links wheels"]
 )
 def test_a_local_path_is_refused(line):
-    with pytest.raises(EnvironmentLockError, match=r"^uv\.lock: .* is a local path"):
+    with pytest.raises(EnvironmentDefinitionError, match=r"^uv\.lock: .* is a local path"):
         frozen.refuse_local_and_secret(f"{line} --hash=sha256:{ONE}\n", "uv.lock")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from retrain.errors import EnvironmentLockError
+from retrain.errors import EnvironmentDefinitionError
 from retrain.work.environments import package_files
 
 BARE = '[project]\nname = "release"\nversion = "1"\n'
@@ -97,6 +97,6 @@ def test_a_requirement_from_elsewhere_is_no_local_path(release, line):
 
 @pytest.mark.parametrize("line", ["-e.", "--editable=.", ".", "..", "./x.whl", "/srv/x.whl", "x @ ./x", "-f ./wheels"])
 def test_a_local_path_is_refused_by_file_and_line(release, line):
-    with pytest.raises(EnvironmentLockError) as caught:
+    with pytest.raises(EnvironmentDefinitionError) as caught:
         package_files.digest(release({"requirements.txt": f"# ours\nsix\n{line}\n"}))
     assert str(caught.value).startswith(f"requirements.txt:3: {line!r} is a local path.")

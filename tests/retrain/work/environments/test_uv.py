@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from retrain.errors import DiskFullError, EnvironmentBuildError, EnvironmentLockError
+from retrain.errors import DiskFullError, EnvironmentBuildError, EnvironmentDefinitionError
 from retrain.work.environments import uv
 from retrain.work.process import Finished
 
@@ -91,7 +91,7 @@ def test_the_evidence_is_bounded():
 @pytest.mark.parametrize(
     ("done", "kind"),
     [
-        pytest.param(ended(TRACEBACK), EnvironmentLockError, id="a build that fails"),
+        pytest.param(ended(TRACEBACK), EnvironmentDefinitionError, id="a build that fails"),
         pytest.param(ended(GIT), EnvironmentBuildError, id="no name service"),
         pytest.param(
             ended("error: Failed to fetch: https://x/simple/\n  cause: HTTP status server error (503 Busy)"),

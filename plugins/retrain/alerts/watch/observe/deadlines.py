@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from retrain.deployment import cron, holiday
-from retrain.deployment.pipeline_file import Deployment, Expected
+from retrain.deployment.pipeline_file import Deployment
+from retrain.deployment.sections import Expected
 
 _LOOK_BACK = timedelta(days=14)  # older deadlines have been reported
 _SATURDAY = 5

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from retrain.airflow.api import AirflowApi
 from retrain.alerts.facts import Facts, no_facts
 from retrain.alerts.incident import Incident
 from retrain.alerts.signal import Key, Signal, Step
 from retrain.alerts.watch.observe.pins import Pins
-from retrain.deployment.pipeline_file import Schedule
-from retrain.errors import PartitionError
-from retrain.run import partition as partitions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -75,15 +72,3 @@ def observed(
         partition=partition,
         facts=facts.written() if facts else no_facts(),
     )
-
-
-def partition_of(run: Mapping[str, Any], schedule: Schedule, now: datetime) -> str | None:
-    """The partition of a run as Airflow's API describes it; None for a run that was refused because it has none."""
-    param, start = (run.get("conf") or {}).get("partition"), run.get("data_interval_start")
-    backfill = run["run_type"] == "backfill"
-    try:
-        return partitions.of_run(
-            param, datetime.fromisoformat(start) if start else None, schedule, now=now, backfill=backfill
-        )
-    except PartitionError:
-        return None

@@ -9,8 +9,9 @@ from typing import Any
 from retrain.alerts.diagnosis import UNREPORTED, diagnose
 from retrain.alerts.facts import FailureFacts, RunFacts
 from retrain.alerts.signal import Signal, Step, end_of_task
-from retrain.alerts.watch.observe.inquiry import LOOK_BACK, Inquiry, partition_of
+from retrain.alerts.watch.observe.inquiry import LOOK_BACK, Inquiry
 from retrain.deployment.pipeline_file import LANDINGS, Deployment
+from retrain.run.partition import of_api
 
 _CALLBACK_TAKES = timedelta(minutes=1)
 
@@ -36,7 +37,7 @@ def _good_ends(inquiry: Inquiry, deployment: Deployment, begin: datetime, now: d
     if not failing:
         return
     for run in inquiry.airflow.runs(pipeline, state="success", end_date_gte=begin.isoformat()):
-        day = partition_of(run, deployment.schedule, now)
+        day = of_api(run, deployment.schedule, now=now)
         for name in sorted(failing):
             yield Signal(
                 id=f"{pipeline}/{run['dag_run_id']}/{name}/ended {run['end_date']}",
@@ -59,7 +60,7 @@ def _failures(inquiry: Inquiry, deployment: Deployment, dag: str, begin: datetim
             continue
         for task in inquiry.airflow.tasks(dag, run["dag_run_id"], "failed"):
             page = f"{inquiry.airflow.url}/dags/{dag}/runs/{run['dag_run_id']}/tasks/{task['task_id']}"
-            yield _failure(deployment.pipeline, page, run, task, partition_of(run, deployment.schedule, now))
+            yield _failure(deployment.pipeline, page, run, task, of_api(run, deployment.schedule, now=now))
         inquiry.answered.failed_runs.add(seen)
 
 

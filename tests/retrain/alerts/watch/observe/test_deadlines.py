@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, time
 import pytest
 
 from retrain.alerts.watch.observe.deadlines import deadline, owed
-from retrain.deployment.pipeline_file import Deployment, Expected
+from retrain.deployment.pipeline_file import Deployment
+from retrain.deployment.sections import Expected
 
 AT = time(10)
 LONG_AGO = datetime(2018, 1, 1, tzinfo=UTC)

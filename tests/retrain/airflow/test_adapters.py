@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from retrain.airflow.services import VariablePins
+from retrain.airflow.adapters import VariablePins
 from retrain.errors import NoPinError
 from retrain.run.release import Pin, Release
 

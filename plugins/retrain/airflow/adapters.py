@@ -1,4 +1,4 @@
-"""Credentials from Airflow's connections, the pin from an Airflow Variable."""
+"""What `retrain.services` needs, read from Airflow: credentials from its connections, the pin from a Variable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class AirflowCredentials:
-    """The connections that a pipeline's file names."""
+    """The credentials in the Airflow connections that a pipeline's file names."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
@@ -41,14 +41,19 @@ class AirflowCredentials:
 
 
 class VariablePins:
-    """The pin of a pipeline as the Airflow Variable of its name holds it."""
+    """The pin of each pipeline, in its Airflow Variable (`retrain.run.release.variable`)."""
 
     def pin(self, pipeline: str) -> Pin | None:
+        """The pin; None if the Variable is not set.
+
+        Raises:
+            NoPinError: the Variable cannot be read as a pin.
+        """
         name = variable(pipeline)
         text = Variable.get(name, default=None)
         return None if text is None else Pin.from_json(text, name)
 
 
 def services(deployment: Deployment) -> Services:
-    """What a pipeline reaches from inside Airflow."""
+    """The services of a pipeline, for code that runs inside Airflow."""
     return Services(deployment, AirflowCredentials(deployment), VariablePins())

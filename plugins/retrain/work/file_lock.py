@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from retrain.errors import LockTimeoutError
+from retrain.errors import FileLockTimeoutError
 
 log = logging.getLogger(__name__)
 
@@ -23,16 +23,16 @@ _LONGEST_PAUSE = 1.0
 
 @contextmanager
 def locked(path: Path, *, what: str = "", timeout: float = TIMEOUT) -> Iterator[None]:
-    """Hold the lock `path` exclusively, after waiting for it; the kernel releases it when the process ends, however it ends.
+    """Wait for the lock file `path` and lock it exclusively. The kernel releases it when the process ends, even by a signal.
 
-    The holder writes its process id and its host into the file, for those who wait. Threads exclude each other, too.
+    The holder writes its process id and host into the file, for the log of the others. Threads exclude each other too.
 
     Args:
-        what: what is locked, for the log.
+        what: the name of what is locked, for log and error.
         timeout: seconds to wait.
 
     Raises:
-        LockTimeoutError: another process did not release it in time.
+        FileLockTimeoutError: another process did not release it in time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
@@ -59,12 +59,12 @@ def _wait(file: IO[str], path: Path, what: str, timeout: float) -> None:
     while not _acquired(file):
         waited = time.monotonic() - began
         if waited >= timeout:
-            raise LockTimeoutError(
-                f"{what} is locked ({path}) by {_holder(file)}, still after {waited:.0f} s. See whether that process hangs; when it has "
-                "ended, the lock is free. Then clear the task."
+            raise FileLockTimeoutError(
+                f"{what} ({path}) is still locked by {_holder(file)} after {waited:.0f} s. See whether that process hangs. Once it "
+                "has ended, the lock is free: then clear the task."
             )
         if waited >= next_line:
-            log.info("waiting since %.0f s for %s (%s), held by %s", waited, what, path, _holder(file))
+            log.info("waiting for %s (%s), locked by %s, for %.0f s now", what, path, _holder(file), waited)
             next_line += _LOG_EVERY
         time.sleep(min(pause, max(timeout - waited, 0.0)))
         pause = min(2 * pause, _LONGEST_PAUSE)

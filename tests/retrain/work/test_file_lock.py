@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from retrain.errors import Cause, LockTimeoutError
-from retrain.work import locks
-from retrain.work.locks import locked, try_locked
+from retrain.errors import Cause, FileLockTimeoutError
+from retrain.work import file_lock
+from retrain.work.file_lock import locked, try_locked
 
-PLUGINS = Path(locks.__file__).parents[2]
+PLUGINS = Path(file_lock.__file__).parents[2]
 HOLD = """
 import sys
 from pathlib import Path
-from retrain.work.locks import locked
+from retrain.work.file_lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()
@@ -49,13 +49,15 @@ def test_a_wait_that_ends_in_vain_names_the_file_the_holder_and_the_next_step(tm
     path = tmp_path / "mlflow.lock"
     with (
         held_elsewhere(path) as holder,
-        pytest.raises(LockTimeoutError) as caught,
+        pytest.raises(FileLockTimeoutError) as caught,
         locked(path, what="MLflow's registry", timeout=0.05),
     ):
         pytest.fail("two processes hold one lock")
     said = str(caught.value)
     assert caught.value.cause is Cause.INFRA
-    assert said.startswith(f"MLflow's registry is locked ({path}) by process {holder.pid} on {socket.gethostname()}")
+    assert said.startswith(
+        f"MLflow's registry ({path}) is still locked by process {holder.pid} on {socket.gethostname()}"
+    )
     assert "See whether that process hangs" in said
 
 
@@ -78,16 +80,16 @@ def test_a_holder_that_was_killed_holds_up_nobody(tmp_path):
 
 
 def test_a_long_wait_is_logged_with_the_holder(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(locks, "_LOG_EVERY", 0.02)
+    monkeypatch.setattr(file_lock, "_LOG_EVERY", 0.02)
     path = tmp_path / "environment.lock"
     with (
         caplog.at_level(logging.INFO),
         held_elsewhere(path) as holder,
-        pytest.raises(LockTimeoutError),
+        pytest.raises(FileLockTimeoutError),
         locked(path, what="the environment", timeout=0.3),
     ):
         pytest.fail("two processes hold one lock")
-    assert f"for the environment ({path}), held by process {holder.pid} on" in caplog.text
+    assert f"waiting for the environment ({path}), locked by process {holder.pid} on" in caplog.text
 
 
 def test_an_error_under_the_lock_releases_it(tmp_path):

@@ -1,0 +1,71 @@
+"""The outputs of a run by content: which objects have to be on the remote so that they can be restored."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from retrain.errors import DvcLockError
+from retrain.work.dvc.declared import DeclaredOutput, Stage
+
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+
+
+@dataclass(frozen=True)
+class CachedObject:
+    """One content-addressed object, with the first output and file that need it."""
+
+    md5: str
+    stage: str
+    path: str
+
+    @property
+    def checksum(self) -> str:
+        """The MD5 of its content, 32 hex digits."""
+        return self.md5.removesuffix(".dir")
+
+    @property
+    def key(self) -> str:
+        """Its path in a cache or a remote."""
+        return f"files/md5/{self.md5[:2]}/{self.md5[2:]}"
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output with its content. `md5` ends in `.dir` for a directory. `size` is in bytes. `executable`: the file has an x bit.
+
+    `stored`: DVC keeps it in the cache and pushes it to our remote. An output with `cache: false` or `push: false` is on neither,
+    so it cannot be restored.
+    """
+
+    stage: str
+    path: str
+    md5: str
+    size: int
+    executable: bool = False
+    stored: bool = True
+
+    @classmethod
+    def of_stage(cls, stage: Stage, out: DeclaredOutput) -> Output:
+        """An output that dvc.lock has the content of, `cache: false` included.
+
+        Raises:
+            DvcLockError: dvc.lock has no MD5 for it as DVC 3 computes them, so it cannot be proven or restored.
+        """
+        whose = f"dvc.lock: {out.path} (stage {stage.name})"
+        if out.md5 is None or not _MD5.fullmatch(out.md5):
+            raise DvcLockError(
+                f"{whose} has {'no MD5' if out.md5 is None else f'the MD5 {out.md5!r}'}, so it cannot be proven or restored. "
+                "Let the stage write it inside the checkout, so that DVC keeps it on our remote, in a new release."
+            )
+        if out.hash != "md5":
+            raise DvcLockError(
+                f"{whose} has an MD5 of DVC 2, which hashes other bytes and stores them elsewhere. "
+                "In a new release use DVC 3, or no DVC of its own, and a dvc.lock written by DVC 3, or none."
+            )
+        return cls(stage.name, out.path, out.md5, out.size or 0, out.executable, stored=out.cached and out.pushed)
+
+    @property
+    def item(self) -> CachedObject:
+        """Its object: the file, or the listing of the directory."""
+        return CachedObject(self.md5, self.stage, self.path)
