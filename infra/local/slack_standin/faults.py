@@ -19,7 +19,7 @@ class FaultError(Exception):
 
 
 @dataclass
-class Fault:
+class SlackFault:
     """What the next `count` calls get (None: all until cleared) of one `method` (empty: of any; "upload": a file's content).
 
     `accept` carries the call out all the same, so that only its answer is lost. `retry_after` is 429's, in seconds;
@@ -35,7 +35,7 @@ class Fault:
     error: str = ""
 
     @classmethod
-    def read(cls, wanted: object) -> Fault:
+    def read(cls, wanted: object) -> SlackFault:
         """Read a fault from JSON. Raises FaultError."""
         if not isinstance(wanted, Mapping):
             raise FaultError(f"{wanted!r} is no JSON object")
@@ -54,10 +54,10 @@ class Faults:
     """The faults that wait for a call, and the calls that hang."""
 
     def __init__(self) -> None:
-        self._waiting: list[Fault] = []
+        self._waiting: list[SlackFault] = []
         self._released = asyncio.Event()
 
-    def add(self, fault: Fault) -> None:
+    def add(self, fault: SlackFault) -> None:
         """Put a fault behind those that wait."""
         self._waiting.append(fault)
 
@@ -71,7 +71,7 @@ class Faults:
         """List the faults that no call has used up, oldest first."""
         return [asdict(fault) for fault in self._waiting]
 
-    def take(self, method: str) -> Fault | None:
+    def take(self, method: str) -> SlackFault | None:
         """Give the fault of a call that has just come in."""
         for fault in self._waiting:
             if fault.method in ("", method):
@@ -82,7 +82,7 @@ class Faults:
                 return fault
         return None
 
-    async def answer(self, fault: Fault, request: Request) -> Response:
+    async def answer(self, fault: SlackFault, request: Request) -> Response:
         """Answer as the fault wants it, or not at all."""
         match fault.kind:
             case "429":

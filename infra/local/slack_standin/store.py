@@ -34,7 +34,7 @@ CHANNEL_STATES = ("", "is_archived", "not_in_channel")
 Message = dict[str, Any]
 
 
-class Store:
+class SlackStore:
     """The workspace of the stand-in. One user: the event loop of the server's single process."""
 
     def __init__(self, folder: Path, channels: Sequence[str]) -> None:
