@@ -1,4 +1,4 @@
-"""Slack's limits on a message, with Slack's own names for their violation.
+"""Slack's limits on a message; a violation has Slack's own error name.
 
 Limits: https://docs.slack.dev/reference/block-kit/blocks and https://docs.slack.dev/reference/methods/chat.postMessage
 """
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 _LONGEST_TEXT = 40_000
 _LONGEST_UPDATED_TEXT = 4_000  # bytes, with each & escaped
-# Slack documents no limit of all blocks together; it refuses from some 13,100 characters on (slackapi/bolt-js#2509).
+# Slack documents no limit for all blocks together, but refuses from about 13,100 characters on (slackapi/bolt-js#2509).
 _LONGEST_BLOCKS = 13_000
 _MOST_BLOCKS = 50
 _MOST_ATTACHMENTS = 100
@@ -35,7 +35,7 @@ IsPicture = Callable[[Mapping[str, Any]], bool]
 
 
 class RefusedCallError(Exception):
-    """A refusal in Slack's words: `code` goes into the answer's `error`, `messages` into its metadata."""
+    """Slack would refuse the call. `code` is the answer's `error`; `messages` go into its `response_metadata`."""
 
     def __init__(self, code: str, messages: list[str] | None = None) -> None:
         super().__init__(code, *(messages or []))
@@ -45,7 +45,7 @@ class RefusedCallError(Exception):
 
 @dataclass
 class _Problems:
-    """Collects what is wrong with a list of blocks, each with a pointer to the place."""
+    """The problems found in a list of blocks, each with a JSON pointer to its place."""
 
     is_picture: IsPicture
     found: list[str] = field(default_factory=list)
@@ -77,9 +77,10 @@ class _Problems:
 
 
 def check_message(text: str, blocks: Any, attachments: Any, metadata: Any, is_picture: IsPicture) -> None:
-    """Raise RefusedCallError if Slack would not take a message with these parts.
+    """Check the parts of a message. `is_picture` is True if a block's `slack_file` names an uploaded picture.
 
-    `is_picture` tells whether a block's `slack_file` names a picture that is there.
+    Raises:
+        RefusedCallError: Slack would refuse the message.
     """
     if not (text or blocks or attachments):
         raise RefusedCallError("no_text")
@@ -98,7 +99,11 @@ def check_message(text: str, blocks: Any, attachments: Any, metadata: Any, is_pi
 
 
 def check_updated_text(text: str) -> None:
-    """Raise RefusedCallError if chat.update would not take a text that chat.postMessage takes."""
+    """Check the limit that chat.update has and chat.postMessage has not.
+
+    Raises:
+        RefusedCallError: the text is too long for chat.update.
+    """
     escaped = re.sub("&(?!amp;|lt;|gt;)", "&amp;", text)
     if len(escaped.encode()) > _LONGEST_UPDATED_TEXT:
         raise RefusedCallError("msg_too_long")
@@ -118,7 +123,11 @@ def _check_attachments(attachments: Any, is_picture: IsPicture) -> None:
 
 
 def check_blocks(blocks: Any, is_picture: IsPicture, pointer: str = "/blocks") -> None:
-    """Raise RefusedCallError("invalid_blocks") naming each block that breaks a limit."""
+    """Check a list of blocks. `pointer` is the JSON pointer to the list.
+
+    Raises:
+        RefusedCallError: `invalid_blocks`, with a line for each block that breaks a limit, or another of Slack's errors.
+    """
     if not isinstance(blocks, list):
         raise RefusedCallError("invalid_blocks_format")
     problems = _Problems(is_picture)
@@ -185,7 +194,7 @@ def _check_rich_text(block: Mapping[str, Any], pointer: str, problems: _Problems
 
 
 def _check_divider(_block: Mapping[str, Any], _pointer: str, _faults: _Problems) -> None:
-    """Take every divider: it has no parts."""
+    """Every divider is valid: it has no parts."""
 
 
 def _check_section(block: Mapping[str, Any], pointer: str, problems: _Problems) -> None:
@@ -229,7 +238,7 @@ def _check_image(image: Mapping[str, Any], pointer: str, problems: _Problems) ->
 
 
 def _is_public(url: str) -> bool:
-    """Tell whether Slack's own servers could fetch it: they see nobody's loopback and no private network."""
+    """True if Slack's servers could fetch it: they reach no loopback address and no private network."""
     if not url.startswith(("http://", "https://")):
         return False
     host = urlsplit(url).hostname or ""

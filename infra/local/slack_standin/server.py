@@ -1,10 +1,12 @@
-"""The stand-in's server: Slack's Web API under /api/, incoming webhooks under /services/, the readers' page at /, its own controls under /control/.
+"""The stand-in's HTTP server: Slack's Web API under /api/, webhooks under /services/, the readers' page at /, controls under /control/.
 
     python -m slack_standin.server
 
 Reads SLACK_STANDIN_STATE (folder), SLACK_STANDIN_PORT, SLACK_STANDIN_TOKEN and SLACK_STANDIN_CHANNELS (comma-separated names).
-It listens on the loopback. In a container SLACK_STANDIN_HOST is the name by which others reach it; then it listens on every interface.
-Refuses what Slack refuses, with Slack's error names; it has no rate limit of its own. Stricter than Slack in one place: a reply needs a root that exists.
+It listens on the loopback interface. In a container, SLACK_STANDIN_HOST is the name by which other containers reach it; with
+that it listens on every interface.
+It refuses the calls that Slack refuses, with Slack's error names, and has no rate limit of its own. In one place it is stricter:
+a reply needs a root message that exists.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ _HEADERS = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "X-Content-Type-
 
 
 class StandinServer:
-    """The HTTP side: authentication, faults, the log of requests, pages and files."""
+    """The endpoints, apart from the controls. One event loop serves them all."""
 
     def __init__(self, store: SlackStore, token: str, base_url: str) -> None:
         self._store = store
@@ -51,7 +53,7 @@ class StandinServer:
         self._hosts = {"127.0.0.1", "localhost", urlsplit(base_url).hostname or ""} - {""}
 
     def application(self) -> Starlette:
-        """Give the ASGI application."""
+        """The ASGI application."""
         return Starlette(
             routes=[
                 Route("/", self.page),
@@ -68,7 +70,7 @@ class StandinServer:
                 Route("/api/{method:path}", self.call, methods=["GET", "POST"]),
                 Route("/services/{team}/{app}/{token}", self.webhook, methods=["POST"]),
             ],
-            # A page of another site that resolves its name to the loopback gets no answer.
+            # Another site could let its own name resolve to the loopback address: such a request gets no answer.
             middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[*self._hosts])],
         )
 
@@ -109,9 +111,9 @@ class StandinServer:
             return {"ok": False, "error": error.code, "errors": error.messages, "response_metadata": details}
 
     async def webhook(self, request: Request) -> Response:
-        """Take a message at an incoming webhook, whose address is its secret and whose channel is the first.
+        """Post a message through an incoming webhook: its secret is in the address, its channel is the first one.
 
-        Slack answers here in plain text: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+        Slack answers webhooks in plain text: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
         """
         if not hmac.compare_digest(request.path_params["token"].encode(), self.token.encode()):
             return PlainTextResponse("invalid_token", 403)
@@ -126,7 +128,7 @@ class StandinServer:
         return PlainTextResponse(said, 200 if answer["ok"] else 400)
 
     async def upload(self, request: Request) -> Response:
-        """Take the content of a file, raw or as a form, at the address that files.getUploadURLExternal gave."""
+        """Store the content of a file, sent raw or as a form to the address from files.getUploadURLExternal."""
         file = self._store.file(request.path_params["file_id"])
         if file is None or not hmac.compare_digest(file["ticket"], request.path_params["ticket"]):
             return PlainTextResponse("no such upload", status_code=404)
@@ -146,7 +148,7 @@ class StandinServer:
         return await self._faults.answer(fault, request) if fault else PlainTextResponse(f"OK - {len(content)}")
 
     async def file(self, request: Request) -> Response:
-        """Give an uploaded file: pictures to look at, everything else as a download."""
+        """An uploaded file: a picture is displayed, any other file is downloaded."""
         file = self._store.file(request.path_params["file_id"])
         if file is None or file["state"] == "awaiting content":
             return PlainTextResponse("no such file", status_code=404)
@@ -194,23 +196,23 @@ class StandinServer:
         return RedirectResponse(f"/?channel={channel}#{anchor}")
 
     async def messages(self, _: Request) -> Response:
-        """Give all channels with their messages, oldest first, replies under their roots: for tools and tests."""
+        """All channels with their messages, oldest first, replies under their roots."""
         return JSONResponse({"channels": channels_with_messages(self._store)})
 
     async def revision(self, _: Request) -> Response:
-        """Give a number that changes when the page does."""
+        """A number that changes whenever the page does."""
         return PlainTextResponse(str(self._store.revision()))
 
     async def health(self, _: Request) -> Response:
         return PlainTextResponse("ok")
 
     async def asset(self, request: Request) -> Response:
-        """Give the page's style sheet and script."""
+        """The page's style sheet or script."""
         return FileResponse(_HERE / Path(request.url.path).name, headers=_HEADERS)
 
 
 def main() -> int:
-    """Serve until told to stop."""
+    """Serve until stopped by a signal. Exit code 2: a variable is missing or not valid."""
     try:
         folder, port = Path(os.environ["SLACK_STANDIN_STATE"]), int(os.environ["SLACK_STANDIN_PORT"])
         token, channels = os.environ["SLACK_STANDIN_TOKEN"], os.environ["SLACK_STANDIN_CHANNELS"].split(",")
@@ -221,7 +223,7 @@ def main() -> int:
     server = StandinServer(SlackStore(folder, channels), token, f"http://{name or '127.0.0.1'}:{port}")
     uvicorn.run(
         server.application(),
-        host="0.0.0.0" if name else "127.0.0.1",  # noqa: S104 - within its container, which publishes it as it likes
+        host="0.0.0.0" if name else "127.0.0.1",  # noqa: S104 - inside its container, which decides what it publishes
         port=port,
         log_level="warning",
         http=_connection,
@@ -231,7 +233,7 @@ def main() -> int:
 
 
 def _connection(**parts: Any) -> asyncio.Protocol:
-    """Make uvicorn's protocol of one connection, and put it within the reach of the faults that end connections."""
+    """Uvicorn's protocol of one connection, stored in the request's state so that a fault can end the connection."""
     protocol: asyncio.Protocol = H11Protocol(**parts | {"app_state": (state := dict(parts["app_state"]))})
     state["connection"] = protocol
     return protocol

@@ -1,4 +1,4 @@
-"""The methods of Slack's Web API that the stand-in knows, each a function of its arguments on the store.
+"""The methods of Slack's Web API that the stand-in implements.
 
 Reference: https://docs.slack.dev/reference/methods
 """
@@ -34,7 +34,7 @@ _PICTURES_IN_BLOCKS = ("image/png", "image/jpeg", "image/gif")
 
 
 class WebApi:
-    """The workspace as a bot sees it. A method that Slack would refuse raises RefusedCallError."""
+    """The methods, by Slack's name in `methods`. Each raises RefusedCallError where Slack would refuse the call."""
 
     def __init__(self, store: SlackStore, base_url: str) -> None:
         self._store = store
@@ -57,7 +57,7 @@ class WebApi:
         }
 
     def post(self, arguments: Arguments) -> Answer:
-        """chat.postMessage. The channel may be an id, a name or a #name; everywhere else Slack takes the id alone."""
+        """chat.postMessage. The channel may be an id, a name or a #name; all other methods take only the id."""
         channel = self._channel(arguments, by_name=True)
         text = str(arguments.get("text") or "")
         blocks, attachments, metadata = (arguments.get(name) for name in ("blocks", "attachments", "metadata"))
@@ -73,7 +73,7 @@ class WebApi:
         return {"channel": channel, "ts": message["ts"], "message": message}
 
     def update(self, arguments: Arguments) -> Answer:
-        """chat.update. Parts that are not given stay, save that a text without blocks takes the place of the blocks.
+        """chat.update. Parts that are not given stay, with one exception: a text without blocks replaces the blocks.
 
         An empty list, or an empty metadata object, removes that part.
         """
@@ -153,7 +153,7 @@ class WebApi:
         return {}
 
     def begin_upload(self, arguments: Arguments) -> Answer:
-        """files.getUploadURLExternal: hands out the address to which the content goes."""
+        """files.getUploadURLExternal: returns the address to which the content is sent."""
         name = Path(str(arguments.get("filename") or "")).name
         length = str(arguments.get("length") or "")
         if not name or not length.isdecimal() or int(length) == 0:
@@ -174,7 +174,7 @@ class WebApi:
         return {"upload_url": f"{self._base_url}/upload/v1/{file_id}/{ticket}", "file_id": file_id}
 
     def complete_upload(self, arguments: Arguments) -> Answer:
-        """files.completeUploadExternal: shares uploaded files, in a channel or a thread if one is named."""
+        """files.completeUploadExternal: shares uploaded files, in a channel or thread if the call names it."""
         wanted = arguments.get("files")
         if not isinstance(wanted, list) or not wanted or not all(isinstance(item, dict) for item in wanted):
             raise RefusedCallError("invalid_arguments", ["files must be a list with at least 1 item"])
@@ -241,7 +241,7 @@ class WebApi:
         archived: str = "is_archived",
         absent: str = "not_in_channel",
     ) -> str:
-        """Find the channel that a call names; `archived` and `absent` are what the method answers to such a channel."""
+        """The id of the channel that a call names; `archived` and `absent` are the method's errors for such a channel."""
         wanted = str(arguments.get("channel") or "")
         for identifier, name, _, state in self._store.channels():
             if wanted == identifier or (by_name and wanted.removeprefix("#") == name):
@@ -252,7 +252,7 @@ class WebApi:
         raise RefusedCallError("channel_not_found")
 
     def _is_picture(self, wanted: Mapping[str, Any]) -> bool:
-        """Tell whether the `slack_file` of a block names a picture that was uploaded to the end."""
+        """True if a block's `slack_file` names a picture whose upload is complete."""
         file_id = str(wanted.get("id") or "")
         if not file_id:
             prefix, _, rest = str(wanted.get("url")).partition("/files/")
