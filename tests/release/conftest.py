@@ -69,7 +69,7 @@ def release(host: HostStandin) -> Callable[[str], tuple[int, dict[str, Any]]]:
 
 
 @dataclass(frozen=True)
-class Account:
+class DeployAccount:
     """An account of AWS's on the loopback, with the one document on the one host."""
 
     url: str
@@ -108,12 +108,12 @@ DOCUMENT = {
 
 
 @pytest.fixture(scope="session")
-def account_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+def account_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployAccount]:
     folder = tmp_path_factory.mktemp("account")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    account = Account(f"http://127.0.0.1:{port}", folder)
+    account = DeployAccount(f"http://127.0.0.1:{port}", folder)
     python = ROOT / ".local" / "envs" / "moto" / "bin" / "python"
     with (folder / "log").open("wb") as log:
         command = [python, str(Path(__file__).parent / "account_standin.py"), str(port), str(folder)]
@@ -137,7 +137,7 @@ def account_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account
 
 
 @pytest.fixture
-def account(account_server: Account, monkeypatch: pytest.MonkeyPatch) -> Account:
+def account(account_server: DeployAccount, monkeypatch: pytest.MonkeyPatch) -> DeployAccount:
     """The account, emptied, in the environment of whoever asks for it."""
     reset = urllib.request.Request(f"{account_server.url}/moto-api/reset", method="POST")
     with urllib.request.urlopen(reset, timeout=10):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import publish
 import pytest
-from conftest import Account
+from conftest import DeployAccount
 from publish import PublishError, Registry, pack, push, verify
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
@@ -54,7 +54,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
 
 
 @pytest.fixture
-def registry(account: Account) -> Registry:
+def registry(account: DeployAccount) -> Registry:
     ecr = account.client("ecr")
     for image in IMAGES:
         ecr.create_repository(repositoryName=f"retrain/{image}", imageTagMutability="IMMUTABLE")
