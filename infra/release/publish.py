@@ -142,7 +142,7 @@ def _pushed(release: str, image: str, folder: Path, built: str, registry: Regist
             loaded := _run(["docker", "image", "inspect", "--format={{.Id}}", f"retrain/{image}:{release}"]).strip()
         ) != built:
             raise PublishError(
-                f"{image}.tar holds {loaded}, built was {built}. It was changed on the way: build again."
+                f"{image}.tar holds {loaded}, built was {built}. It was changed after the build: build again."
             )
         _run(["docker", "tag", f"retrain/{image}:{release}", f"{registry.reference(image)}:{release}"], access)
         _run(["docker", "push", "--quiet", f"{registry.reference(image)}:{release}"], access)

@@ -1,4 +1,4 @@
-"""Which tag may be released."""
+"""Tags that may be released, and tags that are refused."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_tag_on_main_may_be_released(repository: ReleaseRepository) -> None:
     assert repository.check("v1.1.0") == []
 
 
-def test_a_release_that_changes_airflow_or_mlflow_says_that_there_is_no_automatic_way_back(
+def test_a_release_that_changes_airflow_or_mlflow_warns_that_there_is_no_automatic_return(
     repository: ReleaseRepository,
 ) -> None:
     repository.commit("3.4.0", "3.19.0")
@@ -62,7 +62,7 @@ def test_a_release_that_changes_airflow_or_mlflow_says_that_there_is_no_automati
     assert all("the automatic return to v1.0.0 will not work" in warning for warning in warnings)
 
 
-def test_a_tag_that_nobody_merged_is_refused(repository: ReleaseRepository) -> None:
+def test_a_tag_on_an_unmerged_commit_is_refused(repository: ReleaseRepository) -> None:
     repository.git("checkout", "--quiet", "-b", "mine")
     repository.commit("3.3.2")
     repository.git("tag", "v1.1.0")
@@ -79,6 +79,6 @@ def test_a_tag_that_moved_while_the_release_waited_is_refused(repository: Releas
 @pytest.mark.parametrize(
     "reference", ["refs/heads/main", "refs/tags/v1.1", "refs/tags/v1.1.0-rc1", "refs/pull/7/merge"]
 )
-def test_what_is_no_releases_tag_is_refused(repository: ReleaseRepository, reference: str) -> None:
+def test_a_reference_that_is_no_release_tag_is_refused(repository: ReleaseRepository, reference: str) -> None:
     with pytest.raises(TagError, match="is no release"):
         check({"GITHUB_REF": reference, "GITHUB_SHA": "a" * 40}, repository.folder, "main")

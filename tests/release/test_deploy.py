@@ -1,4 +1,4 @@
-"""Whoever asks the host: sends one command, waits in bounds, and repeats the host's word. The account is moto's, the host runs."""
+"""The deployer sends one command, waits for a limited time, and prints the host's answer. The account is moto's; the host's program really runs."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def online(account: DeployAccount, host: HostStandin) -> DeployAccount:
 def test_a_release_is_live_when_the_host_says_so(online: DeployAccount, host: HostStandin) -> None:
     host.was("v1.1.0")
     said: list[str] = []
-    word = deployer(online).deploy("v1.2.0", said.append)
-    assert summary(word) == "v1.2.0 is live (before: v1.1.0)."
+    answer = deployer(online).deploy("v1.2.0", said.append)
+    assert summary(answer) == "v1.2.0 is live (before: v1.1.0)."
     assert host.live == "v1.2.0"
     assert any("pin v1.2.0" in line for line in said)
 
@@ -60,19 +60,19 @@ def test_a_host_that_is_busy_is_asked_again(account: DeployAccount, host: HostSt
     assert said[0].startswith("another release is under way")
 
 
-def test_a_host_that_is_not_reached_is_told_as_that(account: DeployAccount) -> None:
+def test_a_host_that_is_not_reached_is_reported_as_unreachable(account: DeployAccount) -> None:
     account.agent(offline=True)
     with pytest.raises(DeployError, match=r"Undeliverable.*is the instance running, and its SSM agent online"):
         deployer(account).deploy("v1.2.0")
 
 
-def test_a_host_that_does_not_answer_is_not_waited_for_without_end(account: DeployAccount) -> None:
+def test_the_wait_for_a_host_that_does_not_answer_ends(account: DeployAccount) -> None:
     account.agent(program="exec sleep 5 #", environment={"PATH": "/usr/bin:/bin"})
     with pytest.raises(DeployError, match=r"No answer to command .* The host goes on by itself"):
         deployer(account, wait_seconds=0.3).deploy("v1.2.0")
 
 
-def test_a_host_that_ends_without_a_word_is_no_success(account: DeployAccount) -> None:
+def test_a_host_that_ends_without_an_outcome_is_a_failure(account: DeployAccount) -> None:
     account.agent(program="true", environment={"PATH": "/usr/bin:/bin"})
     with pytest.raises(DeployError, match="gave no outcome: Success"):
         deployer(account).deploy("v1.2.0")
@@ -83,7 +83,7 @@ def test_the_document_takes_nothing_but_a_release(online: DeployAccount) -> None
         deployer(online).deploy("v1.2.0'; reboot '")
 
 
-def test_what_is_no_release_is_not_even_sent(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_argument_that_is_no_release_is_not_sent(capsys: pytest.CaptureFixture[str]) -> None:
     assert deploy.main(["v1.2"]) == 1
     assert "A release is a tag such as v1.2.0" in capsys.readouterr().err
 
@@ -96,7 +96,7 @@ def test_a_variable_that_is_missing_is_named(account: DeployAccount, capsys: pyt
 
 @pytest.fixture
 def github_tokens(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """GitHub's token service, which remembers what it was asked for."""
+    """GitHub's token service; yields the requests that it got."""
     asked: list[str] = []
 
     class Tokens(BaseHTTPRequestHandler):
@@ -130,7 +130,7 @@ def test_the_job_proves_itself_to_aws_by_githubs_token_alone(
     assert github_tokens == ["/token?v=2&audience=sts.amazonaws.com bearer secret-of-the-job"]
 
 
-def test_a_job_without_the_permission_is_told_which(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_without_the_permission_is_told_which_one_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEPLOY_ROLE", "arn:aws:iam::123456789012:role/retrain-deploy")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     with pytest.raises(WebIdentityError, match="id-token: write"):
