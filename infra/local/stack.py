@@ -11,15 +11,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
-import json
 import os
-import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from airflow_database import MigrationError, begin_migration, finish_migration
 from buckets import BucketError, apply_buckets
 from health import check_health
 from origin import OriginError, publish_checkout
@@ -28,12 +26,9 @@ from programs import Program, differs_from_plan, plan_programs
 from settings import (
     SettingsError,
     Stack,
-    airflow_variables,
-    common_variables,
     inherited_environment,
     load_stack,
     read_stack_file,
-    write_private,
     write_stack_file,
 )
 from supervision import SupervisionError, Supervisor, log_file, start_supervisor, supervisor_pid
@@ -59,7 +54,7 @@ def up(stack: Stack) -> None:
         write_stack_file(stack)
         supervisor = Supervisor(stack)
         by_name = {program.name: program for program in programs}
-        migration = _begin_migration(stack)
+        migration = begin_migration(stack)
         for name in ("s3", "slack", "mlflow"):
             supervisor.start(by_name[name])
         _await(stack, supervisor, [by_name["s3"]], began)
@@ -69,7 +64,7 @@ def up(stack: Stack) -> None:
             _await(stack, supervisor, [by_name["s3"]], began, quiet=True)
             apply_buckets(stack)
         if migration is not None:
-            _finish_migration(stack, migration, began)
+            finish_migration(stack, migration, began)
         for program in programs:
             supervisor.start(program)
         origin = _publish(stack)
@@ -215,64 +210,6 @@ def _failure(stack: Stack, program: Program, what: str) -> str:
     return f"{program.name} {what}. The end of {path}:\n{tail}\n`make status` shows the rest, `make down` stops it."
 
 
-def _database_revision(stack: Stack) -> str | None:
-    if not stack.airflow_database.exists():
-        return None
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{stack.airflow_database}?mode=ro", uri=True)) as connection:
-            row = connection.execute("select version_num from alembic_version").fetchone()
-    except sqlite3.Error:
-        return None
-    return str(row[0]) if row else None
-
-
-def _installed_airflow(stack: Stack) -> str:
-    """Name the installed Airflow without importing it."""
-    found = stack.root.glob(".venv/lib/python*/site-packages/apache_airflow_core-*.dist-info")
-    return ",".join(sorted(path.name for path in found))
-
-
-def _migration_mark(stack: Stack) -> Path:
-    return stack.airflow_home / "migrated.json"
-
-
-def _begin_migration(stack: Stack) -> subprocess.Popen[bytes] | None:
-    """Start `airflow db migrate`, unless this Airflow has already migrated this database (that check takes no import)."""
-    mark = _migration_mark(stack)
-    revision = _database_revision(stack)
-    if revision and mark.exists():
-        known = json.loads(mark.read_text(encoding="utf-8"))
-        if known == {"airflow": _installed_airflow(stack), "revision": revision}:
-            return None
-    mark.unlink(missing_ok=True)
-    variables = inherited_environment(os.environ) | common_variables(stack) | airflow_variables(stack)
-    with log_file(stack, "airflow-db-migrate").open("wb") as log:
-        return subprocess.Popen(
-            [str(stack.airflow_bin), "db", "migrate"],
-            env=variables,
-            cwd=stack.root,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-
-
-def _finish_migration(stack: Stack, migration: subprocess.Popen[bytes], began: float) -> None:
-    log = log_file(stack, "airflow-db-migrate")
-    try:
-        code = migration.wait(timeout=_UP_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise StackError(
-            f"`airflow db migrate` takes more than {_UP_SECONDS} s. See {log}, then `make down`."
-        ) from error
-    if code:
-        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
-        raise StackError(f"`airflow db migrate` answered {code}. The end of {log}:\n{tail}")
-    known = {"airflow": _installed_airflow(stack), "revision": _database_revision(stack)}
-    write_private(_migration_mark(stack), json.dumps(known))
-    print(f"  {'airflow database':24} ready after {time.monotonic() - began:4.0f} s", flush=True)
-
-
 def _publish(stack: Stack) -> str:
     try:
         return f"main is {publish_checkout(stack, os.environ)[:12]}"
@@ -319,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     try:
         outcome = actions[chosen.command](load_stack(ROOT, os.environ))
-    except (BucketError, SettingsError, StackError, SupervisionError) as error:
+    except (BucketError, MigrationError, SettingsError, StackError, SupervisionError) as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
