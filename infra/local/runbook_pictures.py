@@ -21,7 +21,7 @@ _CHANNEL = "#retrain-alerts"
 # What is drawn is what Airflow's side says.
 sys.path.insert(0, str(ROOT / "plugins"))
 
-from alert_examples import ADDRESSES, examples, notes, silences  # noqa: E402
+from example_signals import ADDRESSES, examples, notes, silences  # noqa: E402
 
 from retrain.alerts import messages  # noqa: E402
 from retrain.alerts.digest import digest  # noqa: E402

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
-from alert_examples import ADDRESSES, examples  # noqa: E402
+from example_signals import ADDRESSES, examples  # noqa: E402
 
 from retrain.alerts import messages  # noqa: E402
 from retrain.alerts.kinds import Kind  # noqa: E402
