@@ -21,7 +21,9 @@ _CHANNEL = "#retrain-alerts"
 # What is drawn is what Airflow's side says.
 sys.path.insert(0, str(ROOT / "plugins"))
 
-from example_signals import ADDRESSES, examples, notes, silences  # noqa: E402
+from alert_examples import examples, silences  # noqa: E402
+from example_signals import notes  # noqa: E402
+from signal_templates import ADDRESSES  # noqa: E402
 
 from retrain.alerts import messages  # noqa: E402
 from retrain.alerts.digest import digest  # noqa: E402
