@@ -1,4 +1,4 @@
-"""`up`, `status` and `down`: from nothing to a stack that is well, and back to no process at all."""
+"""The stack's commands `up`, `status`, `down` and `run`, on real processes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SERVERS = ("AIRFLOW", "MLFLOW", "S3", "SLACK", "EXECUTION", "ALERTS")
 
 @dataclass
 class Command:
-    """The stack's command line on a state folder of its own."""
+    """The stack's command line, on its own state folder."""
 
     environ: dict[str, str]
     root: Path = ROOT
@@ -65,7 +65,7 @@ def command(state: Path, root: Path = ROOT) -> Command:
 
 
 def of_the_living(ask: Callable[[], list]) -> list:
-    """Ask a process for a list; Airflow's short-lived children may be gone since they were found."""
+    """Ask a process for a list; Airflow's short-lived children may have ended since they were found."""
     try:
         return ask()
     except psutil.NoSuchProcess:
@@ -86,7 +86,7 @@ def running(tmp_path_factory) -> Iterator[Command]:
 
 @pytest.fixture
 def broken(tmp_path: Path) -> Iterator[Command]:
-    """Give a checkout whose Airflow cannot start."""
+    """A checkout whose Airflow cannot start."""
     root = tmp_path / "checkout"
     shutil.copytree(ROOT / "infra" / "local", root / "infra" / "local", ignore=shutil.ignore_patterns("__pycache__"))
     (root / ".local").mkdir()
@@ -141,7 +141,7 @@ def test_nothing_listens_beyond_the_loopback(running):
     assert listening == {("127.0.0.1", port) for port in ports}
 
 
-def test_no_secret_is_shown_or_stands_in_a_command_line(running):
+def test_no_secret_is_printed_or_in_a_command_line(running):
     said = running("status").stdout + running("up").stdout
     for process in marked_processes(running.stack):
         said += " ".join(of_the_living(process.cmdline))
@@ -209,7 +209,7 @@ def test_without_airflows_environment_up_says_what_is_missing(broken):
     assert "uv sync" in outcome.stderr
 
 
-def test_what_outlived_a_supervisor_is_ended_by_the_next_up(broken):
+def test_processes_that_outlived_their_supervisor_are_ended_by_the_next_up(broken):
     broken("up")
     orphan = next(p for p in marked_processes(broken.stack) if "ministack" in " ".join(p.cmdline()))
     os.kill(int((broken.stack.run_dir / "supervisord.pid").read_text()), signal.SIGKILL)
