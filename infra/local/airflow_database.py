@@ -46,7 +46,7 @@ def begin_migration(stack: Stack) -> subprocess.Popen[bytes] | None:
 
 
 def finish_migration(stack: Stack, migration: subprocess.Popen[bytes], began: float) -> None:
-    """Wait for the end of the migration, then note what was migrated. `began` is the start of the stack (`time.monotonic`).
+    """Wait for the end of the migration, then write down which version migrated which revision. `began` is the start of the stack (`time.monotonic`).
 
     Raises:
         MigrationError: it failed, or did not end in time.

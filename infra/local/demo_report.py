@@ -1,4 +1,4 @@
-"""The report at the end of the demo: the table of days, Slack's messages, and what differs from the expected outcome."""
+"""The report at the end of the demo: its days, Slack's messages, the problems found."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def texts(messages: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def without_message(days: Sequence[PlayedDay], messages: Sequence[str]) -> list[str]:
-    """The partitions that alerted but are in no message. Days of a backfill have no message of their own."""
+    """The partitions that alerted but are in no message. A backfilled day has no separate message."""
     alerted = [day.partition for day in days if day.alert and not day.is_backfill]
     return [partition for partition in alerted if not any(partition in text for text in messages)]
 

@@ -50,8 +50,8 @@ def await_programs(
             time.sleep(0.3)
 
 
-def _failure(stack: Stack, program: Program, what: str) -> str:
+def _failure(stack: Stack, program: Program, problem: str) -> str:
     path = log_file(stack, program.name)
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     tail = "\n".join(f"  | {line}" for line in lines[-_TAIL_LINES:]) or "  | (nothing)"
-    return f"{program.name} {what}. The end of {path}:\n{tail}\n`make status` shows the rest, `make down` stops it."
+    return f"{program.name} {problem}. The end of {path}:\n{tail}\n`make status` shows the rest, `make down` stops it."

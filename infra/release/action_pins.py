@@ -31,7 +31,7 @@ def commit_of(server: str, action: str, tag: str) -> str | None:
     asked = ["git", "ls-remote", f"{server}/{action}", f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}"]
     done = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=60)
     lines = {name: commit for commit, _, name in (line.partition("\t") for line in done.stdout.splitlines())}
-    # An annotated tag is an object of its own; its ^{} is the commit.
+    # An annotated tag is a separate object; its ^{} is the commit.
     return lines.get(f"refs/tags/{tag}^{{}}") or lines.get(f"refs/tags/{tag}")
 
 

@@ -216,16 +216,16 @@ def _run(command: list[str], environment: Mapping[str, str] | None = None, *, gi
 
 
 def main(arguments: list[str]) -> int:
-    what, release, *folder = arguments
+    command, release, *folder = arguments
     if not RELEASE.fullmatch(release):
         print(f"{release!r} is no release. A release is a tag such as v1.2.0.", file=sys.stderr)
         return 1
     try:
-        if what == "pack":
+        if command == "pack":
             pack(release, Path(folder[0]))
             return 0
         registry = Registry(session().client("ecr"), os.environ["RETRAIN_REGISTRY"], os.environ["RETRAIN_NAME"])
-        if what == "push":
+        if command == "push":
             push(release, Path(folder[0]), registry, os.environ)
         else:
             verify(release, registry, os.environ)

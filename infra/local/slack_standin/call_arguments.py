@@ -1,4 +1,4 @@
-"""What a request carries: the arguments of a call, the bearer token."""
+"""Read a request: the call's arguments, the bearer token."""
 
 from __future__ import annotations
 

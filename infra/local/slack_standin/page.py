@@ -37,7 +37,7 @@ def render_page(
 </head>
 <body data-revision="{revision}">
 <nav><div class="workspace">Retrain (local)</div><div class="group">Channels</div>{menu}
-<p class="about">A stand-in for Slack. It shows what the channel's readers would see.</p></nav>
+<p class="about">A stand-in for Slack. It shows the channel as its readers would see it.</p></nav>
 <main>
 <header><h1># {html.escape(channel)}</h1><span>{_count(len(roots), "message")}</span></header>
 <div class="stream">{_stream(messages, versions) or '<p class="empty">No message yet.</p>'}</div>

@@ -80,7 +80,7 @@ class Standin:
             self.process.wait()
         self.process = None
 
-    def control(self, what: str, body: object = None, *, method: str | None = None) -> Any:
+    def control(self, name: str, body: object = None, *, method: str | None = None) -> Any:
         """Call an endpoint under /control/ (see `controls.py`) and return its answer: POST with a body, GET without.
 
         Raises:
@@ -88,7 +88,7 @@ class Standin:
         """
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}/control/{what}", data=data, headers=headers, method=method)  # noqa: S310 - our own server
+        request = urllib.request.Request(f"{self.url}/control/{name}", data=data, headers=headers, method=method)  # noqa: S310 - our own server
         with _OPENER.open(request, timeout=_SECONDS) as response:
             return json.load(response)
 
