@@ -59,7 +59,7 @@ def _version(name: str, lock: str) -> str:
 def _git(root: Path, *arguments: str) -> str:
     done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise TagError(f"git {' '.join(arguments)} answered {done.returncode}: {done.stderr.strip()}")
+        raise TagError(f"git {' '.join(arguments)} ended with exit code {done.returncode}: {done.stderr.strip()}")
     return done.stdout.strip()
 
 

@@ -211,7 +211,7 @@ def _run(command: list[str], environment: Mapping[str, str] | None = None, *, gi
     )
     if done.returncode:
         said = (done.stderr or done.stdout).strip()[-2000:]
-        raise PublishError(f"{' '.join(command[:3])}… answered {done.returncode}: {said}")
+        raise PublishError(f"{' '.join(command[:3])}… ended with exit code {done.returncode}: {said}")
     return done.stdout
 
 

@@ -242,7 +242,7 @@ def _run(command: list[str], variables: Mapping[str, str], tree: Path | None = N
         raise ComparisonError(f"{' '.join(command[:3])} took more than {_STAGE_SECONDS} s") from error
     if done.returncode:
         raise ComparisonError(
-            f"{' '.join(command[:3])} answered {done.returncode}\n{(done.stderr or done.stdout).strip()[-1500:]}"
+            f"{' '.join(command[:3])} ended with exit code {done.returncode}\n{(done.stderr or done.stdout).strip()[-1500:]}"
         )
     return done.stdout
 

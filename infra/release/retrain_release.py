@@ -246,7 +246,7 @@ class Host:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise StepError(f"{name} took more than {seconds:.0f} s") from error
         if check and process.returncode:
-            raise StepError(f"{name} answered {process.returncode}: {_end(err or out)}")
+            raise StepError(f"{name} ended with exit code {process.returncode}: {_end(err or out)}")
         return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
