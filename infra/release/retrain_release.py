@@ -3,8 +3,8 @@
 
 The deployer's SSM document runs it on the host, where it finishes even if the deployer stops waiting. Each step may be repeated.
 The release that was live before is written down first (`release.json`, removed at the end), so an interrupted release is
-continued by asking for it again. Longer than our other modules and standard library only: the host gets it as a single file,
-in EC2's user data.
+continued by asking for it again. It is a single file that needs only the standard library, because EC2's user data carries it to
+the host.
 
     start -> check -> pin -> confirm        after any failure, the release before is started, pinned and checked
 
