@@ -1,12 +1,12 @@
 """The deployment in containers on this machine, with profile `local`: `containers.py up | down | demo`.
 
-up      makes what is missing (secrets, images, the Git origin), starts docker-compose.airflow.yml, waits until all is well
+up      makes missing secrets, images and the Git origin, then starts docker-compose.airflow.yml and waits until all is well
 down    stops it; running stages end first, the volumes stay
-demo    up, then the days of `make demo`
+demo    does `up`, then plays the days of `make demo`
 
-Its state is `compose` below RETRAIN_STATE or `.local`: secrets/, settings.env (what the compose file is given: edit it), origin.git,
-and stack.env, with which the tools on this machine reach the containers. COMPOSE_PROJECT_NAME and RETRAIN_WORKERS (2) are read
-from the environment.
+Its state is the folder `compose` below RETRAIN_STATE or `.local`: secrets/, settings.env (the compose file's variables, for you to
+edit), origin.git, and stack.env, with which the tools on this machine reach the containers. COMPOSE_PROJECT_NAME and
+RETRAIN_WORKERS (2) are read from the environment.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _MOST_STARTS = 3
 
 
 class ContainersError(Exception):
-    """The containers cannot be brought to the wanted state; the message says why, and what to do."""
+    """A container did not come up, or a Docker command failed; the message has the end of its output."""
 
 
 @dataclass(frozen=True)
 class Containers:
-    """One deployment on this machine's engine."""
+    """A deployment on this machine's Docker engine. `project` is its name in compose."""
 
     stack: Stack
     files: SecretFiles
@@ -56,10 +56,15 @@ class Containers:
 
     @property
     def airflow(self) -> AirflowClient:
+        """A new session as the user admin."""
         return AirflowClient(self.stack.airflow_url, self.files.read("admin_password"))
 
     def compose(self, *arguments: str, timeout: float = _UP_SECONDS) -> str:
-        """Run compose on this deployment; returns what it prints on stdout."""
+        """Run a compose command on this deployment; returns its stdout. `timeout` is in seconds.
+
+        Raises:
+            ContainersError: it failed.
+        """
         command = [
             images.docker(),
             "compose",
@@ -72,20 +77,21 @@ class Containers:
         return _run(command, timeout)
 
     def start(self, *services: str) -> None:
-        """Create and start services, with what they depend on; a container that is as it should be is left alone."""
+        """Create and start services with their dependencies; an up-to-date container is left alone."""
         scale = [f"--scale=airflow-worker={self.workers}"] if "airflow-worker" in services else []
         self.compose("up", "--detach", "--no-build", *scale, *services)
 
     def published(self, name: str) -> int:
-        """The port of this machine at which a service of monitoring is published."""
+        """The port at which this machine publishes a monitoring service: `prometheus`, `alertmanager` or `grafana`."""
         usual = {"prometheus": 9090, "alertmanager": 9093, "grafana": 3000}
         return int(os.environ.get(f"RETRAIN_{name.upper()}_PORT") or usual[name])
 
     def services(self) -> list[str]:
+        """The names of all services in the compose file."""
         return self.compose("config", "--services").split()
 
     def states(self) -> dict[str, str]:
-        """Each container's state by its name, such as healthy, starting, unhealthy, `exited 0`, or that it fails again and again."""
+        """Container name -> its state: healthy, starting, unhealthy, `exited 0`, or `fails again and again, now …`."""
         program = images.docker()
         ids = _run(
             [program, "ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={self.project}"]
@@ -101,7 +107,11 @@ class Containers:
 
 
 def of_environment(environ: Mapping[str, str]) -> Containers:
-    """The deployment that the environment describes, its secrets made on first use."""
+    """The deployment that the environment describes. Missing secrets and settings are made.
+
+    Raises:
+        SecretsError: a secret is missing that cannot be made here.
+    """
     state = Path(environ.get("RETRAIN_STATE") or ROOT / ".local").absolute() / "compose"
     ports = {
         name: int(environ[variable])
@@ -133,11 +143,14 @@ def up(containers: Containers, say: Callable[[str], None] = print) -> None:
 
     Raises:
         ContainersError: a service did not come up in time; the message has the end of its log.
+        BucketError: the S3 server did not take its buckets.
+        ImageError: an image was not built.
+        LocalOriginError: the checkout was not published.
     """
     began = time.monotonic()
     stack = containers.stack
-    if _make_images(say):
-        # While all else is up: what the workers run ends, and is heard. Compose alone would stop Airflow and its database before them.
+    if images.build_missing(say):
+        # First, while all else is up: the workers' running stages end and report. Compose would stop Airflow and its database first.
         containers.compose("stop", "airflow-worker", timeout=_DOWN_SECONDS)
     publish_checkout(stack, os.environ)
     containers.start("s3", "postgres", "redis")
@@ -156,7 +169,11 @@ def up(containers: Containers, say: Callable[[str], None] = print) -> None:
 
 
 def await_well(containers: Containers, prefix: str, began: float) -> None:
-    """Wait until every container whose name begins with `prefix` is healthy, or has ended as it should."""
+    """Wait until every container whose name begins with `prefix` is healthy or has exited with 0.
+
+    Raises:
+        ContainersError: one failed, or not all were well in time.
+    """
     while True:
         states = {name: state for name, state in containers.states().items() if name.startswith(prefix)}
         failed = [
@@ -175,15 +192,19 @@ def await_well(containers: Containers, prefix: str, began: float) -> None:
 
 
 def down(containers: Containers, *, volumes: bool = False) -> None:
-    """Stop and remove the containers; with `volumes` everything that they kept, too."""
+    """Stop and remove the containers; with `volumes`, also their data.
+
+    Raises:
+        ContainersError: compose failed.
+    """
     containers.compose("down", "--remove-orphans", *(["--volumes"] if volumes else []), timeout=_DOWN_SECONDS)
 
 
 def play(containers: Containers) -> list[str]:
-    """The days of `make demo` on these containers; returns what is wrong with the outcome."""
+    """Play the days of `make demo` on these containers; returns and raises what `demo.play` does."""
     console, stack = Console(width=None if sys.stdout.isatty() else 150), containers.stack
     os.environ.update(s3_variables(stack))
-    for name in ("downloads", "raw"):  # what `make demo` has fetched is not fetched again
+    for name in ("downloads", "raw"):  # files that `make demo` has fetched are not fetched again
         (ROOT / ".local" / name).mkdir(parents=True, exist_ok=True)
         if not (stack.state / name).exists():
             (stack.state / name).symlink_to(ROOT / ".local" / name)
@@ -191,7 +212,7 @@ def play(containers: Containers) -> list[str]:
 
 
 def _write_settings(containers: Containers) -> None:
-    """What compose is given, once: it is the user's from then on. What this machine's tools are given, each time."""
+    """Write settings.env once, since the user may edit it, and stack.env each time."""
     stack, path = containers.stack, containers.stack.state / "settings.env"
     given = {
         "RETRAIN_SECRETS": str(containers.files.folder),
@@ -221,32 +242,11 @@ def _write_settings(containers: Containers) -> None:
     write_private(stack.env_file, "".join(f"{name}={value}\n" for name, value in sorted(tools.items())))
 
 
-def _make_images(say: Callable[[str], None]) -> bool:
-    """Build the images of this checkout's commit, unless they are named in the environment or there; whether any was built."""
-    built = False
-    program, head = images.docker(), _run(["git", "-C", str(ROOT), "rev-parse", "HEAD"]).strip()
-    for target in images.TARGETS:
-        if os.environ.get(f"RETRAIN_{target.upper()}_IMAGE"):
-            continue
-        label = '{{index .Config.Labels "org.opencontainers.image.revision"}}'
-        there = subprocess.run(
-            [program, "image", "inspect", f"--format={label}", f"retrain/{target}:local"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if there.stdout.strip() != head:
-            say(f"building retrain/{target}:local from {head[:12]}")
-            images.build([target], head, "unreleased", tag="local")
-            built = True
-    return built
-
-
 def _run(command: Sequence[str], timeout: float = 120) -> str:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=timeout)
     if done.returncode:
         raise ContainersError(
-            f"{' '.join(command[:9])}… answered {done.returncode}: {(done.stderr or done.stdout).strip()[-3000:]}"
+            f"{' '.join(command[:9])}… ended with exit code {done.returncode}: {(done.stderr or done.stdout).strip()[-3000:]}"
         )
     return done.stdout
 

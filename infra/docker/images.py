@@ -1,9 +1,8 @@
 """Build the deployment's images from a commit: `images.py [--commit HEAD] [--release v1.2.0] [TARGET…]`.
 
-The context is `git archive` of the commit, so that nothing but the commit gets in, with the commit's time on every file.
-Base images are the Dockerfile's own, unless PYTHON_IMAGE and UV_IMAGE name others. A machine whose network has CAs of its own
-names its bundle in SSL_CERT_FILE, and another package index is configured in the uv.toml that UV_CONFIG_FILE names:
-both are secrets of the build, which leave no trace in an image.
+The build context is `git archive` of the commit: it has only the commit's files, all with the commit's time. PYTHON_IMAGE and
+UV_IMAGE replace the Dockerfile's base images. If the network has its own CAs, SSL_CERT_FILE names their bundle; UV_CONFIG_FILE names
+a uv.toml with another package index. Both are build secrets, which leave no trace in an image.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -24,25 +23,29 @@ _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 class ImageError(Exception):
-    """An image was not built; the message says why and what to do."""
+    """An image was not built; the message says why."""
 
 
 @cache
 def docker() -> str:
-    """A Docker client that can build: DOCKER, else the first of those on the PATH that has BuildKit."""
+    """A Docker client that can build: DOCKER, else the first client on the PATH that has BuildKit.
+
+    Raises:
+        ImageError: there is none.
+    """
     found = [os.environ["DOCKER"]] if os.environ.get("DOCKER") else _on_path("docker")
     for program in found:
-        # Since 23, a client builds through its plugin buildx alone; before, BuildKit was in it.
+        # Since version 23 a client needs the plugin buildx to build; older clients contain BuildKit.
         version = _says(program, "version", "--format", "{{.Client.Version}}").partition(".")[0]
         if (version.isdecimal() and int(version) < 23) or _says(program, "buildx", "version"):  # noqa: PLR2004
             return program
     raise ImageError(
-        f"No Docker client that can build was found among {found or 'none'}. Install Docker with buildx, or name one in DOCKER."
+        f"No Docker client that can build was found among {found or 'none'}. Install Docker with buildx, or set DOCKER to such a client."
     )
 
 
 def build(targets: Sequence[str], commit: str, release: str, *, tag: str) -> dict[str, str]:
-    """Build `retrain/<target>:<tag>` of each target from `commit`; returns the names by target.
+    """Build `retrain/<target>:<tag>` for each target from `commit`; returns target -> image name. `release` goes into a label.
 
     Raises:
         ImageError: no Docker client, no such commit, or the build failed.
@@ -50,7 +53,7 @@ def build(targets: Sequence[str], commit: str, release: str, *, tag: str) -> dic
     program, revision = docker(), _git("rev-parse", "--verify", f"{commit}^{{commit}}")
     epoch = _git("show", "--no-patch", "--format=%ct", revision)
     created = datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    # Not in the Dockerfile: a commit that changes nothing in a layer must not build it anew.
+    # Not in the Dockerfile: there, every commit would rebuild layers that it does not change.
     labels = {"title": "retrain", "version": release, "revision": revision, "created": created}
     bases = {name: os.environ[name] for name in ("PYTHON_IMAGE", "UV_IMAGE") if os.environ.get(name)}
     certificates = Path(os.environ.get("SSL_CERT_FILE") or _CERTIFICATES)
@@ -73,6 +76,27 @@ def build(targets: Sequence[str], commit: str, release: str, *, tag: str) -> dic
     return names
 
 
+def build_missing(say: Callable[[str], None]) -> bool:
+    """Build the `local` images of this checkout's commit, except those that exist or that a variable names.
+
+    Returns True if any was built.
+
+    Raises:
+        ImageError: an image was not built.
+    """
+    built = False
+    program, head = docker(), _git("rev-parse", "HEAD")
+    for target in TARGETS:
+        if os.environ.get(f"RETRAIN_{target.upper()}_IMAGE"):
+            continue
+        label = '{{index .Config.Labels "org.opencontainers.image.revision"}}'
+        if _says(program, "image", "inspect", f"--format={label}", f"retrain/{target}:local") != head:
+            say(f"building retrain/{target}:local from {head[:12]}")
+            build([target], head, "unreleased", tag="local")
+            built = True
+    return built
+
+
 def _build(command: list[str], revision: str) -> None:
     began = time.monotonic()
     with subprocess.Popen(["git", "archive", revision], cwd=ROOT, stdout=subprocess.PIPE) as archive:
@@ -88,7 +112,7 @@ def _build(command: list[str], revision: str) -> None:
             check=False,
         )
     if done.returncode:
-        raise ImageError(f"{' '.join(command)} answered {done.returncode}:\n{done.stdout[-4000:]}")
+        raise ImageError(f"{' '.join(command)} ended with exit code {done.returncode}:\n{done.stdout[-4000:]}")
     name = next(part for part in command if part.startswith("--tag=")).removeprefix("--tag=")
     size = int(_says(command[0], "image", "inspect", "--format={{.Size}}", name))
     print(f"{name} built in {time.monotonic() - began:.0f} s, {size / 1e9:.2f} GB", flush=True)
@@ -100,22 +124,22 @@ def _on_path(name: str) -> list[str]:
 
 
 def _says(*command: str) -> str:
-    """What a command prints, also where the engine behind it does not answer; nothing when it is not there."""
+    """A command's stdout, whatever its exit code."""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ImageError(f"git {arguments[0]} answered {done.returncode}: {done.stderr.strip()}")
+        raise ImageError(f"git {arguments[0]} ended with exit code {done.returncode}: {done.stderr.strip()}")
     return done.stdout.strip()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; all when none is named")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"any of {', '.join(TARGETS)}; default: all")
     parser.add_argument("--commit", default="HEAD")
-    parser.add_argument("--release", default="unreleased", help="the tag that goes into the labels")
+    parser.add_argument("--release", default="unreleased", help="the release's tag, for the labels")
     parser.add_argument("--tag", default="local", help="the image's tag")
     options = parser.parse_args()
     if unknown := set(options.targets) - set(TARGETS):

@@ -1,4 +1,4 @@
-"""Exit 0 when this container's Celery worker answers. Airflow's own command would import all of Airflow for it."""
+"""Exit 0 if this container's Celery worker answers. Airflow's own command for this would import all of Airflow."""
 
 import socket
 import sys

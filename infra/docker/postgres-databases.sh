@@ -1,5 +1,5 @@
 #!/bin/bash
-# Run by Postgres's image on an empty data folder: a role and a database each for Airflow and MLflow.
+# Postgres's image runs this on an empty data folder: it creates a role and a database for Airflow, and for MLflow.
 set -euo pipefail
 for name in airflow mlflow; do
   psql --quiet --set=ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --set=password="$(cat "/run/secrets/${name}_database_password")" <<SQL

@@ -1,11 +1,11 @@
-"""Make the secrets of the containers that are not there yet, a file each: `secret_files.py FOLDER [--local]`.
+"""Make the containers' missing secrets, one file each: `secret_files.py FOLDER [--local]`.
 
-A file belongs to the user of the one service that reads it and is readable for nobody else (0600). Without the right to give
-files away (not root), it stays the caller's and is readable for all (0444) inside a folder that only the caller may enter (0700):
-a container sees the files that are mounted into it, other users of this machine none.
+Run as root, each file belongs to the user of the one service that reads it, with mode 0600. Any other caller cannot give files
+away: the files stay the caller's, with mode 0444, in a folder that only the caller may enter (0700). A container sees the files that
+are mounted into it; other users of this machine see none.
 
-What only others can give must be there before: SLACK's token and webhook, Git's credentials if the origin asks for any, and
-AWS's credentials where no role gives them. With --local it is made for the S3 server and the Slack stand-in of profile `local`.
+Some secrets must be there before, because only their owner has them: Slack's token and webhook, Git's credentials if the origin
+asks for any, and AWS's credentials if no role provides them. With --local, those of profile `local` are made instead.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RETRAIN = 50000
 _GRAFANA = 472
 _NOBODY = 65534
 
-# Each secret and the user id of its reader; admin_password is for whoever makes them.
+# Secret -> the user id of its reader. The caller itself reads admin_password.
 READERS = {
     "admin_password": os.geteuid(),
     "airflow_database_password": _POSTGRES,
@@ -53,12 +53,12 @@ _EMPTY_IS_FINE = {"git_credentials", "s3_keys"}
 
 
 class SecretsError(Exception):
-    """A secret that only others can give is missing; the message says which and where it belongs."""
+    """A secret is missing that cannot be made here; the message names it and its folder."""
 
 
 @dataclass(frozen=True)
 class SecretFiles:
-    """The folder of a deployment's secrets."""
+    """The folder of a deployment's secrets. Reading a missing one raises OSError."""
 
     folder: Path
 
@@ -66,7 +66,7 @@ class SecretFiles:
         return (self.folder / name).read_text(encoding="utf-8").strip()
 
     def once(self, name: str, make: Callable[[], str]) -> str:
-        """The secret as it is, else as `make` makes it."""
+        """The secret; if its file is missing, it is made by `make` first."""
         path = self.folder / name
         if not path.exists():
             draft = self.folder / f".{name}"
@@ -79,10 +79,10 @@ class SecretFiles:
 
 
 def make_secrets(folder: Path, *, local: bool) -> SecretFiles:
-    """Make what is missing, and give every file to its reader.
+    """Make the missing secrets, then give every file to its reader.
 
     Raises:
-        SecretsError: a file is missing that cannot be made here.
+        SecretsError: a secret is missing that cannot be made here.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
@@ -102,14 +102,14 @@ def make_secrets(folder: Path, *, local: bool) -> SecretFiles:
     files.once("airflow_passwords", lambda: json.dumps({"admin": admin, "watch": watch}))
     if local:
         _make_local(files)
-    files.once("aws_credentials", lambda: "[default]")  # a profile that is named has to be there, with keys or without
+    files.once("aws_credentials", lambda: "[default]")  # the named profile must exist, with or without keys
     for name in _EMPTY_IS_FINE:
         files.once(name, str)
     files.once("connections.json", lambda: json.dumps(_connections({})))
     missing = [name for name in READERS if not (folder / name).is_file()]
     if missing:
         raise SecretsError(
-            f"Put {' and '.join(missing)} into {folder}: only you have them. Then run the same command again."
+            f"Put {' and '.join(missing)} into {folder}: they cannot be made here. Then run the same command again."
         )
     for name, reader in READERS.items():
         _give(folder / name, reader)
@@ -117,7 +117,7 @@ def make_secrets(folder: Path, *, local: bool) -> SecretFiles:
 
 
 def _make_local(files: SecretFiles) -> None:
-    """What profile `local` needs: keys of its S3 server, a token and a webhook of its Slack."""
+    """Make the secrets of profile `local`: its S3 server's keys, its Slack stand-in's token and webhook."""
     key, secret = f"retrain{secrets.token_hex(8)}", _word()
     keys = files.once("s3_keys", lambda: f"AWS_ACCESS_KEY_ID={key}\nAWS_SECRET_ACCESS_KEY={secret}")
     key, secret = (line.partition("=")[2] for line in keys.splitlines())
@@ -133,7 +133,7 @@ def _make_local(files: SecretFiles) -> None:
 
 
 def _connections(aws: dict[str, object]) -> dict[str, object]:
-    """Airflow's connections. Without keys AWS is reached by the machine's role."""
+    """Airflow's connections. Without keys, AWS is reached with the machine's role."""
     return {
         "aws_default": {"conn_type": "aws", **aws},
         "mlflow_default": {"conn_type": "http", "schema": "http", "host": "mlflow", "port": 5000},

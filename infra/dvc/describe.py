@@ -1,8 +1,8 @@
-"""Print what DVC knows of the checkout in the current folder, as one JSON document on standard output.
+"""Print DVC's description of the checkout in the current folder, as one JSON document on stdout.
 
-The Python of the deployment's own DVC environment runs it. DVC resolves templates, `foreach`, `matrix`, `vars` and `wdir`, so
-that nothing else has to interpret a dvc.yaml. All paths are relative to the top of the checkout. When DVC refuses the checkout,
-the document is {"error": "<DVC's reason>"} and the exit code 1.
+Run it with the Python of the deployment's own DVC environment. DVC itself resolves templates, `foreach`, `matrix`, `vars` and
+`wdir`, so that no other code has to interpret a dvc.yaml. All paths are relative to the top of the checkout. If DVC refuses the
+checkout, the document is {"error": "<DVC's reason>"} and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ SCHEMA_VERSION = 1
 
 
 def main() -> int:
-    # DVC and what it imports may print: to stderr, for stdout is the document's.
+    # DVC and its dependencies may print: redirected to stderr, so that stdout has only the document.
     document = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     refused = False
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            # DVC notes hashes for all checkouts of a machine in one place: not those of a checkout that is only looked at.
+            # DVC caches file hashes of all checkouts in one folder of the machine: a throw-away folder instead.
             os.environ["DVC_SITE_CACHE_DIR"] = scratch
-            # No cache is read, but DVC looks up where it is, which it does not know without a folder .dvc.
+            # The cache is not read, but DVC asks for its folder, which a checkout without .dvc does not name.
             described = describe(Repo(uninitialized=True, config={"cache": {"dir": scratch}}))
         except DvcException as error:
             refused, described = True, {"error": reason(error)}
@@ -46,18 +46,24 @@ def main() -> int:
 
 
 def describe(repo: Repo) -> dict[str, Any]:
-    """Every stage and .dvc file of a checkout; and of those that `dvc repro` reaches, metrics, plots, artifacts and what is not there."""
+    """The document: every stage and .dvc file of a checkout, with the metrics, plots, artifacts and missing paths of the reached ones.
+
+    A stage is reached if `dvc repro` without a target looks at it.
+
+    Raises:
+        DvcException: DVC refuses the checkout.
+    """
     index = repo.index
     index.check_graph()
     top = repo.root_dir
-    # The order of a dvc.yaml is kept: the first model and the first metric of a name have a meaning. Folders come in any order.
+    # The order within a dvc.yaml is kept, because its first model and its first metric of a name count. DVC lists folders in any order.
     in_order = sorted(index.stages, key=lambda stage: file_order(relative(stage.path, top)))
     stages = [stage for stage in in_order if isinstance(stage, PipelineStage)]
     tracked = [stage for stage in in_order if not isinstance(stage, PipelineStage)]
     reached = reached_by_repro(index.graph, top)
     running = [stage for stage in stages if stage in reached]
     files = {"dvc.yaml", *(relative(stage.path, top) for stage in running)}
-    top_metrics, top_plots = index._metrics, index._plots  # noqa: SLF001 - DVC has no public way to them, and is pinned
+    top_metrics, top_plots = index._metrics, index._plots  # noqa: SLF001 - DVC has no public access to them, and its version is pinned
     metrics = [
         *at_top(top_metrics, top, files),
         *(place(out, top) for stage in running for out in stage.outs if out.metric),
@@ -81,7 +87,7 @@ def describe(repo: Repo) -> dict[str, Any]:
 
 
 def reached_by_repro(graph: nx.DiGraph, top: str) -> set[Any]:
-    """What `dvc repro` without a target looks at: the stages of the dvc.yaml at the top, and all that they need, wherever it is."""
+    """The stages that `dvc repro` without a target looks at: those of the top-level dvc.yaml, with all stages that they need."""
     roots = [stage for stage in graph if isinstance(stage, PipelineStage) and relative(stage.path, top) == "dvc.yaml"]
     return {*roots, *(needed for stage in roots for needed in nx.descendants(graph, stage))}
 
@@ -107,7 +113,7 @@ def described_stage(stage: PipelineStage, top: str, *, reached: bool) -> dict[st
 
 def described_out(out: Any, top: str, *, is_locked: bool) -> dict[str, Any]:
     """`md5`, `hash` and `size` are null for an output that dvc.lock does not name, or names without an MD5."""
-    # With `files`, as on a cloud remote that keeps versions, the lock has no MD5 and DVC works one out.
+    # With `files` (a cloud remote that keeps versions) the lock has no MD5, and DVC computes one that is not in it.
     md5 = out.hash_info.value if out.hash_info and out.hash_info.name.startswith("md5") and not out.files else None
     return {
         "path": place(out, top),
@@ -125,7 +131,7 @@ def described_out(out: Any, top: str, *, is_locked: bool) -> dict[str, Any]:
 
 
 def described_file(stage: Any, top: str) -> dict[str, Any]:
-    """A .dvc file: data that was added or imported."""
+    """A .dvc file, which tracks added or imported data."""
     return {
         "file": relative(stage.path, top),
         "frozen": bool(stage.frozen),
@@ -149,7 +155,7 @@ def described_artifacts(repo: Repo, top: str, files: Collection[str]) -> Iterato
 
 
 def described_metrics(repo: Repo, path: str) -> dict[str, Any]:
-    """The numbers of one metrics file, read in the workspace alone: `dvc metrics show` would take a lost file from the cache."""
+    """The numbers of a metrics file, read only from the checkout: `dvc metrics show` would take a missing file from the cache."""
     target = Path(repo.root_dir, path)
     if not target.exists():
         return {"path": path, "values": {}}
@@ -176,7 +182,7 @@ def numbers(values: Mapping[Any, Any]) -> Iterator[tuple[str, float]]:
 
 
 def plot_files(plots: Iterable[Any]) -> Iterator[str]:
-    """The files of top-level plots: those that `x` or `y` name, else the plot's id."""
+    """The files of top-level plots: those named by `y` and `x`, else the plot's id."""
     for plot in plots:
         for name, options in ({plot: None} if isinstance(plot, str) else plot).items():
             y, x = (options or {}).get("y"), (options or {}).get("x")
@@ -188,14 +194,14 @@ def plot_files(plots: Iterable[Any]) -> Iterator[str]:
 
 
 def at_top(declared: Mapping[str, Iterable[str]], top: str, files: Collection[str]) -> list[str]:
-    """The paths that these dvc.yaml files declare at their top level, from the folder of each."""
+    """The paths in top-level sections of these dvc.yaml files, resolved from the folder of each file."""
     wanted = [file for file in declared if relative(file, top) in files]
     in_order = sorted(wanted, key=lambda file: file_order(relative(file, top)))
     return [relative(str(Path(file).parent / path), top) for file in in_order for path in declared[file]]
 
 
 def files_of(paths: Iterable[str], top: str) -> Iterator[str]:
-    """As DVC reads them: a folder stands for all files in it."""
+    """The files at these paths; as in DVC, a folder stands for all files in it."""
     for path in paths:
         found = Path(top, path)
         inside = sorted(each for each in found.rglob("*") if each.is_file()) if found.is_dir() else [found]
@@ -203,7 +209,7 @@ def files_of(paths: Iterable[str], top: str) -> Iterator[str]:
 
 
 def place(item: Any, top: str) -> str:
-    """A dependency or an output: its path from the top of the checkout, or its address when it is no file of this machine."""
+    """The path of a dependency or output, relative to the checkout's top; its address if it is not a local file."""
     if isinstance(item, RepoDependency):
         return f"{item.def_repo['url']}:{item.def_path}"
     return relative(item.fs_path, top) if is_local(item) else str(item.def_path)
@@ -227,7 +233,7 @@ def distinct(paths: Iterable[str]) -> Iterator[str]:
 
 
 def reason(error: BaseException | None) -> str:
-    """What DVC itself would print, in one line, with the place in the file."""
+    """The message that DVC itself would print, in one line, with its place in the file."""
     if isinstance(error, YAMLValidationError):
         data = parse_yaml_for_update(error.text, error.path)
         return f"{error}: " + "; ".join(invalid(each, data) for each in error.exc.errors)

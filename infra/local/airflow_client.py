@@ -1,4 +1,4 @@
-"""Airflow's REST API, as far as the demo and the end-to-end tests need it."""
+"""A client of Airflow's REST API, with the requests that the demo sends."""
 
 from __future__ import annotations
 
@@ -14,18 +14,27 @@ _TIMEOUT = 30
 
 
 class AirflowError(Exception):
-    """Airflow refused a request; the message has its answer."""
+    """Airflow refused a request; the message has the answer."""
 
 
 @dataclass
 class AirflowClient:
-    """A session with the api-server at `url`, where everybody is an admin, or `password` is the user admin's."""
+    """A session with the api-server at `url`. `password` is the user admin's; None where everybody is an admin.
+
+    Raises:
+        AirflowError: in each method, when Airflow refuses the request.
+    """
 
     url: str
     password: str | None = field(default=None, repr=False)
     _session: requests.Session = field(default_factory=requests.Session, repr=False)
 
-    def _request(self, method: str, path: str, *, body: Any = None, absent_ok: bool = False) -> Any:
+    def request(self, method: str, path: str, *, body: Any = None, absent_ok: bool = False) -> Any:
+        """Send one request below /api/v2; returns the answer's JSON, None if it is empty, or is 404 and `absent_ok`.
+
+        Raises:
+            AirflowError: any other refusal.
+        """
         if "Authorization" not in self._session.headers:
             self._session.headers["Authorization"] = f"Bearer {self._token()}"
         answer = self._session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=_TIMEOUT)
@@ -47,21 +56,17 @@ class AirflowClient:
         return str(answer.json()["access_token"])
 
     def dag(self, dag_id: str) -> dict[str, Any] | None:
-        """The DAG, or None when no processor has read it yet."""
-        found: dict[str, Any] | None = self._request("GET", f"/dags/{dag_id}", absent_ok=True)
+        """The DAG; None if no DAG processor has read it yet."""
+        found: dict[str, Any] | None = self.request("GET", f"/dags/{dag_id}", absent_ok=True)
         return found
 
-    def documentation(self, dag_id: str) -> str:
-        """What the UI shows as the DAG's documentation."""
-        return str(self._request("GET", f"/dags/{dag_id}/details")["doc_md"])
-
     def unpause(self, dag_id: str) -> None:
-        self._request("PATCH", f"/dags/{dag_id}", body={"is_paused": False})
+        self.request("PATCH", f"/dags/{dag_id}", body={"is_paused": False})
 
     def trigger(self, dag_id: str, run_id: str, conf: dict[str, str]) -> str:
-        """Trigger a run without a logical date, as a person would who names the partition; returns its id."""
+        """Trigger a run without a logical date, as a person does who names the partition; returns its id."""
         body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
-        return str(self._request("POST", f"/dags/{dag_id}/dagRuns", body=body)["dag_run_id"])
+        return str(self.request("POST", f"/dags/{dag_id}/dagRuns", body=body)["dag_run_id"])
 
     def backfill(self, dag_id: str, first: str, last: str, *, at_once: int, reprocess: str) -> None:
         """Start a backfill of the partitions from `first` to `last`, both included."""
@@ -72,74 +77,38 @@ class AirflowClient:
             "max_active_runs": at_once,
             "reprocess_behavior": reprocess,
         }
-        # On SQLite Airflow refuses while another process writes; nothing was created then.
+        # On SQLite, Airflow refuses while another process writes, and has created nothing then.
         pause, tries = Event(), 20
         while tries := tries - 1:
             try:
-                self._request("POST", "/backfills", body=body)
+                self.request("POST", "/backfills", body=body)
             except AirflowError as error:
                 if "Database is locked" not in str(error):
                     raise
                 pause.wait(1)
             else:
                 return
-        self._request("POST", "/backfills", body=body)
+        self.request("POST", "/backfills", body=body)
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
-        """Every run of the DAG, the newest first."""
+        """All runs of the DAG, newest first."""
         found: list[dict[str, Any]] = []
         while True:
-            page = self._request("GET", f"/dags/{dag_id}/dagRuns?limit=100&offset={len(found)}&order_by=-run_after")
+            page = self.request("GET", f"/dags/{dag_id}/dagRuns?limit=100&offset={len(found)}&order_by=-run_after")
             found += page["dag_runs"]
             if len(found) >= page["total_entries"] or not page["dag_runs"]:
                 return found
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, dict[str, Any]]:
-        """The run's task instances by task id."""
-        page = self._request("GET", f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances?limit=100")
+        """Task id -> its task instance in the run."""
+        page = self.request("GET", f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances?limit=100")
         return {entry["task_id"]: entry for entry in page["task_instances"]}
 
-    def clear(self, dag_id: str, run_id: str, task_id: str) -> list[str]:
-        """Clear a task of a run and what is downstream of it; returns the ids that Airflow cleared."""
-        body = {
-            "dry_run": False,
-            "dag_run_id": run_id,
-            "task_ids": [task_id],
-            "include_downstream": True,
-            "only_failed": False,
-        }
-        page = self._request("POST", f"/dags/{dag_id}/clearTaskInstances", body=body)
-        return [entry["task_id"] for entry in page["task_instances"]]
-
-    def copy_variable(self, name: str, copy: str) -> None:
-        """Give another Variable the value of one; the same name is left as it is."""
-        if copy != name:
-            value = self._request("GET", f"/variables/{name}")["value"]
-            self._request("POST", "/variables", body={"key": copy, "value": value})
-
-    def create_connection(self, connection: dict[str, str]) -> None:
-        """Add a connection, in the words of Airflow's API."""
-        self._request("POST", "/connections", body=connection)
-
-    def set_state(self, dag_id: str, run_id: str, state: str) -> None:
-        """Mark a run, for example as `failed`, which ends its tasks."""
-        self._request("PATCH", f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}", body={"state": state})
-
     def left_behind(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any] | None:
-        """What a task returned, or None when it has not."""
+        """The JSON that a task returned; None if it has not returned anything."""
         path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/xcomEntries/return_value"
-        entry = self._request("GET", path, absent_ok=True)
+        entry = self.request("GET", path, absent_ok=True)
         if entry is None:
             return None
         value: dict[str, Any] = json.loads(entry["value"]) if isinstance(entry["value"], str) else entry["value"]
         return value
-
-    def log(self, dag_id: str, run_id: str, task_id: str, attempt: int) -> str:
-        """One attempt's log as text."""
-        path = (
-            f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/logs/{attempt}?full_content=true"
-        )
-        page = self._request("GET", path, absent_ok=True)
-        return "\n".join(
-            json.dumps(entry) if isinstance(entry, dict) else str(entry) for entry in (page or {}).get("content", ())
-        )

@@ -1,7 +1,7 @@
-"""Become a program of the stack: `launch.py PLAN`, where PLAN is a JSON file {"argv", "env", "cwd"} of mode 0600.
+"""Replace this process by a program of the stack: `launch.py PLAN`. PLAN is a JSON file {"argv", "env", "cwd"} of mode 0600.
 
-The supervisor's own configuration would need the secrets of `env` quoted in a grammar that cannot hold them all.
-Runs under `python -I -S`, so only the standard library is at hand.
+supervisord's configuration could hold `env` too, but its syntax cannot quote every secret.
+Runs under `python -I -S`: only the standard library is available.
 """
 
 import json

@@ -1,8 +1,7 @@
-"""The programs of the local stack: what is started, in which order, and how one asks it whether it is well."""
+"""The long-running programs of the local stack, in the order of their start."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +16,14 @@ from program_variables import (
     slack_server_variables,
 )
 from stack_model import LOOPBACK, MLFLOW_BUCKET, Stack
-from state_files import write_private
 
 
 @dataclass(frozen=True)
 class Program:
     """One long-running program under the supervisor.
 
-    `group` programs are stopped together; `address` is what a person opens, empty for a program that does not listen;
-    `health` is the URL that answers 200 when it is well; `component` is its name in Airflow's own health report.
+    The programs of a `group` are stopped together. `address` is the URL that people open, empty for a program that does not
+    listen. `health` is a URL that answers 200 while the program is well; `component` is its name in Airflow's health report.
     """
 
     name: str
@@ -42,7 +40,7 @@ class Program:
 
 
 def plan_programs(stack: Stack, environ: Mapping[str, str]) -> tuple[Program, ...]:
-    """List the stack's programs in the order of their start. Pure: the same stack gives the same programs."""
+    """The stack's programs in the order of their start. Nothing is started or written."""
     base = inherited_environment(environ) | common_variables(stack)
     servers = stack.root / ".local" / "envs" / "servers" / "bin"
     python = str(servers / "python")
@@ -116,8 +114,8 @@ def plan_programs(stack: Stack, environ: Mapping[str, str]) -> tuple[Program, ..
             port=stack.ports.alerts,
             health=f"{stack.alerts_url}/alive",
         ),
-        # What people ask and what tasks report are two processes: a click writes Airflow's audit log on its server's event
-        # loop, and on SQLite would wait there for a task's write that only this very loop can commit, until both give up.
+        # People and tasks have separate api-servers. A click writes Airflow's audit log on the server's event loop. On SQLite it
+        # would wait there for a task's write, which only the same event loop can commit, until both time out.
         component(
             "api-server",
             "--apps=core",
@@ -137,30 +135,8 @@ def plan_programs(stack: Stack, environ: Mapping[str, str]) -> tuple[Program, ..
             port=stack.ports.execution,
             health=f"{stack.execution_url}/execution/health",
         ),
-        # The log servers would listen on every interface. The api-server reads the same files from the disk.
+        # Without --skip-serve-logs they would listen on every interface. The api-server reads the same log files from the disk.
         component("scheduler", "--skip-serve-logs"),
         component("dag-processor"),
         component("triggerer", "--skip-serve-logs"),
     )
-
-
-def plan_file(stack: Stack, program: Program) -> Path:
-    """Give the file from which `launch.py` learns what to become."""
-    return stack.run_dir / f"{program.name}.json"
-
-
-def write_plan(stack: Stack, program: Program) -> None:
-    """Write the launch plan of a program; it holds secrets, hence mode 0600."""
-    plan = {"argv": program.argv, "env": dict(program.env), "cwd": str(program.cwd)}
-    write_private(plan_file(stack, program), json.dumps(plan, indent=1) + "\n")
-
-
-def differs_from_plan(stack: Stack, program: Program, environ: Mapping[str, str]) -> bool:
-    """Tell whether a program was started as something else than it would be now. What it inherited does not count."""
-    try:
-        plan = json.loads(plan_file(stack, program).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return True
-    inherited = inherited_environment(environ)
-    own = {name: value for name, value in program.env.items() if name not in inherited}
-    return plan["argv"] != list(program.argv) or any(plan["env"].get(name) != value for name, value in own.items())

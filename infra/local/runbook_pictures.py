@@ -22,7 +22,9 @@ _CHANNEL = "#retrain-alerts"
 # The messages are rendered by the code of the deployment.
 sys.path.insert(0, str(ROOT / "plugins"))
 
-from alert_examples import ADDRESSES, examples, notes, silences  # noqa: E402
+from alert_examples import examples, silences  # noqa: E402
+from example_signals import notes  # noqa: E402
+from signal_templates import ADDRESSES  # noqa: E402
 
 from retrain.alerts.incident import Incident  # noqa: E402
 from retrain.alerts.kinds import Kind  # noqa: E402

@@ -1,8 +1,8 @@
 """The local stack: `stack.py up | down | status | run COMMAND…`.
 
-up      starts Airflow, MLflow, S3, the Slack stand-in and the watch on the loopback interface, waits until they are well
-down    stops them, and whatever they started; the data stays
-status  shows every process; exit code 0 only if all are well
+up      starts Airflow, MLflow, S3, the Slack stand-in and the watch on the loopback interface, then waits until all are well
+down    stops them, with all processes that they started; the data stays
+status  shows every process; the exit code is 0 only if all are well
 run     runs a command with the variables of stack.env, for example `run airflow dags list`
 """
 
@@ -11,40 +11,48 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
-import json
 import os
-import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from airflow_configuration import airflow_variables
+from airflow_database import MigrationError, begin_migration, finish_migration
 from buckets import BucketError, apply_buckets
 from health import check_health
+from launch_plans import differs_from_plan
 from origin import LocalOriginError, publish_checkout
-from processes import end_processes, marked_processes, port_holder, tree_memory
-from program_variables import common_variables, inherited_environment
-from programs import Program, differs_from_plan, plan_programs
+from port_holder import port_holder
+from processes import end_processes, marked_processes, tree_memory
+from program_variables import inherited_environment
+from programs import Program, plan_programs
+from readiness import ReadinessError, await_programs
 from stack_loading import load_stack
 from stack_model import SettingsError, Stack
-from state_files import read_stack_file, write_private, write_stack_file
-from supervision import SupervisionError, Supervisor, log_file, start_supervisor, supervisor_pid
+from state_files import read_stack_file, write_stack_file
+from supervision import SupervisionError, Supervisor, start_supervisor, supervisor_pid
 
 ROOT = Path(__file__).resolve().parents[2]
-_UP_SECONDS = 240
 _DOWN_SECONDS = 75
-_TAIL_LINES = 25
-_MOST_STARTS = 3
 
 
 class StackError(Exception):
-    """The stack cannot be brought to the wanted state; the message says why, and what to do."""
+    """The stack did not reach the wanted state; the message says why and what to do."""
+
+
+UP_ERRORS = (BucketError, MigrationError, ReadinessError, SettingsError, StackError, SupervisionError)
 
 
 def up(stack: Stack) -> None:
-    """Bring every program up and wait until all are well. On a running stack, start only what is missing."""
+    """Start every program that does not run, then wait until all are well.
+
+    Raises:
+        BucketError: the S3 server did not take its buckets.
+        MigrationError: Airflow's database was not migrated.
+        ReadinessError: a program did not come up.
+        StackError: a port is taken, the running stack has other settings, or another `up` or `down` runs.
+        SupervisionError: the supervisor did not start or does not answer.
+    """
     began = time.monotonic()
     _require_tools(stack)
     programs = plan_programs(stack, os.environ)
@@ -53,21 +61,21 @@ def up(stack: Stack) -> None:
         write_stack_file(stack)
         supervisor = Supervisor(stack)
         by_name = {program.name: program for program in programs}
-        migration = _begin_migration(stack)
+        migration = begin_migration(stack)
         for name in ("s3", "slack", "mlflow"):
             supervisor.start(by_name[name])
-        _await(stack, supervisor, [by_name["s3"]], began)
+        await_programs(stack, supervisor, [by_name["s3"]], began)
         if apply_buckets(stack):
-            # The server writes bucket settings down when it stops: stop it once, so that they survive a crash.
+            # The server saves bucket settings only when it stops: restart it once, so that they survive a crash.
             supervisor.restart(by_name["s3"])
-            _await(stack, supervisor, [by_name["s3"]], began, quiet=True)
+            await_programs(stack, supervisor, [by_name["s3"]], began, quiet=True)
             apply_buckets(stack)
         if migration is not None:
-            _finish_migration(stack, migration, began)
+            finish_migration(stack, migration, began)
         for program in programs:
             supervisor.start(program)
         origin = _publish(stack)
-        _await(stack, supervisor, [p for p in programs if p.name != "s3"], began)
+        await_programs(stack, supervisor, [p for p in programs if p.name != "s3"], began)
     print(f"Up after {time.monotonic() - began:.0f} s.")
     for label, url in (
         ("Airflow", stack.airflow_url),
@@ -81,7 +89,11 @@ def up(stack: Stack) -> None:
 
 
 def down(stack: Stack) -> None:
-    """Stop every program and everything that they started, whatever is left of the supervisor. The data stays."""
+    """Stop every program with all its child processes, even if the supervisor is gone. The data stays.
+
+    Raises:
+        StackError: processes do not end, or another `up` or `down` runs.
+    """
     began = time.monotonic()
     with _locked(stack):
         ended = _stop(stack)
@@ -97,7 +109,11 @@ def down(stack: Stack) -> None:
 
 
 def status(stack: Stack) -> bool:
-    """Print the processes, and tell whether all are well."""
+    """Print every process with its state; returns True if all are well.
+
+    Raises:
+        SupervisionError: the supervisor runs but does not answer.
+    """
     programs = plan_programs(stack, os.environ)
     pid = supervisor_pid(stack)
     if pid is None:
@@ -122,7 +138,12 @@ def status(stack: Stack) -> bool:
 
 
 def run(stack: Stack, command: Sequence[str]) -> None:
-    """Become `command` with the environment that the stack's own tools have. `airflow` is the stack's own."""
+    """Replace this process by `command`, with the variables of stack.env. `airflow` is the stack's own Airflow.
+
+    Raises:
+        StackError: no command was given.
+        SettingsError: the stack is not up, so it has no stack.env.
+    """
     if not command:
         raise StackError("Name a command, for example `stack.py run airflow dags list`.")
     variables = inherited_environment(os.environ) | read_stack_file(stack.env_file)
@@ -137,7 +158,7 @@ def _require_tools(stack: Stack) -> None:
 
 @contextlib.contextmanager
 def _locked(stack: Stack) -> Iterator[None]:
-    """Keep a second `up` or `down` on the same state folder out."""
+    """Hold the lock that keeps a second `up` or `down` off the same state folder."""
     stack.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (stack.run_dir / "stack.lock").open("a+", encoding="utf-8") as lock:
         try:
@@ -145,7 +166,7 @@ def _locked(stack: Stack) -> Iterator[None]:
         except BlockingIOError as error:
             lock.seek(0)
             raise StackError(
-                f"Another `up` or `down` (pid {lock.read().strip()}) is at work on {stack.state}. Wait for it, or end it."
+                f"Another `up` or `down` (pid {lock.read().strip()}) is running on {stack.state}. Wait for it, or end it."
             ) from error
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -176,97 +197,6 @@ def _start_or_find_supervisor(stack: Stack, programs: Sequence[Program]) -> None
     start_supervisor(stack, programs, os.environ)
 
 
-def _await(
-    stack: Stack, supervisor: Supervisor, programs: Sequence[Program], began: float, *, quiet: bool = False
-) -> None:
-    """Wait until the programs are well, with a line for each. Raises StackError with the log of what failed."""
-    waiting = list(programs)
-    starts: dict[str, set[int]] = {program.name: set() for program in programs}
-    while waiting:
-        states = supervisor.states()
-        health = check_health(stack, waiting, states, timeout=3)
-        for program in [p for p in waiting if health[p.name].well]:
-            waiting.remove(program)
-            if not quiet:
-                print(f"  {program.name:24} ready after {time.monotonic() - began:4.0f} s", flush=True)
-        for program in waiting:
-            starts[program.name] |= {states[program.name].pid} - {0}
-            if states[program.name].state == "FATAL" or len(starts[program.name]) > _MOST_STARTS:
-                raise StackError(_failure(stack, program, "does not stay up"))
-        if waiting and time.monotonic() - began > _UP_SECONDS:
-            program = waiting[0]
-            raise StackError(
-                _failure(stack, program, f"is not well after {_UP_SECONDS} s: {health[program.name].detail}")
-            )
-        if waiting:
-            time.sleep(0.3)
-
-
-def _failure(stack: Stack, program: Program, what: str) -> str:
-    path = log_file(stack, program.name)
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    tail = "\n".join(f"  | {line}" for line in lines[-_TAIL_LINES:]) or "  | (nothing)"
-    return f"{program.name} {what}. The end of {path}:\n{tail}\n`make status` shows the rest, `make down` stops it."
-
-
-def _database_revision(stack: Stack) -> str | None:
-    if not stack.airflow_database.exists():
-        return None
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{stack.airflow_database}?mode=ro", uri=True)) as connection:
-            row = connection.execute("select version_num from alembic_version").fetchone()
-    except sqlite3.Error:
-        return None
-    return str(row[0]) if row else None
-
-
-def _installed_airflow(stack: Stack) -> str:
-    """Name the installed Airflow without importing it."""
-    found = stack.root.glob(".venv/lib/python*/site-packages/apache_airflow_core-*.dist-info")
-    return ",".join(sorted(path.name for path in found))
-
-
-def _migration_mark(stack: Stack) -> Path:
-    return stack.airflow_home / "migrated.json"
-
-
-def _begin_migration(stack: Stack) -> subprocess.Popen[bytes] | None:
-    """Start `airflow db migrate`, unless this Airflow has already migrated this database (that check takes no import)."""
-    mark = _migration_mark(stack)
-    revision = _database_revision(stack)
-    if revision and mark.exists():
-        known = json.loads(mark.read_text(encoding="utf-8"))
-        if known == {"airflow": _installed_airflow(stack), "revision": revision}:
-            return None
-    mark.unlink(missing_ok=True)
-    variables = inherited_environment(os.environ) | common_variables(stack) | airflow_variables(stack)
-    with log_file(stack, "airflow-db-migrate").open("wb") as log:
-        return subprocess.Popen(
-            [str(stack.airflow_bin), "db", "migrate"],
-            env=variables,
-            cwd=stack.root,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-
-
-def _finish_migration(stack: Stack, migration: subprocess.Popen[bytes], began: float) -> None:
-    log = log_file(stack, "airflow-db-migrate")
-    try:
-        code = migration.wait(timeout=_UP_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise StackError(
-            f"`airflow db migrate` takes more than {_UP_SECONDS} s. See {log}, then `make down`."
-        ) from error
-    if code:
-        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
-        raise StackError(f"`airflow db migrate` answered {code}. The end of {log}:\n{tail}")
-    known = {"airflow": _installed_airflow(stack), "revision": _database_revision(stack)}
-    write_private(_migration_mark(stack), json.dumps(known))
-    print(f"  {'airflow database':24} ready after {time.monotonic() - began:4.0f} s", flush=True)
-
-
 def _publish(stack: Stack) -> str:
     try:
         return f"main is {publish_checkout(stack, os.environ)[:12]}"
@@ -287,7 +217,7 @@ def _stop(stack: Stack) -> bool:
 
 
 def _shut_down_supervisor(stack: Stack, pid: int) -> None:
-    # A supervisor that does not answer, or not in time, is ended with the rest.
+    # A supervisor that does not answer, or not in time, is ended with the other processes.
     with contextlib.suppress(SupervisionError):
         Supervisor(stack).shut_down()
         deadline = time.monotonic() + _DOWN_SECONDS
@@ -313,13 +243,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     try:
         outcome = actions[chosen.command](load_stack(ROOT, os.environ))
-    except (BucketError, SettingsError, StackError, SupervisionError) as error:
+    except UP_ERRORS as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
-        # Such as a full disk, or a state folder that is not ours.
+        # Such as a full disk, or a state folder of another user.
         print(
-            f"{chosen.command} failed: {error}. Look at the disk and the rights of {error.filename or ROOT}.",
+            f"{chosen.command} failed: {error}. Check the free disk space and the permissions of {error.filename or ROOT}.",
             file=sys.stderr,
         )
         return 1

@@ -1,4 +1,4 @@
-"""The process supervisor of the stack (supervisord): its configuration, its start, and what it says of its programs."""
+"""supervisord, the process supervisor of the stack."""
 
 from __future__ import annotations
 
@@ -15,24 +15,28 @@ from typing import Any, cast
 from xmlrpc.client import Fault, ProtocolError, ServerProxy
 
 import psutil
+from launch_plans import plan_file, write_plan
 from program_variables import STACK_MARK, inherited_environment
-from programs import Program, plan_file, write_plan
+from programs import Program
 from stack_model import Stack
 from state_files import write_private
 from supervisor.xmlrpc import SupervisorTransport
 
-# A Unix socket's path must fit 104 bytes on some systems, 108 on others.
+# The path of a Unix socket may have 104 bytes on some systems, 108 on others.
 _LONGEST_SOCKET_PATH = 100
 _UNREACHABLE = (OSError, ProtocolError)
 
 
 class SupervisionError(Exception):
-    """The supervisor could not be started or refused a request."""
+    """supervisord did not start, does not answer, or refused a request; the message says which."""
 
 
 @dataclass(frozen=True)
 class ProgramState:
-    """What the supervisor says of one program. `state` is supervisord's word, such as RUNNING or FATAL."""
+    """A program's state in supervisord.
+
+    `state` is supervisord's name, such as RUNNING or FATAL; `started` is in seconds since 1970; `pid` is 0 if it does not run.
+    """
 
     name: str
     state: str
@@ -42,12 +46,12 @@ class ProgramState:
 
 
 def log_file(stack: Stack, name: str) -> Path:
-    """Give the log of a program, or of the supervisor itself (`supervisord`)."""
+    """The log file of a program, or of the supervisor itself (`supervisord`)."""
     return stack.log_dir / f"{name}.log"
 
 
 def socket_file(stack: Stack) -> Path:
-    """Give the supervisor's control socket: in the state folder, or in a private short folder where that is too deep."""
+    """The supervisor's control socket: in the state folder, or in a private temporary folder if that path would be too long."""
     inside = stack.run_dir / "supervisor.sock"
     if len(str(inside)) <= _LONGEST_SOCKET_PATH:
         return inside
@@ -60,7 +64,7 @@ def pid_file(stack: Stack) -> Path:
 
 
 def configuration(stack: Stack, programs: Iterable[Program]) -> str:
-    """Write out supervisord's configuration. It holds no secret: those are in the launch plans."""
+    """The text of supervisord's configuration. It holds no secrets: those are in the launch plans."""
     launcher = Path(__file__).with_name("launch.py")
     sections = [
         "[unix_http_server]",
@@ -96,14 +100,14 @@ def configuration(stack: Stack, programs: Iterable[Program]) -> str:
             "stdout_logfile_maxbytes=5MB",
             "stdout_logfile_backups=2",
         ]
-    # Groups stop one after the other in the reverse of this order; the programs of a group stop together.
+    # Groups stop one after the other, in reverse order; the programs of a group stop together.
     for priority, (group, members) in enumerate(groups.items(), start=1):
         sections += [f"[group:{group}]", f"programs={','.join(members)}", f"priority={priority}"]
     return "\n".join(sections) + "\n"
 
 
 def supervisor_pid(stack: Stack) -> int | None:
-    """Give the process id of the supervisor that runs this stack, None if there is none."""
+    """The process id of the supervisor that runs this stack; None if none runs."""
     try:
         pid = int(pid_file(stack).read_text(encoding="utf-8"))
         environment = psutil.Process(pid).environ()
@@ -113,7 +117,11 @@ def supervisor_pid(stack: Stack) -> int | None:
 
 
 def start_supervisor(stack: Stack, programs: Iterable[Program], environ: Mapping[str, str]) -> None:
-    """Start supervisord in the background with none of its programs started. Raises SupervisionError."""
+    """Start supervisord in the background, without starting its programs.
+
+    Raises:
+        SupervisionError: supervisord did not start.
+    """
     programs = tuple(programs)
     for folder in (stack.run_dir, stack.log_dir, socket_file(stack).parent):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -136,7 +144,11 @@ def start_supervisor(stack: Stack, programs: Iterable[Program], environ: Mapping
 
 
 class Supervisor:
-    """A client of the running supervisor. Each method raises SupervisionError when the supervisor does not answer."""
+    """A client of the running supervisor.
+
+    Raises:
+        SupervisionError: in each method, when the supervisor does not answer or refuses.
+    """
 
     def __init__(self, stack: Stack) -> None:
         self._socket = socket_file(stack)
@@ -145,7 +157,7 @@ class Supervisor:
         self._proxy = ServerProxy("http://127.0.0.1", transport=transport)
 
     def states(self) -> dict[str, ProgramState]:
-        """Give the state of every program by name."""
+        """Program name -> its state."""
         answer = cast("list[dict[str, Any]]", self._call("getAllProcessInfo"))
         return {
             row["name"]: ProgramState(row["name"], row["statename"], row["pid"], float(row["start"]), row["spawnerr"])
@@ -153,11 +165,11 @@ class Supervisor:
         }
 
     def start(self, program: Program) -> None:
-        """Start a program without waiting for it; one that runs is left alone."""
+        """Start a program without waiting for it; does nothing if it runs."""
         self._call("startProcess", f"{program.group}:{program.name}", False)
 
     def stop(self, program: Program) -> None:
-        """Stop a program and wait for its end; it stays down until it is started."""
+        """Stop a program, then wait for its end; it is not restarted automatically."""
         self._call("stopProcess", f"{program.group}:{program.name}", True)
 
     def restart(self, program: Program) -> None:
@@ -166,7 +178,7 @@ class Supervisor:
         self.start(program)
 
     def shut_down(self) -> None:
-        """Ask the supervisor to stop everything and itself; returns before that is done."""
+        """Ask the supervisor to stop all programs and itself; returns before they have ended."""
         self._call("shutdown")
 
     def _call(self, method: str, *arguments: object) -> object:
@@ -181,5 +193,5 @@ class Supervisor:
 
 
 def _escaped(text: str | Path) -> str:
-    """Guard a value against supervisord's own expansion of %(…)s."""
+    """Escape a value, so that supervisord does not expand %(…)s in it."""
     return str(text).replace("%", "%%")

@@ -1,4 +1,4 @@
-"""Check the pin of each action against its repository: does the tag in the comment name that very commit? `make actions`."""
+"""Check the pinned actions: does the tag in each comment still name the pinned commit? Run by `make actions`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PIN = re.compile(r"uses: (?P<action>[\w.-]+/[\w.-]+)(?:/[\w./-]+)?@(?P<commit>[0
 
 
 def pins(folder: Path = WORKFLOWS) -> set[tuple[str, str, str]]:
-    """Action, commit and tag, of every `uses:` of the workflows that is pinned as it should be."""
+    """(action, commit, tag) of every correctly pinned `uses:` in the workflows of `folder`."""
     found = (
         PIN.search(line)
         for path in sorted(folder.glob("*.yml"))
@@ -22,11 +22,16 @@ def pins(folder: Path = WORKFLOWS) -> set[tuple[str, str, str]]:
 
 
 def commit_of(server: str, action: str, tag: str) -> str | None:
-    """The commit that a tag names at its origin; None when there is no such tag."""
+    """The commit that a tag names at its origin; None when there is no such tag.
+
+    Raises:
+        subprocess.CalledProcessError: the origin refused.
+        subprocess.TimeoutExpired: the origin did not answer within a minute.
+    """
     asked = ["git", "ls-remote", f"{server}/{action}", f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}"]
     done = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=60)
     lines = {name: commit for commit, _, name in (line.partition("\t") for line in done.stdout.splitlines())}
-    # An annotated tag is an object of its own, and its ^{} is the commit.
+    # An annotated tag is a separate object; its ^{} is the commit.
     return lines.get(f"refs/tags/{tag}^{{}}") or lines.get(f"refs/tags/{tag}")
 
 

@@ -1,9 +1,9 @@
-"""Put a report on its pull request: `comment.py FOLDER`. One comment a pull request, changed in place.
+"""Comment a report on its pull request: `comment.py FOLDER`. A pull request has one such comment, which is updated.
 
-The pictures go to the repository itself, as a commit of their own under `refs/reports/pr-<number>`: no branch, no history, and
-nobody outside may look at what the repository's readers may. Reads GITHUB_REPOSITORY, GITHUB_TOKEN (contents and pull-requests:
-write), PULL_REQUEST, and GITHUB_API_URL and GITHUB_SERVER_URL. What is in FOLDER was made by the change's own code: it is taken
-as text and pictures of a bounded size, and nothing of it is executed.
+The pictures are stored in the repository itself, as a commit under `refs/reports/pr-<number>`: no branch, no history, and only
+the repository's readers can see them. Reads GITHUB_REPOSITORY, GITHUB_TOKEN (contents and pull-requests: write), PULL_REQUEST,
+GITHUB_API_URL and GITHUB_SERVER_URL. FOLDER was written by the change's own code, so its files are used only as text and pictures
+of limited size; nothing in it is executed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NOT_FOUND = 404
 
 
 class CommentError(Exception):
-    """GitHub refused, or the report is not one; the message says what."""
+    """GitHub refused a request, or FOLDER is not a valid report; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class GitHub:
     token: str
 
     def request(self, method: str, path: str, body: object = None) -> Any:
-        """The answer's JSON; None for 404.
+        """Send one request. Returns the answer's JSON; None when a GET is answered with 404.
 
         Raises:
-            CommentError: any other refusal.
+            CommentError: any other refusal, or no answer.
         """
         request = urllib.request.Request(  # noqa: S310 - the runner's own API address
             f"{self.api}/repos/{self.repository}{path}",
@@ -71,13 +71,14 @@ class GitHub:
             raise CommentError(f"GitHub did not answer {method} {path}: {error}") from error
 
     def comments(self, number: int) -> Iterator[dict[str, Any]]:
+        """All comments on a pull request, oldest first."""
         page = 1
         while found := self.request("GET", f"/issues/{number}/comments?per_page=100&page={page}"):
             yield from found
             page += 1
 
     def keep(self, pictures: Mapping[str, Path], reference: str) -> str:
-        """Commit the pictures under `reference`, whatever was there; returns the commit."""
+        """Make `reference` a new commit that holds only these pictures; returns the commit."""
         tree = []
         for name, path in pictures.items():
             content = base64.b64encode(path.read_bytes()).decode()
@@ -94,43 +95,47 @@ class GitHub:
 
 
 def pictures(folder: Path) -> dict[str, Path]:
-    """The PNG files of a report; what is not one is refused.
+    """The PNG files of a report by name. Every other file, apart from report.md, is refused.
 
     Raises:
-        CommentError: a name, a size or a content that no report has.
+        CommentError: a file's name, size or content is not that of a picture, or there are too many.
     """
     found = {path.name: path for path in sorted(folder.iterdir()) if path.name != "report.md"}
     for name, path in found.items():
         if not _NAME.fullmatch(name) or path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST:
             raise CommentError(
-                f"{name!r} is no picture of a report: letters, digits, .png, {_LARGEST:,} bytes at most."
+                f"{name!r} is not a valid picture. Its name has letters, digits, - and _, then .png; its size is at most {_LARGEST:,} bytes."
             )
         if path.read_bytes()[:8] != _PNG:
-            raise CommentError(f"{name!r} does not begin as a PNG does.")
+            raise CommentError(f"{name!r} is not a PNG file.")
     if len(found) > _MOST:
-        raise CommentError(f"{len(found)} pictures; a report has {_MOST} at most.")
+        raise CommentError(f"{len(found)} pictures; a report has at most {_MOST}.")
     return found
 
 
 def text(folder: Path, addresses: Mapping[str, str]) -> str:
-    """The report with its pictures' addresses in place of their names."""
+    """The comment's text: report.md, with each picture's name replaced by its address."""
     written = (folder / "report.md").read_text(encoding="utf-8", errors="replace").replace(HEADER, "")
     for name, address in addresses.items():
         written = written.replace(f"]({name})", f"]({address})")
     if len(written) > _LONGEST:
-        written = f"{written[:_LONGEST]}\n\n(cut: the whole is in the run's artifact)"
+        written = f"{written[:_LONGEST]}\n\n(cut here: the complete report is in the run's artifact)"
     return f"{HEADER}\n{written.strip()}\n"
 
 
 def publish(github: GitHub, server: str, number: int, folder: Path) -> str:
-    """Put the report on the pull request; returns the comment's address."""
+    """Create or update the comment on the pull request; returns the comment's address.
+
+    Raises:
+        CommentError: GitHub refused, or the report is not valid.
+    """
     found = pictures(folder)
     addresses = {}
     if found:
         commit = github.keep(found, f"reports/pr-{number}")
         addresses = {name: f"{server}/{github.repository}/raw/{commit}/{name}" for name in found}
     body = {"body": text(folder, addresses)}
-    # A person who quotes the report begins otherwise, and is no robot.
+    # A person may quote the report: such a comment is not ours.
     ours = next(
         (c for c in github.comments(number) if c["body"].startswith(HEADER) and c["user"]["type"] == "Bot"), None
     )

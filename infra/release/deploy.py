@@ -1,8 +1,8 @@
-"""Ask the host for a release and wait for its word: `deploy.py v1.2.0`.
+"""Ask the host to release a tag, then wait for its answer: `deploy.py v1.2.0`.
 
-The host does it all by itself (retrain_release.py); this sends the one command that the deploy role may send, and reads.
-Reads RETRAIN_DEPLOY_DOCUMENT and RETRAIN_DEPLOY_INSTANCE, and AWS_DEPLOY_ROLE and AWS_REGION (web_identity.py).
-Asking again is safe: a host that has the release says so, one that is busy is asked again once it has ended.
+The host does the release on its own (retrain_release.py). This script only sends the one command that the deploy role may send,
+then polls for the answer. Reads RETRAIN_DEPLOY_DOCUMENT, RETRAIN_DEPLOY_INSTANCE, and AWS_DEPLOY_ROLE and AWS_REGION
+(web_identity.py). It may be repeated: a host that already has the release says so, and a busy host is asked again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from retrain_release import BUSY, NO_RELEASE, RELEASE
 from web_identity import WebIdentityError, session
 
-# The document's own timeoutSeconds; more than the host ever takes, so that it ends by its own word.
+# timeoutSeconds of the SSM document: longer than the host ever takes, so that the host always ends the release itself.
 DOCUMENT_SECONDS = 5400
 WAIT_SECONDS = DOCUMENT_SECONDS + 300
 DELIVERY_SECONDS = 300
@@ -29,12 +29,12 @@ _UNDER_WAY = {"Pending", "InProgress", "Delayed", "Cancelling"}
 
 
 class DeployError(Exception):
-    """The host was not reached, or its word did not come; the message says what is known and what to do."""
+    """The host was not reached or did not answer; the message says what is known and what to do."""
 
 
 @dataclass(frozen=True)
-class Word:
-    """What the host said: SSM's status, the exit code, the lines, and the outcome if it got that far."""
+class HostAnswer:
+    """The host's answer: SSM's status, the exit code, the printed lines, and the outcome (None if it refused)."""
 
     status: str
     code: int
@@ -45,7 +45,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Deployer:
-    """One document on one instance."""
+    """Sends releases to one instance through one SSM document. `ssm` is a boto3 client."""
 
     ssm: Any
     document: str
@@ -53,20 +53,20 @@ class Deployer:
     poll_seconds: float = _POLL_SECONDS
     wait_seconds: float = WAIT_SECONDS
 
-    def deploy(self, release: str, say: Callable[[str], None] = print) -> Word:
-        """Ask until the host has heard it, and wait until it has answered.
+    def deploy(self, release: str, say: Callable[[str], None] = print) -> HostAnswer:
+        """Send the release and wait for the answer; a busy host is asked again.
 
         Raises:
-            DeployError: not delivered, no answer in time, or no answer that can be read.
+            DeployError: not delivered, no answer in time, or an answer without an outcome.
         """
         deadline = time.monotonic() + self.wait_seconds
         while True:
-            word = self._wait(self._send(release), deadline)
-            for line in word.lines:
+            answer = self._wait(self._send(release), deadline)
+            for line in answer.lines:
                 say(line)
-            if word.code != BUSY:
-                return word
-            say("another release is under way on the host; asking again when it may have ended")
+            if answer.code != BUSY:
+                return answer
+            say("another release is under way on the host; asking again later")
             if time.monotonic() > deadline:
                 raise DeployError(f"The host was busy with another release for {self.wait_seconds:.0f} s.")
             time.sleep(self.poll_seconds * 6)
@@ -81,15 +81,15 @@ class Deployer:
         )
         return str(sent["Command"]["CommandId"])
 
-    def _wait(self, command: str, deadline: float) -> Word:
+    def _wait(self, command: str, deadline: float) -> HostAnswer:
         while True:
             found = self._invocation(command)
             if found and found["Status"] not in _UNDER_WAY:
-                return _word(found)
+                return _answer(found)
             if time.monotonic() > deadline:
                 raise DeployError(
-                    f"No answer to command {command} after {self.wait_seconds:.0f} s. The host goes on by itself and "
-                    "returns to what was live if it must. Look at the command in Systems Manager, then run this again."
+                    f"No answer to command {command} after {self.wait_seconds:.0f} s. The host goes on by itself: it "
+                    "finishes the release or returns to the one before. Look at the command in Systems Manager, then run this again."
                 )
             time.sleep(self.poll_seconds)
 
@@ -104,7 +104,7 @@ class Deployer:
         return found
 
 
-def _word(found: dict[str, Any]) -> Word:
+def _answer(found: dict[str, Any]) -> HostAnswer:
     lines = str(found.get("StandardOutputContent", "")).splitlines()
     outcome = None
     if lines and lines[-1].startswith("{"):
@@ -114,17 +114,17 @@ def _word(found: dict[str, Any]) -> Word:
     code = int(found.get("ResponseCode", -1))
     if outcome is None and code not in (BUSY, NO_RELEASE):
         raise DeployError(
-            f"The host gave no outcome: {status} ({details}), exit code {code}. {errors[-1000:] or 'It said nothing.'} "
+            f"The host gave no outcome: {status} ({details}), exit code {code}. {errors[-1000:] or 'It printed nothing.'} "
             "If it was not reached: is the instance running, and its SSM agent online? Then run this again."
         )
-    return Word(status, code, lines, errors, outcome)
+    return HostAnswer(status, code, lines, errors, outcome)
 
 
-def summary(word: Word) -> str:
-    """One sentence for people, from the host's outcome."""
-    known = word.outcome
+def summary(answer: HostAnswer) -> str:
+    """The host's outcome in one sentence, for people."""
+    known = answer.outcome
     if known is None:
-        return f"The host refused: {word.errors or word.status}"
+        return f"The host refused: {answer.errors or answer.status}"
     release, before = known["release"], known.get("before") or "nothing"
     if known["outcome"] == "released":
         return f"{release} is live (before: {before})."
@@ -135,14 +135,14 @@ def summary(word: Word) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Returns 0 only when the release is live."""
+    """Exit code 0 only when the release is live."""
     try:
         if len(arguments) != 1 or not RELEASE.fullmatch(arguments[0]):
             raise DeployError(f"{arguments} is no release. A release is a tag such as v1.2.0.")
         document, instance = os.environ["RETRAIN_DEPLOY_DOCUMENT"], os.environ["RETRAIN_DEPLOY_INSTANCE"]
         ssm = session().client("ssm", config=Config(retries={"mode": "standard", "max_attempts": 10}))
         deployer = Deployer(ssm, document, instance, _POLL_SECONDS)
-        word = deployer.deploy(arguments[0])
+        answer = deployer.deploy(arguments[0])
     except KeyError as error:
         print(
             f"{error} is not set. It is a variable of the GitHub environment: infra/release/README.md.", file=sys.stderr
@@ -151,8 +151,8 @@ def main(arguments: list[str]) -> int:
     except (DeployError, WebIdentityError, BotoCoreError, ClientError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    print(summary(word))
-    return 0 if word.outcome and word.outcome["outcome"] == "released" else 1
+    print(summary(answer))
+    return 0 if answer.outcome and answer.outcome["outcome"] == "released" else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Fetch programs of others, if their bytes are those of pinned.toml: `pinned.py FOLDER syft grype`."""
+"""Download third-party programs whose SHA-256 is pinned in pinned.toml: `pinned.py FOLDER syft grype`."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ _LARGEST = 500_000_000
 
 
 class PinnedError(Exception):
-    """A program was not fetched, or is not the one that is pinned."""
+    """A program was not downloaded, or its bytes are not the pinned ones."""
 
 
 def pins(path: Path = PINS) -> dict[str, dict[str, str]]:
-    """Name to `url` and `sha256`."""
+    """Program name -> its `url` and `sha256`."""
     found: dict[str, dict[str, str]] = tomllib.loads(path.read_text(encoding="utf-8"))
     return found
 
 
 def fetch(name: str, folder: Path, known: Mapping[str, Mapping[str, str]]) -> Path:
-    """Put the program `name` into `folder`, executable, if its bytes are the pinned ones.
+    """Download the program `name` to `folder`, as an executable, if its bytes are the pinned ones.
 
     Raises:
-        PinnedError: no such name, no answer, or other bytes: then nothing is written.
+        PinnedError: an unknown name, no answer, or other bytes. Nothing is written then.
     """
     if name not in known:
-        raise PinnedError(f"{name} is not pinned. There are {', '.join(sorted(known))} in {PINS.name}.")
+        raise PinnedError(f"{name} is not pinned. {PINS.name} has {', '.join(sorted(known))}.")
     url, pinned = known[name]["url"], known[name]["sha256"]
     try:
         with urllib.request.urlopen(url, timeout=300) as answer:  # noqa: S310 - the address is pinned, and so are the bytes
             content: bytes = answer.read(_LARGEST)
     except OSError as error:
-        raise PinnedError(f"{url} was not fetched: {error}") from error
+        raise PinnedError(f"{url} was not downloaded: {error}") from error
     found = hashlib.sha256(content).hexdigest()
     if found != pinned:
         raise PinnedError(
-            f"{url} has the SHA-256 {found}, pinned is {pinned}. It was replaced, or cut. Do not release with it; "
-            f"compare with the publisher's signed checksums before anything is changed in {PINS.name}."
+            f"{url} has the SHA-256 {found}, pinned is {pinned}. It was replaced or cut short. Do not release with it; "
+            f"compare with the publisher's signed checksums before you change {PINS.name}."
         )
     if url.endswith(".tar.gz"):
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:

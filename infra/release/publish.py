@@ -1,12 +1,12 @@
-"""The images of a release: built and scanned without rights, pushed and signed by a job that builds nothing.
+"""The images of a release: one job builds and scans them without any rights, another pushes and signs exactly these.
 
-    publish.py pack v1.2.0 FOLDER      save the images that were built, list what is in them, scan that list
-    publish.py push v1.2.0 FOLDER      load those very images, push what the registry lacks, sign it, attest the lists
-    publish.py verify v1.2.0           what the registry has under this tag was signed by this repository's release
+    publish.py pack v1.2.0 FOLDER      save the built images, list their contents, scan those lists
+    publish.py push v1.2.0 FOLDER      load the saved images, push those that the registry lacks, sign them, attest the lists
+    publish.py verify v1.2.0           check that this repository's release workflow signed the registry's images of this tag
 
 Reads RETRAIN_REGISTRY (…dkr.ecr.….amazonaws.com), RETRAIN_NAME, GITHUB_REPOSITORY, GITHUB_SHA, and AWS_… (web_identity.py).
-docker, syft, grype and cosign are on the PATH. A tag in the registry never changes: what is there already is kept if it is
-the same image, and refused if it is another, so an interrupted `push` is simply repeated.
+docker, syft, grype and cosign must be on the PATH. A tag in the registry never changes: an image that is already there is kept if
+it is the same, and refused if it is another. So an interrupted `push` can be repeated.
 """
 
 from __future__ import annotations
@@ -50,27 +50,34 @@ class Registry:
     name: str
 
     def reference(self, image: str) -> str:
+        """The name of an image's repository, without a tag."""
         return f"{self.host}/{self.name}/{image}"
 
     def published(self, image: str, release: str) -> tuple[str, set[str]] | None:
-        """The digest under the tag, and the ids by which a Docker engine may know the same image; None if the tag is free."""
+        """The digest of the tag, with all ids that a Docker engine may use for the same image; None if the tag is free.
+
+        Raises:
+            PublishError: ECR answered with another failure than "not found".
+        """
         answer = self.ecr.batch_get_image(
             repositoryName=f"{self.name}/{image}", imageIds=[{"imageTag": release}], acceptedMediaTypes=_MANIFESTS
         )
         if not answer["images"]:
             codes = {failure.get("failureCode") for failure in answer.get("failures", [])}
             if codes - {"ImageNotFound"}:
-                raise PublishError(f"ECR does not tell whether {image}:{release} is there: {answer['failures']}")
+                raise PublishError(
+                    f"ECR did not say whether {image}:{release} exists: {answer['failures']}. Run this again."
+                )
             return None
         found = answer["images"][0]
         digest = str(found["imageId"]["imageDigest"])
         manifest = json.loads(found["imageManifest"])
-        # An engine names an image by its configuration, or (with containerd's store) by its manifest.
+        # An engine identifies an image by its configuration or (with containerd's store) by its manifest.
         return digest, {digest, str(manifest.get("config", {}).get("digest", digest))}
 
     @contextmanager
     def login(self) -> Iterator[dict[str, str]]:
-        """The environment in which docker and cosign may talk to the registry; it is gone afterwards."""
+        """Variables that give docker and cosign access to the registry, until the context ends."""
         granted = self.ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
         user, _, password = base64.b64decode(granted).decode().partition(":")
         with tempfile.TemporaryDirectory() as folder:
@@ -81,10 +88,10 @@ class Registry:
 
 
 def pack(release: str, folder: Path) -> dict[str, str]:
-    """Save, list and scan each image; returns image to id.
+    """Save, list and scan each image; returns image -> id.
 
     Raises:
-        PublishError: an image is not there, or has a known weakness that grype.yaml does not let through.
+        PublishError: an image is missing, or has a known vulnerability that grype.yaml does not accept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ids, refused = {}, []
@@ -104,16 +111,16 @@ def pack(release: str, folder: Path) -> dict[str, str]:
     (folder / "images.json").write_text(json.dumps({"release": release, "ids": ids}, indent=1), encoding="utf-8")
     if refused:
         raise PublishError(
-            "; ".join(refused) + f". Take newer versions, or say in {_CONFIGURATION.name} why it does not matter."
+            "; ".join(refused) + f". Use newer versions, or write in {_CONFIGURATION.name} why it does not matter."
         )
     return ids
 
 
 def push(release: str, folder: Path, registry: Registry, environ: Mapping[str, str]) -> dict[str, str]:
-    """Push what the registry lacks, then sign; returns image to digest.
+    """Push the images that the registry lacks, then sign all; returns image -> digest.
 
     Raises:
-        PublishError: the folder's images are not those that were built, or the registry has others under this tag.
+        PublishError: the folder's images are not the built ones, or the registry has others under this tag.
     """
     known = json.loads((folder / "images.json").read_text(encoding="utf-8"))
     if known["release"] != release or set(known["ids"]) != set(IMAGES):
@@ -135,14 +142,14 @@ def _pushed(release: str, image: str, folder: Path, built: str, registry: Regist
             loaded := _run(["docker", "image", "inspect", "--format={{.Id}}", f"retrain/{image}:{release}"]).strip()
         ) != built:
             raise PublishError(
-                f"{image}.tar holds {loaded}, built was {built}. It was changed on the way: build again."
+                f"{image}.tar holds {loaded}, built was {built}. It was changed after the build: build again."
             )
         _run(["docker", "tag", f"retrain/{image}:{release}", f"{registry.reference(image)}:{release}"], access)
         _run(["docker", "push", "--quiet", f"{registry.reference(image)}:{release}"], access)
         there = registry.published(image, release)
     if there is None:
         raise PublishError(
-            f"{registry.reference(image)}:{release} was pushed and is not there. Look at the repository."
+            f"{registry.reference(image)}:{release} was pushed but is missing. Look at the repository in ECR."
         )
     digest, ids = there
     if built not in ids:
@@ -154,7 +161,7 @@ def _pushed(release: str, image: str, folder: Path, built: str, registry: Regist
 
 
 def _sign(reference: str, contents: Path, access: dict[str, str], environ: Mapping[str, str]) -> None:
-    """Sign, and attest the list of contents, unless both are there: each signature stays in a public log for good."""
+    """Sign the image and attest its contents, unless that was done: each signature stays in a public log forever."""
     attested = ["cosign", "verify-attestation", "--type=spdxjson", *_identity(environ), reference]
     if not _succeeds(["cosign", "verify", *_identity(environ), reference], access):
         _run(["cosign", "sign", "--yes", reference], access)
@@ -163,10 +170,10 @@ def _sign(reference: str, contents: Path, access: dict[str, str], environ: Mappi
 
 
 def verify(release: str, registry: Registry, environ: Mapping[str, str]) -> dict[str, str]:
-    """Image to digest, if each was signed by this repository's release workflow for this commit.
+    """Image -> digest, if this repository's release workflow signed each image for this commit.
 
     Raises:
-        PublishError: an image is not there, or its signature is missing or another's.
+        PublishError: an image is missing, or is not signed by this workflow.
     """
     digests = {}
     with registry.login() as access:
@@ -185,7 +192,7 @@ def verify(release: str, registry: Registry, environ: Mapping[str, str]) -> dict
 
 
 def _identity(environ: Mapping[str, str]) -> list[str]:
-    """What Sigstore's certificate has to say: this workflow, of this repository, on this tag, at this commit."""
+    """Cosign's arguments for the signer: this repository's workflow, on this tag, at this commit."""
     workflow = f"{environ['GITHUB_REPOSITORY']}/.github/workflows/release.yml@{environ['GITHUB_REF']}"
     return [
         f"--certificate-identity=https://github.com/{workflow}",
@@ -204,21 +211,21 @@ def _run(command: list[str], environment: Mapping[str, str] | None = None, *, gi
     )
     if done.returncode:
         said = (done.stderr or done.stdout).strip()[-2000:]
-        raise PublishError(f"{' '.join(command[:3])}… answered {done.returncode}: {said}")
+        raise PublishError(f"{' '.join(command[:3])}… ended with exit code {done.returncode}: {said}")
     return done.stdout
 
 
 def main(arguments: list[str]) -> int:
-    what, release, *folder = arguments
+    command, release, *folder = arguments
     if not RELEASE.fullmatch(release):
         print(f"{release!r} is no release. A release is a tag such as v1.2.0.", file=sys.stderr)
         return 1
     try:
-        if what == "pack":
+        if command == "pack":
             pack(release, Path(folder[0]))
             return 0
         registry = Registry(session().client("ecr"), os.environ["RETRAIN_REGISTRY"], os.environ["RETRAIN_NAME"])
-        if what == "push":
+        if command == "push":
             push(release, Path(folder[0]), registry, os.environ)
         else:
             verify(release, registry, os.environ)

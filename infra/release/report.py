@@ -1,8 +1,8 @@
-"""What a change does to one real day: `report.py --base SHA --change SHA --day 2019-09-10 FOLDER`.
+"""Compare two commits on one real day: `report.py --base SHA --change SHA --day 2019-09-10 FOLDER`.
 
-Both commits run the day through DVC, each in a checkout and the locked environment of its own, on the same raw objects and
-one cache: a stage that the change does not touch is not computed twice. FOLDER gets `report.md` and the pictures that it names.
-The environments of `make pipeline/.venv/.installed` and the local servers' have to be there.
+Both commits run the day through DVC, each in its own checkout with its own locked environment, on the same raw objects and one
+shared cache: a stage that the change does not touch is not computed twice. Writes `report.md` and its pictures to FOLDER.
+Needs the environments of `make pipeline/.venv/.installed` and of the local servers.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ HEADER = "<!-- retrain: a real day -->"
 _STAGE_SECONDS = 1800
 
 
-class ReportError(Exception):
-    """A commit could not be checked out or run; the message has the end of what it said."""
+class ComparisonError(Exception):
+    """A commit could not be checked out or run; the message has the end of the program's output."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two commits: what the report calls it, which commit, where it is checked out."""
+    """One of the two commits: its name in the report, its id, and the folder of its checkout."""
 
     name: str
     commit: str
@@ -41,10 +41,12 @@ class Side:
 
     @property
     def environment(self) -> Path:
+        """The folder of the pipeline's environment, shared by commits with the same lock."""
         lock = (self.tree / "pipeline" / "uv.lock").read_bytes()
         return STATE / "report" / "environments" / hashlib.sha256(lock).hexdigest()[:16]
 
     def variables(self) -> dict[str, str]:
+        """The variables with which the commit's own programs run."""
         return _ISOLATED | {
             "PATH": f"{self.environment / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "OMP_NUM_THREADS": "1",
@@ -64,7 +66,7 @@ _ISOLATED = {
 
 
 def scratch_clone(clone: Path) -> Path:
-    """All objects of this checkout and none of its names: the report's tags are the only ones, and nothing of it stays."""
+    """A repository at `clone` with all objects of this checkout but none of its branches and tags; returns `clone`."""
 
     def of_root(path: str) -> Path:
         return Path(_run(["git", "rev-parse", "--path-format=absolute", "--git-path", path], _ISOLATED, ROOT).strip())
@@ -78,7 +80,11 @@ def scratch_clone(clone: Path) -> Path:
 
 
 def check_out(name: str, commit: str, clone: Path) -> Side:
-    """A worktree of `commit` beside the clone, and its pipeline's locked environment."""
+    """Check out `commit` beside the clone, and install its pipeline's locked environment.
+
+    Raises:
+        ComparisonError: Git or uv failed.
+    """
     side = Side(name, commit, clone.parent / name)
     _run(["git", "-C", str(clone), "worktree", "add", "--quiet", "--detach", str(side.tree), commit], _ISOLATED)
     project = {"UV_PROJECT_ENVIRONMENT": str(side.environment), "UV_PYTHON_DOWNLOADS": "never"}
@@ -90,10 +96,10 @@ def check_out(name: str, commit: str, clone: Path) -> Side:
 
 
 def run_day(side: Side, day: str) -> None:
-    """Reproduce the day, and commit its `dvc.lock` under the side's name, in the scratch clone alone.
+    """Reproduce the day, then commit its `dvc.lock` and tag it with the side's name, in the scratch clone only.
 
     Raises:
-        ReportError: a stage failed.
+        ComparisonError: a stage failed.
     """
     variables, tree = side.variables(), side.tree
     # The tool is a folder; in older commits it is one file.
@@ -112,14 +118,14 @@ def run_day(side: Side, day: str) -> None:
 
 
 def differences(side: Side, kind: str) -> dict[str, dict[str, dict[str, Any]]]:
-    """`dvc metrics diff` or `dvc params diff` of the two sides: file to name to `old`, `new`, `diff`."""
+    """`dvc metrics diff` or `dvc params diff` of the two sides: file -> name -> `old`, `new`, `diff`."""
     text = _run(["dvc", kind, "diff", "main", "change", "--all", "--json"], side.variables(), side.tree)
     found: dict[str, dict[str, dict[str, Any]]] = json.loads(text or "{}")
     return found
 
 
 def draw(side: Side, revisions: list[str], folder: Path) -> dict[str, str]:
-    """`dvc plots diff` as PNG files in `folder`, one where both sides have the same; the title of each by file name."""
+    """Write `dvc plots diff` as PNG files to `folder`, one file where both sides agree; returns file name -> title."""
     import vl_convert
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -149,7 +155,7 @@ def write(
     params: Mapping[str, Any],
     drawn: Mapping[str, str],
 ) -> str:
-    """The report of two runs that both ended well."""
+    """The Markdown of the report, when both commits ran the day. `drawn` is file name -> title of the pictures."""
     lines = [
         HEADER,
         f"### {day}: this change ({commits['change'][:9]}) against main ({commits['main'][:9]})",
@@ -178,7 +184,7 @@ def write(
 
 
 def report(base: str, change: str, day: str, folder: Path) -> bool:
-    """Write the report; returns whether the change ran its day."""
+    """Write the report to `folder`; returns True if the change ran the day."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="report-") as scratch:
         commits = {
@@ -191,7 +197,7 @@ def report(base: str, change: str, day: str, folder: Path) -> bool:
             try:
                 sides[name] = check_out(name, commit, clone)
                 run_day(sides[name], day)
-            except ReportError as error:
+            except ComparisonError as error:
                 failed[name] = str(error)
         if failed:
             text = "\n".join(
@@ -218,7 +224,7 @@ def _number(value: object, *, sign: bool = False) -> str:
 
 
 def _run(command: list[str], variables: Mapping[str, str], tree: Path | None = None) -> str:
-    # The change's own code runs here: it gets no credentials.
+    # This runs the change's own code: it must not see any credentials.
     kept = {
         k: v
         for k, v in os.environ.items()
@@ -235,10 +241,10 @@ def _run(command: list[str], variables: Mapping[str, str], tree: Path | None = N
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise ReportError(f"{' '.join(command[:3])} took more than {_STAGE_SECONDS} s") from error
+        raise ComparisonError(f"{' '.join(command[:3])} took more than {_STAGE_SECONDS} s") from error
     if done.returncode:
-        raise ReportError(
-            f"{' '.join(command[:3])} answered {done.returncode}\n{(done.stderr or done.stdout).strip()[-1500:]}"
+        raise ComparisonError(
+            f"{' '.join(command[:3])} ended with exit code {done.returncode}\n{(done.stderr or done.stdout).strip()[-1500:]}"
         )
     return done.stdout
 
@@ -251,12 +257,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     options = parser.parse_args(arguments)
     try:
-        well = report(options.base, options.change, options.day, options.folder)
-    except ReportError as error:
+        ran = report(options.base, options.change, options.day, options.folder)
+    except ComparisonError as error:
         print(error, file=sys.stderr)
         return 1
     print(options.folder / "report.md")
-    return 0 if well else 1
+    return 0 if ran else 1
 
 
 if __name__ == "__main__":

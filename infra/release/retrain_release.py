@@ -1,14 +1,15 @@
 #!/usr/bin/env python3.11
-"""Bring a release to this host, or leave the host as it was: `retrain-release v1.2.0`.
+"""Bring a release to this host, or return the host to the release before: `retrain-release v1.2.0`.
 
-Runs on the host, as the one thing that the deployer's SSM document starts, so that it ends what it began when nobody
-waits for it any more. Standard library only. Each step may be repeated; what was live before is written down first
-(`release.json`, removed at the end), so an interrupted release is simply asked for again.
+The deployer's SSM document runs it on the host, where it finishes even if the deployer stops waiting. Each step may be repeated.
+The release that was live before is written down first (`release.json`, removed at the end), so an interrupted release is
+continued by asking for it again. It is a single file that needs only the standard library, because EC2's user data carries it to
+the host.
 
-    start -> check -> pin -> confirm        and after any failure: what was before is started, pinned and checked
+    start -> check -> pin -> confirm        after any failure, the release before is started, pinned and checked
 
 Settings come from the environment, else from /etc/retrain/host.env. The last line on stdout is the outcome as JSON.
-Exit codes: 0 released, 1 returned to what was before, 2 stuck (a person must look), 64 no release, 75 another one is under way.
+Exit codes: 0 released, 1 returned to the release before, 2 stuck (a person must look), 64 not a release, 75 another is under way.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ from typing import Any
 RELEASE = re.compile(r"v(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 RELEASED, RETURNED, STUCK, NO_RELEASE, BUSY = 0, 1, 2, 64, 75
 
-# Seconds. SSM ends the command after the document's timeoutSeconds: the way there and back has to be shorter.
-START_SECONDS = 1800  # images, 15 minutes for stages that run, 10 for all to be well
+# Seconds. SSM ends the command after the document's timeoutSeconds: a release and the return from it must take less.
+START_SECONDS = 1800  # the images, 15 minutes for running stages, 10 until all is healthy
 CHECK_SECONDS = 300
-PIN_SECONDS = 180  # for all that a step asks of the pin
+PIN_SECONDS = 180  # for all commands of one step about the pin
 LONGEST_SECONDS = 2 * START_SECONDS + 3 * CHECK_SECONDS + 2 * PIN_SECONDS
 
 _SERVER = "airflow-api-server"
@@ -45,15 +46,15 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class StepError(Exception):
-    """A step did not do what it should; the message says which, and what was seen."""
+    """A step of the release failed; the message says what was seen."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Where things are on this host."""
+class HostSettings:
+    """Paths, commands and addresses of this host."""
 
-    place: Path  # `release`: what is on the host; here are the journal and the lock too
-    deploy: tuple[str, ...]  # puts a release's images and compose file on the host and waits until they are up
+    place: Path  # the folder of `release` (the tag that is on the host), the journal and the lock
+    deploy: tuple[str, ...]  # brings up a release's images and compose file, and waits until they run
     docker: tuple[str, ...]
     project: str
     pipeline: str
@@ -63,7 +64,7 @@ class Settings:
     poll_seconds: float
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Settings:
+    def of(cls, environment: Mapping[str, str]) -> HostSettings:
         get = environment.get
         return cls(
             place=Path(get("RETRAIN_PLACE", "/srv/retrain")),
@@ -80,12 +81,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Journal:
-    """What a release under way was asked for, and what it found: the way back."""
+    """A release under way: its target, and the state of the host before it, to which a failure returns."""
 
     target: str
     image_before: str | None
     pin_before: str | None
-    mute_before: tuple[str, ...] = ()  # what kept the watch from delivering messages; not this release's doing
+    mute_before: tuple[str, ...] = ()  # problems that kept the watch from delivering messages before this release
 
     @classmethod
     def read(cls, path: Path) -> Journal | None:
@@ -104,14 +105,18 @@ class Journal:
 
 
 class Host:
-    """The running deployment: each method does or asks one thing, in bounded time."""
+    """The running deployment. Each method does or reads one thing, within a time limit.
 
-    def __init__(self, settings: Settings, lock: int) -> None:
+    Raises:
+        StepError: in each method, when a command fails or takes too long.
+    """
+
+    def __init__(self, settings: HostSettings, lock: int) -> None:
         self._settings = settings
         self._lock = lock
 
     def image(self) -> str | None:
-        """The release whose images were last brought up."""
+        """The release whose images were brought up last; None on a new host."""
         path = self._settings.place / "release"
         return path.read_text(encoding="utf-8").strip() or None if path.exists() else None
 
@@ -119,7 +124,7 @@ class Host:
         self._run([*self._settings.deploy, release], START_SECONDS)
 
     def pinned(self) -> str | None:
-        """The tag that the daily runs take; None when none is pinned. StepError when Airflow cannot be asked."""
+        """The tag that the daily runs use; None when none is pinned."""
         done = self._retrain("pin", check=False)
         if done.returncode == 0:
             return str(json.loads(done.stdout)["live"]["tag"])
@@ -128,23 +133,23 @@ class Host:
         raise StepError(f"the pin cannot be read: {_end(done.stderr)}")
 
     def pin(self, release: str) -> None:
-        """`make release`, through Airflow's API: refuses a tag that moved or that the origin does not have."""
+        """Pin as `make release` does: a tag that moved, or that the origin does not have, is refused."""
         if self.pinned() != release:
             self._retrain("release", release)
 
     def return_pin(self, release: str, before: str) -> None:
-        """Go back as `make rollback` does, which forgets `release`; nothing if the pin was or is elsewhere."""
+        """Return the pin from `release` to `before` as `make rollback` does; do nothing if it is not on `release`."""
         if release != before and self.pinned() == release:
             self._retrain("rollback")
             if self.pinned() != before:
                 self._retrain("release", before)
 
     def unwell(self, mute_before: Sequence[str] = ()) -> list[str]:
-        """What is not as it should be, each in a few words. `mute_before`: the watch's problems that were there already."""
+        """Problems of the deployment, each in a few words, without the watch's problems named in `mute_before`."""
         return [*self._services(), *self._airflow(), *self._watch(mute_before)]
 
     def mute(self) -> tuple[str, ...]:
-        """What keeps the watch from delivering messages now, by its own names; nothing where no watch answers."""
+        """Names of the problems that keep the watch from delivering messages; empty where no watch answers."""
         try:
             return tuple(sorted(self._watch_problems()))
         except (OSError, StepError):
@@ -158,8 +163,8 @@ class Host:
             time.sleep(self._settings.poll_seconds)
 
     def _containers(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """Of each container by its id: its service, and its state as the engine says it."""
-        # By the engine, not by compose: what `compose ps` prints is another with each of its versions.
+        """Container id -> its service, and the engine's state of it."""
+        # From the engine: the output of `compose ps` differs between versions of compose.
         listing = ("ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={self._settings.project}")
         ids = self._run([*self._settings.docker, *listing], 60).stdout.split()
         found = json.loads(self._run([*self._settings.docker, "inspect", *ids], 60).stdout) if ids else []
@@ -169,7 +174,7 @@ class Host:
         try:
             containers = self._containers()
         except (StepError, ValueError, KeyError) as error:
-            return [f"the engine does not tell of its containers ({error})"]
+            return [f"the engine does not list its containers ({error})"]
         if not containers:
             return ["no container runs"]
         return [
@@ -184,7 +189,7 @@ class Host:
             health = json.loads(text)
             said = {name: health[name]["status"] for name in _COMPONENTS}
         except (OSError, ValueError, KeyError, TypeError) as error:
-            return [f"Airflow does not tell its health ({error})"]
+            return [f"Airflow does not report its health ({error})"]
         return [f"Airflow's {name} is {state}" for name, state in said.items() if state != "healthy" or status != 200]  # noqa: PLR2004
 
     def _watch(self, mute_before: Sequence[str]) -> list[str]:
@@ -198,11 +203,11 @@ class Host:
         return [f"the watch cannot deliver messages: {name}: {why}"[:300] for name, why in new.items()]
 
     def _watch_problems(self) -> dict[str, str]:
-        """Of the watch's health what keeps messages back; `attention` beside it is for people, and holds up no release.
+        """The watch's problems that stop messages. Its `attention` list is for people and does not stop a release.
 
         Raises:
-            OSError: it does not answer.
-            StepError: it answers something else than its health.
+            OSError: the watch does not answer.
+            StepError: its answer is not a health report.
         """
         status, text = _ask(self._settings.watch_health_url)
         if status == 200:  # noqa: PLR2004
@@ -213,7 +218,7 @@ class Host:
             raise StepError(f"the watch answers {status}: {text[:200]}") from error
 
     def _retrain(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """A command of ours in the api-server's container, which has Git's credentials and Airflow's passwords."""
+        """Run `python -m retrain` in the api-server's container, which has Git's credentials and Airflow's passwords."""
         container = next((key for key, (service, _) in self._containers().items() if service == _SERVER), None)
         if container is None:
             raise StepError(f"there is no container {_SERVER}")
@@ -225,7 +230,7 @@ class Host:
 
     def _run(self, command: list[str], seconds: float, *, check: bool = True) -> subprocess.CompletedProcess[str]:
         name = Path(command[0]).name
-        # The lock goes along: when this program is killed, its lock holds until what it started has ended.
+        # The child inherits the lock: if this program is killed, the lock is held until the child has ended.
         with subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -241,12 +246,12 @@ class Host:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise StepError(f"{name} took more than {seconds:.0f} s") from error
         if check and process.returncode:
-            raise StepError(f"{name} answered {process.returncode}: {_end(err or out)}")
+            raise StepError(f"{name} ended with exit code {process.returncode}: {_end(err or out)}")
         return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def release(host: Host, target: str, journal_path: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """Bring `target` to the host, or everything back; the outcome."""
+    """Bring `target` to the host, or return to the release before; the `outcome` is `released`, `returned` or `stuck`."""
     journal = Journal.read(journal_path)
     if journal:
         say(f"a release of {journal.target} was interrupted; before it {journal.image_before or 'nothing'} was live")
@@ -282,7 +287,7 @@ def _back(
     host: Host, journal: Journal, path: Path, step: str, cause: str, say: Callable[[str], None]
 ) -> dict[str, Any]:
     outcome = {"release": journal.target, "before": journal.image_before, "failed": step, "cause": cause}
-    # Where it ends stuck the journal stays: whatever is asked for next still knows what was live.
+    # The journal is kept when stuck: the next release then still knows what was live.
     if journal.image_before is None:
         return outcome | {
             "outcome": "stuck",
@@ -291,7 +296,7 @@ def _back(
     try:
         if journal.image_before != journal.target:
             say(f"return to {journal.image_before}")
-        # Also when it is the same release: what runs is what `retrain-deploy` makes of it.
+        # Also when it is the same release: its containers may not be what `retrain-deploy` would start.
         host.start(journal.image_before)
         if journal.pin_before is not None:
             host.return_pin(journal.target, journal.pin_before)
@@ -311,7 +316,7 @@ def _said(state: Mapping[str, Any]) -> str:
 
 
 def _end(text: str) -> str:
-    return " ".join(text.split())[-600:] or "no word"
+    return " ".join(text.split())[-600:] or "no output"
 
 
 def _ask(url: str) -> tuple[int, str]:
@@ -337,7 +342,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or not RELEASE.fullmatch(arguments[0]):
         print(f"{arguments} is no release. A release is a tag such as v1.2.0.", file=sys.stderr)
         return NO_RELEASE
-    settings = Settings.of(_environment())
+    settings = HostSettings.of(_environment())
     settings.place.mkdir(parents=True, exist_ok=True)
     with (settings.place / "release.lock").open("w") as lock:
         try:

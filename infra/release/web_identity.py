@@ -1,4 +1,4 @@
-"""AWS credentials for a workflow without a key: GitHub says which job this is, AWS gives that job its role for an hour."""
+"""AWS credentials for a workflow without stored keys: GitHub signs which job this is, AWS gives that job a role for an hour."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _AUDIENCE = "sts.amazonaws.com"
 
 
 class WebIdentityError(Exception):
-    """The job cannot prove who it is; the message says what it lacks."""
+    """The job got no token from GitHub; the message says what is missing."""
 
 
 def session(environ: Mapping[str, str] = os.environ) -> Any:
-    """A boto3 session: with the role AWS_DEPLOY_ROLE by the job's own token, else (no such role is named) as usual.
+    """A boto3 session with the role AWS_DEPLOY_ROLE, by the job's own token; without that variable, boto3's usual one.
 
-    The token is asked for anew whenever the credentials are: GitHub's tokens live for minutes, a release may take an hour.
+    Each renewal of the credentials gets a new token: GitHub's tokens live for minutes, and a release may take an hour.
     """
     region = environ.get("AWS_REGION") or None
     role = environ.get("AWS_DEPLOY_ROLE")
@@ -37,13 +37,13 @@ def session(environ: Mapping[str, str] = os.environ) -> Any:
         role_arn=role,
         extra_args={"RoleSessionName": f"release-{environ.get('GITHUB_RUN_ID', 'local')}", "DurationSeconds": 3600},
     )
-    # There is no public way to give a session credentials that renew themselves.
+    # botocore has no public way to give a session credentials that renew themselves.
     inner._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role-with-web-identity")  # type: ignore[attr-defined]  # noqa: SLF001
     return boto3.Session(botocore_session=inner, region_name=region)
 
 
 def github_token(environ: Mapping[str, str]) -> str:
-    """What GitHub signs of this job: repository, environment, commit.
+    """GitHub's signed token about this job: its repository, environment and commit.
 
     Raises:
         WebIdentityError: the job lacks `id-token: write`, or GitHub refused.

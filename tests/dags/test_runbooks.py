@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
-from alert_examples import ADDRESSES, examples  # noqa: E402
+from alert_examples import examples  # noqa: E402
+from signal_templates import ADDRESSES  # noqa: E402
 
 from retrain.alerts.kinds import Kind  # noqa: E402
 from retrain.alerts.message import messages  # noqa: E402

@@ -20,8 +20,8 @@ import boto3
 import pytest
 import requests
 import trips
-from airflow_client import AirflowClient
 from foreign_repository import ForeignOrigin
+from stack_airflow import StackAirflow
 from stack_loading import load_stack
 from stack_model import Ports, Stack
 from state_files import read_stack_file
@@ -50,7 +50,7 @@ class Live:
     """A stack that is up, with three pipelines: ours, another team's, and one whose file is broken."""
 
     stack: Stack
-    airflow: AirflowClient
+    airflow: StackAirflow
     variables: dict[str, str]
     foreign: ForeignOrigin
 
@@ -174,7 +174,7 @@ def stack_up(state: Path, pipelines: Path, foreign: ForeignOrigin) -> Iterator[L
         stack = load_stack(ROOT, environment)
         variables = read_stack_file(stack.env_file)
         os.environ.update({name: value for name, value in variables.items() if name.startswith("AWS_")})
-        yield Live(stack, AirflowClient(stack.airflow_url), variables, foreign)
+        yield Live(stack, StackAirflow(stack.airflow_url), variables, foreign)
     finally:
         down = subprocess.run(
             [*command, "down"], env=environment, capture_output=True, text=True, check=False, timeout=120

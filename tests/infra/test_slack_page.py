@@ -1,4 +1,4 @@
-"""How the stand-in's page shows a message: markup, blocks, and nothing that a message smuggles in."""
+"""How the stand-in's page shows a message: its markup and blocks, but no HTML that the message contains."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_notification_shows_the_text_without_its_markup():
         {"reactions": [{"name": ATTACK, "count": 1}]},
     ],
 )
-def test_a_message_adds_no_element_of_its_own_to_the_page(parts):
+def test_html_in_a_message_is_shown_as_text(parts):
     page = render_page("retrain-alerts", ["retrain-alerts"], [message(**parts)], {}, 1)
     assert page.count("<script") == 1, "the page's own"
     for tag in re.findall(r"<[^>]*>", page):
@@ -102,7 +102,7 @@ def test_a_message_adds_no_element_of_its_own_to_the_page(parts):
         assert not re.search(r'(href|src)="(?!https?://|/|data:,")', tag), tag
 
 
-def test_blocks_take_the_place_of_the_text_which_only_the_notification_shows():
+def test_blocks_replace_the_text_which_only_the_notification_shows():
     shown = message(
         text="2 features drifted", blocks=[{"type": "header", "text": {"type": "plain_text", "text": "Drift"}}]
     )
@@ -150,12 +150,12 @@ def test_fields_buttons_pictures_and_the_colour_of_an_attachment_are_shown():
         ({"blocks": [{"type": "header", "text": {"type": "plain_text", "text": "<!channel>"}}]}, 0),
     ],
 )
-def test_who_is_called_is_marked_and_what_only_looks_like_it_is_text(parts, called):
+def test_a_mention_is_marked_and_text_that_looks_like_one_is_not(parts, called):
     assert len(pings(message(**parts))) == called
     assert render_message(message(**parts)).count('class="mention ping"') == called
 
 
-def test_a_station_of_the_name_of_a_call_is_shown_as_its_name():
+def test_an_escaped_mention_is_shown_as_text():
     assert "<!channel>" not in render_message(message(text="&lt;!channel&gt;"))
     assert "&lt;!channel&gt;" in render_message(message(text="&lt;!channel&gt;"))
 
@@ -171,7 +171,7 @@ def test_an_edited_text_is_marked_as_in_slack_and_every_update_is_counted():
     assert "edited" not in render_message(message(text="x"), versions={ts: said[:1]})
 
 
-def test_a_phone_rings_for_the_channel_s_messages_as_they_were_posted(slack):
+def test_a_phone_shows_the_channel_s_messages_as_they_were_posted(slack):
     client = slack.client()
     root = client.chat_postMessage(channel="#retrain-alerts", text="data late")
     place = {"channel": root["channel"], "thread_ts": root["ts"]}

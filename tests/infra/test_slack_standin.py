@@ -24,7 +24,7 @@ def section(text: str) -> dict[str, object]:
 
 
 def refused(call) -> tuple[str, list[str]]:
-    """Make a call that Slack refuses; give its error and the details."""
+    """Make a call that is refused; returns its error and the details."""
     with pytest.raises(SlackApiError) as caught:
         call()
     answer = caught.value.response
@@ -36,13 +36,13 @@ def set_fault(slack: SlackServer, **fault: object) -> None:
 
 
 def post(slack: SlackServer, text: str = "root", **parts: object) -> tuple[str, str]:
-    """Post to #retrain-alerts; give the channel's id and the message's time."""
+    """Post to #retrain-alerts; returns the channel's id and the message's time."""
     posted = slack.client().chat_postMessage(channel="#retrain-alerts", text=text, **parts)
     return posted["channel"], posted["ts"]
 
 
 def texts(slack: SlackServer) -> list[str]:
-    """Give what stands in #retrain-alerts, newest first."""
+    """The messages in #retrain-alerts, newest first."""
     channel = slack.client().conversations_list()["channels"][0]["id"]
     return [message["text"] for message in slack.client().conversations_history(channel=channel)["messages"]]
 
@@ -66,7 +66,7 @@ def test_a_message_can_be_posted_read_changed_and_deleted(slack):
     assert client.conversations_history(channel=channel)["messages"] == []
 
 
-def test_replies_stand_in_the_thread_and_not_in_the_channel(slack):
+def test_replies_are_in_the_thread_and_not_in_the_channel(slack):
     client = slack.client()
     root = client.chat_postMessage(channel="#retrain-alerts", text="root")
     channel, ts = root["channel"], root["ts"]
@@ -195,7 +195,7 @@ def test_a_wrong_token_is_refused(slack, token, error):
     ],
 )
 @pytest.mark.filterwarnings("ignore:The top-level `text` argument is missing")
-def test_what_slack_refuses_is_refused_by_the_same_name(slack, message, error, detail):
+def test_a_message_that_slack_refuses_is_refused_with_slack_s_error(slack, message, error, detail):
     code, details = refused(lambda: slack.client().chat_postMessage(channel="#retrain-alerts", **message))
     assert code == error
     assert detail in " ".join(details)
@@ -249,7 +249,7 @@ def test_a_call_without_an_answer_is_carried_out_only_when_accepted(slack, kind,
     assert answers_given(slack) == [f"fault: {kind}{', accepted' if accept else ''}"]
 
 
-def test_slack_s_client_repeats_by_default_what_was_accepted_and_doubles_the_message(slack):
+def test_slack_s_client_repeats_a_call_whose_answer_was_lost_and_doubles_the_message(slack):
     set_fault(slack, kind="close", accept=True, method="chat.postMessage")
     slack.client().chat_postMessage(channel="#retrain-alerts", text="x")
     assert texts(slack) == ["x", "x"]
@@ -304,12 +304,12 @@ def test_a_fault_can_lose_a_file_s_content_or_only_the_answer_to_it(slack):
 
 
 @pytest.mark.parametrize("fault", [{"kind": "flood"}, {"kind": "error"}, {"kind": "500", "wait": 3}, [], {}], ids=str)
-def test_a_fault_that_there_is_not_is_refused(slack, fault):
+def test_an_unknown_fault_is_refused(slack, fault):
     with pytest.raises(urllib.error.HTTPError, match="400"):
         slack.control("faults", fault)
 
 
-def test_stopped_it_refuses_connections_and_started_again_it_knows_all(tmp_path):
+def test_a_stopped_stand_in_refuses_connections_and_a_restarted_one_has_kept_everything(tmp_path):
     with SlackServer(tmp_path) as slack:
         channel, ts = post(slack, "kept")
         slack.stop()
@@ -328,7 +328,7 @@ def test_stopped_it_refuses_connections_and_started_again_it_knows_all(tmp_path)
         ("not_in_channel", "not_in_channel", "not_in_channel", "not_in_channel"),
     ],
 )
-def test_a_closed_channel_is_refused_by_each_method_in_slack_s_words(slack, state, posting, updating, reading):
+def test_each_method_refuses_a_closed_channel_with_slack_s_error(slack, state, posting, updating, reading):
     channel, ts = post(slack)
     slack.control("channels", {"name": "retrain-alerts", "state": state})
     client = slack.client()
@@ -363,7 +363,7 @@ def test_an_update_keeps_metadata_and_attachments_and_a_text_alone_replaces_the_
     assert not {"metadata", "attachments"} & now().keys()
 
 
-def test_an_update_needs_the_channel_s_id_a_message_that_is_there_and_a_shorter_text(slack):
+def test_an_update_needs_the_channel_s_id_an_existing_message_and_a_shorter_text(slack):
     client = slack.client()
     channel, ts = post(slack)
     for wanted, error in (
@@ -375,7 +375,7 @@ def test_an_update_needs_the_channel_s_id_a_message_that_is_there_and_a_shorter_
         assert refused(lambda wanted=wanted: client.chat_update(**wanted))[0] == error
 
 
-def test_history_and_threads_are_cut_by_time(slack):
+def test_history_and_threads_can_be_limited_by_time(slack):
     client = slack.client()
     channel, root = post(slack)
     replies = [
@@ -426,7 +426,7 @@ def test_a_block_shows_an_uploaded_picture_and_no_other_file(slack):
         assert problem in details[0]
 
 
-def test_everything_said_and_changed_can_be_read_back(slack):
+def test_every_message_and_every_update_can_be_read_back(slack):
     slack.control("clock", {"at": 1_584_425_760})
     channel, ts = post(slack, "late &lt;!channel&gt;", metadata=METADATA)
     slack.control("clock", {"at": 1_584_427_200})
@@ -448,7 +448,7 @@ def test_everything_said_and_changed_can_be_read_back(slack):
     assert (dump["files"], [channel["messages"] for channel in dump["channels"]]) == ([], [[], []])
 
 
-def test_an_incoming_webhook_posts_into_the_first_channel_for_whoever_knows_its_address(slack):
+def test_an_incoming_webhook_posts_to_the_first_channel_if_its_address_is_right(slack):
     def post(token: str, payload: bytes) -> bytes:
         return fetch(f"{slack.url}/services/T0RETRAIN/B0RETRAIN/{token}", data=payload)[1]
 
@@ -475,6 +475,6 @@ def test_the_controls_need_the_token(slack):
     assert SLACK_TOKEN not in json.dumps(slack.control("requests"))
 
 
-def test_a_foreign_host_name_gets_no_answer(slack):
+def test_a_request_for_a_foreign_host_name_gets_no_answer(slack):
     with pytest.raises(urllib.error.HTTPError, match="400"):
         fetch(f"{slack.url}/messages.json", host="attacker.example")

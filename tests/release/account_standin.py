@@ -1,4 +1,4 @@
-"""An AWS account on the loopback: moto's server, and in it what moto lacks, an agent that runs the commands of Systems Manager.
+"""An AWS account on the loopback: moto's server, with the agent that moto lacks: it runs the commands of Systems Manager.
 
 `account_standin.py PORT FOLDER` in moto's environment. A command's document is looked up, its parameter is held against the
 document's pattern, and its line runs here with `/usr/local/sbin/retrain-release` being what FOLDER/agent.json says. Until it has
@@ -76,5 +76,5 @@ models.SimpleSystemManagerBackend.send_command = send_command
 models.Command.get_invocation = get_invocation
 server = ThreadedMotoServer("127.0.0.1", int(sys.argv[1]), verbose=False)
 server.start()
-sys.stdin.read()  # until whoever started it goes
+sys.stdin.read()  # until the process that started this one ends
 server.stop()

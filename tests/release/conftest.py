@@ -1,4 +1,4 @@
-"""The release's scripts beside stand-ins that speak what they speak: a host, AWS (moto's server), GitHub."""
+"""The release's scripts with stand-ins for the services that they call: a host, AWS (moto's server), GitHub."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) 
 
 @pytest.fixture(autouse=True)
 def nobodys_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No credentials and no settings of whoever runs the tests."""
+    """Without the credentials and settings of the person who runs the tests."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "GITHUB_", "ACTIONS_", "RETRAIN_")):
             monkeypatch.delenv(name)
@@ -51,13 +51,13 @@ def nobodys_account(monkeypatch: pytest.MonkeyPatch) -> None:
 def host(tmp_path: Path) -> Iterator[HostStandin]:
     with serving(tmp_path) as standin:
         yield standin
-    with suppress(OSError):  # whoever a failed test still holds
+    with suppress(OSError):  # processes that a failed test still holds
         os.close(os.open(tmp_path / "hold", os.O_WRONLY | os.O_NONBLOCK))
 
 
 @pytest.fixture
 def release(host: HostStandin) -> Callable[[str], tuple[int, dict[str, Any]]]:
-    """Ask the host for a release; its exit code and outcome."""
+    """Ask the host for a release; returns its exit code and outcome."""
 
     def ask(tag: str) -> tuple[int, dict[str, Any]]:
         program = [sys.executable, str(ROOT / "infra" / "release" / "retrain_release.py"), tag]
@@ -69,8 +69,8 @@ def release(host: HostStandin) -> Callable[[str], tuple[int, dict[str, Any]]]:
 
 
 @dataclass(frozen=True)
-class Account:
-    """An account of AWS's on the loopback, with the one document on the one host."""
+class DeployAccount:
+    """An AWS account on the loopback interface, with one document and one host."""
 
     url: str
     folder: Path
@@ -93,7 +93,7 @@ class Account:
         draft.replace(self.folder / "agent.json")
 
 
-# As infra/aws makes it.
+# As infra/aws creates it.
 DOCUMENT = {
     "schemaVersion": "2.2",
     "parameters": {"release": {"type": "String", "allowedPattern": "^v[0-9]+\\.[0-9]+\\.[0-9]+$"}},
@@ -108,12 +108,12 @@ DOCUMENT = {
 
 
 @pytest.fixture(scope="session")
-def account_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+def account_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployAccount]:
     folder = tmp_path_factory.mktemp("account")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    account = Account(f"http://127.0.0.1:{port}", folder)
+    account = DeployAccount(f"http://127.0.0.1:{port}", folder)
     python = ROOT / ".local" / "envs" / "moto" / "bin" / "python"
     with (folder / "log").open("wb") as log:
         command = [python, str(Path(__file__).parent / "account_standin.py"), str(port), str(folder)]
@@ -137,8 +137,8 @@ def account_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account
 
 
 @pytest.fixture
-def account(account_server: Account, monkeypatch: pytest.MonkeyPatch) -> Account:
-    """The account, emptied, in the environment of whoever asks for it."""
+def account(account_server: DeployAccount, monkeypatch: pytest.MonkeyPatch) -> DeployAccount:
+    """The account, emptied, with its variables in the test's environment."""
     reset = urllib.request.Request(f"{account_server.url}/moto-api/reset", method="POST")
     with urllib.request.urlopen(reset, timeout=10):
         pass

@@ -1,4 +1,4 @@
-"""The programs of a host, as far as retrain_release.py sees them: `retrain-deploy`, `docker`, and two health pages.
+"""Stand-ins for the programs of a host that retrain_release.py calls: `retrain-deploy`, `docker`, and two health pages.
 
 Everything is decided by files of one folder: `faults.json` says what goes wrong, `calls` what was asked, `pin.json` is the pin.
 The pin moves by the project's own rules (retrain.run.release), so that a return is what `make rollback` makes of it.
@@ -28,7 +28,7 @@ def commit_of(tag: str) -> str:
 
 @dataclass
 class HostStandin:
-    """The folder, from the test's side."""
+    """The stand-in's folder, as the test uses it."""
 
     folder: Path
     port: int = 0
@@ -63,7 +63,7 @@ class HostStandin:
         draft.replace(self.folder / "faults.json")
 
     def was(self, *tags: str) -> None:
-        """What was live and pinned, the newest last."""
+        """Set the releases that were live and pinned, the newest last."""
         self.place.mkdir(parents=True, exist_ok=True)
         (self.place / "release").write_text(tags[-1] + "\n")
         releases = [{"tag": tag, "commit": commit_of(tag)} for tag in reversed(tags)]
@@ -142,7 +142,7 @@ def retrain_deploy(host: HostStandin, tag: str) -> int:
 
 
 def container(host: HostStandin, service: str) -> dict[str, Any]:
-    """What `docker inspect` says of a service's container, as far as anybody reads it."""
+    """What `docker inspect` says of a service's container, the parts that are read."""
     unwell = service == "postgres" and host.live in host.faults.get("services", [])
     state: dict[str, Any] = {"Status": "running", "Health": {"Status": "unhealthy" if unwell else "healthy"}}
     if service == "airflow-init" or (service == "prometheus" and host.live in host.faults.get("gone", [])):

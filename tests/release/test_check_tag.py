@@ -1,4 +1,4 @@
-"""Which tag may be released."""
+"""Tags that may be released, and tags that are refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from check_tag import TagError, check
 
 
-class Repository:
+class ReleaseRepository:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.git("init", "--quiet", "--initial-branch=main", ".")
@@ -37,20 +37,20 @@ class Repository:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    found = Repository(tmp_path)
+def repository(tmp_path: Path) -> ReleaseRepository:
+    found = ReleaseRepository(tmp_path)
     found.git("tag", "--annotate", "--message=x", "v1.0.0")
     found.commit("3.3.2")
     return found
 
 
-def test_a_tag_on_main_may_be_released(repository: Repository) -> None:
+def test_a_tag_on_main_may_be_released(repository: ReleaseRepository) -> None:
     repository.git("tag", "--annotate", "--message=x", "v1.1.0")
     assert repository.check("v1.1.0") == []
 
 
-def test_a_release_that_changes_airflow_or_mlflow_says_that_there_is_no_automatic_way_back(
-    repository: Repository,
+def test_a_release_that_changes_airflow_or_mlflow_warns_that_there_is_no_automatic_return(
+    repository: ReleaseRepository,
 ) -> None:
     repository.commit("3.4.0", "3.19.0")
     repository.git("tag", "v1.1.0")
@@ -62,7 +62,7 @@ def test_a_release_that_changes_airflow_or_mlflow_says_that_there_is_no_automati
     assert all("the automatic return to v1.0.0 will not work" in warning for warning in warnings)
 
 
-def test_a_tag_that_nobody_merged_is_refused(repository: Repository) -> None:
+def test_a_tag_on_an_unmerged_commit_is_refused(repository: ReleaseRepository) -> None:
     repository.git("checkout", "--quiet", "-b", "mine")
     repository.commit("3.3.2")
     repository.git("tag", "v1.1.0")
@@ -70,7 +70,7 @@ def test_a_tag_that_nobody_merged_is_refused(repository: Repository) -> None:
         repository.check("v1.1.0")
 
 
-def test_a_tag_that_moved_while_the_release_waited_is_refused(repository: Repository) -> None:
+def test_a_tag_that_moved_while_the_release_waited_is_refused(repository: ReleaseRepository) -> None:
     repository.git("tag", "v1.1.0")
     with pytest.raises(TagError, match="has moved"):
         repository.check("v1.1.0", repository.git("rev-parse", "v1.0.0^{commit}"))
@@ -79,6 +79,6 @@ def test_a_tag_that_moved_while_the_release_waited_is_refused(repository: Reposi
 @pytest.mark.parametrize(
     "reference", ["refs/heads/main", "refs/tags/v1.1", "refs/tags/v1.1.0-rc1", "refs/pull/7/merge"]
 )
-def test_what_is_no_releases_tag_is_refused(repository: Repository, reference: str) -> None:
+def test_a_reference_that_is_no_release_tag_is_refused(repository: ReleaseRepository, reference: str) -> None:
     with pytest.raises(TagError, match="is no release"):
         check({"GITHUB_REF": reference, "GITHUB_SHA": "a" * 40}, repository.folder, "main")

@@ -1,4 +1,4 @@
-"""The report on a pull request, against a stand-in that keeps GitHub's rules: one comment, pictures in the repository itself."""
+"""The report on a pull request, against a stand-in that enforces GitHub's rules: one comment, pictures in the repository itself."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_the_comment_is_found_on_a_later_page(github: GitHubStandin, folder: Pat
         pytest.param("large.png", PNG + bytes(2_000_001), id="too large"),
     ],
 )
-def test_what_is_no_picture_is_refused_before_anything_is_sent(
+def test_a_file_that_is_no_picture_is_refused_before_anything_is_sent(
     github: GitHubStandin, folder: Path, name: str, content: bytes
 ) -> None:
     (folder / name).write_bytes(content)
@@ -178,7 +178,7 @@ def test_a_report_too_long_for_a_comment_is_cut(folder: Path) -> None:
     assert len(text(folder, {})) < 65_536
 
 
-def test_a_refusal_names_what_was_asked(
+def test_a_refusal_names_the_request(
     github: GitHubStandin, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environment = {"GITHUB_API_URL": github.url, "GITHUB_REPOSITORY": "example/trip-duration", "PULL_REQUEST": "7"}

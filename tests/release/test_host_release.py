@@ -1,4 +1,4 @@
-"""What the host does by itself: a release goes live with image and pin, or what was before is live again with both."""
+"""The host's program: a release goes live with image and pin, or the release before is live again with both."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_after_any_failure_image_and_pin_are_what_they_were(
     code, outcome = release("v1.2.0")
     assert (code, outcome["outcome"], outcome["failed"]) == (1, "returned", step)
     assert host.live == "v1.1.0"
-    # The list of earlier releases too: the next `make rollback` goes to v1.0.0, not to what has just failed.
+    # The list of earlier releases too: the next `make rollback` goes to v1.0.0, not to the release that failed.
     assert host.pin == before
 
 
@@ -67,14 +67,14 @@ def test_a_failure_names_what_was_seen(host: HostStandin, release: Ask) -> None:
     assert "the watch cannot deliver messages: check: channel_not_found" in release("v1.2.0")[1]["cause"]
 
 
-def test_a_release_is_possible_while_something_is_only_worth_a_look(host: HostStandin, release: Ask) -> None:
+def test_a_problem_that_stops_no_message_does_not_stop_a_release(host: HostStandin, release: Ask) -> None:
     host.was("v1.1.0")
     host.fail(attention=True)
     assert release("v1.2.0")[0] == 0
     assert host.live == "v1.2.0"
 
 
-def test_what_kept_messages_back_before_a_release_holds_up_neither_it_nor_the_way_back(
+def test_a_problem_that_stopped_messages_before_a_release_stops_neither_it_nor_the_return(
     host: HostStandin, release: Ask
 ) -> None:
     host.was("v1.1.0")
@@ -85,7 +85,7 @@ def test_what_kept_messages_back_before_a_release_holds_up_neither_it_nor_the_wa
     assert (code, outcome["failed"], host.live) == (1, "check", "v1.2.0")
 
 
-def test_what_kept_messages_back_before_is_remembered_by_an_interrupted_release(
+def test_an_interrupted_release_remembers_the_problems_that_stopped_messages_before(
     host: HostStandin, release: Ask
 ) -> None:
     host.was("v1.1.0")
@@ -112,14 +112,16 @@ def test_going_back_is_a_release_of_the_older_tag(host: HostStandin, release: As
     assert host.pin["live"]["tag"] == "v1.1.0"
 
 
-def test_a_first_release_that_fails_is_stuck_and_never_taken_for_what_was_well(host: HostStandin, release: Ask) -> None:
+def test_a_first_release_that_fails_is_stuck_and_never_counts_as_the_release_before(
+    host: HostStandin, release: Ask
+) -> None:
     host.fail(watch=["v1.0.0", "v1.0.1"])
     assert release("v1.0.0")[0] == 2
     code, outcome = release("v1.0.1")
     assert (code, outcome["outcome"], outcome["before"]) == (2, "stuck", None)
 
 
-def test_a_way_back_that_fails_too_is_stuck_and_does_not_forget_what_was_live(host: HostStandin, release: Ask) -> None:
+def test_a_return_that_fails_too_is_stuck_and_remembers_the_release_before(host: HostStandin, release: Ask) -> None:
     host.was("v1.1.0")
     host.fail(airflow=["v1.1.0", "v1.2.0"])
     code, outcome = release("v1.2.0")
@@ -131,7 +133,7 @@ def test_a_way_back_that_fails_too_is_stuck_and_does_not_forget_what_was_live(ho
 
 
 def killed_while_it_starts(host: HostStandin, tag: str) -> None:
-    """Kill the host's program once its `retrain-deploy` runs and is held; that one lives on."""
+    """Kill the host's program while its `retrain-deploy` is held; `retrain-deploy` lives on."""
     os.mkfifo(host.folder / "hold")
     program = [sys.executable, str(ROOT / "infra" / "release" / "retrain_release.py"), tag]
     with subprocess.Popen(program, env=host.environment(), stdout=subprocess.DEVNULL) as process:
@@ -154,7 +156,7 @@ def test_while_an_orphan_of_a_killed_release_works_another_is_refused(host: Host
     assert [entry["tag"] for entry in (host.pin["live"], *host.pin["previous"])] == ["v1.2.0", "v1.1.0"]
 
 
-def test_an_interrupted_release_that_fails_afterwards_returns_to_what_was_live_before_it(
+def test_an_interrupted_release_that_fails_later_returns_to_the_release_before_it(
     host: HostStandin, release: Ask
 ) -> None:
     host.was("v1.1.0")
@@ -167,12 +169,12 @@ def test_an_interrupted_release_that_fails_afterwards_returns_to_what_was_live_b
 
 
 @pytest.mark.parametrize("tag", ["1.2.0", "v1.2", "v1.2.0; reboot", "v01.2.0", ""])
-def test_what_is_no_release_starts_nothing(host: HostStandin, release: Ask, tag: str) -> None:
+def test_an_argument_that_is_no_release_starts_nothing(host: HostStandin, release: Ask, tag: str) -> None:
     assert release(tag)[0] == 64
     assert host.calls == []
 
 
-def test_whoever_waits_waits_longer_than_the_longest_release() -> None:
+def test_every_waiting_program_waits_longer_than_the_longest_release() -> None:
     assert LONGEST_SECONDS < DOCUMENT_SECONDS < WAIT_SECONDS
     assert DELIVERY_SECONDS <= WAIT_SECONDS - DOCUMENT_SECONDS
     document = (ROOT / "infra/aws/modules/deployer/main.tf").read_text()
@@ -180,8 +182,8 @@ def test_whoever_waits_waits_longer_than_the_longest_release() -> None:
     assert f"takes {LONGEST_SECONDS:,} s" in document
 
 
-def test_the_words_that_the_host_reads_are_the_commands_own() -> None:
-    """The pin is asked for in a container of the release; here of the same command, at a server with Airflow's API."""
+def test_the_host_reads_the_commands_real_output() -> None:
+    """The host asks for the pin in a container of the release; here the same command runs against a server with Airflow's API."""
     variable: dict[str, str] = {}
 
     class Variables(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""The programs of others that a release runs are the pinned ones, or none."""
+"""A third-party program runs in a release only if its bytes are the pinned ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is published is what was built and scanned, signed once; the registry is moto's, the programs around it stand-ins."""
+"""The published images are the built and scanned ones, signed once. The registry is moto's; docker, syft, grype, cosign are stand-ins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import publish
 import pytest
-from conftest import Account
+from conftest import DeployAccount
 from publish import PublishError, Registry, pack, push, verify
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
@@ -18,7 +18,7 @@ IMAGES = ("airflow", "worker")
 
 
 class Programs:
-    """docker, syft, grype and cosign on the PATH."""
+    """Stand-ins for docker, syft, grype and cosign, on the PATH."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -54,14 +54,14 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
 
 
 @pytest.fixture
-def registry(account: Account) -> Registry:
+def registry(account: DeployAccount) -> Registry:
     ecr = account.client("ecr")
     for image in IMAGES:
         ecr.create_repository(repositoryName=f"retrain/{image}", imageTagMutability="IMMUTABLE")
     return Registry(ecr, HOST, "retrain")
 
 
-def test_what_was_built_is_scanned_pushed_signed_and_found_again(
+def test_built_images_are_scanned_pushed_signed_and_found_again(
     programs: Programs, registry: Registry, tmp_path: Path
 ) -> None:
     pack(TAG, tmp_path / "images")
@@ -70,12 +70,14 @@ def test_what_was_built_is_scanned_pushed_signed_and_found_again(
     assert set(pushed) == set(IMAGES)
     # By digest: a tag could be another image by the time that it is signed.
     assert all("@sha256:" in line for line in programs.called("cosign"))
-    # The scan reads the very list that is attested.
+    # The scan reads the same list that is attested.
     for image, line in zip(IMAGES, programs.called("grype"), strict=True):
         assert f"sbom:{tmp_path}/images/{image}.spdx.json" in line
 
 
-def test_an_image_with_a_known_weakness_is_named_after_all_were_scanned(programs: Programs, tmp_path: Path) -> None:
+def test_an_image_with_a_known_vulnerability_is_named_after_all_were_scanned(
+    programs: Programs, tmp_path: Path
+) -> None:
     programs.fail(weak=["airflow"])
     with pytest.raises(PublishError, match=r"^airflow: .*grype\.yaml"):
         pack(TAG, tmp_path / "images")
@@ -95,7 +97,7 @@ def test_an_interrupted_push_is_simply_repeated(
     verify(TAG, registry, os.environ)
 
 
-def test_what_is_there_is_neither_pushed_nor_signed_again(
+def test_an_image_that_is_there_is_neither_pushed_nor_signed_again(
     programs: Programs, registry: Registry, tmp_path: Path
 ) -> None:
     pack(TAG, tmp_path / "images")
@@ -116,13 +118,13 @@ def test_another_image_under_the_same_tag_is_refused(programs: Programs, registr
         push(TAG, tmp_path / "again", registry, os.environ)
 
 
-def test_an_image_that_was_changed_on_its_way_is_not_pushed(
+def test_an_image_that_was_changed_after_the_build_is_not_pushed(
     programs: Programs, registry: Registry, tmp_path: Path
 ) -> None:
     pack(TAG, tmp_path / "images")
     packed = tmp_path / "images" / "airflow.tar"
     packed.write_text(packed.read_text().replace("as built", "as changed"))
-    with pytest.raises(PublishError, match="It was changed on the way"):
+    with pytest.raises(PublishError, match="It was changed after the build"):
         push(TAG, tmp_path / "images", registry, os.environ)
     assert not programs.called("docker push")
 

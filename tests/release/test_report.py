@@ -1,4 +1,4 @@
-"""What a report says. Its runs through DVC are `make report`, which each pull request does."""
+"""The text of a report. Its runs through DVC are tested by `make report`, which runs on each pull request."""
 
 from __future__ import annotations
 

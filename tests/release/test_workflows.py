@@ -1,4 +1,4 @@
-"""What a workflow may and may not do, whoever writes the next one. zizmor and the schema are in `make lint`; these are ours."""
+"""Our own rules for every workflow. zizmor and the schema check are in `make lint`."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_release_waits_for_the_one_before_and_a_pull_request_does_not() -> Non
     assert WORKFLOWS["pull_request"]["concurrency"]["cancel-in-progress"] is True
 
 
-def test_what_is_deployed_was_published_what_is_published_was_built_what_is_built_was_checked() -> None:
+def test_a_release_is_checked_then_built_then_published_then_deployed() -> None:
     needs = {name: job.get("needs") for name, job in WORKFLOWS["release"]["jobs"].items()}
     assert needs == {"check": None, "build": "check", "publish": "build", "deploy": "publish"}
 
@@ -116,7 +116,7 @@ def test_every_test_target_runs_on_a_pull_request() -> None:
 
 
 @EVERY_JOB
-def test_what_a_job_calls_exists(job: dict[str, Any]) -> None:
+def test_every_file_that_a_job_calls_exists(job: dict[str, Any]) -> None:
     targets = set(re.findall(r"^([a-z][a-z0-9-]*):", MAKEFILE, re.MULTILINE))
     for command in commands(job):
         if command.startswith("make "):
@@ -126,7 +126,7 @@ def test_what_a_job_calls_exists(job: dict[str, Any]) -> None:
 
 
 @EVERY_JOB
-def test_the_commands_of_a_job_are_sound_shell(job: dict[str, Any]) -> None:
+def test_the_commands_of_a_job_are_valid_shell(job: dict[str, Any]) -> None:
     for command in commands(job):
         checked = [SHELLCHECK, "--shell=bash", "-"]
         done = subprocess.run(checked, input=command, capture_output=True, text=True, check=False)
@@ -134,7 +134,7 @@ def test_the_commands_of_a_job_are_sound_shell(job: dict[str, Any]) -> None:
 
 
 def origin(folder: Path, annotated: bool) -> str:
-    """A repository of an action's with the tag v1.0.0; returns its commit."""
+    """An action's repository with the tag v1.0.0; returns the tag's commit."""
     folder.mkdir(parents=True)
     git = ["git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@example.org"]
     for arguments in (
@@ -147,7 +147,7 @@ def origin(folder: Path, annotated: bool) -> str:
 
 
 @pytest.mark.parametrize("annotated", [True, False], ids=["annotated tag", "plain tag"])
-def test_a_pin_is_held_against_the_tag_at_its_origin(tmp_path: Path, annotated: bool) -> None:
+def test_a_pin_is_compared_with_the_tag_at_its_origin(tmp_path: Path, annotated: bool) -> None:
     commit = origin(tmp_path / "actions" / "checkout", annotated)
     assert action_pins.commit_of(f"file://{tmp_path}", "actions/checkout", "v1.0.0") == commit
     assert action_pins.commit_of(f"file://{tmp_path}", "actions/checkout", "v9.9.9") is None

@@ -1,6 +1,6 @@
-"""Bring MLflow's database to this MLflow's tables; a new and empty one is left to the server, which makes them.
+"""Upgrade MLflow's database to the tables of the installed MLflow. The server itself creates the tables of an empty database.
 
-The address is in the file that MLFLOW_DATABASE_URL_FILE names: `mlflow db upgrade` would take it on its command line.
+The database's address is in the file that MLFLOW_DATABASE_URL_FILE names: `mlflow db upgrade` would show it on its command line.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, inspect
 
 
 def main() -> None:
-    """Upgrade what is there. Raises what SQLAlchemy and MLflow raise: a container that ends with it starts no server."""
+    """Upgrade existing tables. Errors of SQLAlchemy and MLflow are not caught: then the container ends before the server starts."""
     url = Path(os.environ["MLFLOW_DATABASE_URL_FILE"]).read_text(encoding="utf-8").strip()
     engine = create_engine(url)
     is_new = not inspect(engine).has_table("experiments")

@@ -1,4 +1,4 @@
-"""Faults on request: what the next calls get in place of Slack's answer."""
+"""Faults on request: failures that the next calls get in place of Slack's answer."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ UPLOAD = "upload"
 
 
 class FaultError(Exception):
-    """A fault was asked for that there is not; the message says which part."""
+    """A requested fault is not valid; the message names the wrong part."""
 
 
 @dataclass
-class Fault:
-    """What the next `count` calls get (None: all until cleared) of one `method` (empty: of any; "upload": a file's content).
+class SlackFault:
+    """The failure of the next `count` calls (None: of all until cleared) to `method` (empty: to any; "upload": a file's content).
 
-    `accept` carries the call out all the same, so that only its answer is lost. `retry_after` is 429's, in seconds;
-    `seconds` says how long a hanging call hangs before its connection ends without an answer; `error` is Slack's name.
+    `accept`: the call is carried out and only its answer is lost. `retry_after`: the header of a 429, in seconds.
+    `seconds`: how long a hanging call hangs before its connection ends without an answer. `error`: Slack's name of it.
     """
 
     kind: str
@@ -35,8 +35,12 @@ class Fault:
     error: str = ""
 
     @classmethod
-    def read(cls, wanted: object) -> Fault:
-        """Read a fault from JSON. Raises FaultError."""
+    def read(cls, wanted: object) -> SlackFault:
+        """Read a fault from parsed JSON.
+
+        Raises:
+            FaultError: not an object, an unknown part or kind, or kind "error" without `error`.
+        """
         if not isinstance(wanted, Mapping):
             raise FaultError(f"{wanted!r} is no JSON object")
         try:
@@ -51,18 +55,18 @@ class Fault:
 
 
 class Faults:
-    """The faults that wait for a call, and the calls that hang."""
+    """The faults that wait for a call, and the calls that hang because of one."""
 
     def __init__(self) -> None:
-        self._waiting: list[Fault] = []
+        self._waiting: list[SlackFault] = []
         self._released = asyncio.Event()
 
-    def add(self, fault: Fault) -> None:
-        """Put a fault behind those that wait."""
+    def add(self, fault: SlackFault) -> None:
+        """Queue a fault after those that wait."""
         self._waiting.append(fault)
 
     def clear(self) -> None:
-        """Forget the faults; connections of calls that hang end now."""
+        """Forget the faults, and end the connections of hanging calls."""
         self._waiting.clear()
         self._released.set()
         self._released = asyncio.Event()
@@ -71,8 +75,8 @@ class Faults:
         """List the faults that no call has used up, oldest first."""
         return [asdict(fault) for fault in self._waiting]
 
-    def take(self, method: str) -> Fault | None:
-        """Give the fault of a call that has just come in."""
+    def take(self, method: str) -> SlackFault | None:
+        """The fault for a call that has just come in; None if no fault waits for it."""
         for fault in self._waiting:
             if fault.method in ("", method):
                 if fault.count is not None:
@@ -82,8 +86,8 @@ class Faults:
                 return fault
         return None
 
-    async def answer(self, fault: Fault, request: Request) -> Response:
-        """Answer as the fault wants it, or not at all."""
+    async def answer(self, fault: SlackFault, request: Request) -> Response:
+        """Answer with the fault's failure, or end the connection without an answer."""
         match fault.kind:
             case "429":
                 headers = {"Retry-After": str(fault.retry_after)}
@@ -95,7 +99,7 @@ class Faults:
             case "hang":
                 await self._hang(fault.seconds, request)
         request.state.connection.transport.abort()
-        return PlainTextResponse("", status_code=500)  # reaches nobody
+        return PlainTextResponse("", status_code=500)  # never sent: the connection is gone
 
     async def _hang(self, seconds: float, request: Request) -> None:
         gone = asyncio.create_task(_disconnect(request))

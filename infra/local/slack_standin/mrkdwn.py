@@ -1,7 +1,7 @@
-"""Slack's text markup as HTML, and as the plain text of a notification.
+"""Slack's text markup (mrkdwn), rendered as HTML or as the plain text of a notification.
 
-Grammar: https://docs.slack.dev/messaging/formatting-message-text. Whatever is not markup is escaped: a message can never add
-an element of its own to the page.
+Grammar: https://docs.slack.dev/messaging/formatting-message-text. Everything that is not markup is escaped, so a message can
+never add an element of its own to the page.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _STYLES = tuple(
     (re.compile(rf"(?<![\w{mark}])\{mark}(?=\S)([^{mark}\n]*?\S)\{mark}(?![\w{mark}])"), tag)
     for mark, tag in (("*", "b"), ("_", "i"), ("~", "s"))
 )
-# A quote and a preformatted block are lines of their own without a break.
+# A quote and a preformatted block start on a new line anyway: no <br> beside them.
 _BREAK_AT_BOX = re.compile(r"(</blockquote>|</pre>)<br>|<br>(?=(<blockquote>|<pre>))")
 _LINK_SCHEMES = ("http://", "https://", "mailto:")
 
@@ -75,7 +75,7 @@ def to_html(text: str) -> str:
 
         return put_away
 
-    # What is rendered for good is shelved behind private characters, out of reach of the styles.
+    # Rendered parts are replaced by numbered private characters until the end, so that the styles do not touch them.
     text = text.replace("\ue000", "").replace("\ue001", "")
     text = _PREFORMATTED.sub(shelve(lambda match: f"<pre>{_links_only(match[1])}</pre>"), text)
     text = _CODE.sub(shelve(lambda match: f"<code>{_links_only(match[1])}</code>"), text)
@@ -92,7 +92,7 @@ def to_html(text: str) -> str:
 
 
 def to_plain(text: str) -> str:
-    """Give the text as a notification shows it: without markup, links by their labels."""
+    """The text as a notification shows it: without markup, links by their labels."""
     text = _PREFORMATTED.sub(r"\1", text)
     text = _CODE.sub(r"\1", text)
     text = _CONTROL.sub(lambda match: _control_plain(match[1]), text)
@@ -107,7 +107,7 @@ def plain_to_html(text: str) -> str:
 
 
 def pings(message: Mapping[str, Any]) -> list[str]:
-    """List whom a message calls: @channel, @here, people and groups, in its text, its blocks and its attachments."""
+    """The mentions that notify people (@channel, @here, users, groups) in a message's text, blocks and attachments."""
     return [ping for part in ("text", "blocks", "attachments") for ping in _pings(message.get(part))]
 
 
@@ -123,7 +123,7 @@ def _pings(value: Any) -> list[str]:
 
 
 def _decoded(text: str) -> str:
-    # Slack knows these three escapes and no other.
+    # Slack knows only these three escapes.
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
@@ -137,7 +137,7 @@ def _links_only(text: str) -> str:
 
 
 def _control_label(content: str) -> tuple[str, str]:
-    """Split <target|label>, with the label that Slack gives where there is none."""
+    """Kind and label of <target|label>, with Slack's default label where none is given."""
     target, _, label = content.partition("|")
     if target.startswith("!subteam^"):
         return "mention", label or "@group"

@@ -1,35 +1,30 @@
-"""The readers' page: a channel's messages as HTML, the way Slack's client lays them out. Pure: data in, text out."""
+"""The page of a channel or a thread as HTML, laid out as in Slack's client."""
 
 from __future__ import annotations
 
 import html
-import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from slack_standin.mrkdwn import EMOJI, plain_to_html, to_html, to_plain
+from slack_standin.blocks import render_attachment, render_blocks
+from slack_standin.mrkdwn import EMOJI, to_html, to_plain
 from slack_standin.store import Message, is_reply
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; connect-src 'self'; "
     "img-src 'self' https: http://127.0.0.1:*; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_COLORS = {"good": "#2eb886", "warning": "#daa038", "danger": "#a30200"}
-_COLOR = re.compile(r"#?([0-9a-fA-F]{6}|[0-9a-fA-F]{3})")
 _NOTIFICATIONS_SHOWN = 4
-_LINK_SCHEMES = ("http://", "https://", "mailto:")
 
-
-# By message time, what each message said: as posted, then after each update.
+# Message time -> the versions of that message: as posted, then after each update.
 Versions = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def render_page(
     channel: str, channels: Sequence[str], messages: Sequence[Message], versions: Versions, revision: int
 ) -> str:
-    """Render a channel. `messages` holds replies too, oldest first; `revision` tells the page when to reload."""
+    """Render a channel. `messages` includes replies, oldest first; the page reloads when `revision` changes."""
     roots = [message for message in messages if not is_reply(message)]
     menu = "".join(
         f'<a class="channel{" chosen" if name == channel else ""}" href="/?channel={html.escape(name)}">'
@@ -42,7 +37,7 @@ def render_page(
 </head>
 <body data-revision="{revision}">
 <nav><div class="workspace">Retrain (local)</div><div class="group">Channels</div>{menu}
-<p class="about">A stand-in for Slack. It shows what the channel's readers would see.</p></nav>
+<p class="about">A stand-in for Slack. It shows the channel as its readers would see it.</p></nav>
 <main>
 <header><h1># {html.escape(channel)}</h1><span>{_count(len(roots), "message")}</span></header>
 <div class="stream">{_stream(messages, versions) or '<p class="empty">No message yet.</p>'}</div>
@@ -54,7 +49,7 @@ def render_page(
 
 
 def render_thread(channel: str, root: Message, replies: Sequence[Message], versions: Versions) -> str:
-    """Render one message of a channel with its thread, and above it what a locked phone showed of it."""
+    """Render one message of a channel with its thread, below the notification that a locked phone showed."""
     return f"""{_head(f"Thread in #{html.escape(channel)}")}
 </head>
 <body class="single">
@@ -107,8 +102,8 @@ def render_message(
 ) -> str:
     """Render a message with the replies of its thread under it.
 
-    Times of another `day` than this one (YYYY-MM-DD; its own if None) carry their date. `origin` (HTML) marks a copy of a
-    reply in the channel.
+    Times on another day than `day` (YYYY-MM-DD; None: the message's own day) are shown with their date. `origin` (HTML) is
+    the line above a reply that was also sent to the channel.
     """
     name = str(message.get("bot_profile", {}).get("name") or "App")
     posted = _local_time(message["ts"])
@@ -117,7 +112,7 @@ def render_message(
     avatar = html.escape(icon or name[:1].upper())
     parts = [
         _body(message),
-        "".join(_attachment(attachment) for attachment in message.get("attachments") or []),
+        "".join(render_attachment(attachment) for attachment in message.get("attachments") or []),
         _updates(message, versions or {}, day),
         "".join(_file(file) for file in message.get("files") or []),
         _reactions(message),
@@ -139,18 +134,18 @@ def render_message(
 
 
 def _body(message: Message) -> str:
-    # A message with blocks shows its text in notifications alone.
+    # The text of a message with blocks is shown in notifications only.
     if message.get("blocks"):
         return render_blocks(message["blocks"])
     if message.get("text"):
-        # Slack marks an edited text, and not edited blocks.
+        # Slack marks an edited text, but not edited blocks.
         edited = ' <span class="edited">(edited)</span>' if message.get("edited") else ""
         return f'<div class="text">{to_html(message["text"])}{edited}</div>'
     return ""
 
 
 def _updates(message: Message, versions: Versions, day: str) -> str:
-    """Say how often and when a message was updated: Slack doesn't, who judges the messages wants to know."""
+    """How often and when a message was updated. Slack does not show this; a reviewer of the messages needs it."""
     times = [_local_time(version["at"]) for version in versions.get(message["ts"], ())[1:]]
     if not times:
         return ""
@@ -158,128 +153,6 @@ def _updates(message: Message, versions: Versions, day: str) -> str:
         f'<div class="note" title="{", ".join(f"{at:%Y-%m-%d %H:%M:%S}" for at in times)}">'
         f"edited {_count(len(times), 'time')}, last {_clock(times[-1], day)}</div>"
     )
-
-
-def render_blocks(blocks: Sequence[Mapping[str, Any]]) -> str:
-    """Render Block Kit blocks."""
-    return f'<div class="blocks">{"".join(_block(block) for block in blocks)}</div>'
-
-
-def _block(block: Mapping[str, Any]) -> str:
-    render = _BLOCKS.get(str(block.get("type")))
-    return render(block) if render else f'<pre class="unknown">{html.escape(json.dumps(block))}</pre>'
-
-
-def _image_block(block: Mapping[str, Any]) -> str:
-    title = f'<div class="title">{_text(block["title"])}</div>' if block.get("title") else ""
-    return f"<figure>{title}{_image(block)}</figure>"
-
-
-def _elements(block: Mapping[str, Any]) -> str:
-    return "".join(_element(element) for element in block["elements"])
-
-
-def _section(block: Mapping[str, Any]) -> str:
-    text = f'<div class="text">{_text(block["text"])}</div>' if block.get("text") else ""
-    fields = "".join(f'<div class="text">{_text(field)}</div>' for field in block.get("fields") or [])
-    grid = f'<div class="fields">{fields}</div>' if fields else ""
-    if not block.get("accessory"):
-        return text + grid
-    accessory = f'<div class="accessory">{_element(block["accessory"])}</div>'
-    return f'<div class="beside"><div>{text}{grid}</div>{accessory}</div>'
-
-
-def _element(element: Mapping[str, Any]) -> str:
-    if element.get("type") == "image":
-        return _image(element)
-    if element.get("type") == "button":
-        style = html.escape(str(element.get("style", "")))
-        label = _text(element["text"])
-        url = str(element.get("url", ""))
-        if url.startswith(_LINK_SCHEMES):
-            return f'<a class="button {style}" href="{html.escape(url)}" rel="noreferrer">{label}</a>'
-        return f'<span class="button {style}">{label}</span>'
-    return f"<span>{_text(element)}</span>"
-
-
-def _text(value: Mapping[str, Any]) -> str:
-    text = str(value.get("text", ""))
-    return to_html(text) if value.get("type") == "mrkdwn" else plain_to_html(text)
-
-
-def _image(image: Mapping[str, Any]) -> str:
-    file = image.get("slack_file") or {}
-    url = str(image.get("image_url") or file.get("url") or f"/files/{file.get('id', '')}/picture")
-    if not url.startswith(("http://", "https://", "/files/")):
-        url = "/files/none"
-    return f'<img src="{html.escape(url)}" alt="{html.escape(str(image.get("alt_text", "")))}">'
-
-
-def _rich_text(element: Mapping[str, Any]) -> str:
-    inner = element.get("elements") or []
-    match element.get("type"):
-        case "rich_text_list":
-            tag = "ol" if element.get("style") == "ordered" else "ul"
-            return f"<{tag}>{''.join(f'<li>{_rich_text(item)}</li>' for item in inner)}</{tag}>"
-        case "rich_text_preformatted":
-            return f"<pre>{''.join(map(_rich_piece, inner))}</pre>"
-        case "rich_text_quote":
-            return f"<blockquote>{''.join(map(_rich_piece, inner))}</blockquote>"
-        case _:
-            return f'<div class="text">{"".join(map(_rich_piece, inner))}</div>'
-
-
-def _rich_piece(piece: Mapping[str, Any]) -> str:
-    style = piece.get("style") or {}
-    match piece.get("type"):
-        case "link":
-            url = str(piece.get("url", ""))
-            label = html.escape(str(piece.get("text") or url))
-            safe = url.startswith(_LINK_SCHEMES)
-            rendered = f'<a href="{html.escape(url)}" rel="noreferrer">{label}</a>' if safe else label
-        case "emoji":
-            rendered = EMOJI.get(str(piece.get("name")), f":{html.escape(str(piece.get('name')))}:")
-        case "channel":
-            rendered = f'<span class="mention">#{html.escape(str(piece.get("channel_id")))}</span>'
-        case "broadcast" | "user" | "usergroup" as kind:
-            called = html.escape(str(piece.get("range") or piece.get(f"{kind}_id")))
-            rendered = f'<span class="mention ping">@{called}</span>'
-        case _:
-            rendered = html.escape(str(piece.get("text", ""))).replace("\n", "<br>")
-    for name, tag in (("bold", "b"), ("italic", "i"), ("strike", "s"), ("code", "code")):
-        if style.get(name):
-            rendered = f"<{tag}>{rendered}</{tag}>"
-    return rendered
-
-
-def _attachment(attachment: Mapping[str, Any]) -> str:
-    color = str(attachment.get("color") or "")
-    color = _COLORS.get(color) or (f"#{color.lstrip('#')}" if _COLOR.fullmatch(color) else "#dddddd")
-    inner: list[str] = []
-    if attachment.get("author_name"):
-        inner.append(f'<div class="author">{html.escape(str(attachment["author_name"]))}</div>')
-    if attachment.get("title"):
-        title, link = html.escape(str(attachment["title"])), str(attachment.get("title_link") or "")
-        if link.startswith(_LINK_SCHEMES):
-            title = f'<a href="{html.escape(link)}" rel="noreferrer">{title}</a>'
-        inner.append(f'<div class="title">{title}</div>')
-    if attachment.get("text"):
-        inner.append(f'<div class="text">{to_html(str(attachment["text"]))}</div>')
-    fields = "".join(
-        f'<div class="text{"" if field.get("short") else " wide"}"><b>{html.escape(str(field.get("title", "")))}</b><br>'
-        f"{to_html(str(field.get('value', '')))}</div>"
-        for field in attachment.get("fields") or []
-    )
-    if fields:
-        inner.append(f'<div class="fields">{fields}</div>')
-    if attachment.get("blocks"):
-        inner.append(render_blocks(attachment["blocks"]))
-    if attachment.get("image_url"):
-        inner.append(_image({"image_url": attachment["image_url"], "alt_text": attachment.get("fallback", "")}))
-    if attachment.get("footer"):
-        inner.append(f'<div class="context">{html.escape(str(attachment["footer"]))}</div>')
-    pretext = f'<div class="text">{to_html(str(attachment["pretext"]))}</div>' if attachment.get("pretext") else ""
-    return f'{pretext}<div class="attachment" style="border-color:{color}">{"".join(inner)}</div>'
 
 
 def _file(file: Mapping[str, Any]) -> str:
@@ -299,7 +172,7 @@ def _reactions(message: Message) -> str:
 
 
 def _lock_screen(channel: str, messages: Sequence[Message], versions: Versions) -> str:
-    # A reply within a thread and an update ring no phone.
+    # A phone does not ring for a reply within a thread, or for an update.
     ringing = [message for message in messages if _in_channel(message)]
     shown = [_notification(channel, message, versions) for message in reversed(ringing[-_NOTIFICATIONS_SHOWN:])]
     newest = _local_time(ringing[-1]["ts"]) if ringing else datetime.now().astimezone()
@@ -341,14 +214,3 @@ def _clock(moment: datetime, day: str | None = None) -> str:
 
 def _count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-_BLOCKS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "actions": lambda block: f'<div class="actions">{_elements(block)}</div>',
-    "context": lambda block: f'<div class="context">{_elements(block)}</div>',
-    "divider": lambda _: "<hr>",
-    "header": lambda block: f"<h3>{_text(block['text'])}</h3>",
-    "image": _image_block,
-    "rich_text": lambda block: "".join(_rich_text(element) for element in block["elements"]),
-    "section": _section,
-}

@@ -1,4 +1,4 @@
-"""A stand-in of one's own: a process on a free port with its state in a folder, stopped by its id."""
+"""A private stand-in for tests and pictures: a process on a free port, with its state in a folder."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class StandinError(Exception):
-    """The stand-in does not run; the message says why."""
+    """The stand-in did not start; the message says why."""
 
 
 class Standin:
     """A stand-in that runs within `with Standin() as slack:`, or between `start` and `stop`.
 
-    Stopped and started again it is the same workspace at the same address: in between, connections are refused.
-    Without a folder of yours, its state goes when the `with` ends. Times on its page are UTC.
+    After `stop` and `start` it has the same address and the same messages; in between, connections are refused.
+    Without `folder`, its state is deleted when the `with` ends. Times on its page are UTC.
     """
 
     def __init__(
@@ -44,7 +44,11 @@ class Standin:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, and wait until it answers. Raises StandinError."""
+        """Start the stand-in, then wait until it answers.
+
+        Raises:
+            StandinError: it ended, or did not answer in time.
+        """
         self.process = subprocess.Popen(
             [sys.executable, "-m", "slack_standin.server"],
             cwd=_LOCAL,
@@ -61,11 +65,11 @@ class Standin:
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise StandinError(f"The Slack stand-in at {self.url} did not start; its words are above.")
+                raise StandinError(f"The Slack stand-in at {self.url} did not start. Its output is above.")
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """Stop it; its state stays."""
+        """Stop the stand-in; its state is kept."""
         if self.process is None:
             return
         self.process.terminate()
@@ -76,14 +80,15 @@ class Standin:
             self.process.wait()
         self.process = None
 
-    def control(self, what: str, body: object = None, *, method: str | None = None) -> Any:
-        """Call an endpoint under /control/: POST with a body, GET without; give its answer. The server's docstring lists them.
+    def control(self, name: str, body: object = None, *, method: str | None = None) -> Any:
+        """Call an endpoint under /control/ (see `controls.py`) and return its answer: POST with a body, GET without.
 
-        Raises OSError if it is not there or refuses.
+        Raises:
+            OSError: the stand-in does not run, or refuses.
         """
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}/control/{what}", data=data, headers=headers, method=method)  # noqa: S310 - our own server
+        request = urllib.request.Request(f"{self.url}/control/{name}", data=data, headers=headers, method=method)  # noqa: S310 - our own server
         with _OPENER.open(request, timeout=_SECONDS) as response:
             return json.load(response)
 

@@ -1,32 +1,20 @@
-"""The stand-in's server: Slack's Web API under /api/, incoming webhooks under /services/, the readers' page at /, its own controls under /control/.
+"""The stand-in's HTTP server: Slack's Web API under /api/, webhooks under /services/, the readers' page at /, controls under /control/.
 
     python -m slack_standin.server
 
 Reads SLACK_STANDIN_STATE (folder), SLACK_STANDIN_PORT, SLACK_STANDIN_TOKEN and SLACK_STANDIN_CHANNELS (comma-separated names).
-It listens on the loopback. In a container SLACK_STANDIN_HOST is the name by which others reach it; then it listens on every interface.
-Refuses what Slack refuses, with Slack's error names; it has no rate limit of its own. Stricter than Slack in one place: a reply needs a root that exists.
-
-Under /control/, with the token as bearer and JSON as body:
-
-| Call | Does |
-| --- | --- |
-| `GET messages` | all channels, oldest message first: replies under their roots, `versions` (as posted, after each update), `pings`; and files |
-| `GET requests` | the calls so far: time, method, arguments, answer |
-| `POST faults`, `GET faults`, `DELETE faults` | add one (its parts: `faults.Fault`), list those that wait, end all |
-| `POST channels` | `{"name": "x", "state": "is_archived"}`, or `not_in_channel`, or `""`; a new name makes a channel |
-| `POST clock` | `{"at": 1584425760}` posts from then on, `{"at": null}` from now on |
-| `POST reset` | as on the first day: no message, file, request, fault; the configured channels, the true time |
+It listens on the loopback interface. In a container, SLACK_STANDIN_HOST is the name by which other containers reach it; with
+that it listens on every interface.
+It refuses the calls that Slack refuses, with Slack's error names, and has no rate limit of its own. In one place it is stricter:
+a reply needs a root message that exists.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,47 +28,32 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainT
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from slack_standin.faults import UPLOAD, Fault, FaultError, Faults
-from slack_standin.mrkdwn import pings, to_plain
+from slack_standin.call_arguments import bearer, call_arguments
+from slack_standin.controls import Controls
+from slack_standin.faults import UPLOAD, Faults
+from slack_standin.overview import channels_with_messages
 from slack_standin.page import CONTENT_SECURITY_POLICY, render_page, render_thread
-from slack_standin.rules import SlackError
-from slack_standin.store import Store, is_reply
+from slack_standin.rules import RefusedCallError
+from slack_standin.store import SlackStore
 from slack_standin.web_api import Answer, Arguments, WebApi
 
 _HERE = Path(__file__).parent
 _HEADERS = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "X-Content-Type-Options": "nosniff"}
 
 
-Endpoint = Callable[["Server", Request], Awaitable[Response]]
+class StandinServer:
+    """The endpoints, apart from the controls. One event loop serves them all."""
 
-
-def _with_token(endpoint: Endpoint) -> Endpoint:
-    """Keep pages of other sites away from the controls: a browser lets them post here, but not with the token."""
-
-    @wraps(endpoint)
-    async def guarded(server: Server, request: Request) -> Response:
-        if not hmac.compare_digest(_bearer(request).encode(), server.token.encode()):
-            return PlainTextResponse("needs the bearer token", status_code=403)
-        try:
-            return await endpoint(server, request)
-        except (FaultError, ValueError, KeyError, TypeError) as error:
-            return PlainTextResponse(f"{type(error).__name__}: {error}", status_code=400)
-
-    return guarded
-
-
-class Server:
-    """The HTTP side: authentication, faults, the log of requests, pages and files."""
-
-    def __init__(self, store: Store, token: str, base_url: str) -> None:
+    def __init__(self, store: SlackStore, token: str, base_url: str) -> None:
         self._store = store
         self.token = token
         self._api = WebApi(store, base_url)
         self._faults = Faults()
+        self._controls = Controls(store, self._faults, token)
         self._hosts = {"127.0.0.1", "localhost", urlsplit(base_url).hostname or ""} - {""}
 
     def application(self) -> Starlette:
-        """Give the ASGI application."""
+        """The ASGI application."""
         return Starlette(
             routes=[
                 Route("/", self.page),
@@ -93,16 +66,11 @@ class Server:
                 Route("/archives/{channel}/{anchor}", self.archive),
                 Route("/files/{file_id}/{name}", self.file),
                 Route("/upload/v1/{file_id}/{ticket}", self.upload, methods=["POST"]),
-                Route("/control/faults", self.faults, methods=["GET", "POST", "DELETE"]),
-                Route("/control/channels", self.set_channel, methods=["POST"]),
-                Route("/control/clock", self.set_clock, methods=["POST"]),
-                Route("/control/messages", self.everything),
-                Route("/control/requests", self.request_log),
-                Route("/control/reset", self.reset, methods=["POST"]),
+                *self._controls.routes(),
                 Route("/api/{method:path}", self.call, methods=["GET", "POST"]),
                 Route("/services/{team}/{app}/{token}", self.webhook, methods=["POST"]),
             ],
-            # A page of another site that resolves its name to the loopback gets no answer.
+            # Another site could let its own name resolve to the loopback address: such a request gets no answer.
             middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[*self._hosts])],
         )
 
@@ -110,12 +78,12 @@ class Server:
         """Answer a call of the Web API."""
         method = request.path_params["method"].strip("/")
         try:
-            arguments = await _arguments(request)
+            arguments = await call_arguments(request)
         except ValueError as error:
             self._store.log_request(method, str(error), "invalid_json")
             return JSONResponse({"ok": False, "error": "invalid_json"})
         token = arguments.pop("token", None)
-        token = _bearer(request) or str(token or "")
+        token = bearer(request) or str(token or "")
         fault = self._faults.take(method)
         if fault is None:
             answer = self._answer(method, arguments, token)
@@ -136,21 +104,21 @@ class Server:
             return {"ok": False, "error": "unknown_method", "req_method": method}
         try:
             return {"ok": True} | handler(arguments)
-        except SlackError as error:
+        except RefusedCallError as error:
             if not error.messages:
                 return {"ok": False, "error": error.code}
             details = {"messages": [f"[ERROR] {message}" for message in error.messages]}
             return {"ok": False, "error": error.code, "errors": error.messages, "response_metadata": details}
 
     async def webhook(self, request: Request) -> Response:
-        """Take a message at an incoming webhook, whose address is its secret and whose channel is the first.
+        """Post a message through an incoming webhook: its secret is in the address, its channel is the first one.
 
-        Slack answers here in plain text: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+        Slack answers webhooks in plain text: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
         """
         if not hmac.compare_digest(request.path_params["token"].encode(), self.token.encode()):
             return PlainTextResponse("invalid_token", 403)
         try:
-            arguments = await _arguments(request)
+            arguments = await call_arguments(request)
         except ValueError as error:
             self._store.log_request("webhook", str(error), "invalid_payload")
             return PlainTextResponse("invalid_payload", 400)
@@ -159,47 +127,8 @@ class Server:
         self._store.log_request("webhook", arguments, said)
         return PlainTextResponse(said, 200 if answer["ok"] else 400)
 
-    @_with_token
-    async def faults(self, request: Request) -> Response:
-        """Add a fault, or end all, or leave them; list those that wait."""
-        if request.method == "POST":
-            self._faults.add(Fault.read(await request.json()))
-        elif request.method == "DELETE":
-            self._faults.clear()
-        return JSONResponse({"ok": True, "faults": self._faults.waiting()})
-
-    @_with_token
-    async def set_channel(self, request: Request) -> Response:
-        """Archive a channel, remove the bot from it, put both right again; make it if it is new."""
-        wanted = await request.json()
-        return JSONResponse({"ok": True, "channel": self._store.set_channel(wanted["name"], wanted.get("state", ""))})
-
-    @_with_token
-    async def set_clock(self, request: Request) -> Response:
-        """Stop the clock for what is posted from now on, or let it go again."""
-        at = (await request.json())["at"]
-        self._store.clock = None if at is None else float(at)
-        return JSONResponse({"ok": True})
-
-    @_with_token
-    async def reset(self, _: Request) -> Response:
-        """Begin anew."""
-        self._faults.clear()
-        self._store.reset()
-        return JSONResponse({"ok": True})
-
-    @_with_token
-    async def request_log(self, _: Request) -> Response:
-        """Give the recorded calls: time, method, arguments, answer."""
-        return JSONResponse(self._store.requests())
-
-    @_with_token
-    async def everything(self, _: Request) -> Response:
-        """Give all that the workspace holds."""
-        return JSONResponse({"channels": self._channels(), "files": self._store.files()})
-
     async def upload(self, request: Request) -> Response:
-        """Take the content of a file, raw or as a form, at the address that files.getUploadURLExternal gave."""
+        """Store the content of a file, sent raw or as a form to the address from files.getUploadURLExternal."""
         file = self._store.file(request.path_params["file_id"])
         if file is None or not hmac.compare_digest(file["ticket"], request.path_params["ticket"]):
             return PlainTextResponse("no such upload", status_code=404)
@@ -219,7 +148,7 @@ class Server:
         return await self._faults.answer(fault, request) if fault else PlainTextResponse(f"OK - {len(content)}")
 
     async def file(self, request: Request) -> Response:
-        """Give an uploaded file: pictures to look at, everything else as a download."""
+        """An uploaded file: a picture is displayed, any other file is downloaded."""
         file = self._store.file(request.path_params["file_id"])
         if file is None or file["state"] == "awaiting content":
             return PlainTextResponse("no such file", status_code=404)
@@ -267,70 +196,23 @@ class Server:
         return RedirectResponse(f"/?channel={channel}#{anchor}")
 
     async def messages(self, _: Request) -> Response:
-        """Give all channels with their messages, oldest first, replies under their roots: for tools and tests."""
-        return JSONResponse({"channels": self._channels()})
-
-    def _channels(self) -> list[dict[str, Any]]:
-        channels = []
-        for identifier, name, _created, state in self._store.channels():
-            messages, versions = self._store.messages(identifier), self._store.versions(identifier)
-            shown = [
-                message
-                | {
-                    "notification": to_plain(message.get("text", "")),
-                    "pings": pings(message),
-                    "versions": versions.get(message["ts"], []),
-                }
-                for message in messages
-            ]
-            roots = [
-                message | {"replies": [m for m in shown if is_reply(m) and m["thread_ts"] == message["ts"]]}
-                for message in shown
-                if not is_reply(message)
-            ]
-            channels.append({"id": identifier, "name": name, "state": state, "messages": roots})
-        return channels
+        """All channels with their messages, oldest first, replies under their roots."""
+        return JSONResponse({"channels": channels_with_messages(self._store)})
 
     async def revision(self, _: Request) -> Response:
-        """Give a number that changes when the page does."""
+        """A number that changes whenever the page does."""
         return PlainTextResponse(str(self._store.revision()))
 
     async def health(self, _: Request) -> Response:
         return PlainTextResponse("ok")
 
     async def asset(self, request: Request) -> Response:
-        """Give the page's style sheet and script."""
+        """The page's style sheet or script."""
         return FileResponse(_HERE / Path(request.url.path).name, headers=_HEADERS)
 
 
-async def _arguments(request: Request) -> Arguments:
-    """Read a call's arguments from the query, a form or JSON. Structures in a form are JSON text."""
-    arguments: Arguments = dict(request.query_params)
-    kind = request.headers.get("content-type", "")
-    if kind.startswith("application/json"):
-        body = json.loads(await request.body() or b"{}")
-        if not isinstance(body, dict):
-            raise ValueError("the body is no JSON object")
-        return arguments | body
-    if kind.startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
-        arguments |= dict(await request.form())
-    for name in ("blocks", "attachments", "metadata", "files"):
-        if isinstance(arguments.get(name), str):
-            try:
-                arguments[name] = json.loads(arguments[name])
-            except ValueError:
-                # Slack's own check then refuses the part by its name.
-                continue
-    return arguments
-
-
-def _bearer(request: Request) -> str:
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if kind.lower() == "bearer" else ""
-
-
 def main() -> int:
-    """Serve until told to stop."""
+    """Serve until stopped by a signal. Exit code 2: a variable is missing or not valid."""
     try:
         folder, port = Path(os.environ["SLACK_STANDIN_STATE"]), int(os.environ["SLACK_STANDIN_PORT"])
         token, channels = os.environ["SLACK_STANDIN_TOKEN"], os.environ["SLACK_STANDIN_CHANNELS"].split(",")
@@ -338,10 +220,10 @@ def main() -> int:
         print(f"The Slack stand-in needs its four SLACK_STANDIN_ variables: {error}", file=sys.stderr)
         return 2
     name = os.environ.get("SLACK_STANDIN_HOST")
-    server = Server(Store(folder, channels), token, f"http://{name or '127.0.0.1'}:{port}")
+    server = StandinServer(SlackStore(folder, channels), token, f"http://{name or '127.0.0.1'}:{port}")
     uvicorn.run(
         server.application(),
-        host="0.0.0.0" if name else "127.0.0.1",  # noqa: S104 - within its container, which publishes it as it likes
+        host="0.0.0.0" if name else "127.0.0.1",  # noqa: S104 - inside its container, which decides what it publishes
         port=port,
         log_level="warning",
         http=_connection,
@@ -351,7 +233,7 @@ def main() -> int:
 
 
 def _connection(**parts: Any) -> asyncio.Protocol:
-    """Make uvicorn's protocol of one connection, and put it within the reach of the faults that end connections."""
+    """Uvicorn's protocol of one connection, stored in the request's state so that a fault can end the connection."""
     protocol: asyncio.Protocol = H11Protocol(**parts | {"app_state": (state := dict(parts["app_state"]))})
     state["connection"] = protocol
     return protocol

@@ -1,4 +1,4 @@
-"""What the stand-in keeps: channels, messages, files and the log of requests, in SQLite, so that restarts lose nothing."""
+"""The stand-in's state (channels, messages, files, the log of requests) in SQLite, so that a restart loses nothing."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ delete from messages; delete from versions; delete from files; delete from reque
 """
 _REQUESTS_KEPT = 5_000
 _SAID = ("text", "blocks", "attachments", "metadata")
-# Slack's names of what is wrong with a channel that is there.
+# Slack's error names for a channel that exists and cannot be used; empty: it can.
 CHANNEL_STATES = ("", "is_archived", "not_in_channel")
 
 Message = dict[str, Any]
 
 
-class Store:
-    """The workspace of the stand-in. One user: the event loop of the server's single process."""
+class SlackStore:
+    """The stand-in's state. Not thread-safe: only the event loop of the server's single process uses it."""
 
     def __init__(self, folder: Path, channels: Sequence[str]) -> None:
         self.files_folder = folder / "files"
@@ -43,13 +43,13 @@ class Store:
         self._connection = sqlite3.connect(folder / "slack.db", isolation_level=None)
         self._connection.execute("pragma journal_mode=wal")
         self._connection.executescript(_SCHEMA)
-        self.clock: float | None = None  # seconds since 1970; None is the true time
+        self.clock: float | None = None  # seconds since 1970; None: the real time
         self._configured = channels
         for name in channels:
             self._add_channel(name)
 
     def reset(self) -> None:
-        """Forget all but the configured channels."""
+        """Delete everything except the configured channels."""
         self._connection.executescript(_FORGET)
         for file in self.files_folder.iterdir():
             file.unlink()
@@ -65,7 +65,11 @@ class Store:
         ).fetchall()
 
     def set_channel(self, name: str, state: str) -> str:
-        """Put a channel into a state, one of CHANNEL_STATES; make it if it is new. Gives its id. Raises ValueError."""
+        """Set a channel's state, and create the channel if it is new. Returns its id.
+
+        Raises:
+            ValueError: the state is none of CHANNEL_STATES.
+        """
         if state not in CHANNEL_STATES:
             raise ValueError(f"state {state!r} is none of {CHANNEL_STATES}")
         self._add_channel(name)
@@ -79,7 +83,7 @@ class Store:
         )
 
     def next_ts(self) -> str:
-        """Give a new message time: seconds with six decimals, later than any before it."""
+        """A new message time: seconds with six decimals, later than all earlier ones."""
         newest = self._connection.execute("select max(ts) from (select ts from messages union select at from versions)")
         newest = newest.fetchone()[0]
         now = int((time.time() if self.clock is None else self.clock) * 1_000_000)
@@ -89,7 +93,7 @@ class Store:
         return f"{now // 1_000_000}.{now % 1_000_000:06d}"
 
     def save_message(self, channel: str, message: Message) -> None:
-        """Add a message, or replace the one of the same time."""
+        """Add a message, or replace the message of the same time."""
         self._connection.execute(
             "insert or replace into messages values (?, ?, ?, ?)",
             (channel, message["ts"], message.get("thread_ts"), json.dumps(message)),
@@ -97,14 +101,14 @@ class Store:
         self._changed()
 
     def message(self, channel: str, ts: str) -> Message | None:
-        """Give the message of a channel at a time."""
+        """A channel's message of this time; None if there is none."""
         row = self._connection.execute(
             "select body from messages where channel = ? and ts = ?", (channel, ts)
         ).fetchone()
         return json.loads(row[0]) if row else None
 
     def save_version(self, channel: str, message: Message) -> None:
-        """Add a message or replace the one of the same time, and keep for good what it says now."""
+        """Add or replace a message as `save_message` does, and keep this version of it."""
         at = message.get("edited", message)["ts"]
         self._connection.execute(
             "insert into versions values (?, ?, ?, ?)", (channel, message["ts"], at, json.dumps(message))
@@ -112,7 +116,7 @@ class Store:
         self.save_message(channel, message)
 
     def versions(self, channel: str) -> dict[str, list[Message]]:
-        """Give, by message time, what a message said and since when (`at`): as posted, then after each update."""
+        """Message time -> the message's versions, as posted, then after each update; `at` is the time of a version."""
         versions: dict[str, list[Message]] = {}
         rows = self._connection.execute("select ts, at, body from versions where channel = ? order by at", (channel,))
         for ts, at, body in rows:
@@ -121,7 +125,7 @@ class Store:
         return versions
 
     def delete_message(self, channel: str, ts: str) -> None:
-        """Remove a message; its replies stay, as in Slack."""
+        """Delete a message; its replies stay, as in Slack."""
         self._connection.execute("delete from messages where channel = ? and ts = ?", (channel, ts))
         self._changed()
 
@@ -140,7 +144,7 @@ class Store:
         return messages
 
     def save_file(self, file: dict[str, Any]) -> None:
-        """Add what is known of a file, or replace it."""
+        """Add or replace a file's metadata."""
         self._connection.execute(
             "insert into files values (?, ?) on conflict (id) do update set body = excluded.body",
             (file["id"], json.dumps(file)),
@@ -148,16 +152,16 @@ class Store:
         self._changed()
 
     def file(self, file_id: str) -> dict[str, Any] | None:
-        """Give what is known of a file; its content is in `files_folder` under its id."""
+        """A file's metadata, None if there is no such file. Its content is in `files_folder` under its id."""
         row = self._connection.execute("select body from files where id = ?", (file_id,)).fetchone()
         return json.loads(row[0]) if row else None
 
     def files(self) -> list[dict[str, Any]]:
-        """List what is known of all files, oldest first."""
+        """The metadata of all files, oldest first."""
         return [json.loads(body) for (body,) in self._connection.execute("select body from files order by rowid")]
 
     def log_request(self, method: str, body: object, answer: str) -> None:
-        """Record a call of the API; the token is no part of `body`."""
+        """Record a call of the API. `body` must not contain the token."""
         cursor = self._connection.execute(
             "insert into requests (at, method, body, answer) values (?, ?, ?, ?)",
             (time.time(), method, json.dumps(body, default=str), answer),
@@ -165,7 +169,7 @@ class Store:
         self._connection.execute("delete from requests where number <= ?", ((cursor.lastrowid or 0) - _REQUESTS_KEPT,))
 
     def requests(self) -> list[dict[str, Any]]:
-        """List the recorded calls, oldest first."""
+        """The recorded calls, oldest first."""
         rows = self._connection.execute("select at, method, body, answer from requests order by number")
         return [
             {"at": at, "method": method, "body": json.loads(body), "answer": answer}
@@ -173,7 +177,7 @@ class Store:
         ]
 
     def revision(self) -> int:
-        """Give a number that grows with every change that a reader would see."""
+        """A number that grows with every change that a reader would see."""
         return int(self._connection.execute("select number from revision").fetchone()[0])
 
     def _changed(self) -> None:
@@ -181,10 +185,10 @@ class Store:
 
 
 def channel_id(name: str) -> str:
-    """Give a channel's id: like Slack's in form, the same for the same name."""
+    """A channel's id: formed like Slack's, and always the same for the same name."""
     return f"C{hashlib.sha256(name.encode()).hexdigest()[:10].upper()}"
 
 
 def is_reply(message: Message) -> bool:
-    """Tell a reply from a message of the channel and from a thread's root."""
+    """True for a reply in a thread; False for a thread's root and for a message without a thread."""
     return bool(message.get("thread_ts")) and message["thread_ts"] != message["ts"]

@@ -1,20 +1,19 @@
-"""The methods of Slack's Web API that the stand-in knows, each a function of its arguments on the store.
+"""The methods of Slack's Web API that the stand-in implements.
 
 Reference: https://docs.slack.dev/reference/methods
 """
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from slack_standin.rules import SlackError, check_message, check_updated_text
-from slack_standin.store import Message, Store, is_reply
+from slack_standin.listing import LARGEST_PAGE, is_true, page_of, with_metadata, within
+from slack_standin.rules import RefusedCallError, check_message, check_updated_text
+from slack_standin.store import Message, SlackStore, is_reply
 
 Arguments = dict[str, Any]
 Answer = dict[str, Any]
@@ -32,14 +31,12 @@ _PICTURES = {
 }
 _PARTS = ("text", "blocks", "attachments", "metadata")
 _PICTURES_IN_BLOCKS = ("image/png", "image/jpeg", "image/gif")
-_LARGEST_PAGE = 1000
-_TS = re.compile(r"\d+(\.\d+)?")
 
 
 class WebApi:
-    """The workspace as a bot sees it. A method that Slack would refuse raises SlackError."""
+    """The methods, by Slack's name in `methods`. Each raises RefusedCallError where Slack would refuse the call."""
 
-    def __init__(self, store: Store, base_url: str) -> None:
+    def __init__(self, store: SlackStore, base_url: str) -> None:
         self._store = store
         self._base_url = base_url
         self.methods: Mapping[str, Callable[[Arguments], Answer]] = {
@@ -60,7 +57,7 @@ class WebApi:
         }
 
     def post(self, arguments: Arguments) -> Answer:
-        """chat.postMessage. The channel may be an id, a name or a #name; everywhere else Slack takes the id alone."""
+        """chat.postMessage. The channel may be an id, a name or a #name; all other methods take only the id."""
         channel = self._channel(arguments, by_name=True)
         text = str(arguments.get("text") or "")
         blocks, attachments, metadata = (arguments.get(name) for name in ("blocks", "attachments", "metadata"))
@@ -76,7 +73,7 @@ class WebApi:
         return {"channel": channel, "ts": message["ts"], "message": message}
 
     def update(self, arguments: Arguments) -> Answer:
-        """chat.update. Parts that are not given stay, save that a text without blocks takes the place of the blocks.
+        """chat.update. Parts that are not given stay, with one exception: a text without blocks replaces the blocks.
 
         An empty list, or an empty metadata object, removes that part.
         """
@@ -114,7 +111,7 @@ class WebApi:
     def channel_list(self, arguments: Arguments) -> Answer:
         """conversations.list."""
         channels = [_channel_object(*row) for row in self._store.channels()]
-        return _page_of(channels, arguments, "channels", default_limit=100)
+        return page_of(channels, arguments, "channels", default_limit=100)
 
     def channel_info(self, arguments: Arguments) -> Answer:
         """conversations.info."""
@@ -127,9 +124,9 @@ class WebApi:
         messages = [
             message
             for message in reversed(self._store.messages(channel))
-            if (not is_reply(message) or message.get("subtype") == "thread_broadcast") and _within(message, arguments)
+            if (not is_reply(message) or message.get("subtype") == "thread_broadcast") and within(message, arguments)
         ]
-        return _page_of(_with_metadata(messages, arguments), arguments, "messages", default_limit=100)
+        return page_of(with_metadata(messages, arguments), arguments, "messages", default_limit=100)
 
     def replies(self, arguments: Arguments) -> Answer:
         """conversations.replies: a thread's root and its replies, oldest first."""
@@ -137,9 +134,9 @@ class WebApi:
         root = str(arguments.get("ts") or "")
         thread = [m for m in self._store.messages(channel) if root in (m["ts"], m.get("thread_ts"))]
         if not thread:
-            raise SlackError("thread_not_found")
-        kept = [message for message in thread if message["ts"] == root or _within(message, arguments)]
-        return _page_of(_with_metadata(kept, arguments), arguments, "messages", default_limit=_LARGEST_PAGE)
+            raise RefusedCallError("thread_not_found")
+        kept = [message for message in thread if message["ts"] == root or within(message, arguments)]
+        return page_of(with_metadata(kept, arguments), arguments, "messages", default_limit=LARGEST_PAGE)
 
     def react(self, arguments: Arguments) -> Answer:
         """reactions.add."""
@@ -147,20 +144,20 @@ class WebApi:
         message = self._existing(channel, arguments.get("timestamp"))
         name = str(arguments.get("name") or "").strip(":")
         if not name:
-            raise SlackError("invalid_name")
+            raise RefusedCallError("invalid_name")
         reactions = message.setdefault("reactions", [])
         if any(reaction["name"] == name for reaction in reactions):
-            raise SlackError("already_reacted")
+            raise RefusedCallError("already_reacted")
         reactions.append({"name": name, "users": [_BOT["user_id"]], "count": 1})
         self._store.save_message(channel, message)
         return {}
 
     def begin_upload(self, arguments: Arguments) -> Answer:
-        """files.getUploadURLExternal: hands out the address to which the content goes."""
+        """files.getUploadURLExternal: returns the address to which the content is sent."""
         name = Path(str(arguments.get("filename") or "")).name
         length = str(arguments.get("length") or "")
         if not name or not length.isdecimal() or int(length) == 0:
-            raise SlackError("invalid_arguments", ["filename and a length above 0 are required"])
+            raise RefusedCallError("invalid_arguments", ["filename and a length above 0 are required"])
         file_id, ticket = f"F{secrets.token_hex(5).upper()}", secrets.token_urlsafe(24)
         file = {
             "id": file_id,
@@ -177,15 +174,15 @@ class WebApi:
         return {"upload_url": f"{self._base_url}/upload/v1/{file_id}/{ticket}", "file_id": file_id}
 
     def complete_upload(self, arguments: Arguments) -> Answer:
-        """files.completeUploadExternal: shares uploaded files, in a channel or a thread if one is named."""
+        """files.completeUploadExternal: shares uploaded files, in a channel or thread if the call names it."""
         wanted = arguments.get("files")
         if not isinstance(wanted, list) or not wanted or not all(isinstance(item, dict) for item in wanted):
-            raise SlackError("invalid_arguments", ["files must be a list with at least 1 item"])
+            raise RefusedCallError("invalid_arguments", ["files must be a list with at least 1 item"])
         files: list[Answer] = []
         for item in wanted:
             file = self._store.file(str(item.get("id")))
             if file is None or file["state"] == "awaiting content":
-                raise SlackError("file_not_found")
+                raise RefusedCallError("file_not_found")
             files.append(file | {"state": "complete", "title": str(item.get("title") or file["title"])})
         channel = None
         if arguments.get("channel_id"):
@@ -203,7 +200,7 @@ class WebApi:
         """files.info."""
         file = self._store.file(str(arguments.get("file") or ""))
         if file is None:
-            raise SlackError("file_not_found")
+            raise RefusedCallError("file_not_found")
         return {"file": _public_file(file)}
 
     def _message(self, text: str, arguments: Arguments) -> Message:
@@ -231,9 +228,9 @@ class WebApi:
             return
         root = self._store.message(channel, str(thread_ts))
         if root is None:
-            raise SlackError("thread_not_found")
+            raise RefusedCallError("thread_not_found")
         message["thread_ts"] = root.get("thread_ts") or root["ts"]
-        if _truth(arguments.get("reply_broadcast")):
+        if is_true(arguments.get("reply_broadcast")):
             message["subtype"] = "thread_broadcast"
 
     def _channel(
@@ -244,18 +241,18 @@ class WebApi:
         archived: str = "is_archived",
         absent: str = "not_in_channel",
     ) -> str:
-        """Find the channel that a call names; `archived` and `absent` are what the method answers to such a channel."""
+        """The id of the channel that a call names; `archived` and `absent` are the method's errors for such a channel."""
         wanted = str(arguments.get("channel") or "")
         for identifier, name, _, state in self._store.channels():
             if wanted == identifier or (by_name and wanted.removeprefix("#") == name):
                 refusal = {"is_archived": archived, "not_in_channel": absent}.get(state)
                 if refusal:
-                    raise SlackError(refusal)
+                    raise RefusedCallError(refusal)
                 return identifier
-        raise SlackError("channel_not_found")
+        raise RefusedCallError("channel_not_found")
 
     def _is_picture(self, wanted: Mapping[str, Any]) -> bool:
-        """Tell whether the `slack_file` of a block names a picture that was uploaded to the end."""
+        """True if a block's `slack_file` names a picture whose upload is complete."""
         file_id = str(wanted.get("id") or "")
         if not file_id:
             prefix, _, rest = str(wanted.get("url")).partition("/files/")
@@ -266,12 +263,8 @@ class WebApi:
     def _existing(self, channel: str, ts: object) -> Message:
         message = self._store.message(channel, str(ts or ""))
         if message is None:
-            raise SlackError("message_not_found")
+            raise RefusedCallError("message_not_found")
         return message
-
-
-def _truth(value: object) -> bool:
-    return value is True or str(value).lower() in ("1", "true")
 
 
 def _channel_object(identifier: str, name: str, created: int, state: str) -> Answer:
@@ -292,40 +285,3 @@ def _channel_object(identifier: str, name: str, created: int, state: str) -> Ans
 
 def _public_file(file: Answer) -> Answer:
     return {name: value for name, value in file.items() if name not in ("ticket", "state")}
-
-
-def _within(message: Message, arguments: Arguments) -> bool:
-    oldest, newest = _moment(arguments, "oldest"), _moment(arguments, "latest")
-    ts = Decimal(message["ts"])
-    if _truth(arguments.get("inclusive")):
-        return (oldest is None or ts >= oldest) and (newest is None or ts <= newest)
-    return (oldest is None or ts > oldest) and (newest is None or ts < newest)
-
-
-def _moment(arguments: Arguments, name: str) -> Decimal | None:
-    given = str(arguments.get(name) or "")
-    if given and not _TS.fullmatch(given):
-        raise SlackError(f"invalid_ts_{name}")
-    return Decimal(given) if given else None
-
-
-def _with_metadata(messages: list[Message], arguments: Arguments) -> list[Message]:
-    if _truth(arguments.get("include_all_metadata")):
-        return messages
-    return [{name: value for name, value in message.items() if name != "metadata"} for message in messages]
-
-
-def _page_of(items: list[Any], arguments: Arguments, name: str, *, default_limit: int) -> Answer:
-    try:
-        limit = int(arguments.get("limit") or default_limit)
-        start = int(str(arguments.get("cursor") or "0").removeprefix("at:"))
-    except ValueError as error:
-        raise SlackError("invalid_cursor") from error
-    if not 0 < limit <= _LARGEST_PAGE:
-        raise SlackError("invalid_limit")
-    rest = start + limit < len(items)
-    return {
-        name: items[start : start + limit],
-        "has_more": rest,
-        "response_metadata": {"next_cursor": f"at:{start + limit}" if rest else ""},
-    }

@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[4]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
-from alert_examples import ADDRESSES, examples, notes, silences  # noqa: E402
+from alert_examples import examples, silences  # noqa: E402
+from example_signals import notes  # noqa: E402
+from signal_templates import ADDRESSES  # noqa: E402
 from slack_standin.mrkdwn import to_html  # noqa: E402
 from slack_standin.rules import check_message  # noqa: E402
 

@@ -15,7 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[4]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
-from alert_examples import ADDRESSES, examples  # noqa: E402
+from alert_examples import examples  # noqa: E402
+from signal_templates import ADDRESSES  # noqa: E402
 from slack_standin.mrkdwn import to_html  # noqa: E402
 from slack_standin.rules import check_message  # noqa: E402
 
