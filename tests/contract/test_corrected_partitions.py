@@ -11,7 +11,7 @@ from foreign_pipeline import PIPELINE, Origin, isolated_git
 from live_servers import ROOT
 from settings import REGION, STORE_BUCKET
 
-from retrain.__main__ import main, parser
+from retrain.commands.command_line import main, parser
 from retrain.airflow.services import services
 from retrain.deployment.pipeline_file import Deployment, load
 from retrain.errors import DataRefusedError, OverwrittenError

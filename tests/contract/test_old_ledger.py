@@ -16,7 +16,7 @@ from foreign_pipeline import isolated_git
 from old_ledger import DATA, PIPELINE
 
 from retrain import results
-from retrain.__main__ import parser
+from retrain.commands.command_line import parser
 from retrain.airflow.services import services
 from retrain.archive import prune
 from retrain.deployment.pipeline_file import Deployment

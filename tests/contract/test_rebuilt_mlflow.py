@@ -16,7 +16,7 @@ from foreign_pipeline import PIPELINE, Origin, isolated_git
 from live_servers import ROOT, free_ports, running
 from settings import STORE_BUCKET, Stack
 
-from retrain.__main__ import parser
+from retrain.commands.command_line import parser
 from retrain.airflow.services import services
 from retrain.deployment.pipeline_file import Deployment, load
 from retrain.store import s3 as store

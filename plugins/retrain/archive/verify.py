@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from retrain.archive import entry
-from retrain.archive.restore import list_files
+from retrain.store.fetch import list_files
 from retrain.run.run_record import RunRecord
 from retrain.store.ledger import Ledger
 from retrain.store.proving import examine

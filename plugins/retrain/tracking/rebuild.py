@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from retrain.archive import entry, restore
+from retrain.archive import entry
 from retrain.errors import RetrainError, TrackingError
 from retrain.run.run_record import RunRecord
 from retrain.services import Services
+from retrain.store import fetch as restore
 from retrain.store import ledger_facts
 from retrain.store.ledger import Ledger
 from retrain.tracking import tracked_run

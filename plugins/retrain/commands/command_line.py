@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from retrain.airflow.api import AirflowApi
-from retrain.archive import entry, explain, history, prune, recorded_environment, replay, restore, verify
+from retrain.archive import entry, explain, history, prune, recorded_environment, replay, verify
 from retrain.commands import pinning
 from retrain.deployment.pipeline_file import Deployment, load
 from retrain.errors import RetrainError
 from retrain.run import manifest, partition, run_record
 from retrain.run.release import Pin, Release
+from retrain.store import fetch as restore
 from retrain.store import ledger_facts, s3
 from retrain.store.receipt import name
 from retrain.tracking import rebuild
@@ -28,7 +29,7 @@ from retrain.work.dvc.description import Description
 from retrain.work.dvc.program import DEPLOYMENT_DVC, Dvc
 from retrain.work.environments import environment, uv
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 # What a command says: a document for --json, and lines for people. The last: whether all is well.
 Answer = tuple[Any, list[str], bool]
 

@@ -12,7 +12,7 @@ import yaml
 from conftest import PIPELINES
 
 from retrain.deployment.pipeline_file import Drift, Known, Ordinary, Policies, Replay, load_policies
-from retrain.judge import alerts_replay
+from retrain.judge import policy_replay
 from retrain.judge.day import Day, Feature
 
 FIRST = date(2019, 9, 1)
@@ -55,7 +55,7 @@ def days() -> list[Day]:
 
 
 def test_days_that_open_a_message_and_days_in_alert_are_counted() -> None:
-    outcome = alerts_replay.replayed(days(), policies(opened=60))
+    outcome = policy_replay.replayed(days(), policies(opened=60))
     count = outcome.ordinary
     assert (count.days, count.opening, count.in_alert) == (100, 1, 10)
     (incident,) = outcome.incidents
@@ -73,12 +73,12 @@ def test_days_that_open_a_message_and_days_in_alert_are_counted() -> None:
     ],
 )
 def test_what_the_file_expects_and_does_not_come_is_missed(expected: Policies, said: str) -> None:
-    (sentence,) = alerts_replay.replayed(days(), expected).missed
+    (sentence,) = policy_replay.replayed(days(), expected).missed
     assert said in sentence
 
 
 def test_each_threshold_is_moved_both_ways_and_nothing_else() -> None:
-    moved = alerts_replay.sensitivity(days(), policies(opened=60))
+    moved = policy_replay.sensitivity(days(), policies(opened=60))
     by_name = {name: sorted(m.value for m in moved if m.threshold == name) for name in {m.threshold for m in moved}}
     assert by_name["drift.days"] == [2, 4]
     assert by_name["drift.min_features"] == pytest.approx([1.6, 2.4])
@@ -109,7 +109,7 @@ def written(folder: Path, opened: str) -> Path:
 
 
 def run(folder: Path, file: Path, *more: str) -> int:
-    return alerts_replay.main(["--pipeline", "taxi", "--pipelines", str(folder), "--documents", str(file), *more])
+    return policy_replay.main(["--pipeline", "taxi", "--pipelines", str(folder), "--documents", str(file), *more])
 
 
 def test_the_command_fails_when_asked_to_check_and_something_is_missed(

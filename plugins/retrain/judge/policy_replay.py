@@ -240,7 +240,7 @@ def text(outcome: Outcome, policies: Policies, moved: Sequence[Moved] = ()) -> s
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns 0; 1 with --check when an expectation is missed, and after one sentence on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m retrain.judge.alerts_replay", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m retrain.judge.policy_replay", description=__doc__)
     parser.add_argument("--pipeline", default="trip_duration", help="the pipeline (default: %(default)s)")
     folder = Path(os.environ.get("RETRAIN_PIPELINES") or ROOT / "dags" / "pipelines")
     parser.add_argument("--pipelines", type=Path, default=folder, help="the folder of their files")
