@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from retrain.errors import RecordError, RecordVersionError, SeveralEntriesError, UnknownEntryError
+from retrain.errors import RecordError, SeveralEntriesError, UnknownEntryError
 from retrain.run.run_spec import RunSpec
+from retrain.run.schema_version import require_readable
 
 SCHEMA_VERSION = 2
 # What version 1 did not say: every deployment that came with it gave the stages one thread.
@@ -88,12 +89,8 @@ class RunRecord:
             raise RecordError(
                 f"{url} is not JSON ({error}). Somebody else wrote it; the ledger's role should be denied that."
             ) from error
-        version = document.get("schema_version") if isinstance(document, dict) else None
-        if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
-            raise RecordVersionError(
-                f"{url} has schema_version {version!r}, this deployment reads up to {SCHEMA_VERSION}. "
-                "Use the deployment that wrote it, or a newer one."
-            )
+        given = document.get("schema_version") if isinstance(document, dict) else None
+        version = require_readable(given, SCHEMA_VERSION, url)
         _check(document, version, url)
         record = cls(**_fields(document, version))
         if record.spec.run_key != record.run_key:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from retrain.errors import RecordError, RecordVersionError, UnprovenPushError
+from retrain.errors import RecordError, UnprovenPushError
+from retrain.run.schema_version import require_readable
 from retrain.work.dvc.description import CachedObject
 
 SCHEMA_VERSION = 1
@@ -119,11 +120,7 @@ class Receipt:
         """
         try:
             document = json.loads(text)
-            version = document["schema_version"]
-            if version > SCHEMA_VERSION:
-                raise RecordVersionError(
-                    f"{url} has schema_version {version}, this deployment reads {SCHEMA_VERSION} and older. Use the deployment that wrote it."
-                )
+            require_readable(document["schema_version"], SCHEMA_VERSION, url)
             return cls(document["remote"], tuple(Proof(**entry) for entry in document["objects"]))
         except (ValueError, KeyError, TypeError) as error:
             raise RecordError(

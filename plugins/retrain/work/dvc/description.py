@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from retrain.errors import DescriptionError, LockError, RecordVersionError, ReportError
+from retrain.errors import DescriptionError, LockError, ReportError
+from retrain.run.schema_version import require_readable
 
 SCHEMA_VERSION = 1
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -147,12 +148,9 @@ class Description:
         """
         try:
             document = json.loads(text)
-            version = document["schema_version"]
-            if version > SCHEMA_VERSION:
-                raise RecordVersionError(
-                    f"The description of {whose} has schema_version {version}, this deployment reads up to {SCHEMA_VERSION}. "
-                    "Update the deployment."
-                )
+            require_readable(
+                document["schema_version"], SCHEMA_VERSION, f"The description of {whose}", "Update the deployment."
+            )
             return cls(
                 tuple(_stage(entry) for entry in document["stages"]),
                 {each["path"]: {n: _number(v) for n, v in each["values"].items()} for each in document["metrics"]},
