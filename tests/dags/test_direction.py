@@ -40,9 +40,11 @@ PURE = (
     "run/partition",
     "judge/performance",
     "judge/promotion",
+    "store/events",
     "store/receipt",
     "run/release",
     "run/run_spec",
+    "run/schema_version",
     "judge/spell",
     "run/stage_run",
 )
