@@ -11,9 +11,9 @@ import pytest
 from live_servers import ROOT
 
 from retrain.airflow.connections import Aws
+from retrain.commands.alerts_replay import read_ledger
 from retrain.deployment.pipeline_file import Drift, Performance, Policies, load
 from retrain.errors import ReportError
-from retrain.judge.policy_replay import read_ledger
 from retrain.judge.day import Day
 from retrain.judge.judging import JUDGED, judge_day, kept_days, walk
 from retrain.judge.spell import State

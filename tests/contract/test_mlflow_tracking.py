@@ -127,7 +127,7 @@ def test_more_params_and_metrics_than_one_batch_all_arrive(record, client):
 CONCURRENT = """
 import json, sys
 from pathlib import Path
-from retrain.tracking import Tracking
+from retrain.tracking.server import Tracking
 import mlflow
 uri, name, folder = sys.argv[1:]
 tracking = Tracking(uri, Path(folder) / "lock")
@@ -225,7 +225,7 @@ def test_a_server_that_is_down_is_named_with_its_address_and_without_the_passwor
 
 def test_with_our_own_settings_a_server_that_is_down_is_given_up_in_bounded_time(tmp_path):
     code = (
-        "import sys\nfrom pathlib import Path\nfrom retrain.tracking import Tracking\n"
+        "import sys\nfrom pathlib import Path\nfrom retrain.tracking.server import Tracking\n"
         "Tracking(sys.argv[1], Path(sys.argv[2])).champion('taxi')"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_HTTP")}

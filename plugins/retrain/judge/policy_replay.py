@@ -1,38 +1,33 @@
-"""What the thresholds of a pipeline's file make of history, so that a change can be judged before it ships.
+"""Replaying the policies of a pipeline's file over judged days, so that a change of a threshold can be judged before it ships.
 
-Walks over judged days with the policies' own code, and says which days open a message and which are in alert: on the days
-that the section `replay` calls ordinary, in the incidents that it knows, and on all others.
+The section `replay` of the file names ordinary days and known incidents. The result is compared with them.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import os
-import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
-from pathlib import Path
-from typing import Any
 
 from retrain.deployment import holiday
-from retrain.deployment.pipeline_file import Calendar, Known, Policies, load_policies
-from retrain.errors import ConfigurationError, ReportError, RetrainError
-from retrain.judge import day
+from retrain.deployment.pipeline_file import Calendar, Known, Policies
+from retrain.errors import ConfigurationError
 from retrain.judge.day import Day
 from retrain.judge.judging import walk
 from retrain.judge.spell import State, Verdict
 
-ROOT = Path(__file__).resolve().parents[3]
-_BY = 0.2  # how far a threshold is moved to see what hangs on it
+_BY = 0.2  # the share by which a threshold is moved
 
 
 @dataclass(frozen=True)
 class ReplayedIncident:
-    """A spell: the partition that opened it, the last one in alert, why it opened, and what is known of that day."""
+    """Days in alert one after another.
+
+    `opened`, `last`: the first and the last partition. `days`: the number of partitions. `severity`: the highest of them. `reasons`:
+    why the first day opened it. `known`: the event or holiday at its opening, if there is one.
+    """
 
     kind: str
     opened: str
@@ -44,8 +39,8 @@ class ReplayedIncident:
 
 
 @dataclass(frozen=True)
-class Count:
-    """Days judged, days that open a message and days in alert, each day once whatever the kind."""
+class DayCount:
+    """The numbers of days that were judged, that opened a message, and that are in alert; of either kind, each day once."""
 
     days: int
     opening: int
@@ -53,18 +48,29 @@ class Count:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What the policies make of all days. `missed` says which expectations of the pipeline's file are not met."""
+class ReplayedPolicies:
+    """The result of a replay from partition `first` to `last`.
+
+    `missed` has one sentence for each expectation of the section `replay` that is not met.
+    """
 
     first: str
     last: str
-    ordinary: Count
+    ordinary: DayCount
     incidents: tuple[ReplayedIncident, ...]
     missed: tuple[str, ...]
 
 
-def replayed(days: Sequence[Day], policies: Policies) -> Outcome:
-    """Walk over the days, and hold the outcome against the section `replay`. Pure."""
+def replayed(days: Sequence[Day], policies: Policies) -> ReplayedPolicies:
+    """Apply the policies to the days and compare the result with the section `replay`.
+
+    Args:
+        days: judged days, oldest first.
+        policies: the policies of the pipeline's file.
+
+    Raises:
+        ConfigurationError: the file has no section `replay`, or there are no days.
+    """
     expected = policies.replay
     if expected is None or not days:
         what = "no section replay" if expected is None else "no judged days to replay"
@@ -85,12 +91,12 @@ def replayed(days: Sequence[Day], policies: Policies) -> Outcome:
     elif count.opening / count.days > expected.ordinary.max_share:
         share = f"{count.opening} of {count.days} ordinary days ({count.opening / count.days:.2%})"
         missed.append(f"{share} open a message, more than {expected.ordinary.max_share:.2%}")
-    return Outcome(days[0].partition, days[-1].partition, count, incidents, tuple(missed))
+    return ReplayedPolicies(days[0].partition, days[-1].partition, count, incidents, tuple(missed))
 
 
-def _count(verdicts: Iterable[Verdict], days: Sequence[Day], first: str, last: str) -> Count:
+def _count(verdicts: Iterable[Verdict], days: Sequence[Day], first: str, last: str) -> DayCount:
     within = [v for v in verdicts if first <= v.partition <= last]
-    return Count(
+    return DayCount(
         sum(first <= d.partition <= last for d in days),
         len({v.partition for v in within if v.opened}),
         len({v.partition for v in within if v.state is State.ALERT}),
@@ -113,8 +119,8 @@ def _incidents(kind: str, verdicts: Sequence[Verdict], policies: Policies) -> It
 
 
 def _known(opened: date, policies: Policies) -> str | None:
-    told = policies.replay.events.get(opened) if policies.replay else None
-    return told or holiday.name(opened, policies.calendar) or _beside(opened, policies.calendar)
+    event = policies.replay.events.get(opened) if policies.replay else None
+    return event or holiday.name(opened, policies.calendar) or _beside(opened, policies.calendar)
 
 
 def _beside(opened: date, calendar: Calendar | None) -> str | None:
@@ -133,18 +139,25 @@ def _missed(known: Known, incidents: Iterable[ReplayedIncident]) -> str | None:
 
 
 @dataclass(frozen=True)
-class Moved:
-    """A threshold at another value, and what comes of it: ordinary days counted, and what opened in the known incidents."""
+class MovedThreshold:
+    """The result with one threshold at another value.
+
+    `opened`: the partitions that opened a known incident. `holds`: True if every expectation is still met.
+    """
 
     threshold: str
     value: float
-    ordinary: Count
+    ordinary: DayCount
     opened: tuple[str, ...]
     holds: bool
 
 
-def sensitivity(days: Sequence[Day], policies: Policies) -> list[Moved]:
-    """Each threshold a fifth lower and higher (whole numbers by at least one), the others as they are. Pure."""
+def sensitivity(days: Sequence[Day], policies: Policies) -> list[MovedThreshold]:
+    """Replay with each threshold a fifth lower and a fifth higher (whole numbers by at least one), one at a time.
+
+    Raises:
+        ConfigurationError: as for `replayed`.
+    """
     found = []
     for threshold, value, moved_days, moved in _variants(days, policies):
         outcome = replayed(moved_days, moved)
@@ -155,7 +168,7 @@ def sensitivity(days: Sequence[Day], policies: Policies) -> list[Moved]:
             for k in known
             if i.kind == k.kind and k.first.isoformat() <= i.opened <= k.last.isoformat()
         )
-        found.append(Moved(threshold, value, outcome.ordinary, opened, not outcome.missed))
+        found.append(MovedThreshold(threshold, value, outcome.ordinary, opened, not outcome.missed))
     return found
 
 
@@ -182,89 +195,3 @@ def _higher(threshold: str, value: float) -> float:
     if threshold == "confidence":
         return 1 - (1 - value) * (1 - _BY)
     return math.ceil(value * (1 + _BY)) if isinstance(value, int) else value * (1 + _BY)
-
-
-def read_documents(file: Path, policies: Policies) -> list[Day]:
-    """The days of a file with one JSON object a line: `drift`, the report, and `metrics`, both as the pipeline writes them."""
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-        documents = [json.loads(line) for line in lines]
-        found = {
-            str(d["drift"]["partition"]): day.read(str(d["drift"]["partition"]), policies, d["drift"], d["metrics"])
-            for d in documents
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ReportError(f"{file} holds no days ({error!r}). Write it with tests/bench/day_documents.py.") from error
-    return [found[partition] for partition in sorted(found)]
-
-
-def read_ledger(pipeline_file: Path) -> list[Day]:
-    """The days that production has judged; needs the addresses and the connection of Airflow's components."""
-    from retrain.airflow.connections import Aws
-    from retrain.deployment.pipeline_file import load
-    from retrain.judge.judging import kept_days
-    from retrain.store.ledger import Ledger
-
-    deployment = load(pipeline_file)
-    return kept_days(Ledger(Aws(deployment.aws_conn_id).client(), deployment.ledger), deployment.pipeline)
-
-
-def text(outcome: Outcome, policies: Policies, moved: Sequence[Moved] = ()) -> str:
-    """The outcome for a terminal."""
-    count = outcome.ordinary
-    share = policies.replay.ordinary if policies.replay else None
-    lines = [f"{outcome.first} to {outcome.last}"]
-    if share and count.days:
-        lines += [
-            f"Ordinary days, {share.first} to {share.last}: {count.days} judged",
-            f"  open a message  {count.opening:3}  {count.opening / count.days:.2%}  (at most {share.max_share:.2%})",
-            f"  are in alert    {count.in_alert:3}  {count.in_alert / count.days:.2%}",
-        ]
-    lines.append("Incidents")
-    for incident in outcome.incidents:
-        named = f"  [{incident.known}]" if incident.known else ""
-        lines.append(
-            f"  {incident.opened} to {incident.last} {incident.days:4} days  {incident.kind:19} {incident.severity:6}{named}"
-        )
-        lines += [f"      {reason}" for reason in incident.reasons]
-    if moved:
-        lines += ["", f"{'One threshold moved':34} {'to':>8} {'open':>5} {'alert':>6}  holds  known incidents opened"]
-        lines += [
-            f"{m.threshold:34} {m.value:8.4g} {m.ordinary.opening:5} {m.ordinary.in_alert:6}  "
-            f"{'yes' if m.holds else 'NO':5}  {', '.join(m.opened) or '-'}"
-            for m in moved
-        ]
-    lines += [f"Missed: {sentence}." for sentence in outcome.missed]
-    return "\n".join(lines)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Returns 0; 1 with --check when an expectation is missed, and after one sentence on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m retrain.judge.policy_replay", description=__doc__)
-    parser.add_argument("--pipeline", default="trip_duration", help="the pipeline (default: %(default)s)")
-    folder = Path(os.environ.get("RETRAIN_PIPELINES") or ROOT / "dags" / "pipelines")
-    parser.add_argument("--pipelines", type=Path, default=folder, help="the folder of their files")
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--documents", type=Path, help="a file with a line of JSON a day: drift report and metrics")
-    source.add_argument("--ledger", action="store_true", help="the days that production has judged")
-    parser.add_argument("--sensitivity", action="store_true", help="also move each threshold by a fifth, one at a time")
-    parser.add_argument("--check", action="store_true", help="exit with 1 if an expectation of the file is missed")
-    parser.add_argument("--json", action="store_true", help="answer with JSON")
-    options = parser.parse_args(arguments)
-    file = options.pipelines / f"{options.pipeline}.yaml"
-    try:
-        policies = load_policies(file)
-        days = read_ledger(file) if options.ledger else read_documents(options.documents, policies)
-        outcome = replayed(days, policies)
-        moved = sensitivity(days, policies) if options.sensitivity else []
-    except RetrainError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        return 1
-    document: dict[str, Any] = {**asdict(outcome), "sensitivity": [asdict(m) for m in moved]}
-    answer = json.dumps(document, indent=1, sort_keys=True) if options.json else text(outcome, policies, moved)
-    sys.stdout.write(f"{answer}\n")
-    return 1 if options.check and outcome.missed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

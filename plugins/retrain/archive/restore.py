@@ -1,0 +1,87 @@
+"""Restoring a recorded day, byte for byte, from the bucket and the Git origin alone."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrain.archive import entry, recorded_environment
+from retrain.deployment.pipeline_file import Repository
+from retrain.errors import DiskFullError, RestoreTargetError
+from retrain.run.release import Release
+from retrain.run.run_record import RunRecord
+from retrain.store.fetch import Progress, fetch, require_files
+from retrain.store.ledger import Ledger
+from retrain.store.remote import Remote
+from retrain.work import git
+
+_HEADROOM = 64 * 2**20  # bytes, for the checkout itself
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A restored run: its folder, the verified files of its outputs with their size in bytes, and its environment's folder.
+
+    `environment` is None when it was left out.
+    """
+
+    path: Path
+    files: int
+    bytes: int
+    environment: Path | None
+
+
+def restore(
+    record: RunRecord,
+    ledger: Ledger,
+    remote: Remote,
+    repository: Repository,
+    to: Path,
+    *,
+    mirror: Path,
+    environments: Path | None,
+    progress: Progress = lambda _done, _total: None,
+) -> Restored:
+    """Write a recorded run to the empty folder `to`: code, run.yaml, manifest.json, dvc.lock, every output, its environment.
+
+    Args:
+        record: the run.
+        ledger: the ledger that holds its entry.
+        remote: the DVC remote that holds its outputs.
+        repository: the Git origin of its release.
+        to: an empty folder, or one that does not exist yet.
+        mirror: the local mirror of the origin; made if it does not exist.
+        environments: the folder in which environments are built; None leaves the environment out.
+        progress: called with the files written so far and all files.
+
+    Raises:
+        RestoreTargetError: `to` is not empty. Nothing was written.
+        DiskFullError: the disk has too little space. Nothing was written.
+        GoneError: objects are missing on the remote; each is named by its path. Nothing was written.
+        EnvironmentGoneError: a package of the environment is not available any more. Nothing was written; with `environments`
+            None the rest can be restored.
+        TamperedError: an object has other content than was recorded.
+    """
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise RestoreTargetError(f"{to} is not an empty folder. Nothing was written. Name another DEST.")
+    existing = next(parent for parent in [to, *to.parents] if parent.exists())
+    free, needed = shutil.disk_usage(existing).free, 2 * record.size + _HEADROOM
+    if free < needed:
+        raise DiskFullError(
+            f"{existing} has {free:,} bytes free, {record.partition} needs {needed:,}. Nothing was written."
+        )
+    outputs = entry.outputs(record, ledger)
+    files = require_files(remote, outputs)
+    built = None
+    # Before anything is written: if a package is gone, `to` is still empty for another try without the environment.
+    if environments is not None:
+        built = recorded_environment.provide(record, ledger, repository, environments)
+    bare = git.mirror(repository.url, Release(record.release, record.commit), mirror)
+    git.checkout(bare, record.commit, to, standalone=True)
+    for name in ("run.yaml", "manifest.json", "dvc.lock"):
+        (to / name).write_bytes(ledger.file(record, name))
+    size = fetch(remote, outputs, files, to, progress)
+    if built is not None:
+        (to / ".venv").symlink_to(built.path)
+    return Restored(to, len(files), size, built.path if built else None)
