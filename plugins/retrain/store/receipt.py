@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from operator import index
 
 from retrain.errors import RecordError, UnprovenPushError
 from retrain.run.schema_version import require_readable
@@ -120,7 +121,7 @@ class Receipt:
         """
         try:
             document = json.loads(text)
-            require_readable(document["schema_version"], SCHEMA_VERSION, url)
+            require_readable(index(document["schema_version"]), SCHEMA_VERSION, url)
             return cls(document["remote"], tuple(Proof(**entry) for entry in document["objects"]))
         except (ValueError, KeyError, TypeError) as error:
             raise RecordError(

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,10 @@ class Description:
         try:
             document = json.loads(text)
             require_readable(
-                document["schema_version"], SCHEMA_VERSION, f"The description of {whose}", "Update the deployment."
+                index(document["schema_version"]),
+                SCHEMA_VERSION,
+                f"The description of {whose}",
+                "Update the deployment.",
             )
             return cls(
                 tuple(_stage(entry) for entry in document["stages"]),
