@@ -13,7 +13,7 @@ from retrain.deployment.pipeline_file import Deployment
 from retrain.run.release import Pin
 from retrain.store.ledger import Ledger
 from retrain.store.remote import Remote
-from retrain.tracking.server import Tracking
+from retrain.tracking.server import MlflowServer
 from retrain.work import workspace
 from retrain.work.service_credentials import Credentials
 
@@ -57,6 +57,6 @@ class Services:
         return Remote(self.s3, self.deployment.store)
 
     @cached_property
-    def tracking(self) -> Tracking:
+    def tracking(self) -> MlflowServer:
         """The MLflow server. A lock file on the shared volume makes tasks and commands register runs one at a time."""
-        return Tracking(self.credentials.mlflow(), workspace.home() / "locks" / f"{self.pipeline}.tracking")
+        return MlflowServer(self.credentials.mlflow(), workspace.home() / "locks" / f"{self.pipeline}.tracking")

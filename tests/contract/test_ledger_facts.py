@@ -208,6 +208,6 @@ def test_a_run_whose_objects_were_removed_is_known_until_they_are_stored_again(l
 
 def test_a_fact_of_mlflow_that_lacks_a_field_is_named(ledger):
     url = f"{ledger.url}/taxi/mirrored/dt={DAY}/{SPEC.run_key}/0001-mlflow.json"
-    store.create(ledger.client, url, b'{"run_id": "r"}')
+    store.create(ledger.client, url, b'{"at": "2020-03-06T06:00:00.000+00:00", "run_id": "r"}')
     with pytest.raises(RecordError, match=r"0001-mlflow .*has no 'experiment_id'"):
         ledger_facts.mirrored(ledger, RECORDED)

@@ -18,7 +18,7 @@ from retrain.store.fetch import Progress, fetch, require_files
 from retrain.store.ledger import Ledger
 from retrain.store.remote import Remote
 from retrain.tracking import tracked_run
-from retrain.tracking.server import Tracking
+from retrain.tracking.server import MlflowServer
 from retrain.tracking.tracked_run import TrackedRun
 from retrain.work.dvc.description import Description
 
@@ -39,7 +39,7 @@ class MirroredLedger:
     deployment: Deployment
     ledger: Ledger
     remote: Remote
-    tracking: Tracking
+    tracking: MlflowServer
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def _collect(
     )
 
 
-def champion(tracking: Tracking, model: str, ledger: Ledger, pipeline: str) -> ChampionAlias:
+def champion(tracking: MlflowServer, model: str, ledger: Ledger, pipeline: str) -> ChampionAlias:
     """Set the champion's alias to the model of the newest promotion in the ledger. An existing alias is never moved.
 
     Raises:

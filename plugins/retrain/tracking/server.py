@@ -68,7 +68,7 @@ def _pages(search: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
 
 
 @dataclass(frozen=True)
-class Tracking:
+class MlflowServer:
     """An MLflow server. `lock` is a file with which concurrent tasks find or make a run one at a time.
 
     Every method raises TrackingError if MLflow refuses or does not answer.

@@ -11,7 +11,7 @@ from pathlib import Path
 from retrain.deployment.pipeline_file import Deployment
 from retrain.run.run_record import Mirrored
 from retrain.run.run_spec import RunSpec
-from retrain.tracking.server import Tracking
+from retrain.tracking.server import MlflowServer
 from retrain.work.dvc.description import Description
 
 
@@ -36,7 +36,7 @@ class TrackedRun:
 
 
 def record(
-    tracking: Tracking,
+    tracking: MlflowServer,
     deployment: Deployment,
     run: TrackedRun,
     *,
@@ -49,8 +49,8 @@ def record(
         tracking: the MLflow server.
         deployment: the pipeline's file.
         run: the run.
-        at: as for `Tracking.record`.
-        version_tags: as for `Tracking.record`.
+        at: as for `MlflowServer.record`.
+        version_tags: as for `MlflowServer.record`.
 
     Raises:
         TrackingError: MLflow refuses or does not answer.
