@@ -18,7 +18,7 @@ GRACE = timedelta(days=2)
 
 @dataclass(frozen=True)
 class Plan:
-    """What a prune would do.
+    """The effect of a prune.
 
     `remove`: the keys to delete, each with its size in bytes. `kept`: the entries of the days that are kept. `losing`: older
     entries that lose objects.

@@ -66,7 +66,7 @@ def require_files(remote: Remote, outputs: Sequence[Output]) -> list[OutputFile]
     if gone:
         raise GoneError(
             f"{len(gone)} objects are not on {remote.url} any more: {names(gone, most=None)}. A folder's listing stands for all its files. "
-            "If the bucket keeps versions, bring them back there; else recompute the day: make replay"
+            "If the bucket keeps versions, restore them there; else recompute the day: make replay"
         )
     return files
 

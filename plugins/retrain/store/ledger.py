@@ -197,7 +197,7 @@ class Ledger(EventLog):
         body = s3.get(self.client, url)
         if body is None:
             raise StoreError(
-                f"{url} is gone, though its run is recorded. If the bucket keeps versions, bring it back there."
+                f"{url} is gone, though its run is recorded. If the bucket keeps versions, restore it there."
             )
         return body
 

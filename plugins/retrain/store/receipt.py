@@ -67,7 +67,7 @@ class Look(StrEnum):
     PROVEN = "proven"
     MISSING = "missing"
     WRONG = "wrong"
-    UNDECIDED = "undecided"  # the ETag proves nothing
+    UNDECIDED = "undecided"  # neither proves nor refutes the content
 
 
 def look(item: CachedObject, seen: Seen | None, earlier: Proof | None) -> tuple[Look, ProvenBy | None]:
@@ -87,7 +87,7 @@ def look(item: CachedObject, seen: Seen | None, earlier: Proof | None) -> tuple[
         return Look.PROVEN, ProvenBy.EARLIER
     if seen.etag == item.checksum:
         return Look.PROVEN, ProvenBy.ETAG
-    # Only the ETag of a single-part object without KMS encryption is an MD5, which a listing does not tell.
+    # Only the ETag of a single-part object without KMS encryption is an MD5, and a listing does not say which it is.
     if seen.details is None or "-" in seen.etag or seen.details.encryption in _NOT_MD5:
         return Look.UNDECIDED, None
     return Look.WRONG, None
@@ -136,7 +136,7 @@ class Receipt:
             return cls(document["remote"], tuple(Proof(**entry) for entry in document["objects"]))
         except (ValueError, KeyError, TypeError) as error:
             raise RecordError(
-                f"{url} is no receipt ({error!r}): something else wrote it. If the bucket keeps versions, bring the first one back there."
+                f"{url} is no receipt ({error!r}): another program wrote it. If the bucket keeps versions, restore the first one there."
             ) from error
 
     def require(self, objects: Sequence[CachedObject]) -> None:

@@ -97,7 +97,7 @@ def require_unchanged(client: S3Client, manifest: Manifest) -> None:
     if gone:
         raise OverwrittenError(
             f"{manifest.root}/{gone[0]} ({len(gone)} objects in all) was overwritten or deleted since the run was resolved, and its bucket "
-            "keeps no versions: those bytes cannot be had. To run with the data as it is now, clear resolve_run; what was recorded "
+            "keeps no versions: those bytes are lost. To run with the data as it is now, clear resolve_run; what was recorded "
             "comes back with make restore. Turn on the bucket's versioning."
         )
 
