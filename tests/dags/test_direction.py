@@ -112,6 +112,10 @@ def test_git_is_run_by_one_module() -> None:
     assert talkers == {"git"}
 
 
+def test_requests_to_s3_are_made_by_one_module() -> None:
+    assert {name_of(path) for path in PACKAGE.rglob("*.py") if "(Bucket=" in path.read_text()} == {"store/s3"}
+
+
 @pytest.mark.parametrize("module", PURE)
 def test_what_decides_does_no_io(module: str) -> None:
     found = imports(PACKAGE / f"{module}.py")
