@@ -187,7 +187,7 @@ def test_a_recorded_environment_is_installed_again_after_a_clean_up(requiring, i
 BUILD = """
 import json, sys
 from pathlib import Path
-from retrain import environment
+from retrain.work.environments import environment
 print("ready", flush=True)
 sys.stdin.readline()
 print(json.dumps(str(environment.provide(Path(sys.argv[1]), Path(sys.argv[2])).path)))
