@@ -74,11 +74,11 @@ explain: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Say why two days differ: make explain 
 	@: "$${PARTITION:?Which days? make explain PARTITION=2020-03-10 WITH=2020-03-17}" "$${WITH:?With which day? WITH=2020-03-17}"
 	$(RETRAIN) explain "$$PARTITION" "$$WITH" $(BY_KEY)
 
-prune: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Show which stored objects no kept day needs: make prune KEEP_DAYS=400 (REALLY=1 removes them)
+prune: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Say what no kept day needs: make prune KEEP_DAYS=400 (REALLY=1 removes it)
 	@: "$${KEEP_DAYS:?How many days stay? make prune KEEP_DAYS=400}"
 	$(RETRAIN) prune --keep-days "$$KEEP_DAYS" $(if $(REALLY),--really)
 
-rebuild: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Record in MLflow again what it has lost, from ledger and store (PARTITION=, SINCE=; PLAN=1 only lists it)
+rebuild: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Tell MLflow again what it lost, from ledger and store (PARTITION=, SINCE=; PLAN=1 only says what)
 	@$(RETRAIN) rebuild $(if $(PARTITION),--partition "$$PARTITION") $(if $(SINCE),--since "$$SINCE") $(if $(PLAN),--plan)
 
 alerts-test: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Send a test message through every channel of the alerts; fails if one would not arrive
@@ -146,7 +146,7 @@ bench: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Measure receipts, restores and replays o
 	$(SERVERS)/bin/python infra/local/trips.py cut
 	RETRAIN_UV="$(UV)" .venv/bin/python tests/bench/ledger.py
 
-alerts-replay: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Apply the alerts' thresholds to 2018 to 2020 (LEDGER=1: to the recorded days; SENSITIVITY=1, CHECK=1)
+alerts-replay: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Say what the alerts' thresholds make of 2018 to 2020 (LEDGER=1: of the recorded days; SENSITIVITY=1, CHECK=1)
 	@$(if $(LEDGER),,$(SERVERS)/bin/python infra/local/trips.py cut >/dev/null && days="$$(pipeline/.venv/bin/python tests/bench/day_documents.py)")
 	$(if $(LEDGER),$(STACK) run) env PYTHONPATH=plugins .venv/bin/python -m retrain.commands.alerts_replay $(if $(LEDGER),--ledger,--documents "$$days") $(if $(SENSITIVITY),--sensitivity) $(if $(CHECK),--check) $(if $(JSON),--json)
 

@@ -42,7 +42,7 @@ def answer(options: argparse.Namespace) -> Answer:
     records = [r for r in chosen.ledger.records(options.pipeline, only) if r.partition >= since]
     lost = rebuild.plan(records, mirrored)
     planned = (
-        f"{len(records)} runs are in the ledger, {len(lost)} of them are not complete in MLflow at {tracking.uri}."
+        f"{len(records)} runs are in the ledger, {len(lost)} of them are incomplete in MLflow at {tracking.uri}."
     )
     if options.plan:
         lines = [planned, *(f"{each.record.partition}  {each.record.run_key[:12]}" for each in lost)]
