@@ -41,9 +41,7 @@ def answer(options: argparse.Namespace) -> Answer:
     only = partition.parse(options.partition).isoformat() if options.partition else None
     records = [r for r in chosen.ledger.records(options.pipeline, only) if r.partition >= since]
     lost = rebuild.plan(records, mirrored)
-    planned = (
-        f"{len(records)} runs are in the ledger, {len(lost)} of them are incomplete in MLflow at {tracking.uri}."
-    )
+    planned = f"{len(records)} runs are in the ledger, {len(lost)} of them are incomplete in MLflow at {tracking.uri}."
     if options.plan:
         lines = [planned, *(f"{each.record.partition}  {each.record.run_key[:12]}" for each in lost)]
         return Answer({"recorded": len(records), "lost": [each.record.run_key for each in lost]}, lines)
