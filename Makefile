@@ -148,7 +148,7 @@ bench: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Measure receipts, restores and replays o
 
 alerts-replay: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Apply the alerts' thresholds to every day of 2018 to 2020 (LEDGER=1: to the recorded days; SENSITIVITY=1, CHECK=1)
 	@$(if $(LEDGER),,$(SERVERS)/bin/python infra/local/trips cut >/dev/null && days="$$(pipeline/.venv/bin/python tests/bench/day_documents.py)")
-	$(if $(LEDGER),$(STACK) run) env PYTHONPATH=plugins .venv/bin/python -m retrain.judge.alerts_replay $(if $(LEDGER),--ledger,--documents "$$days") $(if $(SENSITIVITY),--sensitivity) $(if $(CHECK),--check) $(if $(JSON),--json)
+	$(if $(LEDGER),$(STACK) run) env PYTHONPATH=plugins .venv/bin/python -m retrain.commands.alerts_replay $(if $(LEDGER),--ledger,--documents "$$days") $(if $(SENSITIVITY),--sensitivity) $(if $(CHECK),--check) $(if $(JSON),--json)
 
 screenshots: $(SERVERS_ENV) ## Take the README's pictures from a stack on which the demo has run
 	@$(SERVERS)/bin/python infra/local/pictures.py

@@ -144,8 +144,8 @@ SIGNALS: Mapping[str, Sequence[Signal]] = {
                 "baselines": {"pair_median": 4.781, "global_median": 6.322},
                 "confidence": "High confidence: 112 rows, 42 earlier days.",
                 "reasons": [
-                    "mae 5.02, surely between 4.43 and 5.69 (limit 4.61).",
-                    "mae 5.02, surely between 4.43 and 5.69: worse than the baseline pair_median (4.78), on 3 of the last 7 days.",
+                    "mae 5.02, confidence interval 4.43 to 5.69 (limit 4.61).",
+                    "mae 5.02, confidence interval 4.43 to 5.69: worse than the baseline pair_median (4.78), on 3 of the last 7 days.",
                 ],
                 "history": "Median of the last 42 days 3.41, highest 4.39.",
                 "mlflow_url": MLFLOW_RUN,

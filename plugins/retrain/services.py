@@ -1,11 +1,10 @@
-"""What a pipeline's tasks and commands reach: its file, its credentials, its pin, and what they open with these.
+"""What the tasks and commands of one pipeline use: its file, its credentials, its pin, and the clients made from these.
 
-Credentials and pin come through two small interfaces, so that nothing behind them knows where they are kept.
+Credentials and pin come through two interfaces, so that no module that uses them knows where they are kept.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -14,47 +13,32 @@ from retrain.deployment.pipeline_file import Deployment
 from retrain.run.release import Pin
 from retrain.store.ledger import Ledger
 from retrain.store.remote import Remote
-from retrain.tracking.server import Tracking
+from retrain.tracking.server import MlflowServer
 from retrain.work import workspace
+from retrain.work.service_credentials import Credentials
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-class Credentials(Protocol):
-    """The credentials of a pipeline's connections."""
-
-    def s3(self) -> S3Client:
-        """A client for the pipeline's buckets."""
-
-    def endpoint(self) -> str | None:
-        """The address of S3 where it is not AWS's."""
-
-    def child_environment(self) -> AbstractContextManager[dict[str, str]]:
-        """The variables that give a child process access to S3, for as long as the context lasts; an empty one is unset."""
-
-    def mlflow(self) -> str:
-        """MLflow's tracking address; its password goes to MLflow's own variables."""
-
-
-class Pins(Protocol):
-    """Where the live release of a pipeline is kept."""
+class PinReader(Protocol):
+    """Read access to the live releases of pipelines."""
 
     def pin(self, pipeline: str) -> Pin | None:
-        """The pin; None when nothing is pinned yet.
+        """The pin of a pipeline; None if none is set.
 
         Raises:
-            NoPinError: it cannot be read.
+            NoPinError: the pin is set and cannot be read.
         """
 
 
 @dataclass(frozen=True)
 class Services:
-    """One pipeline's. Each service is opened when it is first asked for."""
+    """The services of one pipeline. Each client is made at its first use."""
 
     deployment: Deployment
     credentials: Credentials
-    pins: Pins
+    pins: PinReader
 
     @property
     def pipeline(self) -> str:
@@ -73,6 +57,6 @@ class Services:
         return Remote(self.s3, self.deployment.store)
 
     @cached_property
-    def tracking(self) -> Tracking:
-        """MLflow; tasks and commands on the shared volume take turns there."""
-        return Tracking(self.credentials.mlflow(), workspace.home() / "locks" / f"{self.pipeline}.tracking")
+    def tracking(self) -> MlflowServer:
+        """The MLflow server. A lock file on the shared volume makes tasks and commands register runs one at a time."""
+        return MlflowServer(self.credentials.mlflow(), workspace.home() / "locks" / f"{self.pipeline}.tracking")

@@ -145,7 +145,7 @@ def compare_replay(services: Any, record: Any) -> dict[str, Any]:
     from retrain.archive import replay
 
     started = time.perf_counter()
-    done = replay.replay(record, services)
+    done = replay.replay(record, services.ledger, services.deployment, services.credentials)
     other = [asdict(output) for output in done.outputs if not output.same]
     return {
         "partition": record.partition,

@@ -11,8 +11,8 @@ from foreign_pipeline import PIPELINE, Origin, isolated_git
 from live_servers import ROOT
 from stack_model import REGION, STORE_BUCKET
 
-from retrain.__main__ import main, parser
 from retrain.airflow.adapters import services
+from retrain.commands.command_line import main, parser
 from retrain.deployment.pipeline_file import Deployment, load
 from retrain.errors import DataRefusedError, OverwrittenError
 from retrain.tasks.push import push
@@ -87,9 +87,9 @@ class Team:
     def answer(self, *arguments):
         """What a command answers with --json."""
         options = parser().parse_args(["--pipeline", PIPELINE, *arguments])
-        document, _, well = options.command(options)
-        assert well
-        return document
+        found = options.command(options)
+        assert found.well
+        return found.document
 
     def restored(self, to, *arguments):
         """What the day's sum is in a restored folder."""

@@ -11,10 +11,10 @@ import pytest
 from live_servers import ROOT
 
 from retrain.airflow.connections import Aws
+from retrain.commands.alerts_replay import read_ledger
 from retrain.deployment.pipeline_file import load
 from retrain.deployment.policies import Drift, Performance, Policies
 from retrain.errors import ReportError
-from retrain.judge.alerts_replay import read_ledger
 from retrain.judge.day import Day
 from retrain.judge.judged_days import JUDGED, judge_day, kept_days
 from retrain.judge.policies import walk

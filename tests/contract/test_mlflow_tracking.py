@@ -12,7 +12,7 @@ from live_servers import ROOT, free_ports, together
 
 from retrain.airflow.connections import connect_mlflow
 from retrain.errors import TrackingError
-from retrain.tracking.server import Tracking
+from retrain.tracking.server import MlflowServer
 
 METRICS = {"model.mae": 4.125, "rows": 312.0}
 PARAMS = {"train.iterations": 120, "features.zones": ["a", "b"]}
@@ -24,7 +24,7 @@ BOUND_SECONDS = 60
 
 @pytest.fixture
 def tracking(mlflow_server, tmp_path):  # noqa: ARG001 - it has to be up
-    return Tracking(connect_mlflow("mlflow_default"), tmp_path / "lock")
+    return MlflowServer(connect_mlflow("mlflow_default"), tmp_path / "lock")
 
 
 @pytest.fixture
@@ -127,10 +127,10 @@ def test_more_params_and_metrics_than_one_batch_all_arrive(record, client):
 CONCURRENT = """
 import json, sys
 from pathlib import Path
-from retrain.tracking.server import Tracking
+from retrain.tracking.server import MlflowServer
 import mlflow
 uri, name, folder = sys.argv[1:]
-tracking = Tracking(uri, Path(folder) / "lock")
+tracking = MlflowServer(uri, Path(folder) / "lock")
 print("ready", flush=True)
 sys.stdin.readline()
 recorded = tracking.record(
@@ -219,14 +219,14 @@ def test_a_server_that_is_down_is_named_with_its_address_and_without_the_passwor
     uri = connect_mlflow(down)
     assert uri == f"http://127.0.0.1:{port}"
     with pytest.raises(TrackingError, match=f"MLflow at {uri} did not {action}") as caught:
-        call(Tracking(uri, tmp_path / "lock"))
+        call(MlflowServer(uri, tmp_path / "lock"))
     assert "hunter2-secret" not in str(caught.value)
 
 
 def test_with_our_own_settings_a_server_that_is_down_is_given_up_in_bounded_time(tmp_path):
     code = (
-        "import sys\nfrom pathlib import Path\nfrom retrain.tracking.server import Tracking\n"
-        "Tracking(sys.argv[1], Path(sys.argv[2])).champion('taxi')"
+        "import sys\nfrom pathlib import Path\nfrom retrain.tracking.server import MlflowServer\n"
+        "MlflowServer(sys.argv[1], Path(sys.argv[2])).champion('taxi')"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_HTTP")}
     done = subprocess.run(

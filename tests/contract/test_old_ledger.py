@@ -16,9 +16,9 @@ from foreign_pipeline import isolated_git
 from old_ledger import DATA, PIPELINE
 
 from retrain import results
-from retrain.__main__ import parser
 from retrain.airflow.adapters import services
 from retrain.archive import prune
+from retrain.commands.command_line import parser
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import OverwrittenError, TaskResultError
 from retrain.judge import judged_days
@@ -56,8 +56,8 @@ class Old:
     def command(self, *arguments):
         """What a command answers with --json, and whether all is well: its exit code is 0 then, else 1."""
         options = parser().parse_args(["--pipeline", PIPELINE, *arguments])
-        document, _, well = options.command(options)
-        return json.loads(json.dumps(document)), well
+        found = options.command(options)
+        return json.loads(json.dumps(found.document)), found.well
 
     def answer(self, *arguments):
         document, well = self.command(*arguments)

@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from boto3.s3.transfer import TransferConfig
 from foreign_pipeline import DVC_YAML, SPLIT, Pipeline
 from gate import FOR_EVER, gate_to
 from live_servers import end, wait_until
@@ -20,7 +19,6 @@ from stack_model import REGION, STORE_BUCKET
 from retrain.airflow import connections
 from retrain.airflow.connections import Aws
 from retrain.errors import CorruptCacheError, LostObjectError, PushError, StoreError, UnprovenPushError
-from retrain.store import remote
 from retrain.store import s3 as store
 from retrain.store.proving import push_and_prove
 from retrain.store.receipt import ProvenBy
@@ -380,8 +378,9 @@ def nothing():
     """A push with nothing to send."""
 
 
-def prove(url, objects, cache, earlier=None, push=nothing):
-    return push_and_prove(push, Remote(Aws("aws_default").client(), url), objects, cache, earlier or {})
+def prove(url, objects, cache, earlier=None, push=nothing, **settings):
+    remote = Remote(Aws("aws_default").client(), url, **settings)
+    return push_and_prove(push, remote, objects, cache, earlier or {})
 
 
 def reads(gate):
@@ -451,12 +450,10 @@ def test_a_multipart_object_with_checksums_is_proven_and_a_wrong_one_healed(gate
     assert stored(either_s3, place) == wanted([good, bad])
 
 
-def test_a_large_object_is_healed_in_parts_and_proven(gate, either_server, either_s3, tmp_path, place, monkeypatch):
+def test_a_large_object_is_healed_in_parts_and_proven(gate, either_server, either_s3, tmp_path, place):
     """Above 5 GiB there is no other way; here the threshold is lower."""
-    in_parts = TransferConfig(multipart_threshold=5 * MEBIBYTE, multipart_chunksize=5 * MEBIBYTE)
-    monkeypatch.setattr(remote, "_UPLOAD", in_parts)
     (item,) = made(tmp_path, [LARGE])
-    proven = prove(place, [item], tmp_path)
+    proven = prove(place, [item], tmp_path, upload_part=5 * MEBIBYTE)
     (proof,) = proven.receipt.proofs
     assert proof.etag.endswith("-2")
     told = either_server.name == "moto"  # ministack does not answer HEAD with a part number
@@ -516,9 +513,7 @@ def test_what_an_earlier_receipt_proved_and_was_spoilt_since_is_sent_again(gate,
     assert by == {**dict.fromkeys(wanted(objects), ProvenBy.ETAG), objects[3].key: ProvenBy.EARLIER}
 
 
-def test_a_store_too_large_to_list_is_looked_at_object_by_object_with_the_same_answer(
-    gate, either_s3, tmp_path, place, monkeypatch
-):
+def test_a_store_too_large_to_list_is_looked_at_object_by_object_with_the_same_answer(gate, either_s3, tmp_path, place):
     others = made(tmp_path, [f"another run's {number}".encode() for number in range(100)])
     objects = made(tmp_path, [f"{number}".encode() for number in range(24)])
     put(either_s3, place, tmp_path, [*others, *objects[2:]])
@@ -527,8 +522,7 @@ def test_a_store_too_large_to_list_is_looked_at_object_by_object_with_the_same_a
     keys = [item.key for item in objects]
     listed = Remote(client, place)
     whole = {key: (seen.size, seen.etag) for key, seen in listed.look(keys).items()}
-    monkeypatch.setattr(remote, "_PAGE", 10)
-    looked = Remote(client, place)
+    looked = Remote(client, place, page_size=10)
     single = {key: (seen.size, seen.etag) for key, seen in looked.look(keys).items()}
     assert single == whole
     assert set(whole) == set(keys[2:])
@@ -536,7 +530,7 @@ def test_a_store_too_large_to_list_is_looked_at_object_by_object_with_the_same_a
     assert 2 < looked.requests <= 2 + len(keys)
     assert [method for method, _ in gate.passed].count("HEAD") == looked.requests - 2
 
-    proven = prove(place, objects, tmp_path, push=lambda: put(either_s3, place, tmp_path, objects[:2]))
+    proven = prove(place, objects, tmp_path, push=lambda: put(either_s3, place, tmp_path, objects[:2]), page_size=10)
     assert (proven.sent, proven.healed) == (2, 1)
     assert written(gate, place) == [objects[5].key]
 

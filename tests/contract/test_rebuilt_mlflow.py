@@ -16,8 +16,8 @@ from foreign_pipeline import PIPELINE, Origin, isolated_git
 from live_servers import ROOT, free_ports, running
 from stack_model import STORE_BUCKET, Stack
 
-from retrain.__main__ import parser
 from retrain.airflow.adapters import services
+from retrain.commands.command_line import parser
 from retrain.deployment.pipeline_file import Deployment, load
 from retrain.store import s3 as store
 from retrain.store.ledger import Ledger
@@ -235,8 +235,8 @@ def finished(days):
 def rebuild(*arguments):
     """What the command answers with --json, and whether all is well: its exit code is 0 then, else 1."""
     options = parser().parse_args(["--pipeline", PIPELINE, "rebuild", *arguments])
-    document, _, well = options.command(options)
-    return document, well
+    found = options.command(options)
+    return found.document, found.well
 
 
 def stored(content):

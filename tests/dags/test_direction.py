@@ -55,6 +55,7 @@ PURE = (
     "run/partition",
     "judge/performance",
     "judge/promotion",
+    "store/events",
     "store/receipt",
     "run/release",
     "run/run_spec",
@@ -62,6 +63,7 @@ PURE = (
     "judge/episode",
     "judge/policies",
     "results",
+    "run/schema_version",
     "run/stage_run",
 )
 
@@ -126,6 +128,10 @@ def test_what_the_tasks_do_does_not_know_airflow() -> None:
 def test_git_is_run_by_one_module() -> None:
     talkers = {path.stem for path in PACKAGE.rglob("*.py") if 'process.run(["git"' in path.read_text()}
     assert talkers == {"git"}
+
+
+def test_requests_to_s3_are_made_by_one_module() -> None:
+    assert {name_of(path) for path in PACKAGE.rglob("*.py") if "(Bucket=" in path.read_text()} == {"store/s3"}
 
 
 @pytest.mark.parametrize("module", PURE)

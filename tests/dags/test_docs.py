@@ -103,7 +103,7 @@ def test_every_link_and_every_path_that_it_names_leads_somewhere(page: Path) -> 
 def test_every_command_of_ours_and_of_airflow_s_parses(page: Path) -> None:
     from airflow.cli.cli_parser import get_parser
 
-    from retrain.__main__ import parser
+    from retrain.commands.command_line import parser
 
     text = page.read_text()
     for line in [*blocks(text), *snippets(text)]:

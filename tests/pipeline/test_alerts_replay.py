@@ -23,7 +23,8 @@ def outcome(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, An
     span = ("--raw", str(raw), "--from", FIRST, "--to", LAST, "--out", str(STATE / "day_documents"))
     computed = run_in(folder, sys.executable, str(script), *span)
     assert computed.returncode == 0, computed.stderr
-    argv = [str(AIRFLOW_PYTHON), "-m", "retrain.judge.alerts_replay", "--documents", computed.stdout.strip(), "--json"]
+    command = [str(AIRFLOW_PYTHON), "-m", "retrain.commands.alerts_replay", "--json"]
+    argv = [*command, "--documents", computed.stdout.strip()]
     done = subprocess.run(argv, cwd=ROOT / "plugins", capture_output=True, text=True, check=True)
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer

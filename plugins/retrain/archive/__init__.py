@@ -1,1 +1,1 @@
-"""Recorded days: listed, restored, verified, replayed, explained, pruned."""
+"""What can be done with recorded days: list, restore, verify, replay, explain and prune them."""

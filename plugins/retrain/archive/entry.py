@@ -1,4 +1,4 @@
-"""What a ledger entry says of its outputs and parameters, whichever version of the deployment wrote it."""
+"""The outputs and parameters of a ledger entry, for entries of every version."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from retrain.store.ledger import DESCRIPTION, Ledger
 from retrain.work.dvc.description import Description
 from retrain.work.dvc.outputs import Output
 
-_UP = re.compile(r"^(\.\.?/)+")  # out of a stage's own folder
+_UP = re.compile(r"^(\.\.?/)+")  # the way out of a stage's own folder
 
 
 def outputs(record: RunRecord, ledger: Ledger) -> list[Output]:
-    """The outputs of a run that are on the remote."""
+    """The outputs of a run that are on the remote.
+
+    Raises:
+        RecordError: a document of the entry cannot be read, or dvc.lock and the record name different outputs.
+    """
     if record.version_1 is None:
         return list(_description(record, ledger).stored)
     receipt = ledger.committed_receipt(record).by_key
@@ -27,7 +31,11 @@ def outputs(record: RunRecord, ledger: Ledger) -> list[Output]:
 
 
 def params(record: RunRecord, ledger: Ledger) -> dict[str, Any]:
-    """The parameters of a run, each by `file:section.name`, without the file for params.yaml."""
+    """The parameters of a run by `file:section.name`, or `section.name` for params.yaml.
+
+    Raises:
+        RecordError: a document of the entry cannot be read.
+    """
     if record.version_1 is None:
         return _description(record, ledger).params
     found: dict[str, Any] = {}
@@ -40,7 +48,7 @@ def params(record: RunRecord, ledger: Ledger) -> dict[str, Any]:
 
 
 def description(record: RunRecord, ledger: Ledger) -> Description | None:
-    """What DVC said of the run's checkout; None for a run of version 1, which kept no such document."""
+    """DVC's description of the run's checkout; None for an entry of version 1, which has none."""
     return _description(record, ledger) if record.version_1 is None else None
 
 
@@ -50,7 +58,10 @@ def _description(record: RunRecord, ledger: Ledger) -> Description:
 
 
 def _outputs_of_version_1(record: RunRecord, ledger: Ledger) -> Iterator[Output]:
-    """Version 1 kept no description. Its record has each path from the checkout's top, its dvc.lock the rest, by the stage's own folder."""
+    """The outputs of an entry without a description.
+
+    Its record has the paths from the top of the checkout; dvc.lock has all else, with paths from each stage's folder.
+    """
     left = dict(record.outputs)
     for name, stage in _lock(record, ledger).items():
         for out in stage.get("outs", ()):
@@ -78,12 +89,14 @@ def _lock(record: RunRecord, ledger: Ledger) -> Mapping[str, Any]:
     try:
         stages: Mapping[str, Any] = yaml.safe_load(ledger.file(record, "dvc.lock"))["stages"]
     except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise RecordError(f"{url} is no dvc.lock ({error!r}). Somebody else wrote it; see who may.") from error
+        raise RecordError(
+            f"{url} is no dvc.lock ({error!r}). Another program wrote it; see who may write there."
+        ) from error
     return stages
 
 
 def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """A stage that names a whole section has it nested in dvc.lock: its single values, as `section.name`."""
+    """The single values of a section, which is nested in dvc.lock if a stage names it whole, as `section.name`."""
     for key, inner in value.items():
         if isinstance(inner, dict) and inner:
             yield from _leaves(inner, f"{prefix}{key}.")

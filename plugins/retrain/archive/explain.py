@@ -1,4 +1,4 @@
-"""Why two recorded days differ: code, environment, parameters, data, and what came of it. Pure; the documents come in."""
+"""Explaining why two recorded runs differ: by code, environment, parameters, data, outputs or metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from retrain.work.environments import frozen
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that is not the same: its name, and its value on either side (None: not there)."""
+    """A name with different values in the two runs; None where a run does not have it."""
 
     name: str
     before: Any
@@ -23,7 +23,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is different from one run to the other, by kind; an empty list says that this kind explains nothing."""
+    """The differences between two runs, by kind; empty where they do not differ.
+
+    `code` holds the paths of changed files. `environment` holds versions by package, `params` values by `file:section.name`, `data`
+    ETag and size by raw object, `outputs` MD5s by path.
+    """
 
     code: tuple[str, ...]
     environment: tuple[Change, ...]
@@ -34,13 +38,16 @@ class Explanation:
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
-    """What two mappings do not share, by name."""
+    """The names whose values differ between two mappings, sorted."""
     names = sorted({*before, *after})
     return tuple(Change(n, before.get(n), after.get(n)) for n in names if before.get(n) != after.get(n))
 
 
 def packages(lock: str) -> dict[str, str]:
-    """Package versions of a frozen text, and its Python's, or of a uv.lock as older deployments recorded it. A Git requirement's version is its address and commit."""
+    """The version of each package in a frozen environment, and of `python` if it is named.
+
+    The version of a package from Git is its URL with the commit. Version 1 recorded a uv.lock instead, which is read too.
+    """
     if "[[package]]" in lock:
         pairs = [(one["name"], str(one.get("version", ""))) for one in tomllib.loads(lock).get("package", [])]
     else:
@@ -58,10 +65,18 @@ def explain(
     locks: tuple[str, str],
     code: tuple[str, ...],
 ) -> Explanation:
-    """Compare two runs. `code` are the files that Git says changed from the first commit to the second."""
+    """Compare two runs.
+
+    Args:
+        runs: the records.
+        manifests: the raw objects of each.
+        params: the parameters of each, as `entry.params` returns them.
+        locks: the environment of each, as `recorded_environment.packages` returns it.
+        code: the files that changed between the two commits.
+    """
     one, two = runs
     data = changes(*({o.key: f"{o.etag} ({o.size} bytes)" for o in m.objects} for m in manifests))
-    # Always by the packages: before version 2 the same identity could hide others.
+    # By the packages, not by identity: in version 1, environments with one identity could have different packages.
     environment = changes(*(packages(lock) for lock in locks))
     return Explanation(
         code, environment, changes(*params), data, changes(one.outputs, two.outputs), changes(one.metrics, two.metrics)

@@ -1,4 +1,4 @@
-"""What the ledger knows of a pipeline's days, and which of them the raw data has left behind. Pure."""
+"""The history of a pipeline: its recorded runs, and the days whose raw data has changed since."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from retrain.run.run_record import RunRecord, counting
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """One recorded run: `live` if it is the one of its day that counts, else `superseded` and by which run key.
+    """A recorded run with its status: `live` if it is the run of its day that counts, else `superseded`.
 
-    `pruned`: its objects were removed.
+    `superseded_by`: the run key of the run that counts instead. `pruned`: its objects were removed.
     """
 
     record: RunRecord
@@ -23,7 +23,13 @@ class RecordedRun:
 
 
 def runs(records: Iterable[RunRecord], counts: Mapping[str, str], pruned: Container[str] = ()) -> list[RecordedRun]:
-    """Every run by partition and time. `counts` as for `run_record.counting`."""
+    """Every run with its status, by partition and time of recording.
+
+    Args:
+        records: all records of some partitions.
+        counts: the run key that counts, by partition, as for `run_record.counting`.
+        pruned: the run keys whose objects were removed.
+    """
     known = sorted(records, key=lambda record: (record.partition, record.recorded_at))
     live = {record.partition: record.run_key for record in counting(known, counts)}
     return [
@@ -38,9 +44,11 @@ def runs(records: Iterable[RunRecord], counts: Mapping[str, str], pruned: Contai
 
 
 def stale_days(manifest: Manifest, present: Mapping[str, RawObject]) -> list[str]:
-    """The days whose raw objects are not any more what the manifest holds: changed, gone, or landed since.
+    """The days with raw objects that were changed, deleted or added since the manifest was made, sorted.
 
-    `present` are the landed objects of the manifest's window by key, without markers.
+    Args:
+        manifest: the raw objects that the run read.
+        present: the raw objects of its window now, by key, without markers.
     """
     held = {item.key: item for item in manifest.objects}
     return sorted(

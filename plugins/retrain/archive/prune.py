@@ -1,4 +1,4 @@
-"""The only thing of ours that deletes, on a person's word: objects that no kept ledger entry reaches."""
+"""Deleting objects of the DVC remote that no kept ledger entry needs. No other module deletes, and only a person starts it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from retrain.errors import LedgerUnreadableError, RetrainError, StoreError
+from retrain.errors import LedgerUnreadableError, RetrainError
 from retrain.run.run_record import RunRecord
 from retrain.store import ledger_facts, s3
 from retrain.store.ledger import Ledger
 from retrain.store.remote import Remote
 
-# A run that has pushed and is not recorded yet has objects that no entry reaches.
+# The objects of a run that has pushed and is not recorded yet are in no entry.
 GRACE = timedelta(days=2)
-_BATCH = 1000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What would go: keys with their bytes; the entries that are kept, and those that lose objects."""
+    """The effect of a prune.
+
+    `remove`: the keys to delete, each with its size in bytes. `kept`: the entries of the days that are kept. `losing`: older
+    entries that lose objects.
+    """
 
     remove: dict[str, int]
     kept: tuple[RunRecord, ...]
@@ -31,7 +34,10 @@ class Plan:
 
 
 def kept_entries(records: Iterable[RunRecord], keep_days: int) -> tuple[list[RunRecord], list[RunRecord]]:
-    """Entries of the newest `keep_days` days, counted back from the newest partition, and the others. Superseded ones of those days stay."""
+    """The entries of the newest `keep_days` days, superseded ones included, and the older entries.
+
+    Days are counted back from the newest partition.
+    """
     known = sorted(records, key=lambda record: record.partition)
     if not known:
         return [], []
@@ -40,14 +46,21 @@ def kept_entries(records: Iterable[RunRecord], keep_days: int) -> tuple[list[Run
 
 
 def plan(ledger: Ledger, remote: Remote, pipeline: str, keep_days: int, now: datetime | None = None) -> Plan:
-    """What may be removed from the remote.
+    """Find the objects that can be deleted from the remote. Changes nothing.
+
+    Args:
+        ledger: the ledger of all pipelines that share the remote.
+        remote: the remote.
+        pipeline: the pipeline whose old entries may lose objects.
+        keep_days: as for `kept_entries`.
+        now: the time against which the age of objects is measured; the current time by default.
 
     Raises:
-        LedgerUnreadableError: a record or a receipt cannot be read: nothing can be said, nothing is removed.
+        LedgerUnreadableError: a record or a receipt cannot be read, or there is no entry, so it is not known which objects are needed.
     """
     try:
         kept, dropped = kept_entries(ledger.records(pipeline), keep_days)
-        # Other pipelines may share the remote: all that theirs reach stays.
+        # Other pipelines may share the remote: their objects are all kept.
         others = [record for name in ledger.pipelines() if name != pipeline for record in ledger.records(name)]
         reachable = {key for record in [*kept, *others] for key in ledger.committed_receipt(record).by_key}
     except RetrainError as error:
@@ -73,22 +86,14 @@ def plan(ledger: Ledger, remote: Remote, pipeline: str, keep_days: int, now: dat
 
 
 def carry_out(chosen: Plan, ledger: Ledger, remote: Remote, keep_days: int) -> int:
-    """Remove what the plan says; returns how many objects went.
+    """Delete the objects of a plan; returns how many were deleted.
 
-    That a run loses its objects is noted in the ledger first, so that `verify` and `rebuild` know it whatever happens next.
+    The ledger notes the runs that lose objects before anything is deleted, so that `verify` and `rebuild` know of them even if
+    this is interrupted.
+
+    Raises:
+        StoreError: S3 refused.
     """
     for record in chosen.losing:
         ledger_facts.note_removed(ledger, record, keep_days)
-    bucket, prefix = s3.split(f"{remote.url}/")
-    keys = sorted(chosen.remove)
-    for start in range(0, len(keys), _BATCH):
-        batch = [{"Key": prefix + key} for key in keys[start : start + _BATCH]]
-        with s3.naming("DeleteObjects", remote.url):
-            answer = remote.client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})  # type: ignore[typeddict-item]
-        refused = answer.get("Errors", [])
-        if refused:
-            raise StoreError(
-                f"S3 refused to delete {refused[0].get('Key')}: {refused[0].get('Code')}, {len(refused)} of {len(batch)} in all; "
-                f"{start + len(batch) - len(refused)} objects were removed. Give the role s3:DeleteObject, then run it again."
-            )
-    return len(keys)
+    return s3.delete(remote.client, remote.url, sorted(chosen.remove))

@@ -1,4 +1,4 @@
-"""The environment that a recorded run had, installed again from what its ledger entry froze."""
+"""The environment of a recorded run, installed again from the packages that its ledger entry lists."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ _OF_VERSION_1 = "environment.lock"
 
 
 def provide(record: RunRecord, ledger: Ledger, repository: Repository, environments: Path) -> environment.Environment:
-    """The environment of a run, below `environments`. Arguments as for `frozen_text`.
+    """Install the environment of a run below `environments`, unless it is there. Arguments as for `frozen_text`.
 
     Raises:
-        EnvironmentGoneError: a package that it needs is not to be had any more; it is named.
+        EnvironmentGoneError: a package is not available any more; the sentence names it.
+        EnvironmentDefinitionError: as for `frozen_text`.
     """
     return environment.install(frozen_text(record, ledger, repository, environments), environments)
 
 
 def frozen_text(record: RunRecord, ledger: Ledger, repository: Repository, environments: Path) -> str:
-    """Every package that a run was installed with, by version and hash.
+    """The requirements that a run's environment was installed from: every package with version and hash.
 
     Args:
         record: the run.
-        ledger: where its entry is.
-        repository: where its release is; asked only for a run of version 1, whose lock is of no use without its project.
-        environments: where resolutions are remembered.
+        ledger: the ledger that holds its entry.
+        repository: the Git origin of its release. Only used for entries of version 1, whose lock needs the project's files.
+        environments: the folder that also keeps the results of resolving requirements.
 
     Raises:
-        EnvironmentDefinitionError: a run of version 1 whose lock names a local path, or does not belong to its project.
+        EnvironmentDefinitionError: the lock of an entry of version 1 names a local path, or does not belong to its project.
     """
     if record.version_1 is None:
         return ledger.file(record, ENVIRONMENT).decode()
@@ -48,7 +49,7 @@ def frozen_text(record: RunRecord, ledger: Ledger, repository: Repository, envir
 
 
 def packages(record: RunRecord, ledger: Ledger, repository: Repository, environments: Path) -> str:
-    """As `frozen_text`, to be read and not installed: a lock that cannot be installed any more as it was recorded."""
+    """The packages of a run, for reading: `frozen_text`, or the recorded lock itself if that cannot be installed any more."""
     try:
         return frozen_text(record, ledger, repository, environments)
     except EnvironmentDefinitionError:

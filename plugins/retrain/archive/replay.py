@@ -1,4 +1,4 @@
-"""A recorded day computed again from the raw bytes, without any cache and in an environment made for it, against the record."""
+"""Replaying a recorded day: it is computed again from its raw bytes without any cache, and compared with the record."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrain.archive import recorded_environment
+from retrain.deployment.pipeline_file import Deployment
 from retrain.run.release import Release
 from retrain.run.run_record import RunRecord
-from retrain.services import Services
 from retrain.store import s3
+from retrain.store.ledger import Ledger
 from retrain.work import git
 from retrain.work.dvc.program import DEPLOYMENT_DVC, Dvc
 from retrain.work.environments import environment
+from retrain.work.service_credentials import Credentials
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One output: its recorded and its recomputed MD5, None when it is on one side only."""
+    """One output with its recorded and its recomputed MD5; None where the record or the replay has no such output."""
 
     path: str
     recorded: str | None
@@ -31,7 +33,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Replayed:
-    """Every output compared, and the seconds of the `dvc repro`."""
+    """A replayed run: every output compared, and the duration of the `dvc repro` in seconds."""
 
     outputs: tuple[Compared, ...]
     seconds: float
@@ -41,16 +43,25 @@ class Replayed:
         return all(output.same for output in self.outputs)
 
 
-def replay(record: RunRecord, services: Services, *, scratch: Path | None = None) -> Replayed:
-    """Recompute a run below `scratch` (a temporary folder) and compare every output. The raw objects are read by version id.
+def replay(
+    record: RunRecord, ledger: Ledger, deployment: Deployment, credentials: Credentials, *, scratch: Path | None = None
+) -> Replayed:
+    """Compute a run again and compare every output with the record. Nothing is pushed.
+
+    Args:
+        record: the run.
+        ledger: the ledger that holds its entry. Its client also reads the raw objects, by their version ids.
+        deployment: the pipeline's file.
+        credentials: what the stages need to read raw objects.
+        scratch: the folder in which the workspace is made and removed again; the system's by default.
 
     Raises:
-        OverwrittenError: raw bytes were overwritten in a bucket that keeps no versions. Raised before anything is computed.
-        EnvironmentGoneError: a package of its environment is not to be had any more; the day can still be restored.
-        StageError and its like: as in the daily run.
+        OverwrittenError: raw objects were overwritten in a bucket that keeps no versions. Nothing was computed.
+        EnvironmentGoneError: a package of its environment is not available any more; the day can still be restored.
+        RetrainError: a stage failed, with the error that the daily run would end with.
     """
-    repository, ledger = services.deployment.repository, services.ledger
-    s3.require_unchanged(services.s3, ledger.manifest(record.spec))
+    repository = deployment.repository
+    s3.require_unchanged(ledger.client, ledger.manifest(record.spec))
     with tempfile.TemporaryDirectory(prefix="replay-", dir=scratch) as folder:
         place = Path(folder)
         bare = git.mirror(repository.url, Release(record.release, record.commit), place / "mirror.git")
@@ -61,11 +72,11 @@ def replay(record: RunRecord, services: Services, *, scratch: Path | None = None
         environments = place / "environments"
         built = recorded_environment.provide(record, ledger, repository, environments)
         own = environment.provide(DEPLOYMENT_DVC, environments)
-        with services.credentials.child_environment() as access:
+        with credentials.child_environment() as access:
             extra = {**access, "RAW_CACHE_DIR": str(place / "raw"), "OMP_NUM_THREADS": str(record.threads)}
             program = Dvc.of(checkout, built, own, place / "cache", extra)
-            program.configure("s3://replay-never-pushes/dvc", services.credentials.endpoint())
-            done = program.repro(program.describe(), services.deployment.limits.reproduce_minutes * 60)
+            program.configure("s3://replay-never-pushes/dvc", credentials.endpoint())
+            done = program.repro(program.describe(), deployment.limits.reproduce_minutes * 60)
             recomputed = {output.path: output.md5 for output in program.describe().outputs}
     paths = sorted({*record.outputs, *recomputed})
     return Replayed(

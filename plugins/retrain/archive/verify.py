@@ -1,4 +1,4 @@
-"""Recorded runs, checked against the bucket again."""
+"""Verifying recorded runs: every object that they need is on the remote and has the recorded content."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from retrain.archive import entry
-from retrain.archive.restore import list_files
 from retrain.run.run_record import RunRecord
+from retrain.store.fetch import list_files
 from retrain.store.ledger import Ledger
 from retrain.store.proving import examine
 from retrain.store.receipt import Proof
@@ -17,10 +17,11 @@ from retrain.work.dvc.outputs import CachedObject
 
 @dataclass(frozen=True)
 class Verified:
-    """What a check of one or more runs found: objects proven, missing, and wrong, each with the path that needs it.
+    """The result of a check.
 
-    `pruned` runs were left out: their objects were removed on purpose. `unproven` are the run keys of entries that prove none of
-    their outputs, as version 1 could write them for a dvc.yaml whose paths are templates.
+    `runs`: runs checked. `pruned`: runs left out, because their objects were removed on purpose. `proven`: objects with the recorded
+    content. `missing`, `wrong`: the other objects, each with a path that needs it. `requests`: requests sent to S3. `unproven`: run
+    keys of entries whose receipt proves none of their outputs; version 1 wrote such receipts for a dvc.yaml with templated paths.
     """
 
     runs: int
@@ -33,17 +34,22 @@ class Verified:
 
     @property
     def sound(self) -> bool:
+        """True if nothing is missing, wrong or unproven."""
         return not self.missing and not self.wrong and not self.unproven
 
 
 def verify(records: Iterable[RunRecord], ledger: Ledger, remote: Remote, pruned: Container[str] = ()) -> Verified:
-    """Prove every object that these runs need, each once: present, and with its content.
+    """Check every object that these runs need, each once.
 
     Args:
-        pruned: the run keys whose objects were removed on purpose.
+        records: the runs.
+        ledger: the ledger that holds their entries.
+        remote: the remote that holds their outputs.
+        pruned: the run keys whose objects were removed on purpose; these runs are left out.
 
     Raises:
-        TamperedError: the listing of a folder was changed.
+        TamperedError: the listing of a directory has other content than was recorded.
+        RecordError: a document of an entry cannot be read.
     """
     items: dict[str, CachedObject] = {}
     gone: dict[str, CachedObject] = {}
@@ -60,7 +66,7 @@ def verify(records: Iterable[RunRecord], ledger: Ledger, remote: Remote, pruned:
         files, absent = list_files(remote, outputs)
         gone |= {item.key: item for item in absent}
         for item in [*(output.item for output in outputs), *(file.item for file in files)]:
-            items.setdefault(item.key, item)  # the same content may stand in several places: the first names it
+            items.setdefault(item.key, item)  # several paths may have the same content: the first names it
     proofs: dict[str, Proof] = {}
     items = {key: item for key, item in items.items() if key not in gone}
     missing, wrong = examine(remote, list(items.values()), remote.look(items), None, {}, proofs)

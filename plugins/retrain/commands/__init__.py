@@ -1,1 +1,1 @@
-"""The commands of `python -m retrain`, one module each."""
+"""The commands of `python -m retrain`, one module per command."""

@@ -1,4 +1,4 @@
-"""Moving the pin: a release and a rollback. Each is noted in the ledger before the pin moves."""
+"""Moving the pin, by a release or a rollback. The ledger notes each move before it is made."""
 
 from __future__ import annotations
 
@@ -18,14 +18,21 @@ log = logging.getLogger(__name__)
 
 
 class PinStore(Protocol):
-    """Where the pin is kept, for a person who moves it."""
+    """Read and write access to the pins of pipelines."""
 
-    def pin(self, pipeline: str) -> Pin | None: ...
-    def set_pin(self, pipeline: str, pin: Pin) -> None: ...
+    def pin(self, pipeline: str) -> Pin | None:
+        """The pin of a pipeline; None if none is set."""
+
+    def set_pin(self, pipeline: str, pin: Pin) -> None:
+        """Replace the pin of a pipeline."""
 
 
 def required(store: PinStore, pipeline: str) -> Pin:
-    """The pin of a pipeline; NoPinError when there is none."""
+    """The pin of a pipeline.
+
+    Raises:
+        NoPinError: none is set, or it cannot be read.
+    """
     found = store.pin(pipeline)
     if found is None:
         raise NoPinError(
@@ -42,13 +49,18 @@ def deploy(
     tag: str,
     examine: Callable[[Path], None] | None = None,
 ) -> Pin:
-    """Pin `tag` at the commit that the origin `repository` names now, after looking into that commit.
+    """Pin `tag` at the commit that the origin names for it now; returns the pin.
 
     Args:
-        examine: raises when the release's checkout cannot run.
+        store: where the pin is kept.
+        ledger: the ledger of the pipeline.
+        pipeline: the pipeline.
+        repository: the URL of the Git origin.
+        tag: the release, vX.Y.Z.
+        examine: raises an error if a release with this checkout cannot run; by default the checkout is not examined.
 
     Raises:
-        ReleaseError: no such tag, no dvc.yaml in it, or a tag that was pinned or run at another commit at any time before.
+        ReleaseError: the origin has no such tag, its commit has no dvc.yaml, or the tag was pinned or run at another commit before.
         PinConflictError: somebody else moved the pin at the same moment.
     """
     check_tag(tag)
@@ -70,16 +82,19 @@ def deploy(
 
 
 def roll_back(store: PinStore, ledger: Ledger, pipeline: str) -> Pin:
-    """Pin what was live before. A ledger that does not answer does not stop it: what is noted there is then missing.
+    """Pin the release that was live before; returns the pin.
+
+    A ledger that does not answer does not stop a rollback; the note of it is then missing there.
 
     Raises:
-        NoEarlierReleaseError: nothing was.
+        NoPinError: no release is pinned.
+        NoEarlierReleaseError: no other release was pinned before.
         PinConflictError: somebody else moved the pin at the same moment.
     """
     now = required(store, pipeline)
     before = now.rolled_back()
     try:
-        # The release that is left behind keeps its commit: its tag is refused if it moves after the rollback.
+        # The tag of the release that is given up keeps its commit: it is refused if it moves after the rollback.
         ledger_facts.keep_tags(ledger, pipeline, now)
         ledger_facts.note_pin(ledger, pipeline, ledger_facts.pins(ledger, pipeline), before.live, now.live, "rollback")
     except StoreError as error:

@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from retrain.errors import NoRawDataError, RecordError, RecordVersionError
+from retrain.errors import NoRawDataError, RecordError
+from retrain.run.schema_version import require_readable
 
 SCHEMA_VERSION = 1
 
@@ -50,12 +51,7 @@ class Manifest:
         """
         try:
             document = json.loads(text)
-            version = document["schema_version"]
-            if version != SCHEMA_VERSION:
-                raise RecordVersionError(
-                    f"{url} has schema_version {version!r}, this deployment reads {SCHEMA_VERSION}. "
-                    "Use the deployment that wrote it, or a newer one."
-                )
+            require_readable(document["schema_version"], SCHEMA_VERSION, url)
             objects = tuple(RawObject(**entry) for entry in document["objects"])
             return cls(document["pipeline"], document["partition"], document["root"], objects)
         except (KeyError, TypeError, ValueError) as error:

@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from retrain.errors import RecordError, RecordVersionError, SeveralEntriesError, UnknownEntryError
+from retrain.errors import RecordError, SeveralEntriesError, UnknownEntryError
 from retrain.run.run_spec import RunSpec
+from retrain.run.schema_version import require_readable
 
 SCHEMA_VERSION = 2
 # Version 1 does not have it: all deployments that wrote version 1 ran the stages with one thread.
@@ -93,12 +94,8 @@ class RunRecord:
             raise RecordError(
                 f"{url} is not JSON ({error}). Something else wrote it: see who may write to the ledger."
             ) from error
-        version = document.get("schema_version") if isinstance(document, dict) else None
-        if not isinstance(version, int) or not 1 <= version <= SCHEMA_VERSION:
-            raise RecordVersionError(
-                f"{url} has schema_version {version!r}, this deployment reads up to {SCHEMA_VERSION}. "
-                "Use the deployment that wrote it, or a newer one."
-            )
+        given = document.get("schema_version") if isinstance(document, dict) else None
+        version = require_readable(given, SCHEMA_VERSION, url)
         _check(document, version, url)
         record = cls(**_fields(document, version))
         if record.spec.run_key != record.run_key:

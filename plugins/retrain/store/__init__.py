@@ -1,1 +1,1 @@
-"""S3: the client, the DVC remote, the proof of a push, the ledger."""
+"""S3: requests, the DVC remote, the proof of a push, the ledger with its events."""

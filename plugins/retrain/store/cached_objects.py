@@ -1,4 +1,4 @@
-"""The objects of outputs in a DVC cache: directories expanded by their listings, corrupt objects put aside."""
+"""The objects of outputs in a DVC cache; a corrupt one is moved out of it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from retrain.work.dvc.outputs import CachedObject, Output
 
 
 def objects_of(outputs: Iterable[Output], cache: Path) -> list[CachedObject]:
-    """Every object that the stored ones of these outputs are made of, directories expanded, each once, sorted.
+    """The objects of those outputs that DVC stores, each once, by MD5. A directory gives its listing and its files.
 
     Raises:
-        DvcLockError: a directory's listing is not in the cache, so the objects of the directory are unknown.
-        CorruptCacheError: a directory's listing is not its name's content. It is put aside.
+        DvcLockError: the listing of a directory is not in the cache, so that its files are unknown.
+        CorruptCacheError: the listing of a directory has wrong content. It is put aside.
     """
     objects: dict[str, CachedObject] = {}
     for output in outputs:
@@ -39,7 +39,7 @@ def _listing(path: Path, output: Output) -> list[dict[str, str]]:
         raise DvcLockError(
             f"The listing {output.md5} of {output.path} (stage {output.stage}) is not in the cache ({error}). Clear reproduce."
         ) from error
-    # A spoilt listing names other files than the folder holds; and DVC would take it on trust for ever.
+    # A corrupt listing names other files than the directory has, and DVC never checks it.
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != output.item.checksum:
         put_aside(path)
         raise CorruptCacheError(
@@ -51,5 +51,5 @@ def _listing(path: Path, output: Output) -> list[dict[str, str]]:
 
 
 def put_aside(path: Path) -> None:
-    """Take a corrupt object out of the cache, and keep its bytes beside it for an examination of the disk."""
+    """Rename a corrupt object, so that it is out of the cache and its bytes are kept for an examination of the disk."""
     path.rename(path.with_suffix(f".corrupt-{time.time_ns()}"))

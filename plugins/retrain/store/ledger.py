@@ -1,14 +1,12 @@
-"""The ledger in S3: one folder a run, create-only, the run record last; and events, which say what came after."""
+"""The ledger in S3: one folder per run, whose documents are created once and never changed, the run record last."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from retrain.errors import LedgerConflictError, RecordError, RecordVersionError, StoreError
 from retrain.run.manifest import Manifest
@@ -16,38 +14,41 @@ from retrain.run.partition import window
 from retrain.run.run_record import RunRecord, choose, counting
 from retrain.run.run_spec import RunSpec
 from retrain.store import s3
+from retrain.store.event_log import EventLog
 from retrain.store.receipt import Receipt
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 log = logging.getLogger(__name__)
 
 RECORD = "run.json"
 DESCRIPTION = "description.json"
 ENVIRONMENT = "environment.txt"  # version 1: environment.lock
-COUNTS = "counts"
 _AT_ONCE = 8
-_DATE = len("YYYY-MM-DD")
-_NUMBER = 4
 
 
 @dataclass(frozen=True)
-class Ledger:
-    """`<url>/<pipeline>/dt=<partition>/<run_key>/`; a run is committed when its run record is there."""
-
-    client: S3Client
-    url: str
+class Ledger(EventLog):
+    """The entries `<url>/<pipeline>/dt=<partition>/<run_key>/`, and the events. A run is committed once its run record exists."""
 
     def folder(self, spec: RunSpec) -> str:
+        """The URL of a run's entry."""
         return f"{self.url}/{spec.pipeline}/dt={spec.partition}/{spec.run_key}"
 
     def put_manifest(self, spec: RunSpec, manifest: Manifest) -> None:
-        """Keep the manifest under its run key, for every later task of the run. The key fixes its bytes."""
+        """Write the manifest of a run for its later tasks. The run key determines its bytes.
+
+        Raises:
+            LedgerConflictError: the ledger holds other bytes.
+        """
         self._create(f"{self.folder(spec)}/manifest.json", manifest.to_json().encode())
 
     def manifest(self, spec: RunSpec) -> Manifest:
-        """The manifest that `resolve_run` kept; checked against the spec's digest."""
+        """The manifest that `resolve_run` wrote.
+
+        Raises:
+            StoreError: it does not exist any more.
+            LedgerConflictError: its digest is not that of the spec.
+            RecordError: it is no manifest.
+        """
         url = f"{self.folder(spec)}/manifest.json"
         body = s3.get(self.client, url)
         if body is None:
@@ -60,14 +61,23 @@ class Ledger:
         return manifest
 
     def put_receipt(self, spec: RunSpec, receipt: Receipt) -> str:
-        """Keep a push's receipt under its run key, named by its content; returns the name. `commit` makes one the run's own."""
+        """Write the receipt of a push, under a name made from its content; returns the name.
+
+        Raises:
+            LedgerConflictError: the ledger holds other bytes under that name.
+        """
         text = receipt.to_json().encode()
         name = f"receipts/{_sha256(text)[:16]}.json"
         self._create(f"{self.folder(spec)}/{name}", text)
         return name
 
     def receipt(self, spec: RunSpec, name: str) -> Receipt:
-        """A receipt that `push` kept."""
+        """A receipt that `push` wrote.
+
+        Raises:
+            StoreError: it does not exist any more.
+            RecordError: it is no receipt.
+        """
         url = f"{self.folder(spec)}/{name}"
         body = s3.get(self.client, url)
         if body is None:
@@ -75,9 +85,9 @@ class Ledger:
         return Receipt.from_json(body, url)
 
     def earlier_receipt(self, pipeline: str, partition: str, days: int = 14) -> Receipt | None:
-        """The newest committed receipt of the partition or of one of the `days` before it; None when there is none.
+        """The newest committed receipt of the partition or of the `days` days before it; None if there is none.
 
-        It only saves looks at objects, so one that cannot be read is passed over.
+        It only saves requests for objects that it proves, so a receipt that cannot be read is skipped.
         """
         for day in reversed(window(partition, days + 1)):
             folder = f"{self.url}/{pipeline}/dt={day}"
@@ -90,16 +100,21 @@ class Ledger:
                     if body is not None:
                         return Receipt.from_json(body, url)
                 except (RecordError, RecordVersionError) as error:
-                    log.warning("an earlier receipt is of no use: %s", error)
+                    log.warning("an earlier receipt cannot be read: %s", error)
         return None
 
     def commit(self, record: RunRecord, files: Mapping[str, str], receipt: Receipt) -> bool:
-        """Write the entry's files, then its record; False when the same run had been committed already.
+        """Write the documents of an entry, then its record; returns False if the run was committed before.
 
-        The first record of a run key stands, with the documents that were written with it.
+        The first record of a run key stays, with the documents that were written with it.
+
+        Args:
+            record: the run.
+            files: the documents by name.
+            receipt: the proof of its push.
 
         Raises:
-            LedgerConflictError: the key is committed with other outputs. Both sides are named.
+            LedgerConflictError: the run is committed with other outputs, or a document exists with other bytes.
         """
         folder = self.folder(record.spec)
         if self._is_committed(record):
@@ -110,7 +125,7 @@ class Ledger:
         return s3.create(self.client, f"{folder}/{RECORD}", record.to_json().encode()) or not self._is_committed(record)
 
     def has(self, spec: RunSpec) -> bool:
-        """Whether this very run is committed."""
+        """True if the run is committed."""
         return s3.get(self.client, f"{self.folder(spec)}/{RECORD}") is not None
 
     def _is_committed(self, record: RunRecord) -> bool:
@@ -119,7 +134,7 @@ class Ledger:
         if body is None:
             return False
         kept = RunRecord.from_json(body, url)
-        # Version 1 knew the outputs of the dvc.yaml at the top alone.
+        # Version 1 recorded only the outputs of the dvc.yaml at the top of the repository.
         paths = kept.outputs if kept.version_1 else {*kept.outputs, *record.outputs}
         other = [path for path in paths if kept.outputs.get(path) != record.outputs.get(path)]
         if other:
@@ -132,20 +147,25 @@ class Ledger:
         return True
 
     def records(self, pipeline: str, partition: str | None = None) -> list[RunRecord]:
-        """Every committed run of a pipeline, or of one partition of it."""
+        """Every committed run of a pipeline, or of one partition of it.
+
+        Raises:
+            RecordError: a record cannot be read.
+            RecordVersionError: a newer deployment wrote one.
+        """
         folder = f"{self.url}/{pipeline}" + (f"/dt={partition}" if partition else "")
         keys = [key for key in s3.list_objects(self.client, folder) if key.endswith(f"/{RECORD}")]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return list(pool.map(lambda key: self._record(f"{folder}/{key}"), keys))
 
     def is_recorded(self, pipeline: str, partition: str) -> bool:
-        """Whether a run of the partition is committed."""
+        """True if a run of the partition is committed."""
         return any(
             key.endswith(f"/{RECORD}") for key in s3.list_objects(self.client, f"{self.url}/{pipeline}/dt={partition}")
         )
 
     def newest(self, pipeline: str) -> RunRecord | None:
-        """The run that counts of the newest partition that has one."""
+        """The run that counts of the newest recorded partition; None if nothing is recorded."""
         days = [name for name in s3.list_folders(self.client, f"{self.url}/{pipeline}") if name.startswith("dt=")]
         for day in sorted(days, reverse=True):
             found = self.records(pipeline, day.removeprefix("dt="))
@@ -153,40 +173,41 @@ class Ledger:
                 return counting(found, self.counts(pipeline, day.removeprefix("dt=")))[-1]
         return None
 
-    def counts(self, pipeline: str, partition: str | None = None, *, first: str = "") -> dict[str, str]:
-        """The run key that counts, by partition, as the events `counts` say; see `run_record.counting` for days without one.
-
-        Args:
-            partition: only this one; else all from `first` on.
-        """
-        below = f"{COUNTS}/dt={partition}" if partition else COUNTS
-        found: dict[str, str] = {}
-        for name in sorted(self.event_names(pipeline, below, after=f"dt={first}" if first else "")):
-            day, _, event = name.rpartition("/") if partition is None else (f"dt={partition}", "", name)
-            found[day.removeprefix("dt=")] = event.partition("-")[2]
-        return found
-
     def entry(self, pipeline: str, partition: str, run_key: str | None = None) -> RunRecord:
-        """One run of a partition: by the beginning of its run key, else the one that counts. Raises as `run_record.choose`."""
+        """One run of a partition: the one whose run key begins with `run_key`, by default the one that counts.
+
+        Raises:
+            UnknownEntryError: there is none.
+            SeveralEntriesError: several run keys begin like this.
+        """
         counts = {} if run_key else self.counts(pipeline, partition)
         return choose(self.records(pipeline, partition), counts, partition, run_key)
 
     def pipelines(self) -> list[str]:
-        """Every pipeline that has something in this ledger."""
+        """The pipelines that have anything in this ledger."""
         return s3.list_folders(self.client, self.url)
 
     def file(self, record: RunRecord, name: str) -> bytes:
-        """One document of a committed entry."""
+        """One document of a committed entry.
+
+        Raises:
+            StoreError: it does not exist any more.
+        """
         url = f"{self.folder(record.spec)}/{name}"
         body = s3.get(self.client, url)
         if body is None:
             raise StoreError(
-                f"{url} is gone, though its run is recorded. If the bucket keeps versions, bring it back there."
+                f"{url} is gone, though its run is recorded. If the bucket keeps versions, restore it there."
             )
         return body
 
     def committed_receipt(self, record: RunRecord) -> Receipt:
-        """The receipt of a committed entry."""
+        """The receipt of a committed entry.
+
+        Raises:
+            StoreError: it does not exist any more.
+            RecordError: it is no receipt.
+        """
         return Receipt.from_json(self.file(record, "receipt.json"), f"{self.folder(record.spec)}/receipt.json")
 
     def _record(self, url: str) -> RunRecord:
@@ -194,78 +215,6 @@ class Ledger:
         if body is None:
             raise StoreError(f"{url} was listed and is gone. Try again.")
         return RunRecord.from_json(body, url)
-
-    def event(self, pipeline: str, kind: str, name: str, body: dict[str, Any]) -> bool:
-        """Note that something happened once, such as a promotion or a message; False when it is noted already."""
-        return s3.create(
-            self.client,
-            self._event_url(pipeline, kind, name),
-            (json.dumps(body, sort_keys=True, indent=1) + "\n").encode(),
-        )
-
-    def numbered_event(self, pipeline: str, folder: str, label: str, body: dict[str, Any]) -> str:
-        """Note the next of a series of events, `<folder>/<number>-<label>`; returns its name.
-
-        Two that are noted at the same moment have the same number, and the label says which comes last.
-        """
-        taken = [int(name[:_NUMBER]) for name in self.event_names(pipeline, folder)]
-        name = f"{max(taken, default=0) + 1:0{_NUMBER}}-{label}"
-        self.event(pipeline, folder, name, body)
-        return name
-
-    def event_body(self, pipeline: str, kind: str, name: str) -> dict[str, Any] | None:
-        """What an event says; None when it has not happened.
-
-        Raises:
-            RecordError: it is no JSON object.
-        """
-        url = self._event_url(pipeline, kind, name)
-        body = s3.get(self.client, url)
-        return None if body is None else _document(body, url)
-
-    def event_names(self, pipeline: str, kind: str, *, after: str = "") -> list[str]:
-        """The names of all events of a kind, or of those that sort after a name."""
-        listed = s3.list_objects(self.client, f"{self.url}/{pipeline}/{kind}", after=after)
-        return [key.removesuffix(".json") for key in listed]
-
-    def newest_daily_event(self, pipeline: str, kind: str) -> tuple[str, dict[str, Any]] | None:
-        """Of the events of a kind that are named `<partition>-<run_key>`, the newest partition's, with its name.
-
-        By partition before time of writing, which is lost when a bucket is copied. None when there is none.
-        """
-        folder = f"{self.url}/{pipeline}/{kind}"
-        keys = s3.list_objects(self.client, folder)
-        if not keys:
-            return None
-        newest = max(keys, key=lambda key: (key[:_DATE], keys[key][1], key))
-        body = s3.get(self.client, f"{folder}/{newest}")
-        return (newest.removesuffix(".json"), _document(body, f"{folder}/{newest}")) if body else None
-
-    def daily_events(self, pipeline: str, kind: str, first: str = "", last: str = "9") -> dict[str, dict[str, Any]]:
-        """The events of a kind that are named `<partition>-<run_key>`: of each partition from `first` to `last`, in order,
-        that of the run which counts, else the one written last.
-
-        Two requests to list a thousand, one for each partition.
-        """
-        folder = f"{self.url}/{pipeline}/{kind}"
-        newest: dict[str, str] = {}
-        listed = s3.list_objects(self.client, folder, after=first)
-        for key in sorted(listed, key=lambda key: (key[:_DATE], listed[key][1], key)):
-            if key[:_DATE] <= last:
-                newest[key[:_DATE]] = key
-        for day, run_key in self.counts(pipeline, first=first).items():
-            if day in newest and f"{day}-{run_key}.json" in listed:
-                newest[day] = f"{day}-{run_key}.json"
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            bodies = pool.map(lambda key: s3.get(self.client, f"{folder}/{key}"), newest.values())
-            return {
-                day: _document(body, f"{folder}/{newest[day]}")
-                for day, body in zip(newest, bodies, strict=True)
-                if body is not None
-            }
-
-    def _event_url(self, pipeline: str, kind: str, name: str) -> str:
-        return f"{self.url}/{pipeline}/{kind}/{name}.json"
 
     def _create(self, url: str, body: bytes) -> None:
         if s3.create(self.client, url, body):
@@ -276,16 +225,6 @@ class Ledger:
                 f"{url} holds other bytes (SHA-256 {_sha256(kept or b'')}) than this run would write ({_sha256(body)}). "
                 "The same key must give the same bytes: a stage is not deterministic. The kept entry stands."
             )
-
-
-def _document(body: bytes, url: str) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except ValueError as error:
-        raise RecordError(f"{url} is not JSON ({error}). Somebody else wrote it; see who may.") from error
-    if not isinstance(document, dict):
-        raise RecordError(f"{url} holds {type(document).__name__}, not an object. Somebody else wrote it; see who may.")
-    return document
 
 
 def _sha256(body: bytes) -> str:

@@ -1,7 +1,7 @@
-"""Facts that the ledger notes beside its records, each as an event.
+"""Facts that the ledger keeps beside its immutable records, each as an event that is created once.
 
-Which run of a day counts, where MLflow has it, what its stages took, which commit a tag has, what was pinned, whose objects were
-removed. An event is created once. A later event changes what holds now and never what was.
+Which run of a day counts, where MLflow holds it, how long its stages took, which commit a tag has, what was pinned, whose objects
+were removed. A later event changes what holds now, never what held before.
 """
 
 from __future__ import annotations
@@ -12,19 +12,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from retrain.errors import MovedTagError, PinConflictError, RecordError
+from retrain.errors import MovedTagError, PinConflictError
 from retrain.run.release import Pin, Release
 from retrain.run.run_record import Mirrored, RunRecord
 from retrain.run.run_spec import RunSpec
 from retrain.run.stage_run import StageRun
-from retrain.store.ledger import COUNTS, Ledger
-
-MIRRORED = "mirrored"
-STAGES = "stages"
-TAGS = "tags"
-TAGS_BEFORE = "tags_before"
-PINNED = "pinned"
-PRUNED = "pruned"
+from retrain.store import events
+from retrain.store.events import COUNTS, MIRRORED, PINNED, PRUNED, STAGES, TAGS, TAGS_BEFORE
+from retrain.store.ledger import Ledger
 
 
 def _now() -> str:
@@ -36,23 +31,33 @@ def _of_run(kind: str, spec: RunSpec) -> str:
 
 
 def count(ledger: Ledger, spec: RunSpec, dag_run: str, mode: str) -> bool:
-    """Note that this run is the one of its day that counts now; False when it counted already."""
+    """Note that this run is now the one of its day that counts; returns False if it counted already."""
     if ledger.counts(spec.pipeline, spec.partition).get(spec.partition) == spec.run_key:
         return False
-    body = {"at": _now(), "run_key": spec.run_key, "release": spec.release, "dag_run": dag_run, "mode": mode}
-    ledger.numbered_event(spec.pipeline, f"{COUNTS}/dt={spec.partition}", spec.run_key, body)
+    event = events.CountsEvent(_now(), spec.run_key, spec.release, dag_run, mode)
+    ledger.numbered_event(spec.pipeline, f"{COUNTS}/dt={spec.partition}", spec.run_key, event.to_dict())
     return True
 
 
 def mirror(ledger: Ledger, spec: RunSpec, where: Mirrored) -> None:
-    """Note where MLflow has a run, unless that is noted already."""
+    """Note where MLflow holds a run, unless the newest event says the same."""
     names = ledger.event_names(spec.pipeline, _of_run(MIRRORED, spec))
     if not names or _mirrored(ledger, spec, max(names)) != where:
-        ledger.numbered_event(spec.pipeline, _of_run(MIRRORED, spec), "mlflow", {"at": _now(), **asdict(where)})
+        event = events.MirroredEvent(_now(), **asdict(where))
+        ledger.numbered_event(spec.pipeline, _of_run(MIRRORED, spec), "mlflow", event.to_dict())
 
 
 def mirrored(ledger: Ledger, record: RunRecord, *, first: bool = False) -> Mirrored | None:
-    """Where MLflow has a run, or had it `first`: a rebuilt MLflow gives other numbers. None when it was never there."""
+    """Where MLflow holds a run; None if it never held it.
+
+    Args:
+        ledger: the ledger.
+        record: the run.
+        first: where MLflow held it at first. A rebuilt MLflow gives the run other ids.
+
+    Raises:
+        RecordError: the event cannot be read.
+    """
     if first and record.version_1:
         return record.version_1.mirrored
     names = ledger.event_names(record.pipeline, _of_run(MIRRORED, record.spec))
@@ -63,49 +68,46 @@ def mirrored(ledger: Ledger, record: RunRecord, *, first: bool = False) -> Mirro
 
 def _mirrored(ledger: Ledger, spec: RunSpec, name: str) -> Mirrored:
     body = ledger.event_body(spec.pipeline, _of_run(MIRRORED, spec), name) or {}
-    try:
-        return Mirrored(body["run_id"], body["experiment_id"], body["model_version"])
-    except KeyError as error:
-        raise RecordError(f"The event {name} of {spec.run_key} says no {error}. Somebody else wrote it.") from error
+    event = events.read(events.MirroredEvent, body, f"{name} of {spec.run_key}")
+    return Mirrored(event.run_id, event.experiment_id, event.model_version)
 
 
 def note_stages(
     ledger: Ledger, spec: RunSpec, attempt: str, stages: Sequence[StageRun], *, environment: str, dag_run: str
 ) -> None:
-    """Note what each stage of an attempt took: seconds, peak memory in bytes, and whether it ran. Once an attempt."""
-    body = {
-        "at": _now(),
-        "dag_run": dag_run,
-        "environment": environment,
-        "stages": [asdict(stage) for stage in stages],
-    }
-    ledger.event(spec.pipeline, _of_run(STAGES, spec), attempt, body)
+    """Note how each stage of an attempt ended and how long it took. One event per attempt."""
+    event = events.StagesEvent(_now(), dag_run, environment, tuple(stages))
+    ledger.event(spec.pipeline, _of_run(STAGES, spec), attempt, event.to_dict())
 
 
 def fix_tag(ledger: Ledger, pipeline: str, release: Release, pin: Pin | None = None) -> Release:
-    """The release, whose tag has its commit for good from now on.
+    """Note the commit of a release's tag, which it must have from now on; returns the release.
 
     Args:
-        pin: what is pinned, and was: with the first fact of a ledger the tags of the releases before it are fixed too.
+        ledger: the ledger.
+        pipeline: the pipeline.
+        release: the tag, with the commit that the origin names for it now.
+        pin: the current pin. The first call for a ledger also fixes the tags of its releases.
 
     Raises:
-        MovedTagError: the tag had another commit when it was pinned or run before. Both are named.
+        MovedTagError: the tag had another commit when it was first pinned or run. The sentence names both.
     """
     keep_tags(ledger, pipeline, pin)
     if not _fix(ledger, pipeline, release):
         body = ledger.event_body(pipeline, TAGS, _named(release.tag)) or {}
-        if body.get("commit") != release.commit:
+        fixed = events.read(events.TagEvent, body, f"{TAGS}/{release.tag}")
+        if fixed.commit != release.commit:
             raise MovedTagError(
-                f"The tag {release.tag} has moved: {body.get('commit')} when it was first released, now {release.commit}. "
+                f"The tag {release.tag} has moved: {fixed.commit} when it was first released, now {release.commit}. "
                 "Nothing was run or pinned. Put the tag back, or release the new commit under a new tag."
             )
     return release
 
 
 def keep_tags(ledger: Ledger, pipeline: str, pin: Pin | None) -> None:
-    """Note the commit of what is pinned, and, once in the life of a ledger, of every release that was pinned or run before.
+    """Note the commit of the live release. The first call for a ledger does so for every release that was pinned or run before.
 
-    What is live comes first: a tag that moved before its commit was a fact keeps the commit that runs now.
+    The live release comes first: if its tag moved before the ledger kept tags, the commit that runs now is the one that is kept.
     """
     if pin is not None:
         _fix(ledger, pipeline, pin.live)
@@ -117,12 +119,12 @@ def keep_tags(ledger: Ledger, pipeline: str, pin: Pin | None) -> None:
         first.setdefault(known.tag, known)
     for known in first.values():
         _fix(ledger, pipeline, known)
-    # Last: an interrupted time is made good by the next.
-    ledger.event(pipeline, TAGS_BEFORE, "noted", {"at": _now()})
+    # Last, so that the next call completes an interrupted one.
+    ledger.event(pipeline, TAGS_BEFORE, "noted", events.TagsNotedEvent(_now()).to_dict())
 
 
 def _fix(ledger: Ledger, pipeline: str, release: Release) -> bool:
-    return ledger.event(pipeline, TAGS, _named(release.tag), {"at": _now(), "commit": release.commit})
+    return ledger.event(pipeline, TAGS, _named(release.tag), events.TagEvent(_now(), release.commit).to_dict())
 
 
 def _named(tag: str) -> str:
@@ -130,30 +132,32 @@ def _named(tag: str) -> str:
 
 
 def pins(ledger: Ledger, pipeline: str) -> int:
-    """How many moves of the pin are noted."""
+    """The number of moves of the pin so far."""
     return len(ledger.event_names(pipeline, PINNED))
 
 
 def note_pin(ledger: Ledger, pipeline: str, after: int, release: Release, before: Release | None, why: str) -> None:
-    """Note a move of the pin as the next one after `after` moves.
+    """Note a move of the pin as number `after` + 1.
+
+    Args:
+        ledger: the ledger.
+        pipeline: the pipeline.
+        after: the number of moves that `pins` returned.
+        release: the release that becomes live.
+        before: the release that was live; None if nothing was pinned.
+        why: release or rollback.
 
     Raises:
-        PinConflictError: somebody else has moved it in the meantime.
+        PinConflictError: another move has this number: somebody else has moved the pin since `pins` was called.
     """
-    body = {
-        "at": _now(),
-        "tag": release.tag,
-        "commit": release.commit,
-        "before": before.tag if before else None,
-        "by": os.environ.get("SUDO_USER") or os.environ.get("USER") or f"uid {os.getuid()}",
-        "why": why,
-    }
-    if not ledger.event(pipeline, PINNED, f"{after + 1:04}", body):
+    by = os.environ.get("SUDO_USER") or os.environ.get("USER") or f"uid {os.getuid()}"
+    event = events.PinnedEvent(_now(), release.tag, release.commit, before.tag if before else None, by, why)
+    if not ledger.event(pipeline, PINNED, f"{after + 1:04}", event.to_dict()):
         raise moved_meanwhile(pipeline, release)
 
 
 def moved_meanwhile(pipeline: str, release: Release) -> PinConflictError:
-    """The error of a pin that somebody else has moved since it was read."""
+    """The error for a pin that somebody else has moved since it was read."""
     return PinConflictError(
         f"{release.tag} was not pinned: another release or rollback of {pipeline} was made at the same moment. "
         "Look at it with make pin, then run the command again."
@@ -161,7 +165,7 @@ def moved_meanwhile(pipeline: str, release: Release) -> PinConflictError:
 
 
 def pruned(ledger: Ledger, pipeline: str) -> frozenset[str]:
-    """The run keys whose objects were removed, and were not stored again since."""
+    """The run keys of runs whose objects were removed and have not been stored again."""
     newest: dict[str, str] = {}
     for name in sorted(ledger.event_names(pipeline, PRUNED)):
         _, run_key, event = name.rsplit("/", 2)
@@ -170,13 +174,13 @@ def pruned(ledger: Ledger, pipeline: str) -> frozenset[str]:
 
 
 def note_removed(ledger: Ledger, record: RunRecord, keep_days: int) -> None:
-    """Note that objects of this run were removed, because only so many days are kept."""
-    body = {"at": _now(), "keep_days": keep_days}
-    ledger.numbered_event(record.pipeline, _of_run(PRUNED, record.spec), "removed", body)
+    """Note that a prune which keeps `keep_days` days removes objects of this run."""
+    event = events.RemovedEvent(_now(), keep_days)
+    ledger.numbered_event(record.pipeline, _of_run(PRUNED, record.spec), "removed", event.to_dict())
 
 
 def note_stored(ledger: Ledger, spec: RunSpec) -> None:
     """Note that the objects of a run are on the remote again, if they had been pruned."""
     names = ledger.event_names(spec.pipeline, _of_run(PRUNED, spec))
     if names and max(names).endswith("-removed"):
-        ledger.numbered_event(spec.pipeline, _of_run(PRUNED, spec), "stored", {"at": _now()})
+        ledger.numbered_event(spec.pipeline, _of_run(PRUNED, spec), "stored", events.StoredEvent(_now()).to_dict())

@@ -1,4 +1,4 @@
-"""`dvc push`, and the proof that it did what it says: look, check what will be sent, send, look again, heal, or fail by name."""
+"""Pushing with `dvc push` and proving that every object is on the remote: look, check, push, look again, upload what is wrong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Proven:
-    """A receipt, and what it took: objects that DVC sent, objects that were healed (wrong, or left out by DVC), requests, seconds."""
+    """The receipt of a push, and its cost.
+
+    `sent`: objects that DVC sent. `healed`: objects that were uploaded again, because they were wrong on the remote or left out by DVC.
+    `requests`: requests sent to S3, without DVC's own. `seconds`: the duration.
+    """
 
     receipt: Receipt
     sent: int
@@ -31,24 +35,25 @@ class Proven:
 def push_and_prove(
     push: Callable[[], None], remote: Remote, objects: Sequence[CachedObject], cache: Path, earlier: Mapping[str, Proof]
 ) -> Proven:
-    """Bring `objects` to the remote and prove each one.
+    """Push `objects` to the remote and prove that each one is there with its content.
 
     Args:
         push: runs `dvc push`.
-        objects: everything reachable from dvc.lock.
+        remote: the remote.
+        objects: every object that dvc.lock needs.
         cache: the local DVC cache.
-        earlier: proofs of earlier receipts by key; an object that still looks the same is not looked into again.
+        earlier: proofs of earlier receipts by key. An object with the same ETag and size is not proven again.
 
     Raises:
-        LostObjectError: an object is neither here nor there.
-        CorruptCacheError: an object that has to be sent is not its name's content here. It is put aside, nothing is sent.
-        UnprovenPushError: the remote does not hold an object rightly after all, healing included.
+        LostObjectError: an object is neither in the cache nor on the remote.
+        CorruptCacheError: an object that has to be sent has wrong content in the cache. It is put aside, nothing is sent.
+        UnprovenPushError: the remote still lacks an object, or holds wrong content, after it was uploaded again.
     """
     started = time.monotonic()
     proofs: dict[str, Proof] = {}
     missing, wrong = examine(remote, objects, remote.look(o.key for o in objects), cache, earlier, proofs)
     _check_local([*missing, *wrong], cache)
-    # Before the push: DVC reads the remote's listings of folders, and ends over a spoilt one.
+    # Before the push: DVC reads the listings of directories from the remote, and fails on a corrupt one.
     _heal(remote, wrong, cache)
     push()
     sent = len(missing)
@@ -83,9 +88,15 @@ def examine(
     earlier: Mapping[str, Proof],
     proofs: dict[str, Proof],
 ) -> tuple[list[CachedObject], list[CachedObject]]:
-    """Add a proof for each object that has one to `proofs`; returns the missing and the wrong ones.
+    """Find out which objects are on the remote with their content; returns the missing and the wrong ones.
 
-    Without a `cache` to compare with, what the ETag does not prove is read.
+    Args:
+        remote: the remote.
+        objects: the objects to examine.
+        seen: what `Remote.look` or `Remote.details` returned for them, by key.
+        cache: the local DVC cache to compare with. Without it, an object whose ETag proves nothing is read whole.
+        earlier: proofs of earlier receipts by key.
+        proofs: the proof of each proven object is added here, by key.
     """
     missing: list[CachedObject] = []
     wrong: list[CachedObject] = []
@@ -108,7 +119,10 @@ def examine(
 
 
 def _look_deeper(remote: Remote, item: CachedObject, seen: Seen, local: Path | None) -> ProvenBy | None:
-    """The cheapest proof of an object whose ETag is no MD5: by what the store keeps, against a good local copy; else by reading it."""
+    """Prove an object whose ETag is no MD5 in the cheapest way; None if its content is wrong.
+
+    With an intact local copy, S3's checksum or the multipart ETag is computed from that; else the object is read.
+    """
     if local is not None and local.is_file() and md5_of(local) == item.checksum:
         kept = seen.details.checksums if seen.details else {}
         if kept:
@@ -121,7 +135,7 @@ def _look_deeper(remote: Remote, item: CachedObject, seen: Seen, local: Path | N
 
 
 def _check_local(objects: Sequence[CachedObject], cache: Path) -> None:
-    """What will be sent must be here, with the content that its name says."""
+    """Check that each object that has to be sent is in the cache with its content."""
     absent = [item for item in objects if not (cache / item.key).is_file()]
     if absent:
         raise LostObjectError(

@@ -1,4 +1,4 @@
-"""The receipt: proof, object by object, that what dvc.lock names is on the remote. Pure: what is seen there comes in as values."""
+"""The receipt of a push: for each object that dvc.lock needs, the proof that the remote holds it with its content."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from operator import index
 
-from retrain.errors import RecordError, RecordVersionError, UnprovenPushError
+from retrain.errors import RecordError, UnprovenPushError
+from retrain.run.schema_version import require_readable
 from retrain.work.dvc.outputs import CachedObject
 
 SCHEMA_VERSION = 1
@@ -31,10 +33,7 @@ class ProvenBy(StrEnum):
 
 @dataclass(frozen=True)
 class Seen:
-    """What one look at the remote tells of an object: size in bytes and ETag.
-
-    `details` is None after a listing. After a look at the object itself it says what else the store knows.
-    """
+    """An object on the remote: size in bytes and ETag. `details` is None if only a listing was read."""
 
     size: int
     etag: str
@@ -43,7 +42,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Details:
-    """`encryption` as S3 names it; an ETag under `aws:kms` is no MD5. `checksums` of the full object, by algorithm, in base64."""
+    """What HeadObject adds to a listing.
+
+    `encryption`: by S3's name; with `aws:kms` the ETag is no MD5. `checksums`: of the full object, in base64, by S3's name.
+    """
 
     encryption: str | None
     checksums: Mapping[str, str]
@@ -51,7 +53,7 @@ class Details:
 
 @dataclass(frozen=True)
 class Proof:
-    """One object on the remote, as it was when it was proven."""
+    """A proven object: its key, size in bytes, ETag, and a value of ProvenBy."""
 
     key: str
     size: int
@@ -60,23 +62,32 @@ class Proof:
 
 
 class Look(StrEnum):
-    """What a look at an object says."""
+    """What size and ETag say about an object."""
 
     PROVEN = "proven"
     MISSING = "missing"
     WRONG = "wrong"
-    UNDECIDED = "undecided"  # the ETag alone cannot tell: look deeper
+    UNDECIDED = "undecided"  # neither proves nor refutes the content
 
 
 def look(item: CachedObject, seen: Seen | None, earlier: Proof | None) -> tuple[Look, ProvenBy | None]:
-    """What one cheap look says about an object, given what an earlier receipt proved of it."""
+    """What size and ETag prove about an object.
+
+    Args:
+        item: the object with its MD5.
+        seen: what is on the remote; None if nothing is.
+        earlier: the proof of an earlier receipt.
+
+    Returns:
+        The finding; with PROVEN also how it was proven.
+    """
     if seen is None:
         return Look.MISSING, None
     if earlier is not None and (seen.etag, seen.size) == (earlier.etag, earlier.size):
         return Look.PROVEN, ProvenBy.EARLIER
     if seen.etag == item.checksum:
         return Look.PROVEN, ProvenBy.ETAG
-    # A listing does not say whether the ETag is an MD5 at all; only an unencrypted single-part object's is.
+    # Only the ETag of a single-part object without KMS encryption is an MD5, and a listing does not say which it is.
     if seen.details is None or "-" in seen.etag or seen.details.encryption in _NOT_MD5:
         return Look.UNDECIDED, None
     return Look.WRONG, None
@@ -87,21 +98,23 @@ _NOT_MD5 = ("aws:kms", "aws:kms:dsse")
 
 @dataclass(frozen=True)
 class Receipt:
-    """Every object of a run, each with its proof."""
+    """The proofs of all objects of a run on the remote `remote`."""
 
     remote: str
     proofs: tuple[Proof, ...]
 
     @property
     def size(self) -> int:
-        """Bytes of all objects together."""
+        """The size of all objects in bytes."""
         return sum(proof.size for proof in self.proofs)
 
     @property
     def by_key(self) -> dict[str, Proof]:
+        """The proofs by key."""
         return {proof.key: proof for proof in self.proofs}
 
     def to_json(self) -> str:
+        """The document that `from_json` reads; equal receipts are equal bytes."""
         document = {
             "schema_version": SCHEMA_VERSION,
             "remote": self.remote,
@@ -111,7 +124,7 @@ class Receipt:
 
     @classmethod
     def from_json(cls, text: bytes, url: str) -> Receipt:
-        """A receipt as `to_json` wrote it, of this version or an earlier one.
+        """Read the receipt at `url`, written by this version or an earlier one.
 
         Raises:
             RecordVersionError: a newer deployment wrote it.
@@ -119,19 +132,19 @@ class Receipt:
         """
         try:
             document = json.loads(text)
-            version = document["schema_version"]
-            if version > SCHEMA_VERSION:
-                raise RecordVersionError(
-                    f"{url} has schema_version {version}, this deployment reads {SCHEMA_VERSION} and older. Use the deployment that wrote it."
-                )
+            require_readable(index(document["schema_version"]), SCHEMA_VERSION, url)
             return cls(document["remote"], tuple(Proof(**entry) for entry in document["objects"]))
         except (ValueError, KeyError, TypeError) as error:
             raise RecordError(
-                f"{url} is no receipt ({error!r}): something else wrote it. If the bucket keeps versions, bring the first one back there."
+                f"{url} is no receipt ({error!r}): another program wrote it. If the bucket keeps versions, restore the first one there."
             ) from error
 
     def require(self, objects: Sequence[CachedObject]) -> None:
-        """UnprovenPushError unless each of `objects` is proven here: the receipt must be of this very outcome."""
+        """Check that the receipt is that of these objects.
+
+        Raises:
+            UnprovenPushError: it proves not all of them.
+        """
         proven = self.by_key
         lacking = [item for item in objects if item.key not in proven]
         if lacking:
@@ -142,11 +155,11 @@ class Receipt:
 
 
 def name(item: CachedObject) -> str:
-    """An object as people know it: its path and stage, then its key."""
+    """An object in words: its path, its stage and its key."""
     return f"{item.path} (stage {item.stage}, {item.key})"
 
 
 def names(items: Sequence[CachedObject], most: int | None = _NAMED) -> str:
-    """The first `most` by name, the others by count; None names all."""
+    """The first `most` objects in words and the number of the others; None names all."""
     more = f" and {len(items) - most} more" if most is not None and len(items) > most else ""
     return "; ".join(name(item) for item in items[:most]) + more

@@ -1,4 +1,4 @@
-"""Our DVC remote, object by object: cheap looks, deep looks, and the upload that heals. DVC itself trusts names."""
+"""The DVC remote, object by object: listing, inspecting, reading, re-uploading. DVC trusts object names and never checks contents."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
-
-from boto3.s3.transfer import TransferConfig, create_transfer_manager
-from botocore.exceptions import ClientError
+from typing import TYPE_CHECKING
 
 from retrain.store import s3
 from retrain.store.receipt import Details, Seen
@@ -22,51 +19,48 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _AT_ONCE = 16
-_CHUNK = 1 << 20
-# A page of a listing costs about as much as this many single looks (S3's prices), and a round trip like each of them.
+_CHUNK = 1 << 20  # bytes
+# By S3's prices, a page of a listing costs about as much as this many requests for single objects; each takes one round trip.
 _LOOKS_A_PAGE = 12
-_PAGE = 1000
-# One PUT while it may be, for its ETag proves it; S3 takes no more than 5 GiB in one.
-_UPLOAD = TransferConfig(multipart_threshold=64 << 20, multipart_chunksize=64 << 20, max_concurrency=4)
 _CHECKSUMS = ("ChecksumSHA256", "ChecksumSHA1", "ChecksumCRC32")
 
 
 @dataclass
 class Remote:
-    """The remote at `url`; `requests` counts what was asked of it."""
+    """The DVC remote at `url`, such as `s3://bucket/dvc`. Keys are relative to it.
+
+    `requests` counts the requests that were sent. `page_size` is the number of keys in a page of a listing. A file is uploaded in
+    parts of `upload_part` bytes; a smaller one in a single PUT, because the ETag of that proves the content.
+    """
 
     client: S3Client
     url: str
     requests: int = 0
-    _bucket: str = field(init=False, repr=False)
-    _prefix: str = field(init=False, repr=False)
+    page_size: int = 1000
+    upload_part: int = 64 << 20  # S3 accepts no single PUT above 5 GiB
     _counting: Lock = field(init=False, repr=False, default_factory=Lock)
-
-    def __post_init__(self) -> None:
-        self._bucket, self._prefix = s3.split(f"{self.url}/")
 
     def _count(self, requests: int = 1) -> None:
         with self._counting:
             self.requests += requests
 
     def look(self, keys: Iterable[str]) -> dict[str, Seen]:
-        """What is there of `keys`, at the least cost: pages of the listing while they are cheaper than single looks."""
+        """Which of these objects exist, with size and ETag.
+
+        Lists the remote page by page as long as that is cheaper than a request per object; the rest is asked for one by one.
+        """
         wanted = sorted(keys)
         if not wanted:
             return {}
         found: dict[str, Seen] = {}
         after = wanted[0][:-1]  # sorts before the first of them
-        with s3.naming("ListObjectsV2", self.url):
-            for _ in range(max(1, len(wanted) // _LOOKS_A_PAGE)):
-                page = self.client.list_objects_v2(
-                    Bucket=self._bucket, Prefix=self._prefix, MaxKeys=_PAGE, StartAfter=self._prefix + after
-                )
-                self._count()
-                for entry in page.get("Contents", ()):
-                    after = entry["Key"].removeprefix(self._prefix)
-                    found[after] = Seen(entry["Size"], entry["ETag"].strip('"'))
-                if not page.get("IsTruncated") or after >= wanted[-1]:
-                    return {key: found[key] for key in wanted if key in found}
+        for _ in range(max(1, len(wanted) // _LOOKS_A_PAGE)):
+            page, more = s3.page(self.client, self.url, after, self.page_size)
+            self._count()
+            found |= {key: Seen(size, etag) for key, (size, etag) in page.items()}
+            after = max(page, default=after)
+            if not more or after >= wanted[-1]:
+                return {key: found[key] for key in wanted if key in found}
         rest = [key for key in wanted if key > after]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             found |= {
@@ -75,16 +69,12 @@ class Remote:
         return {key: found[key] for key in wanted if key in found}
 
     def details(self, key: str) -> Seen | None:
-        """Everything that the store knows of one object, None when it is not there."""
+        """One object with all that S3 knows of it; None if it does not exist."""
         self._count()
-        with s3.naming("HeadObject", f"{self.url}/{key}"):
-            try:
-                head: Any = self.client.head_object(Bucket=self._bucket, Key=self._prefix + key, ChecksumMode="ENABLED")
-            except ClientError as error:
-                if s3.is_absent(error):
-                    return None
-                raise
-        # A composite checksum is one of the parts' checksums, not of the object's bytes; not every store says which it is.
+        head = s3.head(self.client, f"{self.url}/{key}")
+        if head is None:
+            return None
+        # A composite checksum covers the checksums of the parts, not the object's bytes; not every server says which kind it is.
         whole = head.get("ChecksumType", "COMPOSITE" if "-" in head["ETag"] else "FULL_OBJECT") == "FULL_OBJECT"
         checksums = {kind: head[kind] for kind in _CHECKSUMS if whole and head.get(kind) and "-" not in head[kind]}
         return Seen(
@@ -92,24 +82,19 @@ class Remote:
         )
 
     def part_size(self, key: str) -> int | None:
-        """Bytes of the first part of a multipart upload; None when the store does not tell."""
+        """The bytes of the first part of a multipart upload; None if the server does not know."""
         self._count()
-        with s3.naming("HeadObject", f"{self.url}/{key}"):
-            try:
-                head = self.client.head_object(Bucket=self._bucket, Key=self._prefix + key, PartNumber=1)
-            except ClientError:
-                return None
-        return int(head["ContentLength"]) if head.get("PartsCount") else None
+        return s3.part_size(self.client, f"{self.url}/{key}")
 
     def md5_of_content(self, key: str) -> str:
-        """The MD5 of the object's bytes, all of them read."""
+        """The MD5 of the object's bytes, as 32 hex digits. Reads the whole object."""
         digest = hashlib.md5(usedforsecurity=False)
         for chunk in self._chunks(key):
             digest.update(chunk)
         return digest.hexdigest()
 
     def download(self, key: str, to: Path) -> str:
-        """Write the object's bytes to a file as they come; returns their MD5."""
+        """Write the object's bytes to a file; returns their MD5 as 32 hex digits."""
         digest = hashlib.md5(usedforsecurity=False)
         with to.open("wb") as file:
             for chunk in self._chunks(key):
@@ -119,22 +104,19 @@ class Remote:
 
     def _chunks(self, key: str) -> Iterator[bytes]:
         self._count()
-        with s3.naming("GetObject", f"{self.url}/{key}"):
-            yield from self.client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].iter_chunks(_CHUNK)
+        return s3.chunks(self.client, f"{self.url}/{key}")
 
     def read(self, key: str) -> bytes:
-        """The object's bytes."""
-        self._count()
-        with s3.naming("GetObject", f"{self.url}/{key}"):
-            return self.client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read()
+        """The object's bytes.
+
+        Raises:
+            StoreError: it does not exist, or S3 refuses.
+        """
+        return b"".join(self._chunks(key))
 
     def upload(self, key: str, path: Path) -> None:
-        """Put a local object in the place of whatever is there: read as it is sent, and in parts when it is large."""
-        size, part = path.stat().st_size, _UPLOAD.multipart_chunksize
-        self._count(1 if size < _UPLOAD.multipart_threshold else 2 + -(-size // part))
-        # Not client.upload_file: it puts an error of its own in the place of S3's, which says what is refused.
-        with s3.naming("PutObject", f"{self.url}/{key}"), create_transfer_manager(self.client, _UPLOAD) as transfers:
-            transfers.upload(str(path), self._bucket, self._prefix + key).result()
+        """Write a local file to the remote in place of any object there."""
+        self._count(s3.upload(self.client, f"{self.url}/{key}", path, self.upload_part))
 
 
 def md5_of(path: Path) -> str:
@@ -144,7 +126,7 @@ def md5_of(path: Path) -> str:
 
 
 def multipart_etag(path: Path, part_size: int) -> str:
-    """The ETag that S3 gives a file uploaded in parts of `part_size` bytes: MD5 of the parts' MD5s, a dash, their number.
+    """The ETag of a file that was uploaded in parts of `part_size` bytes: the MD5 of the parts' MD5s, a dash, the number of parts.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
     """
@@ -156,7 +138,7 @@ def multipart_etag(path: Path, part_size: int) -> str:
 
 
 def checksums_of(path: Path) -> dict[str, str]:
-    """The checksums of a file that S3 may keep, by S3's names, in base64."""
+    """SHA-256, SHA-1 and CRC-32 of a file, in base64, by the names that S3 gives them."""
     sha256, sha1, crc = hashlib.sha256(), hashlib.sha1(usedforsecurity=False), 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

@@ -1,11 +1,12 @@
-"""S3, for what is ours: listing raw objects, reading and create-only writing of small documents."""
+"""Requests to S3. Each names an object or a folder by its URL `s3://bucket/key`; a failure is a StoreError that names it too."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,17 +21,24 @@ _ABSENT = ("404", "NoSuchKey", "NotFound")
 _EXISTS = ("PreconditionFailed", "412")
 _FORBIDDEN = ("AccessDenied", "403")
 _OF_ONE_OBJECT = ("HeadObject", "GetObject")
+_CHUNK = 1 << 20  # bytes
+_DELETED_AT_ONCE = 1000  # S3's limit
 
 
 def split(url: str) -> tuple[str, str]:
-    """`s3://bucket/some/prefix` as bucket and key."""
+    """The bucket and the key of `s3://bucket/some/key`."""
     parts = urlsplit(url)
     return parts.netloc, parts.path.lstrip("/")
 
 
 @contextmanager
 def naming(action: str, place: str, service: str = "S3") -> Iterator[None]:
-    """Translate botocore's errors into StoreError, which names the action, the place and the next step."""
+    """Translate botocore's errors into ours, which name the action, the place and the next step.
+
+    Raises:
+        StoreError: the service refused.
+        StoreUnreachableError: the service did not answer.
+    """
     try:
         yield
     except ClientError as error:
@@ -50,9 +58,9 @@ def naming(action: str, place: str, service: str = "S3") -> Iterator[None]:
 
 
 def list_versions(client: S3Client, url: str, first: str, last: str) -> list[RawObject]:
-    """The present objects below `url` whose keys, relative to it, are from `first` up to `last` with anything behind it.
+    """The current objects below `url` with keys (relative to it) from `first` to the last one that begins with `last`.
 
-    One request a thousand objects or old versions. In an unversioned bucket `version_id` is None.
+    `version_id` is None in an unversioned bucket. Costs one request per thousand objects and old versions.
     """
     bucket, prefix = split(f"{url}/")
     found: list[RawObject] = []
@@ -76,7 +84,11 @@ def list_versions(client: S3Client, url: str, first: str, last: str) -> list[Raw
 
 
 def require_unchanged(client: S3Client, manifest: Manifest) -> None:
-    """OverwrittenError when an object of the manifest has no version to be read by, and is another one now. One listing."""
+    """Check that the raw objects of a manifest can still be read as they were. Costs one listing in an unversioned bucket.
+
+    Raises:
+        OverwrittenError: an object without a version id has been overwritten or deleted.
+    """
     if manifest.versioned:
         return
     keys = sorted(item.key for item in manifest.objects)
@@ -85,13 +97,19 @@ def require_unchanged(client: S3Client, manifest: Manifest) -> None:
     if gone:
         raise OverwrittenError(
             f"{manifest.root}/{gone[0]} ({len(gone)} objects in all) was overwritten or deleted since the run was resolved, and its bucket "
-            "keeps no versions: those bytes cannot be had. To run with the data as it is now, clear resolve_run; what was recorded "
+            "keeps no versions: those bytes are lost. To run with the data as it is now, clear resolve_run; what was recorded "
             "comes back with make restore. Turn on the bucket's versioning."
         )
 
 
 def list_objects(client: S3Client, url: str, after: str = "") -> dict[str, tuple[int, datetime]]:
-    """Every object below `url`, or those that sort after a key: key relative to it -> (size in bytes, when it was written)."""
+    """The objects below `url`, by key relative to it: size in bytes, time of the last write.
+
+    Args:
+        client: an S3 client.
+        url: the folder.
+        after: only keys that sort after this one.
+    """
     bucket, prefix = split(f"{url}/")
     with naming("ListObjectsV2", url):
         return {
@@ -104,7 +122,7 @@ def list_objects(client: S3Client, url: str, after: str = "") -> dict[str, tuple
 
 
 def list_folders(client: S3Client, url: str) -> list[str]:
-    """The names of the folders right below `url`."""
+    """The names of the folders directly below `url`."""
     bucket, prefix = split(f"{url}/")
     with naming("ListObjectsV2", url):
         return [
@@ -114,25 +132,72 @@ def list_folders(client: S3Client, url: str) -> list[str]:
         ]
 
 
-def is_absent(error: ClientError) -> bool:
-    """Whether S3 said that there is no such object."""
+def page(client: S3Client, url: str, after: str, size: int) -> tuple[dict[str, tuple[int, str]], bool]:
+    """One page of the listing of `url`, by key relative to it: size in bytes, ETag. The second value is True if keys follow.
+
+    Args:
+        client: an S3 client.
+        url: the folder.
+        after: only keys that sort after this one.
+        size: the number of keys in a full page, at most 1000.
+    """
+    bucket, prefix = split(f"{url}/")
+    with naming("ListObjectsV2", url):
+        found = client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=size, StartAfter=f"{prefix}{after}")
+    entries = {
+        each["Key"].removeprefix(prefix): (each["Size"], each["ETag"].strip('"')) for each in found.get("Contents", ())
+    }
+    return entries, bool(found.get("IsTruncated"))
+
+
+def head(client: S3Client, url: str) -> Any | None:
+    """S3's answer to HeadObject with checksums; None if there is no such object."""
+    bucket, key = split(url)
+    with naming("HeadObject", url):
+        try:
+            return client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        except ClientError as error:
+            if _is_absent(error):
+                return None
+            raise
+
+
+def part_size(client: S3Client, url: str) -> int | None:
+    """The bytes of the first part of a multipart upload; None if the server does not know."""
+    bucket, key = split(url)
+    with naming("HeadObject", url):
+        try:
+            first = client.head_object(Bucket=bucket, Key=key, PartNumber=1)
+        except ClientError:
+            return None
+    return int(first["ContentLength"]) if first.get("PartsCount") else None
+
+
+def _is_absent(error: ClientError) -> bool:
     return error.response.get("Error", {}).get("Code") in _ABSENT
 
 
 def get(client: S3Client, url: str) -> bytes | None:
-    """The object's bytes, or None when there is none."""
+    """The object's bytes; None if there is no such object."""
     bucket, key = split(url)
     with naming("GetObject", url):
         try:
             return client.get_object(Bucket=bucket, Key=key)["Body"].read()
         except ClientError as error:
-            if is_absent(error):
+            if _is_absent(error):
                 return None
             raise
 
 
+def chunks(client: S3Client, url: str) -> Iterator[bytes]:
+    """The object's bytes in pieces of 1 MiB, as they arrive."""
+    bucket, key = split(url)
+    with naming("GetObject", url):
+        yield from client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK)
+
+
 def create(client: S3Client, url: str, body: bytes) -> bool:
-    """Write an object that does not exist yet; False, and nothing written, when it does."""
+    """Write an object unless it exists; returns True if it was written."""
     bucket, key = split(url)
     with naming("PutObject", url):
         try:
@@ -142,3 +207,36 @@ def create(client: S3Client, url: str, body: bytes) -> bool:
                 return False
             raise
     return True
+
+
+def upload(client: S3Client, url: str, path: Path, part: int) -> int:
+    """Write a file to S3 in place of any object there, in parts of `part` bytes if it is larger; returns the number of requests."""
+    from boto3.s3.transfer import TransferConfig, create_transfer_manager
+
+    bucket, key = split(url)
+    size = path.stat().st_size
+    config = TransferConfig(multipart_threshold=part, multipart_chunksize=part, max_concurrency=4)
+    # Not client.upload_file: it replaces S3's error, which names what was refused, by one of its own.
+    with naming("PutObject", url), create_transfer_manager(client, config) as transfers:
+        transfers.upload(str(path), bucket, key).result()
+    return 1 if size < part else 2 + -(-size // part)
+
+
+def delete(client: S3Client, url: str, keys: Sequence[str]) -> int:
+    """Delete the objects with these keys, relative to `url`; returns how many were deleted.
+
+    Raises:
+        StoreError: S3 refused to delete one; the sentence says how many are deleted already.
+    """
+    bucket, prefix = split(f"{url}/")
+    for start in range(0, len(keys), _DELETED_AT_ONCE):
+        batch = [{"Key": prefix + key} for key in keys[start : start + _DELETED_AT_ONCE]]
+        with naming("DeleteObjects", url):
+            answer = client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})  # type: ignore[typeddict-item]
+        refused = answer.get("Errors", [])
+        if refused:
+            raise StoreError(
+                f"S3 refused to delete {refused[0].get('Key')}: {refused[0].get('Code')}, {len(refused)} of {len(batch)} in all; "
+                f"{start + len(batch) - len(refused)} objects were removed. Give the role s3:DeleteObject, then run it again."
+            )
+    return len(keys)

@@ -1,1 +1,1 @@
-"""MLflow: the server, the runs that it mirrors, its rebuild from the ledger."""
+"""MLflow: the server, what it holds of a run, rebuilding it from the ledger."""

@@ -1,4 +1,4 @@
-"""MLflow's records again after it lost them, from the ledger and the store. It only adds: a second time does nothing."""
+"""Rebuilding what MLflow has lost, from the ledger and the DVC remote. It only adds: a second rebuild does nothing."""
 
 from __future__ import annotations
 
@@ -9,31 +9,43 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from retrain.archive import entry, restore
+from retrain.archive import entry
+from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import RetrainError, TrackingError
 from retrain.run.run_record import RunRecord
-from retrain.services import Services
 from retrain.store import ledger_facts, promotions
+from retrain.store.fetch import Progress, fetch, require_files
 from retrain.store.ledger import Ledger
+from retrain.store.remote import Remote
 from retrain.tracking import tracked_run
-from retrain.tracking.server import Tracking
+from retrain.tracking.server import MlflowServer
 from retrain.tracking.tracked_run import TrackedRun
 from retrain.work.dvc.description import Description
 
-# A version's number is MLflow's own and cannot be asked for: what it was called in messages and promotions is a tag.
+# MLflow numbers versions itself. The number that messages and promotions used is kept as a tag.
 RECORDED_VERSION = "recorded_version"
 _AT_ONCE = 8
 _DOCUMENTS = ("dvc.lock", "run.yaml", "manifest.json")
 
-# What DVC says of a recorded run whose entry has no description, in an empty folder.
+# Makes DVC's description of a run whose entry has none, in an empty folder.
 Describe = Callable[[RunRecord, Path], Description]
 
 
 @dataclass(frozen=True)
-class Lost:
-    """A record that MLflow does not hold whole.
+class MirroredLedger:
+    """A pipeline's ledger and remote, and the MLflow server that mirrors them."""
 
-    `run_id` where its run is there and something of it is not; `version` the number that its model version had.
+    deployment: Deployment
+    ledger: Ledger
+    remote: Remote
+    tracking: MlflowServer
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A recorded run that MLflow does not hold completely.
+
+    `run_id`: its MLflow run, if that exists and lacks something. `version`: the number that its model version had.
     """
 
     record: RunRecord
@@ -43,7 +55,11 @@ class Lost:
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """A run that MLflow holds again, as which version it was recorded, and what the store never had of it."""
+    """A run that MLflow holds again.
+
+    `version`: its model version now. `recorded_version`: the number that this had before. `left_out`: paths of files that were never
+    stored on the remote.
+    """
 
     partition: str
     run_key: str
@@ -55,7 +71,7 @@ class Rebuilt:
 
 @dataclass(frozen=True)
 class NotRebuilt:
-    """A run that MLflow cannot be given again, and why."""
+    """A run that could not be rebuilt, and why."""
 
     partition: str
     run_key: str
@@ -63,25 +79,28 @@ class NotRebuilt:
 
 
 @dataclass(frozen=True)
-class Alias:
-    """Where the champion's alias is now. `well` unless the ledger names a champion and there is none."""
+class ChampionAlias:
+    """The state of the champion's alias, as a sentence. `well` is False if the ledger names a champion and MLflow has none."""
 
     well: bool
     said: str
 
 
-def plan(records: Iterable[RunRecord], services: Services) -> list[Lost]:
-    """The records that MLflow does not hold whole, in the order of their recording, so that versions count as they did.
+def plan(records: Iterable[RunRecord], mirrored: MirroredLedger) -> list[Lost]:
+    """The records that MLflow does not hold completely, in the order of recording, so that model versions are numbered as before.
 
-    A run is whole with its three documents' folder, its model's folder, and its model version. Runs whose objects were pruned
-    are left out. Two or three requests a run.
+    A complete run has artifacts in the folders `run` and `model`, and its model version. Runs whose objects were pruned are left
+    out. Costs two or three requests per run.
+
+    Raises:
+        TrackingError: MLflow does not answer.
     """
-    tracking, tracked = services.tracking, services.deployment.tracking
-    pruned = ledger_facts.pruned(services.ledger, services.pipeline)
+    ledger, tracking, tracked = mirrored.ledger, mirrored.tracking, mirrored.deployment.tracking
+    pruned = ledger_facts.pruned(ledger, mirrored.deployment.pipeline)
     held = tracking.finished(tracked.experiment, tracked.model)
 
     def lost(record: RunRecord) -> Lost | None:
-        where = ledger_facts.mirrored(services.ledger, record, first=True)
+        where = ledger_facts.mirrored(ledger, record, first=True)
         found, version = held.get(record.run_key), where.model_version if where else None
         has_model = tracked.model is not None and (version is not None or where is None)
         if found is None:
@@ -98,21 +117,28 @@ def plan(records: Iterable[RunRecord], services: Services) -> list[Lost]:
 
 def rebuild(
     losses: Sequence[Lost],
-    services: Services,
+    mirrored: MirroredLedger,
     describe: Describe,
     *,
     scratch: Path | None = None,
-    progress: restore.Progress = lambda _done, _total: None,
+    progress: Progress = lambda _done, _total: None,
 ) -> Iterator[Rebuilt | NotRebuilt]:
-    """Log each of these runs in MLflow. One whose documents or objects are gone is passed over, with the reason.
+    """Log each of these runs in MLflow again. A run whose documents or objects are missing is skipped, with the reason.
+
+    Args:
+        losses: the runs, as `plan` returns them.
+        mirrored: where to read and to write.
+        describe: makes the description of a run whose entry has none.
+        scratch: the folder in which files are collected and removed again; the system's by default.
+        progress: called with the runs done and all runs.
 
     Raises:
-        TrackingError: MLflow itself does not answer. What was logged stays; a second time goes on from there.
+        TrackingError: MLflow does not answer. What was logged stays; the next rebuild continues from there.
     """
     for done, loss in enumerate(losses, start=1):
         outcome: Rebuilt | NotRebuilt
         try:
-            outcome = _log_again(loss, services, describe, scratch)
+            outcome = _log_again(loss, mirrored, describe, scratch)
         except TrackingError:
             raise
         except RetrainError as error:
@@ -121,36 +147,39 @@ def rebuild(
         yield outcome
 
 
-def _log_again(loss: Lost, services: Services, describe: Describe, scratch: Path | None) -> Rebuilt:
-    record, tracking = loss.record, services.tracking
+def _log_again(loss: Lost, mirrored: MirroredLedger, describe: Describe, scratch: Path | None) -> Rebuilt:
+    record, tracking = loss.record, mirrored.tracking
     with tempfile.TemporaryDirectory(prefix="rebuild-", dir=scratch) as folder:
-        run, left_out = _bring_back(record, services, describe, Path(folder))
+        run, left_out = _collect(record, mirrored, describe, Path(folder))
         if loss.run_id is not None:
             tracking.reopen(loss.run_id)
         where = tracked_run.record(
             tracking,
-            services.deployment,
+            mirrored.deployment,
             run,
             at=datetime.fromisoformat(record.recorded_at),
             version_tags={RECORDED_VERSION: loss.version} if loss.version else None,
         )
-    ledger_facts.mirror(services.ledger, record.spec, where)
+    ledger_facts.mirror(mirrored.ledger, record.spec, where)
     return Rebuilt(record.partition, record.run_key, where.run_id, where.model_version, loss.version, left_out)
 
 
-def _bring_back(
-    record: RunRecord, services: Services, describe: Describe, folder: Path
+def _collect(
+    record: RunRecord, mirrored: MirroredLedger, describe: Describe, folder: Path
 ) -> tuple[TrackedRun, tuple[str, ...]]:
-    """What MLflow holds of a run, below `folder`: documents from the ledger, model and reports from the store, no data."""
-    ledger, checkout, receipt = services.ledger, folder / "checkout", folder / "receipt.json"
+    """Write the files that MLflow holds of a run to `folder`, and name those that were never stored.
+
+    Documents come from the ledger, the model and the reports from the remote.
+    """
+    ledger, checkout, receipt = mirrored.ledger, folder / "checkout", folder / "receipt.json"
     checkout.mkdir()
     for name in _DOCUMENTS:
         (checkout / name).write_bytes(ledger.file(record, name))
     receipt.write_text(ledger.committed_receipt(record).to_json(), encoding="utf-8")
     described = entry.description(record, ledger) or describe(record, folder / "described")
-    paths = tracked_run.paths_of(services.deployment, described)
+    paths = tracked_run.paths_of(mirrored.deployment, described)
     wanted = described.within(paths, entry.outputs(record, ledger))
-    restore.fetch(services.remote, wanted, restore.require_files(services.remote, wanted), checkout)
+    fetch(mirrored.remote, wanted, require_files(mirrored.remote, wanted), checkout)
     present = replace(
         described,
         metrics={path: values for path, values in described.metrics.items() if (checkout / path).exists()},
@@ -172,11 +201,16 @@ def _bring_back(
     )
 
 
-def champion(tracking: Tracking, model: str, ledger: Ledger, pipeline: str) -> Alias:
-    """Set the champion's alias as the newest promotion says, found by its run key. An alias that is there stays."""
+def champion(tracking: MlflowServer, model: str, ledger: Ledger, pipeline: str) -> ChampionAlias:
+    """Set the champion's alias to the model of the newest promotion in the ledger. An existing alias is never moved.
+
+    Raises:
+        TrackingError: MLflow does not answer.
+        RecordError: the event of the promotion cannot be read.
+    """
     newest = promotions.newest(ledger, pipeline)
     if newest is None:
-        return Alias(well=True, said="No promotion is in the ledger, so there is no champion.")
+        return ChampionAlias(well=True, said="No promotion is in the ledger, so there is no champion.")
     run_key = newest.run_key
     named = f"{newest.partition} ({run_key[:12]})"
     present = tracking.champion(model)
@@ -184,15 +218,15 @@ def champion(tracking: Tracking, model: str, ledger: Ledger, pipeline: str) -> A
         said = f"The champion is version {present['version']}, of {present.get('partition')}."
         if present.get("run_key") != run_key:
             said = f"{said} The newest promotion in the ledger is of {named}: the alias was left where it is."
-        return Alias(well=True, said=said)
+        return ChampionAlias(well=True, said=said)
     version = tracking.version_of(model, run_key)
     if version is None:
-        return Alias(
+        return ChampionAlias(
             well=False,
             said=f"There is no champion: the newest promotion is of {named}, of which MLflow has no version. Rebuild that run too.",
         )
     tracking.promote(model, version)
-    return Alias(
+    return ChampionAlias(
         well=True,
         said=f"The champion is version {version} again, of {named}; promoted as version {newest.version}.",
     )

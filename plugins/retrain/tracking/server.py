@@ -1,6 +1,6 @@
-"""The only module that talks to MLflow: one run a run key, one model version a run, the champion's alias.
+"""The MLflow server, reached by no other module: one MLflow run per run key, one model version per run, the champion's alias.
 
-MLflow mirrors what the ledger decides. Everything is found again by tag, so that a retried task makes nothing twice.
+MLflow mirrors the ledger, which decides. Runs and versions are found by tag, so that a retried task makes nothing twice.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _RUN_KEY = "run_key"
 _PARAM_LIMIT = 6000  # characters, MLflow's
 _NAME_LIMIT = 250  # characters, MLflow's
 _BATCH = 100
-# Without it the UI opens an experiment as one of language models and hides metrics behind a switch.
+# Without this tag the UI takes the experiment for one of language models and hides its metrics.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 _DIGEST_LIMIT = 36  # characters, MLflow's; the whole digest is a tag
 
 
 @contextmanager
 def _naming(action: str, uri: str) -> Iterator[None]:
-    """Turn MLflow's errors into one that names the action, the place and the next step."""
+    """Translate MLflow's errors into TrackingError, which names the action, the place and the next step."""
     from mlflow.exceptions import MlflowException
     from requests import RequestException
 
@@ -51,13 +51,13 @@ def _naming(action: str, uri: str) -> Iterator[None]:
 
 
 def _allowed(name: str) -> str:
-    """A parameter's or metric's name as MLflow takes it: `precision@5` becomes `precision_5`, and no `..` leads out."""
+    """A name of a parameter or metric that MLflow accepts: `precision@5` becomes `precision_5`; `..` is resolved."""
     plain = re.sub(r"[^/\w.\- :]", "_", name)
     return posixpath.normpath(f"/{plain}").lstrip("/")[:_NAME_LIMIT]
 
 
 def _pages(search: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
-    """Everything that a search of MLflow's finds, page by page."""
+    """All results of one of MLflow's searches, page by page."""
     token = None
     while True:
         page = search(*arguments, max_results=1000, page_token=token)
@@ -68,8 +68,11 @@ def _pages(search: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
 
 
 @dataclass(frozen=True)
-class Tracking:
-    """An MLflow server, seen through its client. `lock` orders the find-or-create of concurrent tasks."""
+class MlflowServer:
+    """An MLflow server. `lock` is a file with which concurrent tasks find or make a run one at a time.
+
+    Every method raises TrackingError if MLflow refuses or does not answer.
+    """
 
     uri: str
     lock: Path
@@ -95,14 +98,22 @@ class Tracking:
         at: datetime | None = None,
         version_tags: Mapping[str, str] | None = None,
     ) -> Mirrored:
-        """Find or make the run of `tags["run_key"]` and bring it to FINISHED with everything in it.
+        """Find or make the run with `tags["run_key"]`, complete it and register its model.
 
         Args:
-            dataset: name, digest and source of the data.
-            artifacts: file or folder, and the folder of the run that it goes to.
-            model: registered name, and the model's directory or file.
-            at: when the run was, for one that is told later; else it began with its creation, and ends now.
-            version_tags: what a new model version is tagged with besides `tags`.
+            experiment: the experiment's name; it is made if it does not exist.
+            name: the run's name.
+            tags: the tags of a new run and a new model version.
+            params: the parameters; MLflow keeps the first 6000 characters of each.
+            metrics: the metrics.
+            dataset: name, digest and source URL of the data.
+            artifacts: yields files and folders, each with the artifact folder that it goes to (None: the top).
+            model: the registered model's name, and the model's folder or file; None registers nothing.
+            at: start and end of a run that is logged later; by default it starts when it is made and ends now.
+            version_tags: more tags of a new model version.
+
+        Returns:
+            Where MLflow holds the run. The version is None without a model.
         """
         then = int(at.timestamp() * 1000) if at else None
         run_key = tags[_RUN_KEY]
@@ -119,7 +130,7 @@ class Tracking:
                 for path, folder in artifacts():
                     (client.log_artifacts if path.is_dir() else client.log_artifact)(run_id, str(path), folder)
                 if model is not None:
-                    # A model may be one file; `log_artifacts` would log nothing of it, and say nothing.
+                    # A model may be one file, of which `log_artifacts` logs nothing without an error.
                     (client.log_artifacts if model[1].is_dir() else client.log_artifact)(run_id, str(model[1]), "model")
                 client.set_terminated(run_id, "FINISHED", end_time=then)
             version = None
@@ -146,7 +157,7 @@ class Tracking:
 
     @staticmethod
     def _fill(client: MlflowClient, run: Run, params: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """Parameters and metrics that a killed attempt has not written yet: metrics append, so known ones are left alone."""
+        """Log the parameters and metrics that the run lacks. Logging a metric twice would add a second value."""
         from mlflow.entities import Metric, Param
 
         now = run.info.start_time
@@ -187,7 +198,7 @@ class Tracking:
         return client.create_model_version(model, source=f"runs:/{run_id}/model", run_id=run_id, tags=dict(tags))
 
     def finished(self, experiment: str, model: str | None) -> dict[str, Mirrored]:
-        """The finished runs by run key, each with the version of `model` that is registered for its key, if any."""
+        """The finished runs of an experiment by run key, each with its version of `model`, if there is one."""
         with _naming("list its runs", self.uri):
             client = self._client()
             place = client.get_experiment_by_name(experiment)
@@ -203,23 +214,23 @@ class Tracking:
             }
 
     def has_artifacts(self, run_id: str, folders: Iterable[str]) -> bool:
-        """Whether something is in each of these folders of a run."""
+        """True if each of these artifact folders of a run holds something."""
         with _naming("list a run's artifacts", self.uri):
             return all(self._client().list_artifacts(run_id, folder) for folder in folders)
 
     def reopen(self, run_id: str) -> None:
-        """Let `record` fill a finished run again: its artifacts are lost."""
+        """Set a finished run to RUNNING, so that `record` logs its lost artifacts again."""
         with _naming("reopen a run", self.uri):
             self._client().update_run(run_id, status="RUNNING")
 
     def version_of(self, model: str, run_key: str) -> str | None:
-        """The version of a model that is registered for a run key."""
+        """The version of a model that is registered for a run key; None if there is none."""
         with _naming("name a model version", self.uri):
             found = self._version(self._client(), model, run_key)
         return str(found.version) if found else None
 
     def champion(self, model: str) -> dict[str, str] | None:
-        """The champion's tags, with its `version`; None when there is none."""
+        """The champion's tags, with its `version` and `run_id`; None if there is no champion."""
         from mlflow.exceptions import MlflowException
 
         with _naming("name the champion", self.uri):
@@ -232,9 +243,9 @@ class Tracking:
         return {**version.tags, "version": str(version.version), "run_id": str(version.run_id)}
 
     def newest_partition(self, model: str, until: str) -> str:
-        """The newest partition, of `until` at the latest, that any version of the model was made for; empty when there is none.
+        """The newest partition up to `until` with a version of the model; empty if there is none.
 
-        A version of a day that is still to come was made by mistake, and says nothing about what is newest.
+        Later partitions are ignored: a version of a day in the future was made by mistake.
         """
         with _naming("list model versions", self.uri):
             versions = _pages(self._client().search_model_versions, f"name = '{model}'")
@@ -242,11 +253,11 @@ class Tracking:
             return max((partition for partition in partitions if partition <= until), default="")
 
     def download_model(self, run_id: str, to: Path) -> Path:
-        """The model directory of a run, below `to`."""
+        """Download the model of a run below `to`; returns its folder."""
         with _naming("hand out a model", self.uri):
             return Path(self._client().download_artifacts(run_id, "model", str(to)))
 
     def promote(self, model: str, version: str) -> None:
-        """Move the champion's alias."""
+        """Move the champion's alias to a version."""
         with _naming("move the champion's alias", self.uri):
             self._client().set_registered_model_alias(model, CHAMPION, version)

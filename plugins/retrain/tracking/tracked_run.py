@@ -1,4 +1,4 @@
-"""A finished run as MLflow holds it: the same whether the run itself is logged or a rebuild logs it."""
+"""What MLflow holds of a finished run: the daily run and a rebuild log the same."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from pathlib import Path
 from retrain.deployment.pipeline_file import Deployment
 from retrain.run.run_record import Mirrored
 from retrain.run.run_spec import RunSpec
-from retrain.tracking.server import Tracking
+from retrain.tracking.server import MlflowServer
 from retrain.work.dvc.description import Description
 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """What a run leaves behind.
+    """A finished run, ready to be logged.
 
-    `checkout` holds run.yaml, manifest.json, dvc.lock and the outputs that MLflow holds too; `receipt` is the file of that name.
+    `mode`: how its DAG run was started. `environment`: the identity of its environment. `metrics`: values by name. `raw_url`: the
+    folder of the raw objects. `described`: DVC's description of its checkout. `checkout`: the folder with run.yaml, manifest.json,
+    dvc.lock and the outputs that MLflow holds. `receipt`: the receipt's file.
     """
 
     spec: RunSpec
@@ -34,14 +36,26 @@ class TrackedRun:
 
 
 def record(
-    tracking: Tracking,
+    tracking: MlflowServer,
     deployment: Deployment,
     run: TrackedRun,
     *,
     at: datetime | None = None,
     version_tags: Mapping[str, str] | None = None,
 ) -> Mirrored:
-    """Find or make the run's MLflow run and its model version. `at` and `version_tags` as in `Tracking.record`."""
+    """Log a run and register its model, unless MLflow has them; returns where they are.
+
+    Args:
+        tracking: the MLflow server.
+        deployment: the pipeline's file.
+        run: the run.
+        at: as for `MlflowServer.record`.
+        version_tags: as for `MlflowServer.record`.
+
+    Raises:
+        TrackingError: MLflow refuses or does not answer.
+        ReportError: a file that the pipeline declares is missing.
+    """
     spec, model = run.spec, deployment.tracking.model
     models = run.described.existing(run.described.models, run.checkout) if model else []
     return tracking.record(
@@ -59,13 +73,16 @@ def record(
 
 
 def address(where: Mirrored) -> str:
-    """Where a person reads this run. MLflow 3 shows language models' pages unless told otherwise."""
+    """The URL of a run in MLflow's UI. Without the workflow type, MLflow 3 shows its pages for language models."""
     server = os.environ.get("RETRAIN_MLFLOW_URL", "").rstrip("/")
     return f"{server}/#/experiments/{where.experiment_id}/runs/{where.run_id}?workflowType=machine_learning"
 
 
 def paths_of(deployment: Deployment, described: Description) -> list[str]:
-    """What MLflow holds of a run's files: metrics, plots, models, and the drift report with its picture, which dvc.yaml need not declare."""
+    """The paths of a run's files that MLflow holds: metrics, plots, models, the drift report and its picture.
+
+    The pipeline's file names the last two; dvc.yaml need not declare them.
+    """
     return [*_reports(deployment, described), *described.models]
 
 

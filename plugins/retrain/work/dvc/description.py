@@ -9,10 +9,12 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from operator import index
 from pathlib import Path
 from typing import Any
 
-from retrain.errors import DescriptionError, RecordVersionError, ReportError
+from retrain.errors import DescriptionError, ReportError
+from retrain.run.schema_version import require_readable
 from retrain.work.dvc.declared import Artifact, Stage, TrackedFile
 from retrain.work.dvc.outputs import Output
 
@@ -46,12 +48,12 @@ class Description:
         """
         try:
             document = json.loads(text)
-            version = document["schema_version"]
-            if version > SCHEMA_VERSION:
-                raise RecordVersionError(
-                    f"The description of {whose} has schema_version {version}, this deployment reads up to {SCHEMA_VERSION}. "
-                    "Update the deployment."
-                )
+            require_readable(
+                index(document["schema_version"]),
+                SCHEMA_VERSION,
+                f"The description of {whose}",
+                "Update the deployment.",
+            )
             return cls(
                 tuple(Stage.from_entry(entry) for entry in document["stages"]),
                 {each["path"]: {n: _number(v) for n, v in each["values"].items()} for each in document["metrics"]},

@@ -1,0 +1,89 @@
+"""The pipeline that a command was called for: its deployment, its ledger, its remote, and the runs that arguments name."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from retrain.archive import recorded_environment
+from retrain.deployment.pipeline_file import load
+from retrain.run import partition
+from retrain.run.release import Release
+from retrain.run.run_record import RunRecord
+from retrain.work import git, workspace
+from retrain.work.dvc.description import Description
+from retrain.work.dvc.program import DEPLOYMENT_DVC, Dvc
+from retrain.work.environments import environment
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def pipelines_folder() -> Path:
+    """The folder with the files of the deployed pipelines."""
+    return Path(os.environ.get("RETRAIN_PIPELINES") or ROOT / "dags" / "pipelines")
+
+
+def add_day(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    """Add the arguments that name a recorded run: its partition, and its run key if the day has several."""
+    parser.add_argument("partition", nargs="?" if optional else None, help="YYYY-MM-DD")
+    parser.add_argument(
+        "--run-key", help="the beginning of a run key, when a day has several (default: the one that counts)"
+    )
+
+
+class ChosenPipeline:
+    """A deployed pipeline and its services, reached with Airflow's connections."""
+
+    def __init__(self, pipeline: str) -> None:
+        # Late: importing Airflow takes a second, and its log level has to be set before.
+        from retrain.airflow.adapters import services
+
+        self.deployment = load(pipelines_folder() / f"{pipeline}.yaml")
+        self.services = services(self.deployment)
+        self.ledger = self.services.ledger
+        self.remote = self.services.remote
+
+    def record(self, options: argparse.Namespace) -> RunRecord:
+        """The run that `add_day`'s arguments name.
+
+        Raises:
+            UnknownEntryError: the ledger has no such run.
+            SeveralEntriesError: the run key's beginning fits several runs.
+        """
+        return self._entry(options.partition, options.run_key)
+
+    def counting_record(self, day: str) -> RunRecord:
+        """The run of a day, YYYY-MM-DD, that counts.
+
+        Raises:
+            UnknownEntryError: the ledger has no run of that day.
+        """
+        return self._entry(day, None)
+
+    def _entry(self, day: str, run_key: str | None) -> RunRecord:
+        return self.ledger.entry(self.deployment.pipeline, partition.parse(day).isoformat(), run_key)
+
+    def mirror(self, record: RunRecord) -> Path:
+        """The local mirror of the Git origin, with the run's commit."""
+        at = workspace.home() / "git" / f"{record.pipeline}.git"
+        return git.mirror(self.deployment.repository.url, Release(record.release, record.commit), at)
+
+    def packages(self, record: RunRecord) -> str:
+        """The packages of a run, as `recorded_environment.packages` returns them."""
+        environments, repository = workspace.home() / "environments", self.deployment.repository
+        return recorded_environment.packages(record, self.ledger, repository, environments)
+
+    def describe(self, record: RunRecord, folder: Path) -> Description:
+        """DVC's description of a recorded run, whose checkout is made again in an empty folder."""
+        git.checkout(self.mirror(record), record.commit, folder)
+        for document in ("run.yaml", "manifest.json", "dvc.lock"):
+            (folder / document).write_bytes(self.ledger.file(record, document))
+        return self.described(folder)
+
+    def described(self, checkout: Path) -> Description:
+        """DVC's description of a checkout. No stage is run."""
+        own = environment.provide(DEPLOYMENT_DVC, workspace.home() / "environments")
+        program = Dvc.of(checkout, own, own, checkout.parent / "cache", {})
+        program.configure(self.deployment.store, None)
+        return program.describe()

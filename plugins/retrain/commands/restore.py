@@ -1,0 +1,56 @@
+"""`restore`: writes a recorded day to an empty folder."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from retrain.archive import restore
+from retrain.commands.chosen_pipeline import ChosenPipeline, add_day
+from retrain.commands.command import Answer, Subparsers, add_command
+from retrain.commands.progress import bar
+from retrain.work import workspace
+
+
+def add(commands: Subparsers) -> None:
+    """Add `restore` with the day, the folder and --no-environment."""
+    text = "Bring a day back: code, data, model, reports and environment, verified."
+    parser = add_command(commands, "restore", answer, text)
+    add_day(parser)
+    parser.add_argument("dest", help="an empty folder, or one that does not exist yet")
+    parser.add_argument("--no-environment", action="store_true", help="leave the environment out")
+
+
+def answer(options: argparse.Namespace) -> Answer:
+    """What was restored, and how to use its environment.
+
+    Raises:
+        RetrainError: as `archive.restore.restore`.
+    """
+    chosen = ChosenPipeline(options.pipeline)
+    record = chosen.record(options)
+    to = Path(options.dest).absolute()
+    restored = restore.restore(
+        record,
+        chosen.ledger,
+        chosen.remote,
+        chosen.deployment.repository,
+        to,
+        mirror=workspace.home() / "git" / f"{record.pipeline}.git",
+        environments=None if options.no_environment else workspace.home() / "environments",
+        progress=bar("files"),
+    )
+    document = {
+        **asdict(restored),
+        "path": str(to),
+        "environment": str(restored.environment),
+        "run_key": record.run_key,
+    }
+    lines = [
+        f"{record.partition} of {record.release} ({record.commit[:12]}) is in {to}: {restored.files} files, {restored.bytes:,} bytes, each verified.",
+        f"Its environment: source {to}/.venv/bin/activate"
+        if restored.environment
+        else "Without its environment, as asked.",
+    ]
+    return Answer(document, lines)

@@ -1,0 +1,28 @@
+"""`rollback`: makes the release before the live one live again."""
+
+from __future__ import annotations
+
+import argparse
+
+from retrain.commands import pinning
+from retrain.commands.chosen_pipeline import ChosenPipeline
+from retrain.commands.command import Answer, Subparsers, add_command
+from retrain.commands.pin import airflow, pin_answer
+
+
+def add(commands: Subparsers) -> None:
+    """Add `rollback`, which has no arguments of its own."""
+    add_command(commands, "rollback", answer, "Go back to the release before.")
+
+
+def answer(options: argparse.Namespace) -> Answer:
+    """The pin after the rollback.
+
+    Raises:
+        NoEarlierReleaseError: no other release was pinned before.
+        PinConflictError: somebody else moved the pin at the same moment.
+    """
+    api = airflow(options)
+    return pin_answer(
+        options.pipeline, pinning.roll_back(api, ChosenPipeline(options.pipeline).ledger, options.pipeline)
+    )
