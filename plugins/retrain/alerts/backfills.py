@@ -1,4 +1,4 @@
-"""A backfill has one message; the failures of its runs are lines of that message's thread. Pure."""
+"""A backfill has one message; the failures of its runs are lines of that message's thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The diagnosis of a task's exception: the kind of alert, the cause, the next step. Pure.
+"""The diagnosis of a task's exception: the kind of alert, the cause, the next step.
 
 The cause comes from evidence only: an exception that does not show its cause stays UNKNOWN.
 """

@@ -1,4 +1,4 @@
-"""Field types of facts: a value of another type reads as None or empty instead of failing. Pure."""
+"""Field types of facts: a value of another type reads as None or empty instead of failing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The facts of a signal: a typed model for each kind of alert. Pure.
+"""The facts of a signal: a typed model for each kind of alert.
 
 Signals and incidents carry facts in the JSON form of their files, so that an incident keeps the facts of a newer version.
 Code builds a model by keywords and reads its attributes, so that the type checker finds a misspelt name.

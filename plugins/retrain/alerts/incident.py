@@ -1,4 +1,4 @@
-"""Folds signals into incidents: one problem, one incident. Pure.
+"""Folds signals into incidents: one problem, one incident.
 
 An incident opens with the first trouble of its key and ends with the next good run: the same task, for the same partition or
 a newer one. A newer day's good run ends the incident and leaves the older day without a run: `missing` lists the days that

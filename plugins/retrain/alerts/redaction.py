@@ -1,4 +1,4 @@
-"""Removes secrets from alerts: known values, and texts in the form of a credential. Pure.
+"""Removes secrets from alerts: known values, and texts in the form of a credential.
 
 Airflow's masker knows values alone, and detect-secrets is not among the dependencies: forms are found by patterns of our own.
 """

@@ -1,4 +1,4 @@
-"""A signal: one event, as a task, a command or the watch recorded it. Pure."""
+"""A signal: one event, as a task, a command or the watch recorded it."""
 
 from __future__ import annotations
 

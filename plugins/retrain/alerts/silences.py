@@ -1,4 +1,4 @@
-"""Silences: alerts that are muted for a while, each with a reason, an issue, an end. Pure.
+"""Silences: alerts that are muted for a while, each with a reason, an issue, an end.
 
 They are a list in `dags/silences.yaml`. An invalid entry silences nothing and is named in the digest; the tests refuse it.
 """

@@ -1,4 +1,4 @@
-"""The signals of a day's verdicts: drift, performance, promotion. Pure."""
+"""The signals of a day's verdicts: drift, performance, promotion."""
 
 from __future__ import annotations
 

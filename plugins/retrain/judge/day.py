@@ -1,4 +1,4 @@
-"""A judged day: the measurements of a partition that the policies read, in the form that the ledger keeps. Pure."""
+"""A judged day: the measurements of a partition that the policies read, in the form that the ledger keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The drift policy: when drift is strong enough, wide enough and long enough for a message. Pure."""
+"""The drift policy: when drift is strong enough, wide enough and long enough for a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An episode of trouble: it opens on one day and ends after enough calm days. Pure."""
+"""An episode of trouble: it opens on one day and ends after enough calm days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The performance policy: when the model's error on a day is far enough above its history for a message. Pure.
+"""The performance policy: when the model's error on a day is far enough above its history for a message.
 
 Labels land with the data, so this is the real error. It catches days that drift misses: in snow every trip takes longer, while
 the distributions of the features stay within their limits.

@@ -1,4 +1,4 @@
-"""All policies over judged days: the same for the daily run and for a replay of history. Pure."""
+"""All policies over judged days: the same for the daily run and for a replay of history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The promotion gate: whether a new model version becomes the champion. Pure."""
+"""The promotion gate: whether a new model version becomes the champion."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A run: its partition, spec, manifest, release and record. Pure."""
+"""A run: its partition, spec, manifest, release and record."""

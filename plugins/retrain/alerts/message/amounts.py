@@ -1,4 +1,4 @@
-"""Numbers as messages show them. Pure."""
+"""Numbers as messages show them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moments as messages show them: UTC, and never relative to now. Pure."""
+"""Moments as messages show them: UTC, and never relative to now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The findings in a message, by kind of alert: evidence, values with their limits. Pure."""
+"""The findings in a message, by kind of alert: evidence, values with their limits."""
 
 from __future__ import annotations
 

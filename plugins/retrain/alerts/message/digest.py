@@ -1,4 +1,4 @@
-"""The daily digest: open and ended incidents, promotions, releases, silences. Pure."""
+"""The daily digest: open and ended incidents, promotions, releases, silences."""
 
 from __future__ import annotations
 

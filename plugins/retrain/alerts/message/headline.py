@@ -1,4 +1,4 @@
-"""The first line of a message: event, day, pipeline. Pure."""
+"""The first line of a message: event, day, pipeline."""
 
 from __future__ import annotations
 

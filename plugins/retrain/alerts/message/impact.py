@@ -1,4 +1,4 @@
-"""The impact of a trouble on the model's consumers, from its start to its end. Pure."""
+"""The impact of a trouble on the model's consumers, from its start to its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The messages in Slack, made from an incident alone: an unchanged incident gives an unchanged message. Pure.
+"""The messages in Slack, made from an incident alone: an unchanged incident gives an unchanged message.
 
 Line 1 fits a lock screen, line 2 is the impact, then cause and evidence, values with their limits, the next action, links.
 """

@@ -1,4 +1,4 @@
-"""Text in Slack's mrkdwn: data is escaped, and Slack's limits are kept. Pure.
+"""Text in Slack's mrkdwn: data is escaped, and Slack's limits are kept.
 
 Grammar: https://docs.slack.dev/messaging/formatting-message-text
 Limits: https://docs.slack.dev/reference/block-kit/blocks/section-block

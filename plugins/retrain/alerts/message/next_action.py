@@ -1,4 +1,4 @@
-"""The next action after a trouble, with its commands. Pure."""
+"""The next action after a trouble, with its commands."""
 
 from __future__ import annotations
 

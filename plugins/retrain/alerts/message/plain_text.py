@@ -1,4 +1,4 @@
-"""A message in Block Kit as plain text: for channels without blocks, and for a message whose blocks Slack refuses. Pure."""
+"""A message in Block Kit as plain text: for channels without blocks, and for a message whose blocks Slack refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The subject of a message. Pure."""
+"""The subject of a message."""
 
 from __future__ import annotations
 

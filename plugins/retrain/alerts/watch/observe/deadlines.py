@@ -1,4 +1,4 @@
-"""The deadlines of a pipeline's days. Pure."""
+"""The deadlines of a pipeline's days."""
 
 from __future__ import annotations
 
