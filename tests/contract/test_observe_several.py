@@ -99,6 +99,18 @@ def test_a_pipeline_that_cannot_be_looked_at_is_named_and_the_others_and_airflow
     assert list(observer.problems) == ["first"]
 
 
+def test_an_airflow_whose_address_is_wrong_is_airflow_s_incident_and_each_day_s_data_is_looked_for(
+    fleet: Fleet,
+) -> None:
+    observer = fleet.observer("http://airflow:port")
+    observer.observe(NOON, [])
+    looked = observer.observe(NOON + UNWELL_FOR, [])
+    assert late(looked) == ["first", "second", "third"]
+    assert [signal.key for signal in looked if signal.pipeline == AIRFLOW.pipeline] == [AIRFLOW]
+    assert observer.problems == {}
+    assert "port" in observer.airflow_problem
+
+
 def test_a_ledger_that_hangs_is_asked_last_and_the_other_pipelines_are_told(fleet: Fleet) -> None:
     first = fleet.deployments[0]
     fleet.gate.hang(bucket_of(first.ledger))
