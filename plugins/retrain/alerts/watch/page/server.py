@@ -78,7 +78,7 @@ class Page:
         """200 while messages can be delivered, 503 while they cannot.
 
         JSON: `well` (true if `problems` is empty), `problems` (what keeps messages from being delivered: place -> why),
-        `attention` (what is worth a look and keeps none back: place -> why), `parts` (name -> `turns`, `seconds_ago`, `trouble`),
+        `attention` (what a person should look at although messages are delivered: place -> why), `parts` (name -> `turns`, `seconds_ago`, `trouble`),
         `outbox` (`waiting`, `oldest_seconds`), `incidents_open`, `untold` (open incidents that Slack does not hold), `silences`.
         """
         state, found = self._watch.state, self._watch.health()
