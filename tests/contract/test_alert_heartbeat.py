@@ -111,7 +111,7 @@ def test_it_stops_while_a_part_hangs(chosen: WatchSettings, outside: Receiver, m
     observer = HangingObserver()
     with watching(chosen, observer=observer) as watch:
         monkeypatch.setattr(part, "_HANGS_AFTER", 0.5)
-        eventually(lambda: "has been at it" in watch.health().problems.get("observe", ""), "it is named")
+        eventually(lambda: "has been running" in watch.health().problems.get("observe", ""), "it is named")
         assert not beats(watch, outside)
         observer.let_go.set()
         monkeypatch.undo()

@@ -40,7 +40,7 @@ def deployment(bucket: Callable[..., str]) -> Deployment:
 
 @pytest.fixture
 def observer(deployment: Deployment, s3: S3Client) -> Observer:
-    """Where Airflow should be, nobody listens."""
+    """An Airflow whose port is closed."""
     (port,) = free_ports(1)
     return Observer([deployment], s3, AirflowApi(f"http://127.0.0.1:{port}"), SINCE)
 
@@ -76,7 +76,7 @@ def test_a_marker_is_late_from_its_time_on_and_not_any_more_once_it_is_there(
     assert of(observer.observe(NOON, []), Kind.DATA_LATE) == []
 
 
-def test_a_day_without_a_record_is_told_after_its_deadline_unless_something_explains_it(
+def test_a_day_without_a_record_is_reported_after_its_deadline_unless_something_explains_it(
     observer: Observer, deployment: Deployment, s3: S3Client
 ) -> None:
     looked = observer.observe(AFTERNOON, [])
@@ -91,7 +91,7 @@ def test_a_day_without_a_record_is_told_after_its_deadline_unless_something_expl
     assert folded([recorded], incidents) == []
 
 
-def test_a_day_that_an_ended_incident_left_without_a_run_is_told_no_second_time(
+def test_a_day_that_an_ended_incident_left_without_a_run_is_not_reported_a_second_time(
     observer: Observer, deployment: Deployment
 ) -> None:
     def ends(step: Step, partition: str, at: datetime, kind: Kind | None = None) -> Signal:
@@ -125,7 +125,7 @@ def test_a_day_that_comes_after_its_incident_has_ended_is_made_up_for(
     assert [i.missing for i in after.values()] == [[], []]
 
 
-def test_an_airflow_that_does_not_answer_is_told_once_it_has_lasted_and_the_rest_is_looked_at(
+def test_an_airflow_that_does_not_answer_for_a_while_is_reported_and_the_other_servers_are_asked(
     observer: Observer,
 ) -> None:
     assert [s for s in observer.observe(MORNING, []) if s.key == AIRFLOW] == []
@@ -140,7 +140,7 @@ def test_an_airflow_that_does_not_answer_is_told_once_it_has_lasted_and_the_rest
     assert of(looked, Kind.PIPELINE_SILENT) == []  # explained by the dead Airflow
 
 
-def test_an_airflow_that_hangs_is_asked_once_a_look_and_so_told_in_time(
+def test_an_airflow_that_hangs_is_asked_once_in_each_look_and_so_reported_in_time(
     observer: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("retrain.airflow.api._HEALTH_TIMEOUT", 0.2)

@@ -1,4 +1,4 @@
-"""Several pipelines under one watch: what is wrong with one of them costs the others nothing."""
+"""Several pipelines under one watch: a fault of one of them does not affect the others."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def no_bucket(deployment: Deployment) -> Deployment:
 
 
 @pytest.mark.parametrize("broken", [unknown_zone, no_bucket])
-def test_a_pipeline_that_cannot_be_looked_at_is_named_and_the_others_and_airflow_are_told(
+def test_a_pipeline_whose_questions_fail_is_named_and_the_others_and_airflow_are_reported(
     fleet: Fleet, broken: Callable[[Deployment], Deployment]
 ) -> None:
     fleet.deployments[0] = broken(fleet.deployments[0])
@@ -99,7 +99,19 @@ def test_a_pipeline_that_cannot_be_looked_at_is_named_and_the_others_and_airflow
     assert list(observer.problems) == ["first"]
 
 
-def test_a_ledger_that_hangs_is_asked_last_and_the_other_pipelines_are_told(fleet: Fleet) -> None:
+def test_an_airflow_whose_address_is_wrong_is_airflow_s_incident_and_each_day_s_data_is_looked_for(
+    fleet: Fleet,
+) -> None:
+    observer = fleet.observer("http://airflow:port")
+    observer.observe(NOON, [])
+    looked = observer.observe(NOON + UNWELL_FOR, [])
+    assert late(looked) == ["first", "second", "third"]
+    assert [signal.key for signal in looked if signal.pipeline == AIRFLOW.pipeline] == [AIRFLOW]
+    assert observer.problems == {}
+    assert "port" in observer.airflow_problem
+
+
+def test_a_ledger_that_hangs_is_asked_last_and_the_other_pipelines_are_reported(fleet: Fleet) -> None:
     first = fleet.deployments[0]
     fleet.gate.hang(bucket_of(first.ledger))
     observer = fleet.observer(nobody())
@@ -166,7 +178,7 @@ def run(dag: str, ended: datetime, **changes: Any) -> dict[str, Any]:
     }
 
 
-def test_a_failed_reading_of_landings_whose_callback_was_killed_is_told_of_its_pipeline(
+def test_a_failed_reading_of_landings_whose_callback_was_killed_is_reported_for_its_pipeline(
     fleet: Fleet, pages: AirflowPages
 ) -> None:
     fleet.deployments[:] = [

@@ -99,6 +99,6 @@ def test_the_days_of_a_backfill_are_those_of_the_schedules_zone(observer: Observ
     assert (counted.facts["from"], counted.facts["to"]) == ("2020-03-02", "2020-03-08")
 
 
-def test_what_the_watch_owes_are_the_days_of_the_schedules_zone(observer: Observer) -> None:
+def test_the_watch_expects_the_days_of_the_schedule_s_time_zone(observer: Observer) -> None:
     looked = observer.observe(datetime(2020, 3, 12, 2, tzinfo=UTC), [])
     assert [signal.partition for signal in looked if signal.kind is Kind.DATA_LATE] == ["2020-03-11"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -34,10 +35,11 @@ class AirflowApi:
 
     url: str
     _token: str | None = field(default=None, repr=False)
-    _client: httpx.Client = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        self._client = httpx.Client(base_url=self.url, timeout=_TIMEOUT, limits=httpx.Limits(keepalive_expiry=_IDLE))
+    @cached_property
+    def _client(self) -> httpx.Client:
+        # Opened by the first request: a wrong address must fail that request, not the start of the observer.
+        return httpx.Client(base_url=self.url, timeout=_TIMEOUT, limits=httpx.Limits(keepalive_expiry=_IDLE))
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         try:

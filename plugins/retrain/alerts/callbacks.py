@@ -1,4 +1,4 @@
-"""The callbacks that Airflow calls when a task has failed for good, or has succeeded."""
+"""The callbacks that Airflow calls when a task has succeeded, or has failed and is not tried again."""
 
 from __future__ import annotations
 

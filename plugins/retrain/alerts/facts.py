@@ -125,8 +125,8 @@ class JudgedFacts(RunFacts):
     severity: Text = None  # low, medium, high
     confidence: Text = None  # a sentence
     reasons: Texts = ()  # sentences
-    since: Text = None  # the first day of the spell, YYYY-MM-DD
-    days_open: Whole = None  # how many judged days the spell has lasted
+    since: Text = None  # the day that opened the episode, YYYY-MM-DD
+    days_open: Whole = None  # calendar days since then, counting that day
 
 
 class FeatureFacts(Facts):

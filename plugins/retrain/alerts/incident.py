@@ -80,7 +80,11 @@ class Incident:
 
 
 def apply(incidents: Iterable[Incident], signal: Signal, situation: Situation | None = None) -> list[Incident]:
-    """The incidents that the signal changes or opens; empty if it changes none. `incidents` are all known ones."""
+    """The incidents that the signal changes or opens; empty if it changes none. `incidents` are all known ones.
+
+    Raises:
+        SignalError: the signal is a trouble or a progress of no kind.
+    """
     if signal.step is Step.NOTE:
         return []
     if signal.step is Step.GOOD:

@@ -132,9 +132,8 @@ class Outbox:
         """Write the ballast again, once the disk has room for more than that: the watch has to save incidents too."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self._ballast.exists() and shutil.disk_usage(self.folder).free > _ROOM_BYTES:
-            write_whole(
-                self._ballast, os.urandom(_BALLAST_BYTES)
-            )  # zeros would compress to nothing on some file systems
+            # Random bytes: zeros would compress to nothing on some file systems.
+            write_whole(self._ballast, os.urandom(_BALLAST_BYTES))
 
     def _files(self) -> list[Path]:
         folder = self.folder / "new"

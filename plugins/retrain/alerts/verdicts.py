@@ -27,7 +27,7 @@ Pictures = tuple[tuple[str, str], ...]  # (file name in the outbox, caption)
 
 
 def of_drift(spec: RunSpec, verdict: DriftVerdict, links: RunFacts, at: str, pictures: Pictures = ()) -> Signal:
-    """Trouble while a spell is open, a good end while none is. `at` is UTC, ISO 8601."""
+    """Trouble while an episode of drift is open, a good end while none is. `at` is UTC, ISO 8601."""
     facts = DriftFacts(
         features=tuple(FeatureFacts(name=f.name, kind=f.kind, value=f.value, limit=f.limit) for f in verdict.features),
         rows=RowsFacts(current=verdict.rows, reference=verdict.reference_rows),
@@ -38,7 +38,7 @@ def of_drift(spec: RunSpec, verdict: DriftVerdict, links: RunFacts, at: str, pic
 def of_performance(
     spec: RunSpec, verdict: PerformanceVerdict, links: RunFacts, at: str, pictures: Pictures = ()
 ) -> Signal:
-    """Trouble while a spell of high errors is open, a good end while none is. `at` is UTC, ISO 8601."""
+    """Trouble while an episode of high errors is open, a good end while none is. `at` is UTC, ISO 8601."""
     facts = PerformanceFacts(
         metric=verdict.metric,
         value=verdict.value,

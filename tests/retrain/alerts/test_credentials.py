@@ -55,7 +55,7 @@ def test_the_secret_is_gone_from(text: str) -> None:
         "-----BEGIN PRIVATE KEY-----\nMIIEcut off",
     ],
 )
-def test_what_has_the_form_of_a_credential_is_gone(token: str) -> None:
+def test_a_text_in_the_form_of_a_credential_is_removed(token: str) -> None:
     assert redact(f"before {token} after").startswith(f"before {REDACTED}")
     assert token not in redact(f"before {token} after")
 
@@ -72,7 +72,7 @@ def test_what_has_the_form_of_a_credential_is_gone(token: str) -> None:
         "basic checks passed; the bearer of bad news",
     ],
 )
-def test_what_on_call_needs_stays(text: str) -> None:
+def test_other_texts_that_on_call_needs_stay(text: str) -> None:
     assert redact(text, ["", "abc"]) == text
 
 

@@ -1,4 +1,4 @@
-"""Facts are typed in the code, and in files what they have always been."""
+"""Facts are typed in the code; their form in files is the one of before."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_a_fact_of_another_type_is_unknown_and_the_others_are_read() -> None:
 
 
 @pytest.mark.parametrize("document", [None, [], ["cause"], "text", 3])
-def test_what_is_no_object_has_no_facts(document: Any) -> None:
+def test_a_json_value_that_is_no_object_has_no_facts(document: Any) -> None:
     assert of_kind(Kind.TASK_FAILED, FactsJson(document)) == FailureFacts()
 
 

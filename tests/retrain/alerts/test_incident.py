@@ -121,7 +121,7 @@ def test_a_day_that_an_ended_problem_left_behind_is_made_up_for_and_the_end_stay
     assert [entry.id for entry in incident.entries] == [FAILED.id, ended.id, later.id]
 
 
-def test_what_comes_after_an_end_and_was_not_left_behind_changes_nothing() -> None:
+def test_a_good_run_after_the_end_changes_nothing_unless_its_day_was_left_behind() -> None:
     [incident] = told([FAILED, good("2020-03-11"), good("2020-03-12", at="2020-03-13T06:05:00.000+00:00")])
     assert len(incident.entries) == 2
 
@@ -160,7 +160,7 @@ def test_the_good_end_of_another_task_ends_nothing() -> None:
     assert incident.open
 
 
-def test_a_problem_that_comes_back_is_told_again() -> None:
+def test_a_problem_that_comes_back_is_a_new_incident() -> None:
     again = replace(FAILED, id="run-13", at="2020-03-14T06:05:00.000+00:00", partition="2020-03-13")
     first, second = told([FAILED, good("2020-03-10"), again])
     assert not first.open
@@ -232,6 +232,6 @@ def test_a_signal_survives_its_file() -> None:
         good("2020-03-10").to_json().replace('"facts": {}', '"facts": []'),
     ],
 )
-def test_what_is_no_signal_is_refused_by_its_files_name(text: str) -> None:
+def test_a_text_that_is_no_signal_is_refused_with_its_file_s_name(text: str) -> None:
     with pytest.raises(SignalError, match=r"a\.json"):
         Signal.from_json(text, "a.json")

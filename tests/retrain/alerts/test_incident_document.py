@@ -1,4 +1,4 @@
-"""The document of an incident: what earlier watches wrote is read, and what is written now is what they read."""
+"""The document of an incident: files of earlier watches are read, and files are written as earlier watches read them."""
 
 from __future__ import annotations
 

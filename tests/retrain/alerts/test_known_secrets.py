@@ -5,7 +5,7 @@ from __future__ import annotations
 from retrain.alerts.redaction import known_secrets
 
 
-def test_what_a_process_knows_as_secret_is_found_by_its_name_and_in_connections() -> None:
+def test_the_secrets_of_an_environment_are_found_by_name_and_in_connections() -> None:
     environ = {
         "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI",
         "RETRAIN_SLACK_TOKEN_FILE": "/run/secrets/slack",

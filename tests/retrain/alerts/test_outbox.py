@@ -28,7 +28,7 @@ def test_a_signal_put_twice_is_there_once(tmp_path: Path) -> None:
     assert [signal for _, signal in box.take()] == [FAILED]
 
 
-def test_what_is_no_signal_is_put_aside_and_the_others_are_taken(tmp_path: Path) -> None:
+def test_a_file_that_is_no_signal_is_put_aside_and_the_others_are_taken(tmp_path: Path) -> None:
     box = Outbox(tmp_path)
     box.put(FAILED)
     (tmp_path / "new" / "0.json").write_bytes(b"\xff half a file")

@@ -1,4 +1,4 @@
-"""A silence has a reason, an issue and an end; what breaks that silences nothing, and stops nothing."""
+"""A silence has a reason, an issue and an end; an entry without one of them silences nothing, and stops nothing."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def told(outbox: Outbox) -> Signal:
 
 
 @pytest.mark.parametrize("before", range(1200 - len(SECRET), 1201, 3))
-def test_a_secret_at_the_end_of_what_is_told_does_not_leave_in_part(
+def test_a_secret_that_the_limit_of_the_evidence_would_cut_in_two_is_removed(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch, before: int
 ) -> None:
     monkeypatch.setenv("STORE_PASSWORD", SECRET)
@@ -96,7 +96,7 @@ tell(Signal("id", "2020-03-18T06:00:00+00:00", Step.TROUBLE, "taxi", Kind.TASK_F
 """
 
 
-def test_a_password_that_only_airflow_s_secrets_backend_knew_is_not_told(outbox: Outbox, tmp_path: Path) -> None:
+def test_a_password_that_only_airflow_s_secrets_backend_knew_is_removed(outbox: Outbox, tmp_path: Path) -> None:
     connections = tmp_path / "connections.json"
     connections.write_text(json.dumps({"vault": {"conn_type": "http", "host": "vault", "password": SECRET}}))
     environment = {

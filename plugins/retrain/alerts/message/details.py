@@ -139,8 +139,8 @@ def _performance(facts: PerformanceFacts, *, whole: bool) -> Blocks:
 
 
 def _baselines(baselines: Mapping[str, float | None], digits: int) -> list[str]:
-    shown_ones = list(baselines.items())[:_BASELINES]
-    return [f"*Baseline {plain(name, 40)}:* {amount(value, digits)}" for name, value in shown_ones]
+    first = list(baselines.items())[:_BASELINES]
+    return [f"*Baseline {plain(name, 40)}:* {amount(value, digits)}" for name, value in first]
 
 
 def _promotion(facts: PromotionFacts) -> Blocks:

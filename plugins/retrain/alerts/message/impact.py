@@ -29,7 +29,7 @@ _ENDS = {
 
 
 def impact(trouble: Trouble) -> str:
-    """Line 2: what is missing now."""
+    """The message's second line: the effect on the day's model."""
     day, task = trouble.day, trouble.task_id
     if task in AFTER_RECORD and trouble.kind not in RECORDED:
         return f"The model of {day} is trained, stored and recorded; {AFTER_RECORD[task]}."

@@ -40,7 +40,11 @@ class Book:
                 self._open.remove(known.id)
 
     def fold(self, signal: Signal, situation: Situation | None = None) -> bool:
-        """Fold a signal into the incidents; False if it changes nothing. A change counts at once, and is on disk after `save`."""
+        """Fold a signal into the incidents; False if it changes nothing. A change counts at once, and is on disk after `save`.
+
+        Raises:
+            SignalError: the signal is a trouble or a progress of no kind.
+        """
         with self._lock:
             if signal.step is Step.NOTE:
                 if signal.id in self._notes:

@@ -57,15 +57,16 @@ class DocumentFolder:
         return self.path / f"{_UNSAFE.sub('-', identifier)[:120]}-{digest}.json"
 
 
-def parser(build: Callable[..., D], newest: int) -> Callable[[str, str], D]:
+def parser(build: Callable[..., D], newest: int, *, unversioned: int | None = None) -> Callable[[str, str], D]:
     """A `parse` for documents of the versions 1 to `newest`; `build` is called with the fields of the JSON object.
 
-    The field `schema_version` may be left out of version 1. `parse` raises WatchFileError for any other version.
+    `unversioned` is the version of documents without the field `schema_version`; if it is None they are refused. `parse` raises
+    WatchFileError for any other version.
     """
 
     def parse(text: str, file: str) -> D:
         fields = json.loads(text)
-        version = fields.pop("schema_version", 1)
+        version = fields.pop("schema_version", unversioned)
         if not isinstance(version, int) or not 1 <= version <= newest:
             raise WatchFileError(
                 f"{file} has schema_version {version!r}, this deployment reads 1 to {newest}. Deploy the version that wrote it."

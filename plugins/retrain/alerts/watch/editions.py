@@ -45,7 +45,7 @@ class Editions:
         self._at = at
         self._until_file = folder / "until"
         self._documents = DocumentFolder(folder)
-        self.all: tuple[Edition, ...] = tuple(self._documents.read(parser(Edition, 1)))
+        self.all: tuple[Edition, ...] = tuple(self._documents.read(parser(Edition, 1, unversioned=1)))
 
     def due(self, now: datetime) -> Window | None:
         """The time that the next digest covers; None before it is due. Days on which the watch did not run are included."""

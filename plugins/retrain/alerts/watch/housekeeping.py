@@ -9,7 +9,7 @@ from retrain.alerts.watch.state import WatchState
 
 
 class Housekeeping:
-    """`forget` are functions that remove what others keep of an incident, by the incident's id."""
+    """`forget` are called with the id of each incident that the book removes, so that its marks go too."""
 
     def __init__(self, state: WatchState, forget: Sequence[Callable[[str], None]]) -> None:
         self._state = state

@@ -60,7 +60,7 @@ class Intake:
         """Fold the observer's signals.
 
         Raises:
-            Exception: one of them could not be folded. The others are.
+            Exception: one of them could not be folded; the others were.
             OSError: the book cannot be saved. The signals count from memory; a later call saves them.
         """
         changed, reading = False, Reading()

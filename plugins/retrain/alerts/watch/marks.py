@@ -34,7 +34,7 @@ class Marks(Generic[M]):
     def __init__(self, folder: Path, kind: Callable[..., M]) -> None:
         self._documents = DocumentFolder(folder)
         self._kind = kind
-        self._known = {mark.id: mark for mark in self._documents.read(parser(kind, _VERSION))}
+        self._known = {mark.id: mark for mark in self._documents.read(parser(kind, _VERSION, unversioned=_VERSION))}
 
     def of(self, identifier: str) -> M:
         """The mark of an incident; an empty one if nothing of it was delivered."""

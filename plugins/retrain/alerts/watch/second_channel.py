@@ -80,9 +80,7 @@ class SecondChannel:
 
     addresses: SecondChannelAddresses
     marks: Marks[SecondChannelMark]
-    patience: float = (
-        15.0  # seconds before an address that failed is tried again; doubled with each failure, up to 5 minutes
-    )
+    patience: float = 15.0  # seconds until a failed address is tried again; doubled by each failure, up to 5 minutes
     troubles: dict[str, str] = field(default_factory=dict)
     delivers: bool = False  # True if an address took everything in the newest run
     _pauses: dict[str, Pause] = field(default_factory=dict)

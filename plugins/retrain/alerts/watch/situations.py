@@ -38,7 +38,9 @@ def read(client: S3Client, deployment: Deployment, now: datetime) -> Situation:
     """The situation that the ledger shows.
 
     Raises:
-        StoreError: the ledger cannot be read.
+        StoreError: S3 refused or did not answer.
+        RecordError: a document of the ledger cannot be read.
+        RecordVersionError: a newer deployment wrote the newest record.
     """
     ledger = Ledger(client, deployment.ledger)
     record = ledger.newest(deployment.pipeline)

@@ -25,7 +25,7 @@ from retrain.alerts.watch.settings import WatchSettings
 from retrain.alerts.watch.situations import AskLedger
 from retrain.alerts.watch.state import WatchState
 
-_ENDS_WITHIN = 3.0
+_ENDS_WITHIN = 3.0  # seconds
 
 
 class Watch:

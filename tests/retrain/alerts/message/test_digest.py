@@ -1,4 +1,4 @@
-"""The daily digest tells what needs no action and what is silenced, and is not sent when there is nothing to say."""
+"""The daily digest lists incidents, promotions, releases and silences, and is not sent when there is nothing to say."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def test_a_day_with_nothing_to_say_has_no_digest() -> None:
     assert digest(DAY, [], [], [], Silences(), ADDRESSES) is None
 
 
-def test_it_tells_promotions_releases_and_finished_backfills() -> None:
+def test_it_lists_promotions_releases_and_finished_backfills() -> None:
     text = told(digest(DAY, notes(), [], [EXAMPLES[Kind.BACKFILL].resolved], Silences(), ADDRESSES))
     assert "version 8 of 2020-03-16 after 7: mae 4.391 beats the champion's 4.502" in text
     assert "v1.3.0 (`9f2c1e7d4b6a`) after v1.2.0" in text
     assert "Backfill 2020-03-02 to 03-15: 11 of 14, 3 failed" in text
 
 
-def test_it_tells_open_incidents_with_their_age_and_resolved_ones_with_their_length() -> None:
+def test_it_lists_open_incidents_with_their_age_and_resolved_ones_with_their_length() -> None:
     opened, ended = EXAMPLES[Kind.DRIFT_DETECTED].open, EXAMPLES[Kind.TASK_FAILED].resolved
     text = told(digest(DAY, [], [opened], [ended], Silences(), ADDRESSES))
     assert "5 features drifted on 2020-03-17 (2 days) · trip_duration, since 2020-03-17 06:15 UTC (1 day 17 h)" in text
@@ -64,7 +64,7 @@ def test_it_lists_silences_in_force_with_issue_and_end_expired_ones_and_broken_o
 
 
 @pytest.mark.parametrize("text", ["<!channel> *x* `y` <https://evil.example|z>", "&" * 5000, "\ud800\n> quote"])
-def test_whatever_notes_and_reasons_say_slack_takes_it_and_nobody_is_called(text: str) -> None:
+def test_any_text_in_notes_and_reasons_is_taken_by_slack_and_mentions_nobody(text: str) -> None:
     facts = dict.fromkeys(("version", "from", "partition", "reason", "tag", "commit"), text)
     many = [
         Signal(str(number), "2020-03-18", Step.NOTE, text, kind, facts=facts)
@@ -80,5 +80,5 @@ def test_whatever_notes_and_reasons_say_slack_takes_it_and_nobody_is_called(text
     assert "more" in shown
 
 
-def test_a_silence_without_end_is_told_though_the_file_is_not_yaml() -> None:
+def test_a_silences_file_that_is_not_yaml_is_named() -> None:
     assert "not YAML" in told(digest(DAY, [], [], [], read("- ["), ADDRESSES))

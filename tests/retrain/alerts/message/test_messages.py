@@ -1,4 +1,4 @@
-"""What people read: complete when all is known, honest when it is not, within Slack's limits and unmoved by what the data says."""
+"""Messages: complete when all is known, honest when it is not, within Slack's limits, and safe from texts in the data."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def told(message: Message) -> str:
 
 
 def slack_takes(message: Message) -> None:
-    """Raises what Slack would answer."""
+    """Fails with the error that Slack would answer."""
     check_message(message.text, message.blocks, None, None, lambda _: False)
 
 
@@ -230,7 +230,7 @@ def test_data_that_came_after_the_run_gave_up_still_wants_a_hand() -> None:
     assert "*Next:*" not in told(messages.top(late, ADDRESSES))
 
 
-def test_what_is_not_known_is_said_to_be_unknown() -> None:
+def test_missing_facts_are_shown_as_unknown() -> None:
     for kind in Kind:
         bare = Incident(Key("p", kind, ""), "2020-03-18T06:00:00+00:00", None, {})
         message = messages.top(bare, ADDRESSES)
@@ -257,7 +257,7 @@ def test_a_reply_does_not_change_when_the_incident_goes_on() -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("resolved", [False, True], ids=["open", "resolved"])
-def test_whatever_the_data_says_slack_takes_it_and_nobody_is_called(kind: Kind, resolved: bool) -> None:
+def test_any_text_in_the_data_is_taken_by_slack_and_mentions_nobody(kind: Kind, resolved: bool) -> None:
     rand = random.Random(f"{kind}{resolved}")  # noqa: S311 - a fixed seed
     mixed = ["".join(rand.choices("<>!@#*_~`|&\n :x", k=rand.randint(1, 400))) for _ in range(40)]
     for text in [*HOSTILE, *mixed]:
@@ -297,7 +297,7 @@ def test_facts_of_another_type_are_no_error(kind: Kind, odd: Any) -> None:
         slack_takes(message)
 
 
-def test_what_is_too_long_ends_visibly() -> None:
+def test_a_text_that_is_too_long_is_cut_visibly() -> None:
     incident = EXAMPLES[Kind.TASK_FAILED].open
     long = replace(incident, facts={**incident.facts, "evidence": "x" * 9000})
     assert "…```" in told(messages.top(long, ADDRESSES))

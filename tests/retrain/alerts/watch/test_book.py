@@ -116,7 +116,7 @@ def test_an_incident_that_the_disk_refuses_does_not_hold_up_the_saving_of_others
     assert [known.key.subject for known in Book(tmp_path).open()] == ["promote"]
 
 
-def test_an_incident_of_an_older_version_is_read_and_of_a_newer_one_put_aside(tmp_path: Path) -> None:
+def test_an_incident_of_an_older_version_is_read_and_of_a_newer_or_unknown_one_put_aside(tmp_path: Path) -> None:
     book = Book(tmp_path)
     book.fold(FAILED, SITUATION)
     book.save()
@@ -125,9 +125,12 @@ def test_an_incident_of_an_older_version_is_read_and_of_a_newer_one_put_aside(tm
     del document["situation"]["unknown"]  # came with version 2
     path.write_text(json.dumps({**document, "schema_version": 1}))
     assert Book(tmp_path).open() == book.open()
-    path.write_text(json.dumps({**document, "schema_version": 99}))
-    assert Book(tmp_path).open() == []
-    assert path.with_suffix(".broken").exists()
+    del document["schema_version"]
+    for version in ({"schema_version": 99}, {}):
+        path.write_text(json.dumps({**document, **version}))
+        assert Book(tmp_path).open() == []
+        assert path.with_suffix(".broken").exists()
+        path.with_suffix(".broken").unlink()
 
 
 def test_a_new_situation_is_shown_in_the_pipeline_s_open_incidents(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from retrain.alerts.watch.health import Findings, WatchHealth, combined
 
 
-def test_what_slack_does_not_take_is_a_problem_unless_the_second_channel_delivers() -> None:
+def test_a_slack_that_takes_no_messages_is_a_problem_unless_the_second_channel_delivers() -> None:
     findings = [Findings(slack={"slack, #ours": "is archived"}, attention={"silence 1": "no issue"})]
     assert combined(findings, second_channel_delivers=False) == WatchHealth(
         {"slack, #ours": "is archived"}, {"silence 1": "no issue"}

@@ -40,8 +40,8 @@ class Answered:
 class Inquiry:
     """The servers and the memory that the questions of one look use.
 
-    `incidents` are all that the watch knows, also those that have ended. `since` is when the watch first started (UTC): nothing
-    is owed from before. `unanswered` holds the servers that gave no answer in this look, with the reason.
+    `incidents` are all that the watch knows, also those that have ended. `since` is when the watch first started (UTC): earlier
+    deadlines do not count. `unanswered` holds the servers that gave no answer in this look, with the reason.
     """
 
     client: S3Client

@@ -16,6 +16,7 @@ def live_release(inquiry: Inquiry, deployment: Deployment, now: datetime) -> Ite
     """A note when the pin has moved since the last look: a release or a rollback, whichever command made it.
 
     Raises:
+        NoPinError: the Variable cannot be read as a pin.
         AirflowApiError: Airflow refused the question, or did not answer it.
     """
     pin = inquiry.airflow.pin(deployment.pipeline)

@@ -42,7 +42,7 @@ _S3_SECONDS = 30.0  # of one look, for all pipelines together
 class Observer:
     """Asks all questions in each look. For one thread.
 
-    `since` is when the watch first started (UTC): nothing is owed from before. After a look, `problems` says for each pipeline
+    `since` is when the watch first started (UTC): earlier deadlines do not count. After a look, `problems` says for each pipeline
     which questions got no answer and why.
 
     A pipeline whose questions fail costs the others nothing: an S3 or an Airflow that does not answer is not asked again in the

@@ -19,7 +19,7 @@ _CALLBACK_TAKES = timedelta(minutes=1)
 def unreported_ends(inquiry: Inquiry, deployment: Deployment, now: datetime) -> Iterator[Signal]:
     """Trouble for failed tasks whose callback never ran, as after SIGKILL, and good ends of tasks with an open incident.
 
-    The runs of the DAG that reads landings are looked through too.
+    The runs of the DAG that reads landings are checked as well.
 
     Raises:
         AirflowApiError: Airflow refused a question, or did not answer it.

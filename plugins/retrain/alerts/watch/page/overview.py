@@ -12,22 +12,23 @@ from retrain.alerts.message.clock import shown
 from retrain.alerts.silences import Silence
 from retrain.alerts.watch.health import WatchHealth
 from retrain.alerts.watch.page.html_page import html_list, reasons
-from retrain.alerts.watch.page.watched import Watched, signals_waiting
+from retrain.alerts.watch.page.waiting import signals_waiting
 from retrain.alerts.watch.parts.part import Part
 from retrain.alerts.watch.state import WatchState
+from retrain.alerts.watch.watch import Watch
 
 _NEWEST = 100  # incidents whose message is rendered for its first line
 _ENDED = 10
 
 
-def overview(watch: Watched) -> str:
+def overview(watch: Watch) -> str:
     """The body of the page, as HTML."""
     state, verdict = watch.state, _verdict(watch.health())
     newest_first = [*reversed(state.book.incidents())]
     titles = {incident.id: _first_line(state, incident) for incident in newest_first[:_NEWEST]}
     ended = [incident for incident in newest_first[:_NEWEST] if not incident.open][:_ENDED]
     today = state.now().date()
-    count, age = signals_waiting(watch)
+    count, age = signals_waiting(state.outbox)
     sections = {
         "Open": _open(state, newest_first, titles, today),
         "Ended": html_list(

@@ -19,9 +19,10 @@ from starlette.routing import Route
 from retrain.alerts.watch.page.html_page import HEADERS, html_page
 from retrain.alerts.watch.page.overview import overview
 from retrain.alerts.watch.page.runbooks import RunbookPages
-from retrain.alerts.watch.page.watched import Watched, signals_waiting
+from retrain.alerts.watch.page.waiting import signals_waiting
 from retrain.alerts.watch.parts.part import Part
 from retrain.alerts.watch.settings import RUNBOOKS
+from retrain.alerts.watch.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 class Page:
     """The server, in a thread of its own."""
 
-    def __init__(self, watch: Watched, runbooks: Path = RUNBOOKS) -> None:
+    def __init__(self, watch: Watch, runbooks: Path = RUNBOOKS) -> None:
         self._watch = watch
         self._runbooks = RunbookPages(runbooks)
         settings = watch.state.settings
@@ -78,11 +79,11 @@ class Page:
         """200 while messages can be delivered, 503 while they cannot.
 
         JSON: `well` (true if `problems` is empty), `problems` (what keeps messages from being delivered: place -> why),
-        `attention` (what is worth a look and keeps none back: place -> why), `parts` (name -> `turns`, `seconds_ago`, `trouble`),
+        `attention` (what a person should look at although messages are delivered: place -> why), `parts` (name -> `turns`, `seconds_ago`, `trouble`),
         `outbox` (`waiting`, `oldest_seconds`), `incidents_open`, `untold` (open incidents that Slack does not hold), `silences`.
         """
         state, found = self._watch.state, self._watch.health()
-        count, age = signals_waiting(self._watch)
+        count, age = signals_waiting(state.outbox)
         still_open = state.book.open()
         document: dict[str, Any] = {
             "well": not found.problems,
@@ -99,12 +100,12 @@ class Page:
 
     def metrics(self, _: Request) -> Response:
         """The same in Prometheus' text format."""
-        found = self._watch.health()
+        state, found = self._watch.state, self._watch.health()
         values = {
             "retrain_watch_delivers": int(not found.problems),
             "retrain_watch_attention": len(found.attention),
-            "retrain_watch_signals_waiting": signals_waiting(self._watch)[0],
-            "retrain_incidents_open": len(self._watch.state.book.open()),
+            "retrain_watch_signals_waiting": signals_waiting(state.outbox)[0],
+            "retrain_incidents_open": len(state.book.open()),
         }
         lines = [f"# TYPE {name} gauge\n{name} {value}\n" for name, value in values.items()]
         return PlainTextResponse("".join(lines), headers=HEADERS, media_type="text/plain; version=0.0.4")

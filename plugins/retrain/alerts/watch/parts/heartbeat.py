@@ -27,5 +27,5 @@ class HeartbeatPart(Part):
         self._heartbeat.beat(self._health().problems, self._now(), outside=outside)
 
     def findings(self) -> Findings:
-        """A heartbeat that fails keeps no message back; its error says why there was none."""
+        """A heartbeat that fails is only worth a look: messages are delivered without it."""
         return Findings(attention=self.troubles())

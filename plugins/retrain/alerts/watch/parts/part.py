@@ -47,7 +47,7 @@ class Part(ABC):
     @property
     def trouble(self) -> str:
         """Why the last turn failed, or that the present one takes too long; empty if all is well."""
-        return f"has been at it for more than {_HANGS_AFTER:.0f} s" if self.hangs else self.error
+        return f"its turn has been running for more than {_HANGS_AFTER:.0f} s" if self.hangs else self.error
 
     @property
     def hangs(self) -> bool:

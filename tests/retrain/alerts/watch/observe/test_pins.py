@@ -24,7 +24,7 @@ def test_a_release_that_was_taken_in_is_no_news_after_a_restart(tmp_path: Path) 
     assert Pins(tmp_path).news("ours", NEW) is None
 
 
-def test_a_crash_before_a_release_was_taken_in_tells_it_again(tmp_path: Path) -> None:
+def test_after_a_crash_before_a_release_was_folded_it_is_reported_again(tmp_path: Path) -> None:
     pins = Pins(tmp_path)
     assert [pins.news("ours", live) for live in (OLD, NEW)] == [None, (NEW, OLD)]
     assert Pins(tmp_path).news("ours", NEW) == (NEW, OLD)
