@@ -1,4 +1,4 @@
-"""What every DAG of ours must be, and what a broken configuration file must not do to the others."""
+"""Rules for every DAG of ours, and proof that a broken configuration file affects its own DAG only."""
 
 from __future__ import annotations
 

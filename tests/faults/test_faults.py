@@ -1,4 +1,4 @@
-"""Twelve faults, injected into a running stack: what on-call reads names the right cause, and never calls CODE what is not."""
+"""Twelve faults, injected into a running stack: the message of each names the right cause, and CODE only if it is the code."""
 
 from __future__ import annotations
 

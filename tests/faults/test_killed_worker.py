@@ -1,4 +1,4 @@
-"""A task whose worker is killed with -9, try after try: told once, by whoever is left."""
+"""A task whose worker is killed with -9 on every try: one message about it, although the worker cannot report."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _training(live: Live) -> psutil.Process | None:
 
 
 def _from_worker_to_stage(stage: psutil.Process) -> list[psutil.Process]:
-    """The stage and its ancestors up to the executor's worker: what dies together when a host goes away."""
+    """The stage and its ancestors up to the executor's worker: the processes that end together when a host is lost."""
     chain = [stage, *stage.parents()]
     worker = next(
         n for n, p in enumerate(chain) if "airflow" in " ".join(p.cmdline()) and "scheduler" in " ".join(p.cmdline())

@@ -1,4 +1,4 @@
-"""Silence is told too: a dead scheduler, data that does not come, a day that nobody ran."""
+"""Silence is reported too: a dead scheduler, data that does not land, a day without a run."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def server() -> Iterator[AirflowStandin]:
             self.wfile.write(body)
 
         def log_message(self, *_arguments: object) -> None:
-            """Not into the test's output."""
+            """Keep the requests out of the test's output."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
         airflow.url = f"http://127.0.0.1:{listening.server_address[1]}"
