@@ -20,7 +20,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 @dataclass(frozen=True)
 class ProgramHealth:
-    """Whether a program is healthy; `detail` is its answer, or the reason why it is unhealthy, for `make status`."""
+    """The health of a program; `detail` is its answer, or the reason why it is unhealthy, for `make status`."""
 
     healthy: bool
     detail: str

@@ -54,7 +54,7 @@ class HostSettings:
     """Paths, commands and addresses of this host."""
 
     place: Path  # the folder of `release` (the tag that is on the host), the journal and the lock
-    deploy: tuple[str, ...]  # brings up a release's images and compose file, and waits until they run
+    deploy: tuple[str, ...]  # starts a release's images and compose file, and waits until they run
     docker: tuple[str, ...]
     project: str
     pipeline: str
@@ -287,7 +287,7 @@ def _back(
     host: Host, journal: Journal, path: Path, step: str, cause: str, say: Callable[[str], None]
 ) -> dict[str, Any]:
     outcome = {"release": journal.target, "before": journal.image_before, "failed": step, "cause": cause}
-    # The journal is kept when stuck: the next release then still knows what was live.
+    # The journal is kept when stuck: the next release still needs to know which release was live.
     if journal.image_before is None:
         return outcome | {
             "outcome": "stuck",
@@ -302,7 +302,7 @@ def _back(
             host.return_pin(journal.target, journal.pin_before)
         host.await_healthy(journal.mute_before)
     except (StepError, OSError, ValueError, KeyError) as error:
-        return outcome | {"outcome": "stuck", "next": f"The way back failed too: {error}"}
+        return outcome | {"outcome": "stuck", "next": f"The return to {journal.image_before} failed too: {error}"}
     path.unlink()
     return outcome | {"outcome": "returned"}
 

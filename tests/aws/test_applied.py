@@ -73,7 +73,7 @@ def test_the_ledger_is_locked(enforced):
     assert lock["ObjectLockConfiguration"]["Rule"]["DefaultRetention"] == {"Mode": "GOVERNANCE", "Days": 3650}
 
 
-def test_the_queue_keeps_and_gives_up_as_told(enforced):
+def test_the_queue_keeps_messages_and_gives_them_up_as_configured(enforced):
     sqs = enforced.account.client("sqs")
     landed = sqs.get_queue_attributes(QueueUrl=enforced.outputs["queue_url"], AttributeNames=["All"])["Attributes"]
     failed = sqs.get_queue_attributes(QueueUrl=enforced.outputs["failed_queue_url"], AttributeNames=["All"])[

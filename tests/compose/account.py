@@ -62,7 +62,7 @@ def _serving(command: list[object], answers_at: str, log: Path, variables: Mappi
         return _answers(answers_at)
 
     try:
-        wait_until(answers, 60, f"nobody answers at {answers_at}", every=0.2)
+        wait_until(answers, 60, f"no server answers at {answers_at}", every=0.2)
         yield
     finally:
         process.terminate()

@@ -60,11 +60,11 @@ def test_the_release_s_environment_came_with_the_worker_s_image(containers: Cont
     assert built_at_run_time(containers) == ""
 
 
-def test_a_lost_worker_is_told_by_prometheus_through_alertmanager_in_slack(containers: Containers) -> None:
+def test_a_lost_worker_is_reported_by_prometheus_through_alertmanager_in_slack(containers: Containers) -> None:
     def told() -> bool:
         return any("A worker died with a task at hand" in says(message) for message in slack_messages(containers))
 
-    wait_until(told, 180, "Alertmanager has told nobody")
+    wait_until(told, 180, "Alertmanager has sent no message")
 
 
 def test_postgres_and_redis_can_be_restarted_in_mid_run(containers: Containers) -> None:

@@ -112,7 +112,7 @@ def test_a_moved_tag_is_refused_with_both_commits_and_slack_hears_why(live: Live
         log = live.airflow.log(PIPELINE, "moved", "resolve_run", 1)
         assert pinned in log
         assert other in log
-        [message] = wait_until(lambda: incidents(live, PIPELINE, "release_refused"), 60, "Slack was not told")
+        [message] = wait_until(lambda: incidents(live, PIPELINE, "release_refused"), 60, "no message in Slack")
         for part in ("RELEASE", pinned, other):
             assert part in json.dumps(message["blocks"])
     finally:

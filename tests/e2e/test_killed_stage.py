@@ -41,7 +41,7 @@ def test_a_killed_stage_is_retried_in_a_fresh_workspace_and_what_was_done_comes_
 
 
 @pytest.mark.usefixtures("backfilled")
-def test_a_failure_that_a_retry_mends_disturbs_nobody(live: Live) -> None:
+def test_a_failure_that_a_retry_repairs_sends_no_message(live: Live) -> None:
     (backfill,) = (m for m in incidents(live, PIPELINE, "backfill") if str(DAY_BEFORE) in m["text"])
     assert [reply["text"] for reply in thread(live, backfill) if "finished" not in reply["text"]] == []
     assert incidents(live, PIPELINE, "task_failed") == []

@@ -324,7 +324,7 @@ def test_a_run_that_is_gone_is_named(show):
     assert show({}, dag="other").subtitle == "Airflow has no such run."
 
 
-def test_a_refusal_is_told_with_its_status(show, server):
+def test_a_refusal_is_shown_with_its_status(show, server):
     server.refuses = 403
     assert show().subtitle == "This page could not be read: Airflow answered 403 for taskInstances"
 
