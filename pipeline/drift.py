@@ -140,7 +140,7 @@ def judge(
 ) -> dict[str, Any]:
     """Return one feature's entry in the report: PSI against its limit, and scipy's distances beside it.
 
-    `bins` counts the bins that are not empty on both sides: the fewer rows and the more bins, the more of PSI is chance.
+    `bins` counts the bins with a row on at least one side: the fewer rows and the more bins, the more of PSI is chance.
     """
     from scipy.spatial.distance import jensenshannon
 

@@ -1,6 +1,6 @@
 """The deployment in containers on this machine, with profile `local`: `containers.py up | down | demo`.
 
-up      makes missing secrets, images and the Git origin, then starts docker-compose.airflow.yml and waits until all is well
+up      makes missing secrets, images and the Git origin, then starts docker-compose.airflow.yml and waits until all are healthy
 down    stops it; running stages end first, the volumes stay
 demo    does `up`, then plays the days of `make demo`
 
@@ -139,7 +139,7 @@ def of_environment(environ: Mapping[str, str]) -> Containers:
 
 
 def up(containers: Containers, say: Callable[[str], None] = print) -> None:
-    """Bring everything up and wait until all is well.
+    """Start everything and wait until all is healthy.
 
     Raises:
         ContainersError: a service did not come up in time; the message has the end of its log.
@@ -150,14 +150,14 @@ def up(containers: Containers, say: Callable[[str], None] = print) -> None:
     began = time.monotonic()
     stack = containers.stack
     if images.build_missing(say):
-        # First, while all else is up: the workers' running stages end and report. Compose would stop Airflow and its database first.
+        # First, while everything else runs: the workers' running stages end and report. Compose would stop Airflow and its database first.
         containers.compose("stop", "airflow-worker", timeout=_DOWN_SECONDS)
     publish_checkout(stack, os.environ)
     containers.start("s3", "postgres", "redis")
-    await_well(containers, "s3", began)
+    await_healthy(containers, "s3", began)
     apply_buckets(stack)
     containers.start(*containers.services())
-    await_well(containers, "", began)
+    await_healthy(containers, "", began)
     say(f"Up after {time.monotonic() - began:.0f} s.")
     for name, url in (
         ("Airflow", f"{stack.airflow_url}  (admin, password in {containers.files.folder}/admin_password)"),
@@ -168,11 +168,11 @@ def up(containers: Containers, say: Callable[[str], None] = print) -> None:
         say(f"  {name:8} {url}")
 
 
-def await_well(containers: Containers, prefix: str, began: float) -> None:
+def await_healthy(containers: Containers, prefix: str, began: float) -> None:
     """Wait until every container whose name begins with `prefix` is healthy or has exited with 0.
 
     Raises:
-        ContainersError: one failed, or not all were well in time.
+        ContainersError: one failed, or not all were healthy in time.
     """
     while True:
         states = {name: state for name, state in containers.states().items() if name.startswith(prefix)}
@@ -186,7 +186,7 @@ def await_well(containers: Containers, prefix: str, began: float) -> None:
             service = (failed or waiting)[0].split()[0].rstrip("0123456789").rstrip("_-")
             tail = containers.compose("logs", "--no-color", "--tail=40", service)
             raise ContainersError(
-                f"Not well after {time.monotonic() - began:.0f} s: {', '.join(waiting)}. {service} said:\n{tail}"
+                f"Unhealthy after {time.monotonic() - began:.0f} s: {', '.join(waiting)}. {service} said:\n{tail}"
             )
         time.sleep(1)
 

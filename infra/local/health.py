@@ -20,9 +20,9 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 @dataclass(frozen=True)
 class ProgramHealth:
-    """Whether a program is well; `detail` is its answer, or the reason why it is not well, for `make status`."""
+    """The health of a program; `detail` is its answer, or the reason why it is unhealthy, for `make status`."""
 
-    well: bool
+    healthy: bool
     detail: str
 
 

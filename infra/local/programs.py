@@ -23,7 +23,7 @@ class Program:
     """One long-running program under the supervisor.
 
     The programs of a `group` are stopped together. `address` is the URL that people open, empty for a program that does not
-    listen. `health` is a URL that answers 200 while the program is well; `component` is its name in Airflow's health report.
+    listen. `health` is a URL that answers 200 while the program is healthy; `component` is its name in Airflow's health report.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Wait until the programs of the stack are well."""
+"""Wait until the programs of the stack are healthy."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class ReadinessError(Exception):
 def await_programs(
     stack: Stack, supervisor: Supervisor, programs: Sequence[Program], began: float, *, quiet: bool = False
 ) -> None:
-    """Wait until the programs are well, printing a line for each. `began` is the start of the stack (`time.monotonic`).
+    """Wait until the programs are healthy, printing a line for each. `began` is the start of the stack (`time.monotonic`).
 
     Raises:
-        ReadinessError: a program ends again and again, or is not well in time.
+        ReadinessError: a program ends again and again, or is unhealthy for too long.
         SupervisionError: the supervisor does not answer.
     """
     waiting = list(programs)
@@ -33,7 +33,7 @@ def await_programs(
     while waiting:
         states = supervisor.states()
         health = check_health(stack, waiting, states, timeout=3)
-        for program in [p for p in waiting if health[p.name].well]:
+        for program in [p for p in waiting if health[p.name].healthy]:
             waiting.remove(program)
             if not quiet:
                 print(f"  {program.name:24} ready after {time.monotonic() - began:4.0f} s", flush=True)
@@ -44,7 +44,7 @@ def await_programs(
         if waiting and time.monotonic() - began > _SECONDS:
             program = waiting[0]
             raise ReadinessError(
-                _failure(stack, program, f"is not well after {_SECONDS} s: {health[program.name].detail}")
+                _failure(stack, program, f"is unhealthy after {_SECONDS} s: {health[program.name].detail}")
             )
         if waiting:
             time.sleep(0.3)

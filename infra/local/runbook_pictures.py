@@ -83,7 +83,7 @@ def _post_digest(slack: Standin, client: WebClient) -> str:
         ADDRESSES,
     )
     if message is None:
-        raise ScreenshotError("The example of a digest is empty: see `notes` in alert_examples.py.")
+        raise ScreenshotError("The example of a digest is empty: see `notes` in example_signals.py.")
     _at(slack, "2020-03-18T07:00:00+00:00")
     return str(client.chat_postMessage(channel=_CHANNEL, text=message.text, blocks=message.blocks)["ts"])
 

@@ -1,8 +1,8 @@
 """The local stack: `stack.py up | down | status | run COMMAND…`.
 
-up      starts Airflow, MLflow, S3, the Slack stand-in and the watch on the loopback interface, then waits until all are well
+up      starts Airflow, MLflow, S3, the Slack stand-in and the watch on the loopback interface, then waits until all are healthy
 down    stops them, with all processes that they started; the data stays
-status  shows every process; the exit code is 0 only if all are well
+status  shows every process; the exit code is 0 only if all are healthy
 run     runs a command with the variables of stack.env, for example `run airflow dags list`
 """
 
@@ -44,7 +44,7 @@ UP_ERRORS = (BucketError, MigrationError, ReadinessError, SettingsError, StackEr
 
 
 def up(stack: Stack) -> None:
-    """Start every program that does not run, then wait until all are well.
+    """Start every program that does not run, then wait until all are healthy.
 
     Raises:
         BucketError: the S3 server did not take its buckets.
@@ -109,7 +109,7 @@ def down(stack: Stack) -> None:
 
 
 def status(stack: Stack) -> bool:
-    """Print every process with its state; returns True if all are well.
+    """Print every process with its state; returns True if all are healthy.
 
     Raises:
         SupervisionError: the supervisor runs but does not answer.
@@ -134,7 +134,7 @@ def status(stack: Stack) -> bool:
         )
     print(f"{'supervisord':24}{'running':12}{pid:>8}  {'':>9}  {'-':24}")
     print(f"Total resident memory {_megabytes(tree_memory(pid))} (shared pages count for each process).")
-    return all(answer.well for answer in health.values())
+    return all(answer.healthy for answer in health.values())
 
 
 def run(stack: Stack, command: Sequence[str]) -> None:

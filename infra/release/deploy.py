@@ -130,7 +130,7 @@ def summary(answer: HostAnswer) -> str:
         return f"{release} is live (before: {before})."
     cause = f"{known['failed']} failed: {known['cause']}"
     if known["outcome"] == "returned":
-        return f"{release} was not well and {before} is live again, with its pin. {cause}"
+        return f"{release} was unhealthy and {before} is live again, with its pin. {cause}"
     return f"{release} is stuck and a person must look. {cause} {known.get('next', '')}".strip()
 
 

@@ -54,7 +54,7 @@ class HostSettings:
     """Paths, commands and addresses of this host."""
 
     place: Path  # the folder of `release` (the tag that is on the host), the journal and the lock
-    deploy: tuple[str, ...]  # brings up a release's images and compose file, and waits until they run
+    deploy: tuple[str, ...]  # starts a release's images and compose file, and waits until they run
     docker: tuple[str, ...]
     project: str
     pipeline: str
@@ -128,7 +128,7 @@ class Host:
         done = self._retrain("pin", check=False)
         if done.returncode == 0:
             return str(json.loads(done.stdout)["live"]["tag"])
-        if "NoPinError" in done.stderr:
+        if error_code(done) == "NoPinError":
             return None
         raise StepError(f"the pin cannot be read: {_end(done.stderr)}")
 
@@ -144,7 +144,7 @@ class Host:
             if self.pinned() != before:
                 self._retrain("release", before)
 
-    def unwell(self, mute_before: Sequence[str] = ()) -> list[str]:
+    def problems(self, mute_before: Sequence[str] = ()) -> list[str]:
         """Problems of the deployment, each in a few words, without the watch's problems named in `mute_before`."""
         return [*self._services(), *self._airflow(), *self._watch(mute_before)]
 
@@ -155,11 +155,11 @@ class Host:
         except (OSError, StepError):
             return ()
 
-    def await_well(self, mute_before: Sequence[str] = ()) -> None:
+    def await_healthy(self, mute_before: Sequence[str] = ()) -> None:
         deadline = time.monotonic() + self._settings.check_seconds
-        while problems := self.unwell(mute_before):
+        while found := self.problems(mute_before):
             if time.monotonic() > deadline:
-                raise StepError(f"not well after {self._settings.check_seconds:.0f} s: {'; '.join(problems)}")
+                raise StepError(f"still unhealthy after {self._settings.check_seconds:.0f} s: {'; '.join(found)}")
             time.sleep(self._settings.poll_seconds)
 
     def _containers(self) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -266,7 +266,7 @@ def release(host: Host, target: str, journal_path: Path, say: Callable[[str], No
         say(f"start {target}; {journal.image_before or 'nothing'} was live")
         host.start(target)
         step = "check"
-        host.await_well(journal.mute_before)
+        host.await_healthy(journal.mute_before)
         step = "pin"
         journal = replace(journal, pin_before=journal.pin_before or host.pinned())
         journal.write(journal_path)
@@ -275,7 +275,7 @@ def release(host: Host, target: str, journal_path: Path, say: Callable[[str], No
         step = "confirm"
         if (pinned := host.pinned()) != target:
             raise StepError(f"{pinned} is pinned")
-        host.await_well(journal.mute_before)
+        host.await_healthy(journal.mute_before)
     except (StepError, OSError, ValueError, KeyError) as error:
         say(f"{step} failed: {error}")
         return _back(host, journal, journal_path, step, str(error), say)
@@ -287,7 +287,7 @@ def _back(
     host: Host, journal: Journal, path: Path, step: str, cause: str, say: Callable[[str], None]
 ) -> dict[str, Any]:
     outcome = {"release": journal.target, "before": journal.image_before, "failed": step, "cause": cause}
-    # The journal is kept when stuck: the next release then still knows what was live.
+    # The journal is kept when stuck: the next release still needs to know which release was live.
     if journal.image_before is None:
         return outcome | {
             "outcome": "stuck",
@@ -300,9 +300,9 @@ def _back(
         host.start(journal.image_before)
         if journal.pin_before is not None:
             host.return_pin(journal.target, journal.pin_before)
-        host.await_well(journal.mute_before)
+        host.await_healthy(journal.mute_before)
     except (StepError, OSError, ValueError, KeyError) as error:
-        return outcome | {"outcome": "stuck", "next": f"The way back failed too: {error}"}
+        return outcome | {"outcome": "stuck", "next": f"The return to {journal.image_before} failed too: {error}"}
     path.unlink()
     return outcome | {"outcome": "returned"}
 
@@ -313,6 +313,16 @@ def _said(state: Mapping[str, Any]) -> str:
         health = state.get("Health", {}).get("Status", "")
         return f"running, {health}" if health else "running"
     return f"{state['Status']} {state['ExitCode']}"
+
+
+def error_code(done: subprocess.CompletedProcess[str]) -> str | None:
+    """The code of the error with which a command of ours ended, such as NoPinError; None if it names none."""
+    try:
+        return str(json.loads(done.stdout)["error"]["code"])
+    except (ValueError, KeyError, TypeError):
+        # Older releases write only `NoPinError: …` to standard error.
+        codes: list[str] = re.findall(r"^(\w+Error): ", done.stderr, re.MULTILINE)
+        return codes[-1] if codes else None
 
 
 def _end(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Two stand-ins for an AWS account on the loopback. Neither knows all of AWS; what each lacks is said where it is used."""
+"""Two stand-ins for an AWS account on the loopback interface. Neither knows all of AWS; the tests that use one say what it lacks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ONCE = Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts"
 
 @dataclass(frozen=True)
 class Account:
-    """An account, and the credentials of somebody in it: at first of its owner, who may do everything."""
+    """An account with the credentials of one of its users: at first its owner, who may do everything."""
 
     url: str
     number: str
@@ -35,13 +35,13 @@ class Account:
     certificate: Path | None = None
 
     def environment(self) -> dict[str, str]:
-        """What any AWS client needs to come here and nowhere else."""
+        """The variables with which an AWS client uses this account and no other."""
         names = {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
-            # What a stand-in does not know it will not learn by being asked 25 times.
+            # Terraform would repeat a request 25 times that the stand-in does not know.
             "AWS_MAX_ATTEMPTS": "3",
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
@@ -59,7 +59,7 @@ class Account:
         )
 
     def role(self, name: str) -> Account:
-        """The same account with a role's credentials, asked for with these."""
+        """The same account with a role's credentials, which are requested with the current ones."""
         given = self.client("sts").assume_role(
             RoleArn=f"arn:aws:iam::{self.number}:role/{name}", RoleSessionName="tests"
         )["Credentials"]
@@ -72,7 +72,7 @@ class Account:
 
 
 @dataclass
-class _Server:
+class _AccountServer:
     argv: list[str]
     environment: dict[str, str]
     health: str
@@ -109,11 +109,11 @@ class _Server:
 
 @contextmanager
 def enforcing(state: Path) -> Iterator[Account]:
-    """ministack over TLS, deciding each request by IAM and by the resources' own policies, as AWS does."""
+    """ministack over TLS. It decides each request by IAM and by the resources' own policies, as AWS does."""
     (port,) = free_ports(1)
     state.mkdir()
     owner = {"aws_access_key_id": "owner", "aws_secret_access_key": "owner-secret"}
-    server = _Server(
+    server = _AccountServer(
         [sys.executable, "-m", "ministack"],
         {
             "PATH": os.environ["PATH"],
@@ -141,12 +141,14 @@ def enforcing(state: Path) -> Iterator[Account]:
 
 @contextmanager
 def describing(state: Path) -> Iterator[Account]:
-    """moto: knows more of what can be made, and lets everybody make it."""
+    """moto: knows more resources, and lets every user create them."""
     (port,) = free_ports(1)
     state.mkdir()
     environment = os.environ | {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
     program = os.environ.get("MOTO_SERVER") or str(ROOT / ".local" / "envs" / "moto" / "bin" / "moto_server")
-    server = _Server([program, "-H", "127.0.0.1", "-p", str(port)], environment, f"http://127.0.0.1:{port}/moto-api/")
+    server = _AccountServer(
+        [program, "-H", "127.0.0.1", "-p", str(port)], environment, f"http://127.0.0.1:{port}/moto-api/"
+    )
     with server.running(state / "server.log"):
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test-secret"}
         yield Account(f"http://127.0.0.1:{port}", "123456789012", keys)

@@ -23,8 +23,8 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Deployment:
-    """What was applied, where, and what it answered."""
+class AppliedExample:
+    """The applied example: its account, its Terraform, its outputs."""
 
     account: Account
     terraform: Terraform
@@ -38,7 +38,7 @@ class Deployment:
         return resources
 
     def changes(self) -> dict[str, set[str]]:
-        """What a second plan would change: address -> attributes, `*` for a resource made or removed."""
+        """The changes of a second plan: address -> attributes, `*` for a resource that is created or removed."""
         found = {}
         for each in self.terraform.plan(*self.targets)["resource_changes"]:
             change = each["change"]
@@ -54,23 +54,23 @@ class Deployment:
 @contextmanager
 def applied(
     account: Account, folder: Path, settings: dict[str, Any], targets: Sequence[str] = ()
-) -> Iterator[Deployment]:
-    """Apply the example with settings of its own, to these targets of it or to all; destroy all of it at the end."""
+) -> Iterator[AppliedExample]:
+    """Apply the example with its own settings, completely or only these targets; destroy everything at the end."""
     terraform = copied(folder, account.environment())
     (terraform.folder / "stand_in_override.tf").write_text('provider "aws" {\n  s3_use_path_style = true\n}\n')
     (terraform.folder / "terraform.tfvars.json").write_text(json.dumps(_SETTINGS | settings))
     try:
         terraform.run("apply", "-input=false", "-no-color", "-auto-approve", *targets)
         outputs = json.loads(terraform.run("output", "-json"))
-        yield Deployment(account, terraform, targets, {name: each["value"] for name, each in outputs.items()})
+        yield AppliedExample(account, terraform, targets, {name: each["value"] for name, each in outputs.items()})
     finally:
         terraform.run("destroy", "-input=false", "-no-color", "-auto-approve")
     assert terraform.run("state", "list") == ""
 
 
 @pytest.fixture(scope="session")
-def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Data, messages, images, secrets, roles, budget: the stand-in that decides by IAM forgets half of what a machine is."""
+def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppliedExample]:
+    """Data, messages, images, secrets, roles, budget. The machine is not here: this stand-in, which enforces IAM, forgets half of its attributes."""
     folder = tmp_path_factory.mktemp("enforced")
     with enforcing(folder / "server") as account:
         settings = {"enable_host": False, "operator_arns": [f"arn:aws:iam::{account.number}:user/operator"]}
@@ -79,8 +79,8 @@ def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 
 @pytest.fixture(scope="session")
-def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """The machine with its network, volume and database, the deployer, the alarms. Backups and Redis are whole on neither stand-in."""
+def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppliedExample]:
+    """The machine with its network, volume and database, the deployer, the alarms. Neither stand-in has all of backups and Redis."""
     folder = tmp_path_factory.mktemp("described")
     targets = [f"-target=module.{name}" for name in ("deployer", "alarms", "database")]
     settings = {
@@ -91,5 +91,5 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     }
     with describing(folder / "server") as account, applied(account, folder, settings, targets) as deployment:
         yield deployment
-        # It takes the volume's policy and cannot take it away again.
+        # The stand-in accepts the volume's policy but cannot remove it.
         deployment.terraform.run("state", "rm", "module.shared_volume[0].aws_efs_file_system_policy.this")

@@ -1,4 +1,4 @@
-"""Terraform as the tests run it: on a copy of infra/aws, with the provider from a mirror of this machine or from the registry."""
+"""Runs Terraform on a copy of infra/aws, with the provider from a local mirror or from the registry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Terraform:
     environment: Mapping[str, str]
 
     def run(self, *arguments: str, expect: tuple[int, ...] = (0,)) -> str:
-        """Its output, without colours; fails with it when the exit code is another than expected."""
+        """Run a command; returns its output without colours, and fails with it if the exit code is not the expected one."""
         done = subprocess.run(
             ["terraform", *arguments],
             cwd=self.folder,
@@ -49,13 +49,13 @@ class Terraform:
 
 
 def copied(folder: Path, environment: Mapping[str, str] | None = None) -> Terraform:
-    """The example root in a copy of its own, initialised. Skips the test where Terraform or its provider cannot be had."""
+    """An initialised copy of the example root. Skips the test if Terraform or its provider is not available."""
     if shutil.which("terraform") is None:
         pytest.skip("NOT TESTED: infra/aws. There is no terraform on the PATH; install 1.11 or newer.")
     shutil.copytree(
         MODULES, folder / "aws", ignore=shutil.ignore_patterns(".terraform", "*.tfstate*", "terraform.tfvars")
     )
-    # The host's module takes the release program from where the release train has it.
+    # The host's module reads the release program from infra/release.
     (folder / "release").mkdir()
     shutil.copy(ROOT / "infra" / "release" / "retrain_release.py", folder / "release")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
@@ -78,7 +78,7 @@ def copied(folder: Path, environment: Mapping[str, str] | None = None) -> Terraf
 
 
 def _configuration(folder: Path) -> dict[str, str]:
-    """Where the provider is: as the user's own configuration says, else in a mirror in a usual place, else the registry."""
+    """The configuration that says where the provider is: the user's own, else one for a mirror in a usual folder, else the registry."""
     named = os.environ.get("TF_CLI_CONFIG_FILE", "")
     if named and Path(named).is_file():
         return {"TF_CLI_CONFIG_FILE": named}

@@ -1,4 +1,4 @@
-"""The example root, applied: what the account's own API says of it, and that a second plan has nothing to do."""
+"""The applied example root, checked through the account's own API; and a second plan, which changes nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DAY = 86400
 pytestmark = pytest.mark.timeout(1200)
 
 
-# What a stand-in takes and does not give back as it was: on each, another.
+# Attributes that a stand-in accepts and does not return unchanged; they differ between the two.
 UNTOLD_BY_THE_ENFORCING = {"aws_cloudwatch_metric_alarm": {"*"}}
 UNTOLD_BY_THE_DESCRIBING = {
     "aws_instance": {"vpc_security_group_ids"},  # forgotten where the address is public; the mocks see them
@@ -27,7 +27,7 @@ UNTOLD_BY_THE_DESCRIBING = {
 
 
 def surprises(changes: dict[str, set[str]], untold: dict[str, set[str]]) -> dict[str, set[str]]:
-    """What a second plan would change beyond what the stand-in is known not to tell."""
+    """The changes of a second plan, without those of attributes that the stand-in does not return."""
     found = {}
     for address, attributes in changes.items():
         known = untold.get(next(part for part in address.split(".") if part.startswith("aws_")), set())
@@ -73,7 +73,7 @@ def test_the_ledger_is_locked(enforced):
     assert lock["ObjectLockConfiguration"]["Rule"]["DefaultRetention"] == {"Mode": "GOVERNANCE", "Days": 3650}
 
 
-def test_the_queue_keeps_and_gives_up_as_told(enforced):
+def test_the_queue_keeps_messages_and_gives_them_up_as_configured(enforced):
     sqs = enforced.account.client("sqs")
     landed = sqs.get_queue_attributes(QueueUrl=enforced.outputs["queue_url"], AttributeNames=["All"])["Attributes"]
     failed = sqs.get_queue_attributes(QueueUrl=enforced.outputs["failed_queue_url"], AttributeNames=["All"])[
@@ -94,7 +94,7 @@ def test_a_tag_in_the_registry_never_moves_and_images_are_scanned(enforced):
 def test_every_secret_has_a_place_and_no_value_anywhere(enforced):
     secrets = enforced.account.client("secretsmanager")
     assert {each["Name"] for each in secrets.list_secrets()["SecretList"]} == set(enforced.outputs["secrets"])
-    # Where there is no value AWS answers ResourceNotFoundException, this stand-in nothing.
+    # Without a value AWS answers ResourceNotFoundException; this stand-in answers nothing.
     assert not secrets.get_secret_value(SecretId="retrain/host/postgres_password").get("SecretString")
     kinds = {resource["type"] for resource in enforced.state()}
     assert not kinds & {"aws_secretsmanager_secret_version", "random_password", "aws_iam_access_key"}

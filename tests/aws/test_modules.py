@@ -1,4 +1,4 @@
-"""infra/aws as it is written: formatted, valid, and each module doing what its own tests say, without any account."""
+"""infra/aws without an account: formatted, valid, and every module passes its own tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the roles may do, asked by doing it: real requests with each role's credentials, over TLS, decided by the policies as applied."""
+"""What the roles may do: real requests with each role's credentials, over TLS, decided by the applied policies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from accounts import Account
 from botocore.exceptions import ClientError
-from conftest import Deployment
+from conftest import AppliedExample
 from loopback import wait_until
 from terraform_cli import ROOT
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="session")
-def owner(enforced: Deployment) -> Account:
+def owner(enforced: AppliedExample) -> Account:
     account, buckets = enforced.account, enforced.outputs["buckets"]
     s3 = account.client("s3")
     for key in (PART, MARKER, "raw/payroll/dt=2020-03-05/_SUCCESS"):
@@ -50,7 +50,7 @@ def host(owner: Account) -> Account:
 
 
 @pytest.fixture(scope="session")
-def buckets(enforced: Deployment) -> dict[str, str]:
+def buckets(enforced: AppliedExample) -> dict[str, str]:
     return enforced.outputs["buckets"]
 
 
@@ -82,7 +82,7 @@ def metadata_service(host: Account) -> Iterator[str]:
         do_PUT = do_GET  # noqa: N815 - http.server looks for this name
 
         def log_message(self, *_: object) -> None:
-            """Nothing to say."""
+            """Keep the requests out of the test's output."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
         thread = Thread(target=server.serve_forever)
@@ -219,10 +219,10 @@ def test_dvc_pushes_and_pulls_as_the_run_and_its_gc_is_refused(host, buckets, tm
     assert "is not authorized to perform: s3:DeleteObject" in swept.stderr
 
 
-def test_plain_http_is_refused_even_to_whoever_may_read(host, buckets):
+def test_plain_http_is_refused_even_to_a_role_that_may_read(host, buckets):
     s3 = host.role("retrain-run").client("s3")
     assert s3.get_object(Bucket=buckets["raw"], Key=PART)
-    # What a proxy in front says of a client that came without TLS.
+    # The header that a proxy in front sets for a client without TLS.
     s3.meta.events.register(
         "before-call.s3", lambda params, **_: params["headers"].update({"X-Forwarded-Proto": "http"})
     )
@@ -302,7 +302,7 @@ def test_the_host_itself_has_its_secrets_and_no_data(host, buckets):
     )
 
 
-def test_only_a_named_person_prunes_and_what_went_comes_back(owner, host, buckets):
+def test_only_a_named_person_prunes_and_pruned_objects_can_be_brought_back(owner, host, buckets):
     refused(
         host.client("sts").assume_role,
         RoleArn=f"arn:aws:iam::{owner.number}:role/retrain-prune",

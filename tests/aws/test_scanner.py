@@ -1,4 +1,4 @@
-"""A policy scanner reads infra/aws as an auditor would: what it would have otherwise is done, or the reason stands beside it."""
+"""A policy scanner checks infra/aws: every finding is fixed, or skipped with a reason beside it."""
 
 from __future__ import annotations
 

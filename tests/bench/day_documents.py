@@ -1,4 +1,4 @@
-"""What the pipeline reports of every real day, without a server: `pipeline/.venv/bin/python tests/bench/day_documents.py`.
+"""Compute the pipeline's reports on every real day, without a server: `pipeline/.venv/bin/python tests/bench/day_documents.py`.
 
 Trains, tests and compares each day with the pipeline's own functions and params.yaml, in memory, and keeps the drift
 report and the metrics of each as one line of JSON. The file is named after the code, the parameters and the data that
@@ -18,7 +18,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-# One thread a process: the days are spread over processes.
+# One thread per process: the days are spread over processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -59,7 +59,7 @@ def document(partition: date, trips: Path) -> dict[str, Any]:
 
 
 def digest(raw: Path) -> str:
-    """Return what names the days' documents: the pipeline's code, its parameters and environment, and the raw data."""
+    """Return the digest in the file's name: of the pipeline's code, its parameters and environment, and the raw data."""
     files = [*sorted((ROOT / "pipeline").glob("*.py")), ROOT / "pipeline" / "uv.lock", PARAMS, Path(__file__)]
     sums = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
     sums += [f"{path.parent.name} {path.stat().st_size}" for path in sorted(raw.glob("dt=*/part-0.parquet"))]
@@ -95,7 +95,7 @@ def main() -> int:
 
 
 def is_usable(raw: Path, day: date) -> bool:
-    """Whether stage prepare takes the day: one that did not land, or is below the floor of rows, is never reported."""
+    """True if stage prepare accepts the day. A day that did not land, or has too few rows, has no report."""
     floor: int = stage.read_params("prepare", PARAMS)["min_rows"]
     path = part_path(raw, day)
     return path.is_file() and pq.read_metadata(path).num_rows >= floor

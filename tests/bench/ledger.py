@@ -1,4 +1,4 @@
-"""Measure what the ledger costs and gives: `.venv/bin/python tests/bench/ledger.py`, or `make bench`.
+"""Measure receipts, restores and replays of real days: `.venv/bin/python tests/bench/ledger.py`, or `make bench`.
 
 Records real consecutive days with the functions that the tasks call, on an S3 and an MLflow server of its own. Prints what a
 day's receipt cost, how long a restore takes beside a plain copy of the same bytes, and what replays compared; writes all of it
@@ -37,13 +37,13 @@ from stack_model import RAW_BUCKET, STORE_BUCKET, Ports, Secrets, Stack  # noqa:
 
 PIPELINE, TAG = "trip_duration", "v1.0.0"
 AWS_CLI = "awscli==1.46.2"
-COPIED = "plain"  # where the files of the restored day lie under their own names, for the plain copies
-THREADS = 10  # those of boto3's own transfers
+COPIED = "plain"  # prefix of the restored day's files under their own names, for the plain copies
+THREADS = 10  # as many as boto3's transfers have
 ROUNDS = 3
 
 
 def prepare(stack: Stack, first: date, last: date) -> None:
-    """Land the days and their history, release the checkout's HEAD, and set what Airflow's components get."""
+    """Land the days and their history, release the checkout's HEAD, and set the variables that Airflow's components have."""
     apply_buckets(stack)
     trips.land(first - timedelta(days=365), last, bucket=RAW_BUCKET, state=STATE, client=s3_client(stack))
     commit = publish_checkout(stack, os.environ)
@@ -65,7 +65,7 @@ def prepare(stack: Stack, first: date, last: date) -> None:
 
 
 def record_day(services: Any, day: str) -> dict[str, Any]:
-    """Run the tasks of one day up to its record; gives what its push cost."""
+    """Run the tasks of one day up to its record; returns the cost of its push."""
     from retrain.tasks.push import push
     from retrain.tasks.record_run import record_run
     from retrain.tasks.remove_workspace import remove_workspace
@@ -83,7 +83,7 @@ def record_day(services: Any, day: str) -> dict[str, Any]:
 
 
 def fastest(what: Callable[[Path], Any], folder: Path) -> float:
-    """The seconds of the fastest of some rounds, each into a folder of its own."""
+    """The seconds of the fastest round; each round writes into a folder of its own."""
     taken = []
     for number in range(ROUNDS):
         to = folder / f"{what.__name__}-{number}"
@@ -141,7 +141,7 @@ def compare_restore(stack: Stack, services: Any, record: Any, folder: Path) -> d
 
 
 def compare_replay(services: Any, record: Any) -> dict[str, Any]:
-    """One day computed again, every output against the record."""
+    """Compute one day again and compare every output with the record."""
     from retrain.archive import replay
 
     started = time.perf_counter()
@@ -217,7 +217,7 @@ def main() -> int:
         held.enter_context(running(stack, "s3"))
         prepare(stack, options.first, date.fromisoformat(days[-1]))
         held.enter_context(running(stack, "mlflow"))
-        with redirect_stdout(sys.stderr):  # MLflow talks there
+        with redirect_stdout(sys.stderr):  # MLflow prints there
             found = measure(stack, days, options.replays, folder)
     options.out.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     sys.stdout.write(f"{table(found)}\n{options.out}\n")

@@ -1,4 +1,4 @@
-"""The rest of what a host is given: an image registry and an account that keeps secrets, on the loopback, each ended by its id."""
+"""An image registry and an AWS account with secrets, as a host has them, on the loopback interface. Each is ended by its id."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOTO = ROOT / ".local" / "envs" / "moto" / "bin" / "moto_server"
 
 @contextmanager
 def registry(state: Path, folder: Path) -> Iterator[str]:
-    """The address of a real registry (distribution): its own image, or Debian's package where no image can be pulled."""
+    """The address of a real registry (distribution): its own image, or Debian's package if no image can be pulled."""
     (port,) = free_ports(1)
     if pulls(images.docker(), _REGISTRY):
         container = docker("run", "--detach", "--rm", f"--publish=127.0.0.1:{port}:5000", _REGISTRY)
@@ -62,7 +62,7 @@ def _serving(command: list[object], answers_at: str, log: Path, variables: Mappi
         return _answers(answers_at)
 
     try:
-        wait_until(answers, 60, f"nobody answers at {answers_at}", every=0.2)
+        wait_until(answers, 60, f"no server answers at {answers_at}", every=0.2)
         yield
     finally:
         process.terminate()

@@ -1,7 +1,7 @@
-"""The compose file brought up for real: two workers, profile `local`, stand-ins where an image cannot be had.
+"""The compose file on a real engine: two workers, profile `local`, stand-ins for images that cannot be pulled.
 
-An engine that does not answer is started below the state folder and ended by its id. Where none can be, the tests that need
-one are skipped, and say why.
+If no engine answers, one is started below the state folder and ended by its id. If none can be started, the tests that need
+one are skipped, with the reason.
 """
 
 from __future__ import annotations
@@ -52,10 +52,12 @@ def containers() -> Iterator[Containers]:
                     patch.setenv(f"RETRAIN_{name.upper()}_PORT", str(port))
                 for variable, value in stand_in(images.docker(), STATE, UV.resolve()).items():
                     patch.setenv(variable, os.environ.get(variable, value))
-                (STATE / "compose" / "settings.env").unlink(missing_ok=True)  # the ports are others each time
-                shutil.rmtree(STATE / "compose" / "origin.git", ignore_errors=True)  # with the releases of a run before
+                (STATE / "compose" / "settings.env").unlink(missing_ok=True)  # its ports change each time
+                shutil.rmtree(
+                    STATE / "compose" / "origin.git", ignore_errors=True
+                )  # it has the releases of an earlier run
                 running = of_environment(os.environ)
-                down(running, volumes=True)  # what a run that was killed has left
+                down(running, volumes=True)  # containers of an earlier run that was killed
                 try:
                     up(running)
                     for name, value in s3_variables(running.stack).items():

@@ -1,4 +1,4 @@
-"""What the tests of the running containers ask of them."""
+"""Requests that the tests send to the running containers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def task(containers: Containers, run_id: str, task_id: str) -> dict[str, Any]:
 
 
 def ended(containers: Containers, run_id: str) -> str:
-    """Wait for a run's end; its state. Airflow may be restarting meanwhile."""
+    """Wait for a run's end; returns its state. Airflow may be restarting meanwhile."""
 
     def state() -> str | None:
         try:
@@ -82,7 +82,7 @@ def retrain(containers: Containers, *arguments: str) -> str:
 
 
 def built_at_run_time(containers: Containers) -> str:
-    """The environments, and the packages for them, that were fetched where the worker's image had them already."""
+    """Environments and packages that were fetched at run time although the worker's image has them."""
     places = "/var/lib/retrain/environments /var/lib/retrain/uv"
     return in_worker(containers, "sh", "-c", f"find {places} -mindepth 1 -maxdepth 1 2>/dev/null; true").strip()
 

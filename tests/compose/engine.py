@@ -1,4 +1,4 @@
-"""A Docker engine for the tests: the one that answers, else one of our own below a folder, which ends with the tests."""
+"""A Docker engine for the tests: a running engine if one answers, else our own below a folder, which ends with the tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NoEngineError(Exception):
 
 
 def answers(host: str | None = None) -> bool:
-    """Whether a Docker engine answers, at `host` or where the environment says."""
+    """True if a Docker engine answers, at `host` or at the address in the environment."""
     variables = os.environ | ({"DOCKER_HOST": host} if host else {})
     try:
         done = subprocess.run(["docker", "info"], env=variables, capture_output=True, timeout=30, check=False)
@@ -32,7 +32,7 @@ def answers(host: str | None = None) -> bool:
 
 @contextmanager
 def engine(folder: Path) -> Iterator[str]:
-    """The address of an engine. One that is started here keeps its data in `folder`, and is ended by its id.
+    """The address of an engine. An engine that is started here keeps its data in `folder`, and is ended by its id.
 
     Raises:
         NoEngineError: there is none, and none can be started.
@@ -74,7 +74,7 @@ def engine(folder: Path) -> Iterator[str]:
 
 
 def _install() -> None:
-    """What an engine needs, from Debian's packages, where apt-get is there and something is missing."""
+    """Install the programs that an engine needs from Debian's packages, if apt-get is there and one is missing."""
     needed = {"dockerd": "docker.io", "iptables": "iptables", "debootstrap": "debootstrap"}
     missing = [package for program, package in needed.items() if not shutil.which(program)]
     if not missing:
@@ -90,14 +90,14 @@ def _install() -> None:
 
 
 def with_compose(program: str, folder: Path) -> dict[str, str]:
-    """The variables with which `program` finds compose: none where it has it, else those of a plugin put below `folder`.
+    """The variables with which `program` finds compose: none if it has compose, else those of a plugin below `folder`.
 
     Raises:
-        NoEngineError: it has none, and none can be had.
+        NoEngineError: it has no compose, and the plugin cannot be downloaded.
     """
     if subprocess.run([program, "compose", "version"], capture_output=True, check=False).returncode == 0:
         return {}
-    # This Debian has compose v1 only, which its authors have given up; the next one's plugin needs nothing but libc.
+    # This Debian has only compose v1, which is no longer maintained; the plugin of the next Debian needs only libc.
     plugin = unpacked("docker-compose", "trixie", folder) / "usr/libexec/docker/cli-plugins/docker-compose"
     (folder / "docker" / "cli-plugins").mkdir(parents=True, exist_ok=True)
     shutil.copy(plugin, folder / "docker" / "cli-plugins")
@@ -105,7 +105,7 @@ def with_compose(program: str, folder: Path) -> dict[str, str]:
 
 
 def unpacked(package: str, suite: str, folder: Path) -> Path:
-    """A package of Debian's, unpacked below `folder` and not installed; apt checks its signature."""
+    """A Debian package, unpacked below `folder` and not installed; apt checks its signature."""
     root, lists, archives = (folder / "packages" / name for name in (package, f"{suite}-lists", f"{suite}-cache"))
     if root.is_dir():
         return root
@@ -129,7 +129,7 @@ def unpacked(package: str, suite: str, folder: Path) -> Path:
 
 
 def pulls(program: str, image: str) -> bool:
-    """Whether an image is here or can be had from its registry."""
+    """True if an image is here or can be pulled from its registry."""
     if subprocess.run([program, "image", "inspect", image], capture_output=True, check=False).returncode == 0:
         return True
     try:

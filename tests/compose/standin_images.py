@@ -1,4 +1,4 @@
-"""Stand-ins for the public images that cannot be pulled here, and the variables with which the compose file takes them."""
+"""Stand-ins for public images that cannot be pulled, with the variables that make the compose file use them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine import make_debian, pulls
 
 _HERE = Path(__file__).parent / "standins"
 _DEBIAN = "standin/debian:bookworm"
-# Variable of the image: the image that it names by default, our target, and what the stand-in is called.
+# Variable of the image: the image that it names by default, our build target, and the stand-in's name.
 IMAGES = {
     "PYTHON_IMAGE": ("python:3.11.14-slim-bookworm", "python", "standin/python:3.11-debian"),
     "UV_IMAGE": ("astral/uv:0.13.8", "uv", "standin/uv:of-this-machine"),
@@ -26,8 +26,8 @@ IMAGES = {
 
 
 def stand_in(program: str, folder: Path, uv: Path) -> dict[str, str]:
-    """Build a stand-in for each image that cannot be had; returns their variables."""
-    if pulls(program, IMAGES["REDIS_IMAGE"][0]):  # one that answers has the others too
+    """Build a stand-in for each image that cannot be pulled; returns their variables."""
+    if pulls(program, IMAGES["REDIS_IMAGE"][0]):  # a registry that answers has the others too
         return {}
     chosen = {variable: name for variable, (_, _, name) in IMAGES.items()}
     if not is_here(program, _DEBIAN):
@@ -47,5 +47,5 @@ def stand_in(program: str, folder: Path, uv: Path) -> dict[str, str]:
 
 
 def is_here(program: str, image: str) -> bool:
-    """Whether an image is here already."""
+    """True if an image is here already."""
     return subprocess.run([program, "image", "inspect", image], capture_output=True, check=False).returncode == 0

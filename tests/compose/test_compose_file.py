@@ -1,4 +1,4 @@
-"""What the compose file promises, read from it; no engine is needed."""
+"""Rules for the compose file, checked on its text; no engine is needed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
     assert service["mem_limit"]
     assert service["logging"]["options"].keys() == {"max-size", "max-file"}
     assert "privileged" not in service
-    # Ours say it in the image, public ones here.
+    # Our images set their user themselves; public images get it here.
     assert service["image"].startswith("${RETRAIN_") or re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"])
 
 
 @pytest.mark.parametrize("name", STAY)
-def test_a_service_comes_back_and_says_whether_it_is_well(name: str) -> None:
+def test_a_service_restarts_and_has_a_health_check(name: str) -> None:
     assert STAY[name]["restart"] == "unless-stopped"
     assert STAY[name]["healthcheck"]["test"]
 
@@ -44,7 +44,7 @@ def test_an_image_is_pinned_and_can_be_another(name: str) -> None:
 
 
 @each
-def test_ports_are_published_on_the_loopback_unless_somebody_says_otherwise(name: str) -> None:
+def test_ports_are_published_on_the_loopback_unless_a_setting_says_otherwise(name: str) -> None:
     for port in SERVICES[name].get("ports", ()):
         assert port.startswith(("${RETRAIN_BIND:-127.0.0.1}:", "127.0.0.1:"))
 
@@ -57,7 +57,7 @@ def test_only_pages_for_people_are_published_and_a_worker_can_have_siblings() ->
     assert not {"container_name", "ports", "hostname"} & SERVICES["airflow-worker"].keys()
 
 
-def test_every_service_waits_for_those_it_needs_to_be_well() -> None:
+def test_every_service_waits_until_the_services_that_it_needs_are_healthy() -> None:
     for name, service in SERVICES.items():
         for needed, condition in dict(service.get("depends_on") or {}).items():
             wanted = "service_healthy" if needed in STAY else "service_completed_successfully"
@@ -74,12 +74,12 @@ def test_every_secret_is_made_for_one_reader_and_no_other(tmp_path) -> None:
     assert {name: files.read(name) for name in READERS} == first, "a second start keeps them"
 
 
-def test_what_only_others_can_give_is_asked_for_by_name(tmp_path) -> None:
+def test_a_secret_that_only_others_can_issue_is_asked_for_by_name(tmp_path) -> None:
     with pytest.raises(SecretsError, match="slack_token and slack_webhook"):
         make_secrets(tmp_path / "secrets", local=False)
 
 
-def test_no_secret_stands_in_the_file() -> None:
+def test_the_file_holds_no_secret() -> None:
     for service in SERVICES.values():
         for variable, value in (service.get("environment") or {}).items():
             if re.search("PASSWORD|SECRET|TOKEN|_KEY", variable):

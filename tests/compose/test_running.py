@@ -1,6 +1,6 @@
-"""Real days in containers, with a worker killed in mid-stage, Postgres and Redis restarted, and everything stopped and started.
+"""Real days in containers, with a worker killed in the middle of a stage, Postgres and Redis restarted, everything stopped and started.
 
-The tests build on each other, in the order in which they stand.
+The tests build on each other, in the order of this file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import images
 import pytest
-from containers import Containers, await_well, down
+from containers import Containers, await_healthy, down
 from days import (
     DAY,
     PIPELINE,
@@ -33,7 +33,7 @@ from running_stack import ROOT, wait_until
 
 pytestmark = pytest.mark.timeout(1500)
 NEXT, LAST = DAY + timedelta(days=1), DAY + timedelta(days=2)
-# No such thing has happened yet, or not to these: an empty answer is the right one.
+# These events have not happened yet, so an empty answer is right.
 _MAY_BE_EMPTY = ("airflow_scheduler_tasks_starving",)
 
 
@@ -60,11 +60,11 @@ def test_the_release_s_environment_came_with_the_worker_s_image(containers: Cont
     assert built_at_run_time(containers) == ""
 
 
-def test_a_lost_worker_is_told_by_prometheus_through_alertmanager_in_slack(containers: Containers) -> None:
+def test_a_lost_worker_is_reported_by_prometheus_through_alertmanager_in_slack(containers: Containers) -> None:
     def told() -> bool:
         return any("A worker died with a task at hand" in says(message) for message in slack_messages(containers))
 
-    wait_until(told, 180, "Alertmanager has told nobody")
+    wait_until(told, 180, "Alertmanager has sent no message")
 
 
 def test_postgres_and_redis_can_be_restarted_in_mid_run(containers: Containers) -> None:
@@ -76,7 +76,7 @@ def test_postgres_and_redis_can_be_restarted_in_mid_run(containers: Containers) 
     containers.compose("restart", "redis")
     containers.compose("restart", "postgres")
     assert ended(containers, run_id) == "success"
-    await_well(containers, "", time.monotonic())
+    await_healthy(containers, "", time.monotonic())
 
 
 def test_workers_that_are_told_to_stop_let_their_stage_end(containers: Containers) -> None:
@@ -126,7 +126,7 @@ def test_nothing_is_lost_when_everything_is_stopped_and_started(containers: Cont
     down(containers)
     assert docker("ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={containers.project}") == ""
     containers.start(*containers.services())
-    await_well(containers, "", time.monotonic())
+    await_healthy(containers, "", time.monotonic())
     assert known() == before
     assert told <= {message["ts"] for message in slack_messages(containers)}
     again = trigger(containers, NEXT, "again")

@@ -1,6 +1,6 @@
-"""A host's own programs, `retrain-release` and `retrain-deploy`, on the running containers: a release goes live, one that is unwell goes back.
+"""A host's own programs, `retrain-release` and `retrain-deploy`, on the running containers: one release goes live, an unhealthy one is rolled back.
 
-Real are the registry, the engine, compose, Airflow, the watch and the AWS command line; the account that it asks is moto.
+The registry, the engine, compose, Airflow, the watch and the AWS command line are real; the account is moto's.
 The tests build on each other, and on a stack that is up.
 """
 
@@ -27,20 +27,20 @@ from standin_images import IMAGES
 
 pytestmark = pytest.mark.timeout(1500)
 _TOOLS = ROOT / ".local" / "envs" / "release" / "bin"
-# What Secrets Manager keeps for the host; the rest it makes by itself (variable `host_secrets` of infra/aws/example).
+# The secrets that Secrets Manager keeps for the host; it makes the others itself (variable `host_secrets` of infra/aws/example).
 _KEPT = ("admin_password", "api_secret_key", "fernet_key", "jwt_secret", "postgres_password", "slack_token")
 
 
 @dataclass(frozen=True)
-class Host:
-    """The machine of infra/aws, as far as its programs see it."""
+class ReleaseHost:
+    """The files and programs of the machine of infra/aws, below a folder."""
 
     folder: Path
     registry: str
     variables: dict[str, str]
 
     def ask(self, tag: str) -> dict[str, Any]:
-        """`retrain-release TAG`; its outcome, with its exit code and all that it said."""
+        """Run `retrain-release TAG`; returns its outcome, its exit code and its output."""
         done = subprocess.run(
             [sys.executable, ROOT / "infra/release/retrain_release.py", tag],
             env=self.variables,
@@ -55,7 +55,7 @@ class Host:
 
 
 @pytest.fixture(scope="module")
-def host(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+def host(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReleaseHost]:
     """The host on which the containers run, with two releases in its registry. v1.2.0 has a worker that ends at once."""
     folder = tmp_path_factory.mktemp("host")
     with registry(STATE, folder) as images_at, account(folder) as account_at:
@@ -75,7 +75,7 @@ def host(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> It
         docker("logout", images_at)
 
 
-def _host(containers: Containers, folder: Path, images_at: str, account_at: str) -> Host:
+def _host(containers: Containers, folder: Path, images_at: str, account_at: str) -> ReleaseHost:
     (folder / "etc").mkdir()
     (folder / "bin").mkdir()
     for name, program in {"aws": _TOOLS / "aws", "docker": Path(images.docker())}.items():
@@ -114,12 +114,12 @@ def _host(containers: Containers, folder: Path, images_at: str, account_at: str)
         put = ["secretsmanager", "create-secret", "--region=us-east-1", f"--name=retrain/host/{name}"]
         value = f"--secret-string=file://{containers.files.folder}/{name}"
         subprocess.run([_TOOLS / "aws", *put, value], env=variables, check=True, capture_output=True)
-    return Host(folder, images_at, variables)
+    return ReleaseHost(folder, images_at, variables)
 
 
 @pytest.fixture(scope="module")
 def tagged(containers: Containers) -> str:
-    """The commit that is live, which is v1.1.0 and v1.2.0 too from now on."""
+    """Tag the live commit as v1.1.0 and v1.2.0 too; returns it."""
     commit = str(json.loads(retrain(containers, "--json", "pin"))["live"]["commit"])
     for tag in ("v1.1.0", "v1.2.0"):
         subprocess.run(["git", f"--git-dir={containers.stack.origin}", "tag", tag, commit], check=True)
@@ -128,7 +128,7 @@ def tagged(containers: Containers) -> str:
 
 @pytest.fixture
 def live(containers: Containers) -> Callable[[], tuple[dict[str, str], set[str]]]:
-    """What is pinned, and the images of ours that run."""
+    """The pinned tag, and the images of ours that run."""
 
     def ask() -> tuple[dict[str, str], set[str]]:
         filters = f"--filter=label=com.docker.compose.project={containers.project}"
@@ -144,14 +144,16 @@ def released(tag: str) -> set[str]:
     return {f"retrain/{target}:{tag}" for target in ("airflow", "worker", "mlflow")}
 
 
-def test_a_release_out_of_the_registry_is_started_checked_and_pinned(host: Host, tagged: str, live: Callable) -> None:
+def test_a_release_out_of_the_registry_is_started_checked_and_pinned(
+    host: ReleaseHost, tagged: str, live: Callable
+) -> None:
     outcome = host.ask("v1.1.0")
     assert (outcome["code"], outcome["outcome"]) == (0, "released"), outcome["said"]
     assert live() == ({"tag": "v1.1.0", "commit": tagged}, released("v1.1.0"))
 
 
 def test_a_release_that_does_not_come_up_leaves_the_one_before_with_its_pin(
-    host: Host, tagged: str, live: Callable
+    host: ReleaseHost, tagged: str, live: Callable
 ) -> None:
     outcome = host.ask("v1.2.0")
     assert (outcome["code"], outcome["outcome"], outcome["failed"]) == (1, "returned", "start"), outcome["said"]
@@ -160,7 +162,7 @@ def test_a_release_that_does_not_come_up_leaves_the_one_before_with_its_pin(
 
 
 @pytest.mark.usefixtures("host")
-def test_what_has_gone_back_runs_a_day(containers: Containers) -> None:
+def test_a_stack_that_was_rolled_back_runs_a_day(containers: Containers) -> None:
     run_id = trigger(containers, DAY, "released")
     assert ended(containers, run_id) == "success"
     assert left_behind(containers, run_id, "resolve_run")["release"] == "v1.1.0"

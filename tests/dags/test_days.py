@@ -1,4 +1,4 @@
-"""The days that a schedule runs: each one once, and the watch owes the same."""
+"""The days that a schedule runs: each one once, and the watch expects the same days."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ OWED = [
 
 @cache
 def intervals(cron: str, zone: str) -> tuple[Any, ...]:
-    """The data intervals of Airflow's own timetable that start in FIRST to LAST, and some beside."""
+    """The data intervals of Airflow's own timetable that start between FIRST and LAST, and some before and after."""
     begin, end = (datetime.combine(day, time(), UTC) for day in (FIRST, LAST))
     return intervals_between(cron, zone, begin - timedelta(days=3), end + timedelta(days=3))
 
@@ -80,7 +80,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch, cron: str, zone: str) -> Deploymen
 
 
 def days_owed(deployment: Deployment, at: time) -> list[date]:
-    """What the watch owes over the two years and the month after, looking once a week."""
+    """The days that the watch expects over the two years and the month after, asked once a week."""
     looks = [datetime.combine(FIRST, time(12), UTC) + timedelta(weeks=n) for n in range(2 * 53 + 4)]
     since = looks[0] - timedelta(days=30)
     found = {date.fromisoformat(day) for look in looks for day, _ in owed(deployment, at, since, look)}

@@ -110,7 +110,7 @@ def test_the_pipeline_imports_nothing_of_airflows(path: Path) -> None:
 )
 def test_one_module_talks_to_each_outside_party(module: str, library: str) -> None:
     talkers = {name_of(path) for path in PACKAGE.rglob("*.py") if library in tops(path)}
-    # The heartbeat asks for one address, the one that is to notice the watch's silence.
+    # The heartbeat requests one address: that of the outside service that notices the watch's silence.
     assert talkers - {"alerts/watch/heartbeat"} == {module}
 
 

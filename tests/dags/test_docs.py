@@ -1,4 +1,4 @@
-"""What infra/docs says is held to the code: targets, commands, paths, variables, services, secrets, Terraform's names, Helm's values."""
+"""Names in infra/docs exist in the code: targets, commands, paths, variables, services, secrets, Terraform's names, Helm's values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ with_aws = pytest.mark.skipif(not AWS.exists(), reason="NOT CHECKED: infra/aws i
 
 
 def require(missing: set[str], what: str) -> None:
-    """Nothing is missing. While a part of the deployment is not here, say loudly what could not be held to it."""
+    """Assert that nothing is missing. If a part of the deployment is not in this checkout, skip and name what was not checked."""
     absent = [str(path.relative_to(ROOT)) for path in (COMPOSE, AWS) if not path.exists()]
     if missing and absent:
         pytest.skip(f"NOT CHECKED, for {' and '.join(absent)} is not here: {what} {', '.join(sorted(missing))}")
@@ -34,7 +34,7 @@ def require(missing: set[str], what: str) -> None:
 
 
 def blocks(text: str) -> list[str]:
-    """The commands of every block, a line each."""
+    """The lines of all command blocks."""
     return [
         line
         for block in re.findall(r"^ *```bash\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
@@ -43,13 +43,13 @@ def blocks(text: str) -> list[str]:
 
 
 def snippets(text: str) -> list[str]:
-    """What stands between backticks, commands in blocks left out."""
+    """The texts between backticks, without command blocks."""
     return re.findall(r"`([^`\n]+)`", re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL))
 
 
 @cache
 def sources() -> str:
-    """The text of all that is deployed, without the documentation."""
+    """The text of all deployed files, without the documentation."""
     kinds = {".py", ".yml", ".yaml", ".tf", ".tftpl", ".sh", ".toml", ".example", ""}
     files = [ROOT / "Makefile", *ROOT.glob("*.y*ml"), ROOT / "pyproject.toml"]
     for top in ("dags", "plugins", "pipeline", "infra"):
@@ -115,7 +115,7 @@ def test_every_command_of_ours_and_of_airflow_s_parses(page: Path) -> None:
 
 
 def names(text: str) -> set[str]:
-    """Environment variables; and what is written like_this: settings, secrets, Terraform's variables, tasks, alerts, tags."""
+    """Environment variables, and names written like_this: settings, secrets, Terraform's variables, tasks, alerts, tags."""
     typed = "\n".join([*snippets(text), *blocks(text)])
     variables = set(re.findall(r"\b((?:RETRAIN|AIRFLOW|MLFLOW)_[A-Z0-9_]+)\b", typed))
     return variables | {each for each in snippets(text) if re.fullmatch(r"[a-z]+(?:_[a-z]+)+", each)}

@@ -1,4 +1,4 @@
-"""What every DAG of ours must be, and what a broken configuration file must not do to the others."""
+"""Rules for every DAG of ours, and proof that a broken configuration file affects its own DAG only."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_a_broken_file_fails_its_own_dag_and_no_other(dags: Path) -> None:
         broken.get_task("read_configuration").python_callable()
 
 
-def test_the_dag_of_a_broken_file_is_told_and_says_what_to_do(dags: Path) -> None:
+def test_the_failure_of_a_broken_file_s_dag_is_reported_with_the_next_step(dags: Path) -> None:
     broken = load_dags(copied(dags, "second", raw="none")).dags["second"]
     (task,) = broken.tasks
     assert [callback.pipeline for callback in task.on_failure_callback] == ["second"]

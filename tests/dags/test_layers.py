@@ -1,14 +1,16 @@
-"""The packages of `plugins/retrain` stand in the order of a day: each imports only from those below it, and none in a circle."""
+"""Each package of `plugins/retrain` imports only from the packages below it, and no module imports itself through others."""
 
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2] / "plugins" / "retrain"
 TESTS = Path(__file__).resolve().parents[1] / "retrain"
-# From the top down. Those of one line do not know each other.
+PAGE = Path(__file__).resolve().parents[2] / "infra" / "docs" / "code.md"
+# From the top down. Packages of one line do not import each other.
 LAYERS = (
     {"__main__"},
     {"commands", "tasks"},
@@ -96,3 +98,19 @@ def test_every_module_says_what_it_is() -> None:
 def test_the_tests_mirror_the_packages() -> None:
     folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
     assert [folder for folder in folders if not (PACKAGE / folder).is_dir()] == []
+
+
+def rows_of_the_page() -> list[set[str]]:
+    """The names in the first column of the page's table, row by row."""
+    table = PAGE.read_text(encoding="utf-8").partition("## The packages of `plugins/retrain/`")[2]
+    return [set(re.findall(r"`([\w.]+)`", row)) for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE)]
+
+
+def test_the_page_of_the_code_has_the_packages_in_the_order_of_their_layers() -> None:
+    assert rows_of_the_page() == [layer for layer in LAYERS if layer != {"__main__"}]
+
+
+def test_the_packages_of_the_page_are_the_folders_and_modules_of_the_package() -> None:
+    at_the_top = {name for row in rows_of_the_page() for name in row if "." not in name}
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert at_the_top == folders | {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}

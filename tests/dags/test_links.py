@@ -36,7 +36,7 @@ class Pictures(HTMLParser):
 
 @cache
 def tokens(document: Path) -> list[Token]:
-    """The document's tokens in their order; those of inline text stand after the block that holds them."""
+    """The document's tokens in order; the tokens of inline text follow the block that holds them."""
     blocks = MarkdownIt("commonmark").enable("table").parse(document.read_text())
     return [token for block in blocks for token in (block, *(block.children or []))]
 

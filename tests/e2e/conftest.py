@@ -1,4 +1,4 @@
-"""A stack of its own for the end-to-end tests: another state folder, free ports, the checkout's own DAGs and HEAD."""
+"""The stack of the end-to-end tests: its own state folder, free ports, the checkout's DAGs and HEAD."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def foreign_origin(tmp_path_factory: pytest.TempPathFactory) -> ForeignOrigin:
 
 @pytest.fixture(scope="session")
 def pipelines(tmp_path_factory: pytest.TempPathFactory, foreign_origin: ForeignOrigin) -> Path:
-    """A folder of pipeline files: ours as it is but for how often it looks for its data, another team's, and a broken one."""
+    """A folder of three pipeline files: ours, which only looks for its data more often; another team's; a broken one."""
     folder = tmp_path_factory.mktemp("pipelines")
 
     def write(name: str, document: dict[str, Any]) -> None:
@@ -54,7 +54,7 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory, foreign_origin: ForeignO
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path, foreign_origin: ForeignOrigin) -> Iterator[Live]:
-    """The stack, with a year of trips landed up to and without DAY, and HEAD released as v1.0.0."""
+    """The stack, with the trips of a year up to the day before DAY landed, and HEAD released as v1.0.0."""
     with stack_up(tmp_path_factory.mktemp("state"), pipelines, foreign_origin) as running:
         trips.land(DAY - timedelta(days=365), DAY - timedelta(days=1), state=SHARED)
         running.git("tag", "v1.0.0", "refs/heads/main")
@@ -84,7 +84,7 @@ def killed(live: Live) -> Killed:
 
 
 def _training_below(folder: Path) -> list[psutil.Process]:
-    """The stage `train`, when it runs somewhere below this folder."""
+    """The process of the stage `train` if it runs below this folder."""
     return [
         process
         for process in psutil.process_iter(["cwd", "cmdline"])

@@ -1,4 +1,4 @@
-"""A stack that is up, and what the end-to-end tests ask it."""
+"""A running stack, with the requests that the end-to-end tests send to it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from state_files import read_stack_file
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINE = "trip_duration"
 DAY, DAY_BEFORE = date(2019, 9, 10), date(2019, 9, 9)
-# The download and the big release environments are the same for every stack: shared, not made again.
+# The download and the big release environments are the same for every stack, so all stacks share them.
 SHARED = ROOT / ".local"
 PORTS = [f"RETRAIN_{field.name.upper()}_PORT" for field in fields(Ports)]
 BUILD = "import pathlib, sys; from retrain.work.environments.environment import provide; print(provide(*map(pathlib.Path, sys.argv[1:])).path)"
@@ -55,7 +55,7 @@ class Live:
     foreign: ForeignOrigin
 
     def retrain(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A command of the release pin, as `make release` runs it."""
+        """Run a command of `python -m retrain`, as `make release` does."""
         environment = {**os.environ, **self.variables, "PYTHONPATH": str(ROOT / "plugins")}
         command = [str(ROOT / ".venv" / "bin" / "python"), "-m", "retrain", *arguments]
         return subprocess.run(
@@ -80,7 +80,7 @@ class Live:
         return {name: task["state"] for name, task in self.airflow.tasks(dag, run_id).items()}
 
     def left_behind(self, dag: str, run_id: str, *tasks: str) -> dict[str, dict[str, Any]]:
-        """What these tasks of a run returned, {} for one that has returned nothing."""
+        """The results of these tasks of a run; {} for a task without a result."""
         return {task: self.airflow.left_behind(dag, run_id, task) or {} for task in tasks}
 
     def messages(self) -> list[dict[str, Any]]:
@@ -100,7 +100,7 @@ class Live:
         return body
 
     def entry(self, run: dict[str, Any], name: str) -> bytes:
-        """A file of the ledger entry of what `resolve_run` returned."""
+        """A file of the ledger entry of a run, given the result of `resolve_run`."""
         bucket = self.variables["RETRAIN_LEDGER_BUCKET"]
         return self.stored(f"s3://{bucket}/ledger/{run['pipeline']}/dt={run['partition']}/{run['run_key']}/{name}")
 
@@ -142,9 +142,9 @@ def free_ports(count: int) -> list[int]:
 
 
 def share_environments(state: Path) -> None:
-    """Build the two big environments where every session finds them, and link them into this stack.
+    """Build the two big environments in the shared folder, and link them into this stack.
 
-    A smaller one, or one that a release brings with another lock, is built by the stack's own tasks.
+    Smaller ones, and those of a release with another lock, are built by the stack's own tasks.
     """
     shared, own = SHARED / "retrain" / "environments", state / "retrain" / "environments"
     own.mkdir(parents=True)
@@ -161,7 +161,7 @@ def share_environments(state: Path) -> None:
 
 @contextmanager
 def stack_up(state: Path, pipelines: Path, foreign: ForeignOrigin) -> Iterator[Live]:
-    """A stack of the checkout on free ports, with these pipelines, until the end of the block; `foreign` is not asked here."""
+    """Run a stack of the checkout on free ports, with these pipelines, until the end of the block; `foreign` is only passed on."""
     environment = {**os.environ, "RETRAIN_STATE": str(state), "RETRAIN_PIPELINES": str(pipelines)}
     environment |= {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
     command = [sys.executable, str(ROOT / "infra" / "local" / "stack.py")]

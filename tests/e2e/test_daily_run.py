@@ -1,4 +1,4 @@
-"""One day through the real scheduler, and what people do to it."""
+"""One day through the real scheduler, and tasks that a person clears afterwards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from told import incidents
 
 from retrain.results import Reproduced
 
-# The backfill of the day before is under way, and its retry: see test_killed_stage.
+# The backfill of the day before runs meanwhile, with its retry: see test_killed_stage.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("killed")]
 
 RUN = "first"
@@ -26,7 +26,7 @@ Outcome = dict[str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def first(live: Live) -> Outcome:
-    """DAY's run, triggered before its data has landed; what each task left behind."""
+    """DAY's run, triggered before its data has landed; the result of each task."""
     live.airflow.trigger(PIPELINE, RUN, {"partition": DAY.isoformat()})
     wait_until(
         lambda: live.states(PIPELINE, RUN)["wait_for_partition"] == "deferred", 60, "the run does not wait for its data"
@@ -112,7 +112,7 @@ def test_a_moved_tag_is_refused_with_both_commits_and_slack_hears_why(live: Live
         log = live.airflow.log(PIPELINE, "moved", "resolve_run", 1)
         assert pinned in log
         assert other in log
-        [message] = wait_until(lambda: incidents(live, PIPELINE, "release_refused"), 60, "Slack was not told")
+        [message] = wait_until(lambda: incidents(live, PIPELINE, "release_refused"), 60, "no message in Slack")
         for part in ("RELEASE", pinned, other):
             assert part in json.dumps(message["blocks"])
     finally:

@@ -1,4 +1,4 @@
-"""Other pipelines through the same DAG, by a file alone: another team's repository, and a file that is broken."""
+"""Other pipelines that need only a file: another team's repository, and a broken file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def release(live: Live, tag: str) -> Any:
 
 @pytest.fixture(scope="module")
 def visit(live: Live) -> Outcome:
-    """DAY's run of the other team's v0.1.0; what each task left behind."""
+    """DAY's run of the other team's v0.1.0; the result of each task."""
     for day, body in SENT.items():
         folder = f"s3://{live.variables['RETRAIN_RAW_BUCKET']}/raw/foreign/dt={day}"
         live.put(f"{folder}/visits.txt", body)
@@ -108,7 +108,7 @@ def test_a_tag_without_dvc_yaml_is_refused_and_what_is_live_stays_live(live: Liv
 
 @pytest.mark.usefixtures("visit")
 def test_a_broken_file_fails_its_own_dag_which_names_the_key(live: Live) -> None:
-    """The other two have run beside it."""
+    """The other two pipelines have run meanwhile."""
     shown = live.airflow.documentation("broken")
     assert "Broken" in shown
     assert "broken.yaml: raw.window_dayz" in shown

@@ -1,6 +1,6 @@
-"""A backfilled day whose training was killed, as the kernel does when memory is short, and which Airflow ran again.
+"""A backfilled day whose training was killed, as the kernel does when memory is short, and which Airflow retried.
 
-`killed` (conftest.py) began it before all other tests, so that they run while its retry waits for its time.
+The fixture `killed` (conftest.py) starts it before all other tests, so that they run while its retry waits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Outcome = dict[str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def backfilled(live: Live, killed: Killed) -> Outcome:
-    """What the run left behind, once its retry has brought it to its end."""
+    """The results of the run's tasks, after its retry has finished."""
     assert live.ended(PIPELINE, killed.run_id)["state"] == "success", live.states(PIPELINE, killed.run_id)
     return live.left_behind(PIPELINE, killed.run_id, "resolve_run", "reproduce", "record_run", "promote")
 
@@ -41,7 +41,7 @@ def test_a_killed_stage_is_retried_in_a_fresh_workspace_and_what_was_done_comes_
 
 
 @pytest.mark.usefixtures("backfilled")
-def test_a_failure_that_a_retry_mends_disturbs_nobody(live: Live) -> None:
+def test_a_failure_that_a_retry_repairs_sends_no_message(live: Live) -> None:
     (backfill,) = (m for m in incidents(live, PIPELINE, "backfill") if str(DAY_BEFORE) in m["text"])
     assert [reply["text"] for reply in thread(live, backfill) if "finished" not in reply["text"]] == []
     assert incidents(live, PIPELINE, "task_failed") == []

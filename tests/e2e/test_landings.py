@@ -1,4 +1,4 @@
-"""A pipeline that S3's messages start: a day's run begins when its marker lands, once, whatever the messages do."""
+"""A pipeline that S3's messages start: a day's run starts when its marker lands, once, even if messages repeat or are broken."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DAY, OLDER = "2024-02-29", "2024-02-27"
 
 @pytest.fixture(scope="module")
 def queue(live: Live, pipelines: Path) -> str:
-    """The queue of the pipeline's markers, and the pipeline, which another team's repository makes; gives the queue's URL."""
+    """The URL of the queue with the pipeline's markers. The pipeline is another team's repository."""
     sqs, bucket = boto3.client("sqs"), live.variables["RETRAIN_RAW_BUCKET"]
     url = str(sqs.create_queue(QueueName="landings")["QueueUrl"])
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

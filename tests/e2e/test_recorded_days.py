@@ -1,4 +1,4 @@
-"""A recorded day, checked, restored on an empty machine and computed again, by the commands that people type."""
+"""A recorded day is verified, restored into an empty folder and replayed, by the commands that people type."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def recorded(live: Live, killed: Killed) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def restored(live: Live, recorded: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """That day in an empty folder, with nothing of this stack's caches at hand."""
+    """That day, restored into an empty folder without this stack's caches."""
     assert recorded
     to = tmp_path_factory.mktemp("restored") / "day"
     elsewhere = {**live.variables, "RETRAIN_HOME": str(tmp_path_factory.mktemp("another-machine"))}
@@ -109,7 +109,7 @@ def test_an_unknown_day_says_what_to_look_at(live: Live) -> None:
 
 @pytest.fixture(scope="module")
 def stale(live: Live, recorded: dict[str, Any]) -> dict[str, list[str]]:
-    """DAY_BEFORE landed again with a trip less, and triggered: what `history --stale` said in between, by day."""
+    """Land DAY_BEFORE again with one trip less, and trigger it; returns the answer of `history --stale` in between, by day."""
     assert recorded
     buffer = io.BytesIO()
     pd.read_parquet(trips.part_path(str(DAY_BEFORE), trips.raw_dir(SHARED))).iloc[:-1].to_parquet(buffer)

@@ -1,4 +1,4 @@
-"""A stack whose pipelines are ours with one fault each, so that each fault has a message of its own."""
+"""A stack with one pipeline per fault, each a copy of ours, so that each fault has its own message."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Overdue:
 
 @pytest.fixture(scope="session")
 def overdue() -> Overdue:
-    # The stack's start takes a minute or two, and what was owed before it does not count.
+    # The stack's start takes a minute or two, and a deadline before it does not count.
     begin = datetime.now(UTC).replace(second=0, microsecond=0)
     return Overdue(begin + timedelta(minutes=6), begin + timedelta(minutes=7))
 
@@ -50,11 +50,11 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> ForeignOrigin:
 
 @pytest.fixture(scope="session")
 def pipelines(tmp_path_factory: pytest.TempPathFactory, overdue: Overdue, foreign: ForeignOrigin) -> Path:
-    """One pipeline file a fault: ours, tried once more after a second, with what makes the fault; and two of small days."""
+    """One pipeline file per fault: ours with the fault and one retry after a second. Also two pipelines of small days."""
     folder = tmp_path_factory.mktemp("pipelines")
     ours = yaml.safe_load((ROOT / "dags" / "pipelines" / f"{PIPELINE}.yaml").read_text())
     quick = {**ours["limits"], "retries": 1, "retry_seconds": 1}
-    # From today on: no run of the schedule's own takes a worker from the faults.
+    # The schedule begins today, so that no scheduled run takes a worker from the faults.
     schedule = {**ours["schedule"], "start_date": datetime.now(UTC).date()}
     raw = {**ours["raw"], "poke_seconds": 2}
     plain: dict[str, Any] = {**ours, "schedule": schedule, "expected": None, "raw": raw, "limits": quick}
@@ -70,7 +70,7 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory, overdue: Overdue, foreig
         expected = {"landed": f"{overdue.landed:%H:%M}", "recorded": f"{overdue.recorded:%H:%M}"}
         document = {
             **{key: ours[key] for key in ("schema_version", "description", "owner", "ledger", "slack")},
-            # At midnight: a day may be owed at any time after its run has started.
+            # The run starts at midnight: its deadlines may be at any later time of the day.
             "schedule": {**ours["schedule"], "cron": "0 0 * * *"},
             "repository": {"url": str(foreign.path)},
             "raw": {"url": f"s3://${{RETRAIN_RAW_BUCKET}}/raw/{name}", "window_days": 3, "poke_seconds": 2},
@@ -84,7 +84,7 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory, overdue: Overdue, foreig
 
 
 def _release(work: Path, tag: str, file: str, code: str) -> None:
-    """Tag a commit on top of what is released, in which `code` stands at the beginning of what the stage does."""
+    """Tag a commit on top of the released one, in which the stage's `main` begins with `code`."""
 
     def git(*arguments: str) -> None:
         subprocess.run(["git", "-C", str(work), *_IDENTITY, *arguments], check=True, capture_output=True)
@@ -102,7 +102,7 @@ def _release(work: Path, tag: str, file: str, code: str) -> None:
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path, foreign: ForeignOrigin) -> Iterator[Live]:
-    """The stack, a year of trips, and each release that has a fault in it."""
+    """The stack with a year of trips, and with every release that has a fault."""
     with stack_up(tmp_path_factory.mktemp("state"), pipelines, foreign) as running:
         trips.land(DAY - timedelta(days=366), DAY, state=SHARED)
         running.git("tag", "v1.0.0", "refs/heads/main")
@@ -110,7 +110,7 @@ def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path, foreign: For
         subprocess.run(["git", "clone", "--quiet", str(running.stack.origin), str(work)], check=True)
         for tag, (file, code) in RELEASES.items():
             _release(work, tag, file, code)
-        # Finished stages of one fault's day are finished for the others: only what has the fault is computed.
+        # The pipelines share a cache: a stage that one has finished is not computed again, only the stage with the fault.
         cache = running.stack.state / "retrain" / "cache"
         (cache / "shared").mkdir(parents=True)
         for name in PIPELINES:
@@ -123,7 +123,7 @@ def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path, foreign: For
             assert released.returncode == 0, released.stderr
             for name in others:
                 running.airflow.copy_variable(f"{first}_release", f"{name}_release")
-        for dag in (*PIPELINES, "small_days"):  # somebody has paused overdue
+        for dag in (*PIPELINES, "small_days"):  # `overdue` stays paused
             running.airflow.unpause(dag)
         yield running
 

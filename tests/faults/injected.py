@@ -1,11 +1,11 @@
-"""The twelve faults: what makes each of them, and what on-call is to read."""
+"""The twelve faults: how each is made, and what its message must say."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-# Each pipeline is ours with these changes; one a fault, so that no fault hides behind another's message.
+# Each pipeline is ours with these changes. One per fault, so that no fault is hidden by the message of another.
 PIPELINES: dict[str, dict[str, Any]] = {
     "schema": {},
     "empty_partition": {},
@@ -22,10 +22,10 @@ PIPELINES: dict[str, dict[str, Any]] = {
     "killed_worker": {"limits": {"retries": 0}},
 }
 
-# tag -> (module, what its stage does first)
+# tag -> (module, the code that its stage runs first)
 RELEASES = {
     "v1.1.0": ("pipeline/train.py", "import a_package_that_nobody_has"),
-    # What the kernel does to the greediest process when memory is short.
+    # As the kernel kills the largest process when memory is short.
     "v1.2.0": ("pipeline/train.py", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"),
     "v1.3.0": ("pipeline/train.py", "import threading\nthreading.Event().wait(600)"),
     # The kernel answers each write to this device as it does on a full disk.
@@ -51,7 +51,7 @@ kept.write_bytes(body)
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault, and what its message must say: the kind, whose it is, and words of the evidence."""
+    """A fault, with the content of its message: the kind, the cause, and words of the evidence."""
 
     name: str
     kind: str
@@ -63,7 +63,7 @@ class Fault:
 
 SCHEMA_DAY, EMPTY_DAY, NEVER = "2019-09-11", "2019-09-12", "2019-09-20"
 
-# Those that leave the others alone; S3 and MLflow are stopped afterwards.
+# The faults that do not affect each other; S3 and MLflow are stopped afterwards.
 FAULTS = (
     Fault("schema", "data_rejected", "DATA", ("pickup_location_id", SCHEMA_DAY), partition=SCHEMA_DAY),
     Fault("empty_partition", "data_rejected", "DATA", (EMPTY_DAY,), partition=EMPTY_DAY),
@@ -74,7 +74,7 @@ FAULTS = (
     Fault("moved_tag", "release_refused", "RELEASE", ("v1.6.0",), release="v1.6.0"),
     Fault("corrupted_object", "push_unproven", "INFRA", ("data/predictions.parquet",), release="v1.5.0"),
     Fault("late_data", "data_late", "DATA", (NEVER,), partition=NEVER),
-    # That it took too long says nothing about why: UNKNOWN is the right name.
+    # A timeout does not show its cause, so UNKNOWN is right.
     Fault("stage_timeout", "task_failed", "UNKNOWN", ("train", "minutes"), release="v1.3.0"),
 )
 MLFLOW_DOWN = Fault("mlflow_down", "task_failed", "INFRA", ("MLflow",))

@@ -1,4 +1,4 @@
-"""Fourteen days again, three of which fail: one message, its counter, three lines in its thread."""
+"""A backfill of fourteen days, three of which fail: one message with a counter, and three lines in its thread."""
 
 from __future__ import annotations
 

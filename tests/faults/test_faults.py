@@ -1,4 +1,4 @@
-"""Twelve faults, injected into a running stack: what on-call reads names the right cause, and never calls CODE what is not."""
+"""Twelve faults, injected into a running stack: the message of each names the right cause, and CODE only if it is the code."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _trigger(live: Live, fault: Fault) -> None:
 
 
 def _assert_told_once(live: Live, fault: Fault) -> None:
-    [message] = wait_until(lambda: incidents(live, fault.name), 60, f"nobody was told of {fault.name}")
+    [message] = wait_until(lambda: incidents(live, fault.name), 60, f"no message about {fault.name}")
     assert message["metadata"]["event_payload"]["id"].split("/")[1] == fault.kind
     said = json.dumps(message["blocks"], ensure_ascii=False)
     named = [cause for cause in ("DATA", "CODE", "INFRA", "RELEASE", "UNKNOWN") if cause in said.split("*Next")[0]]
@@ -68,13 +68,13 @@ def injected(warm: Live) -> Live:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_fault_is_told_once_with_its_cause_and_its_evidence(injected: Live, fault: Fault) -> None:
+def test_a_fault_is_reported_once_with_its_cause_and_its_evidence(injected: Live, fault: Fault) -> None:
     assert injected.ended(fault.name, fault.name)["state"] == "failed"
     _assert_told_once(injected, fault)
 
 
 @pytest.mark.parametrize(("fault", "server"), [(MLFLOW_DOWN, "mlflow"), (S3_DOWN, "s3")], ids=["mlflow", "s3"])
-def test_a_server_that_is_down_is_told_once_and_ends_in_place_when_the_task_is_cleared(
+def test_a_server_that_is_down_is_reported_once_and_its_message_ends_in_place_when_the_task_is_cleared(
     injected: Live, fault: Fault, server: str
 ) -> None:
     with stopped(injected, server):

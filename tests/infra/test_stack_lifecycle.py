@@ -104,7 +104,7 @@ def broken(tmp_path: Path) -> Iterator[Command]:
     stack("down")
 
 
-def test_status_shows_every_program_well(running):
+def test_status_shows_every_program_healthy(running):
     outcome = running("status")
     assert outcome.returncode == 0, outcome.stdout
     for name in PROGRAMS:
@@ -128,7 +128,7 @@ def test_a_watch_that_is_killed_is_back_in_seconds(running):
     killed = Supervisor(running.stack).states()["alerts"].pid
     os.kill(killed, signal.SIGKILL)
     wait_until(lambda: Supervisor(running.stack).states()["alerts"].pid not in (0, killed), "it runs again")
-    wait_until(lambda: answers(f"{running.stack.alerts_url}/health"), "it is well")
+    wait_until(lambda: answers(f"{running.stack.alerts_url}/health"), "it is healthy")
 
 
 def test_nothing_listens_beyond_the_loopback(running):

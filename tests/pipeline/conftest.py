@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# In front of tests/, where this folder would be found under the name of the package that it tests.
+# Before tests/ on the path: there this folder would be found under the name of the package `pipeline`.
 sys.path.insert(0, str(ROOT))
 sys.path.insert(1, str(ROOT / "infra" / "local"))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -64,7 +64,7 @@ def trips(raw: Path, params: Params, tmp_path_factory: pytest.TempPathFactory) -
 
 @dataclass(frozen=True)
 class Featurized:
-    """What stage featurize makes of a calm day."""
+    """The outputs of stage featurize for a calm day."""
 
     history: History
     training: Any
@@ -80,7 +80,7 @@ def featurized(trips: Path, params: Params) -> Featurized:
 
 @pytest.fixture
 def few_days(raw: Path, tmp_path: Path) -> Path:
-    """Return a raw folder of one's own with three real days, to be spoilt."""
+    """Return a raw folder with three real days, which the test may damage."""
     folder = tmp_path / "raw"
     for day in (3, 4, 5):
         shutil.copytree(raw / f"dt=2020-03-0{day}", folder / f"dt=2020-03-0{day}")
@@ -88,7 +88,7 @@ def few_days(raw: Path, tmp_path: Path) -> Path:
 
 
 def copy_pipeline(target: Path) -> None:
-    """Copy what DVC needs of the checkout into `target`."""
+    """Copy the files of the checkout that DVC needs into `target`."""
     for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target / name)

@@ -17,7 +17,7 @@ FIRST, LAST = "2020-03-09", "2020-03-31"
 
 @pytest.fixture(scope="module")
 def outcome(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return what a replay says of the weeks in which the city shut down; days that are known already are not computed."""
+    """Return the replay of the weeks in which the city shut down; days that were computed before are not computed again."""
     folder = tmp_path_factory.mktemp("replay")
     script = ROOT / "tests" / "bench" / "day_documents.py"
     span = ("--raw", str(raw), "--from", FIRST, "--to", LAST, "--out", str(STATE / "day_documents"))
@@ -37,7 +37,7 @@ def test_the_city_shutting_down_is_one_incident_and_the_run_of_the_17th_of_march
     assert [opened for opened in found if opened <= "2020-04-30"] == ["2020-03-17"]
 
 
-def test_the_message_that_opens_it_names_what_moved_with_value_and_limit(outcome: dict[str, Any]) -> None:
+def test_the_message_that_opens_it_names_the_drifted_features_with_value_and_limit(outcome: dict[str, Any]) -> None:
     (incident,) = (i for i in outcome["incidents"] if i["opened"] == "2020-03-17")
     assert incident["reasons"][0] == "Target drift: speed 0.75 (limit 0.20), duration 0.25 (limit 0.20)."
     assert incident["severity"] == "high"

@@ -1,4 +1,4 @@
-"""What counts as drift."""
+"""Which differences count as drift."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_each_feature_is_reported_with_value_limit_and_kind_and_drawn_without_li
     assert summary["rows"]["by_day"] == {
         day: len(read_days(trips, [date.fromisoformat(day)])) for day in summary["reference_partitions"]
     }
-    # Whoever judges the day may raise the limits: a picture that is shown beside them must not speak of others.
+    # The alert's policy may raise the limits, and the picture is shown beside the raised ones: it must not draw its own.
     raised = [{**entry, "limit": entry["limit"] * 1.3, "drifted": False} for entry in summary["features"]]
     for drawn in (draw, draw_top):
         drawn(summary, comparisons, tmp_path / "once.png")

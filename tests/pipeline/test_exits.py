@@ -20,7 +20,7 @@ from pipeline.stage import run
         pytest.param(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "data/x"), 75, id="a full disk"),
     ],
 )
-def test_what_a_stage_fails_with_ends_as_one_sentence_and_an_exit_code_of_its_own(
+def test_a_stages_error_ends_as_one_sentence_with_an_exit_code_of_its_own(
     error: Exception, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def stage() -> None:

@@ -82,7 +82,7 @@ def test_object_that_is_gone_is_refused(few_days: Path, tmp_path: Path) -> None:
         ingest(str(few_days), entries, cache=tmp_path / "cache", out=tmp_path / "out", threads=2, attempts=1)
 
 
-def test_a_spoilt_cache_is_mended_and_a_good_one_is_used(few_days: Path, tmp_path: Path) -> None:
+def test_a_damaged_cache_is_repaired_and_a_good_one_is_used(few_days: Path, tmp_path: Path) -> None:
     entry, cache = objects(few_days)[0], tmp_path / "cache"
     reads: list[str] = []
 
@@ -225,7 +225,7 @@ def test_a_few_errors_of_s3_are_retried(s3: str, bucket: tuple[str, list[RawObje
             self.wfile.write(content)
 
         def log_message(self, *_: Any) -> None:
-            """Keep quiet."""
+            """Keep the requests out of the test's output."""
 
     client = s3_client(s3)
     few_path, etags = {}, {}

@@ -1,4 +1,4 @@
-"""What the model may know, how well it does, and that it is one thing wherever it is trained or served."""
+"""The model's inputs and quality, and that it is the same wherever it is trained or served."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_history_is_the_same_after_saving_and_loading(featurized: Featurized, tm
     pd.testing.assert_frame_equal(encode(featurized.test, loaded), encode(featurized.test, featurized.history))
 
 
-def test_pseudo_coordinates_tell_how_far_zones_are_apart(featurized: Featurized) -> None:
+def test_pseudo_coordinates_show_how_far_zones_are_apart(featurized: Featurized) -> None:
     """Zones 132 (JFK) and 138 (LaGuardia) are about 10 miles apart, 161 and 162 (both Midtown) next to each other."""
     place = featurized.history.position
     assert place.shape == (SIZE, 2)

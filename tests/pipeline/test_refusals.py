@@ -1,4 +1,4 @@
-"""Which data stage prepare refuses, what it sets aside, and what it lets through."""
+"""Which data stage prepare refuses, quarantines or accepts."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def sample(raw: Path) -> Path:
 
 @pytest.fixture
 def official(sample: Path, tmp_path: Path) -> Path:
-    """Return a month of trips as the TLC publishes it: other names, other widths, a column more."""
+    """Return a month of trips as the TLC publishes it: with other column names and types, and one more column."""
     from trips.trip_files import TLC_NAMES, read_trip_file
 
     table = read_trip_file(sample)

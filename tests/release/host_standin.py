@@ -143,8 +143,8 @@ def retrain_deploy(host: HostStandin, tag: str) -> int:
 
 def container(host: HostStandin, service: str) -> dict[str, Any]:
     """What `docker inspect` says of a service's container, the parts that are read."""
-    unwell = service == "postgres" and host.live in host.faults.get("services", [])
-    state: dict[str, Any] = {"Status": "running", "Health": {"Status": "unhealthy" if unwell else "healthy"}}
+    unhealthy = service == "postgres" and host.live in host.faults.get("services", [])
+    state: dict[str, Any] = {"Status": "running", "Health": {"Status": "unhealthy" if unhealthy else "healthy"}}
     if service == "airflow-init" or (service == "prometheus" and host.live in host.faults.get("gone", [])):
         state = {"Status": "exited", "ExitCode": 0}
     return {"Id": service, "State": state, "Config": {"Labels": {"com.docker.compose.service": service}}}
@@ -160,6 +160,14 @@ def docker(host: HostStandin, arguments: list[str]) -> int:
     return retrain(host, arguments[arguments.index("retrain") + 1 :])
 
 
+def refused(host: HostStandin, code: str, message: str) -> int:
+    """How `python -m retrain --json` fails; `no_json`: as in older releases."""
+    print(f"{code}: {message}", file=sys.stderr)
+    if not host.faults.get("no_json"):
+        print(json.dumps({"error": {"code": code, "message": message}}))
+    return 1
+
+
 def retrain(host: HostStandin, arguments: list[str]) -> int:
     sys.path.insert(0, str(ROOT / "plugins"))
     from retrain.errors import RetrainError
@@ -171,18 +179,15 @@ def retrain(host: HostStandin, arguments: list[str]) -> int:
         pin = Pin.from_mapping(host.pin, "trip_duration_release") if host.pin else None
         if words[0] == "release":
             if words[1] in host.faults.get("pin", []):
-                print(f"MovedTagError: The tag {words[1]} has moved", file=sys.stderr)
-                return 1
+                return refused(host, "MovedTagError", f"The tag {words[1]} has moved")
             chosen = Release(words[1], commit_of(words[1]))
             pin = pin.moved_to(chosen) if pin else Pin(chosen)
         elif pin is None:
-            print("NoPinError: No release is pinned", file=sys.stderr)
-            return 1
+            return refused(host, "NoPinError", "No release is pinned")
         elif words[0] == "rollback":
             pin = pin.rolled_back()
     except RetrainError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+        return refused(host, type(error).__name__, str(error))
     path.write_text(pin.to_json())
     if words[0] == "release" and words[1] in host.faults.get("after_pin", []):
         host.fail(watch=[words[1]])

@@ -1,7 +1,7 @@
 """Stand-ins for docker, syft, grype and cosign as publish.py calls them: `registry_standin.py FOLDER PROGRAM …`.
 
 Images are files of FOLDER/engine. A push goes to the registry's API at AWS_ENDPOINT_URL, which keeps the repository's own rules
-(immutable tags); signatures are files. `faults.json` says which image has a known weakness, and after which step all stops.
+(immutable tags); signatures are files. `faults.json` says which image has a known vulnerability, and after which step the program stops.
 """
 
 from __future__ import annotations

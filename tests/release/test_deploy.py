@@ -47,7 +47,7 @@ def test_a_release_that_the_host_returned_from_fails_with_its_reason(
     monkeypatch.setattr(deploy, "_POLL_SECONDS", 0.05)
     assert deploy.main(["v1.2.0"]) == 1
     said = capsys.readouterr().out
-    assert "v1.2.0 was not well and v1.1.0 is live again, with its pin. check failed" in said
+    assert "v1.2.0 was unhealthy and v1.1.0 is live again, with its pin. check failed" in said
     assert host.live == "v1.1.0"
 
 

@@ -16,7 +16,7 @@ import pytest
 from conftest import ROOT, wait_until
 from deploy import DELIVERY_SECONDS, DOCUMENT_SECONDS, WAIT_SECONDS
 from host_standin import HostStandin
-from retrain_release import LONGEST_SECONDS
+from retrain_release import LONGEST_SECONDS, error_code
 
 Ask = Callable[[str], tuple[int, dict[str, Any]]]
 
@@ -30,7 +30,9 @@ def test_a_release_that_is_well_is_live_and_pinned(host: HostStandin, release: A
     assert not (host.place / "release.json").exists()
 
 
-def test_the_first_release_needs_nothing_before_it(host: HostStandin, release: Ask) -> None:
+@pytest.mark.parametrize("no_json", [False, True], ids=["", "an older release reports errors without JSON"])
+def test_the_first_release_needs_nothing_before_it(host: HostStandin, release: Ask, no_json: bool) -> None:
+    host.fail(no_json=no_json)
     code, outcome = release("v1.0.0")
     assert (code, outcome["outcome"], host.live) == (0, "released", "v1.0.0")
 
@@ -216,7 +218,11 @@ def test_the_host_reads_the_commands_real_output() -> None:
         environment = os.environ | {"PYTHONPATH": str(ROOT / "plugins")}
         return subprocess.run([*command, "pin"], env=environment, capture_output=True, text=True, check=False)
 
-    assert "NoPinError" in asked().stderr
+    failed = asked()
+    assert json.loads(failed.stdout)["error"]["code"] == "NoPinError"
+    assert error_code(failed) == "NoPinError"
+    failed.stdout = ""  # as an older release fails
+    assert error_code(failed) == "NoPinError"
     variable["value"] = json.dumps({"live": {"tag": "v1.1.0", "commit": "a" * 40}, "previous": []})
     assert json.loads(asked().stdout)["live"]["tag"] == "v1.1.0"
     server.shutdown()

@@ -1,4 +1,4 @@
-# One deployment, whole. Copy this folder, fill in terraform.tfvars, apply. What it does is in infra/aws/README.md.
+# One complete deployment. Copy this folder, fill in terraform.tfvars, apply. What it does is in infra/aws/README.md.
 
 provider "aws" {
   region = var.region
@@ -18,7 +18,7 @@ locals {
   registry  = "${local.account}.dkr.ecr.${var.region}.amazonaws.com"
   metrics   = "Retrain/${var.name}"
 
-  # Nothing of a trial is worth keeping; everything of a deployment is.
+  # A trial's data may be destroyed; a deployment's is protected.
   recovery_days = var.trial ? 0 : 30
 }
 
@@ -197,7 +197,7 @@ module "backup" {
   force_destroy = var.trial
 }
 
-# --- options: in the compose stack unless they are asked for here ---
+# --- options: without them, Postgres and Redis run in the compose stack ---
 
 module "database" {
   source                   = "../modules/database"
@@ -220,7 +220,7 @@ module "redis" {
   client_security_group_id = module.host[0].security_group_id
 }
 
-# --- who hears of it ---
+# --- alarms and budget ---
 
 module "alarms" {
   source            = "../modules/alarms"

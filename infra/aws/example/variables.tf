@@ -25,7 +25,7 @@ variable "zones" {
 }
 
 variable "trial" {
-  description = "Everything may be destroyed, with what is in it. For an account to play in, never for a deployment."
+  description = "Everything may be destroyed, with its content. For an account that is only for trials, never for a deployment."
   type        = bool
   default     = false
 }
@@ -55,7 +55,7 @@ variable "ledger_prefix" {
 }
 
 variable "ledger_lock_days" {
-  description = "For so long nobody removes a ledger entry. Nothing removes it afterwards either; then it could be."
+  description = "Days for which no one can remove a ledger entry. Nothing removes it afterwards either, but then it would be possible."
   type        = number
   default     = 3650
 }
@@ -65,7 +65,7 @@ variable "ledger_lock_mode" {
   default = "GOVERNANCE"
 }
 
-# --- secrets: names and what they hold; values are put there by hand ---
+# --- secrets: names and descriptions; the values are filled in by hand ---
 
 variable "airflow_connections" {
   type = map(string)
@@ -86,7 +86,7 @@ variable "airflow_variables" {
 }
 
 variable "host_secrets" {
-  description = "Files that the compose stack reads. What is not named here the host makes by itself, at each start anew."
+  description = "Files that the compose stack reads. The host makes all other secrets itself, new ones at each start."
   type        = map(string)
   default = {
     postgres_password         = "Postgres: its owner's password"
@@ -180,7 +180,7 @@ variable "enable_redis" {
   default     = false
 }
 
-# --- who hears of it ---
+# --- alarms and budget ---
 
 variable "alarm_emails" {
   type    = list(string)

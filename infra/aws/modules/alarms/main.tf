@@ -1,4 +1,4 @@
-# What CloudWatch watches, because nothing on the host can: the host itself, its watch, the queue, the shared volume.
+# Alarms on things that nothing on the host can watch: the host itself, its watch, the queue, the shared volume.
 
 resource "aws_sns_topic" "this" {
   name              = "${var.name}-alarms"

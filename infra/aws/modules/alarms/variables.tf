@@ -11,7 +11,7 @@ variable "kms_key_arn" {
 }
 
 variable "emails" {
-  description = "Who is told by mail; each confirms once."
+  description = "Mail addresses that get the alarms; each confirms once."
   type        = set(string)
   default     = []
 
@@ -35,13 +35,13 @@ variable "failed_queue_name" {
 }
 
 variable "queue_read" {
-  description = "Whether a pipeline starts by the queue. If none does, messages wait there unread, and rightly so."
+  description = "True if a pipeline starts by the queue. If none does, it is correct that messages wait there unread."
   type        = bool
   default     = false
 }
 
 variable "host_enabled" {
-  description = "Whether there is a host to watch. Said apart from its id, which a plan does not know yet."
+  description = "True if there is a host to watch. Separate from the host's id, which is not known when a plan is made."
   type        = bool
 }
 

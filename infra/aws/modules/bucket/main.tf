@@ -2,9 +2,9 @@
 
 resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_145:SSE-S3 on purpose. Under it a single-part ETag is the MD5, so a push is proven without reading it back; under KMS it is not.
-  #checkov:skip=CKV_AWS_18:Who read what is asked of CloudTrail's data events, which belong to the account and not to one bucket.
-  #checkov:skip=CKV_AWS_144:One region. What is rebuilt from where when it is lost is a question of recovery, not of this bucket.
-  #checkov:skip=CKV2_AWS_62:Only the bucket where data lands tells anybody; see the module notifications.
+  #checkov:skip=CKV_AWS_18:Reads are recorded by CloudTrail's data events, which belong to the account and not to one bucket.
+  #checkov:skip=CKV_AWS_144:One region. infra/docs/disaster-recovery.md says how a lost bucket is rebuilt.
+  #checkov:skip=CKV2_AWS_62:Only the bucket where data lands sends notifications; see the module notifications.
   bucket              = var.name
   object_lock_enabled = var.object_lock_days != null
   force_destroy       = var.force_destroy

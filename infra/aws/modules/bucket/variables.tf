@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "create_only" {
-  description = "Refuse writes without If-None-Match, and every delete, whoever asks."
+  description = "Refuse writes without If-None-Match, and every delete, to every role."
   type        = bool
   default     = false
 }
@@ -26,7 +26,7 @@ variable "object_lock_days" {
 }
 
 variable "object_lock_mode" {
-  description = "GOVERNANCE: an administrator may still lift it. COMPLIANCE: nobody can, not even the account's owner, until it ends."
+  description = "GOVERNANCE: an administrator may still lift it. COMPLIANCE: no one can, not even the account's owner, until it ends."
   type        = string
   default     = "GOVERNANCE"
 
@@ -58,7 +58,7 @@ variable "archive_replaced_days" {
 }
 
 variable "force_destroy" {
-  description = "Let `terraform destroy` delete the bucket with all that is in it. For trials."
+  description = "Let `terraform destroy` delete the bucket with its content. For trials."
   type        = bool
   default     = false
 }

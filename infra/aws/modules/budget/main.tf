@@ -1,4 +1,4 @@
-# What a month may cost, and who hears of it before it does.
+# A month's budget, with a mail before it is exceeded.
 
 resource "aws_budgets_budget" "month" {
   name         = "${var.name}-month"

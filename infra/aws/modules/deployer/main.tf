@@ -1,4 +1,4 @@
-# What a release needs from outside: push its images, and ask the one host to start them. GitHub proves who it is by OIDC; there is no key.
+# The rights of a release: push its images, and ask one host to start them. GitHub identifies itself by OIDC; there is no key.
 
 resource "aws_iam_openid_connect_provider" "github" {
   count          = var.oidc_provider_arn == null ? 1 : 0
@@ -82,7 +82,7 @@ resource "aws_ssm_document" "deploy" {
     mainSteps = [{
       action = "aws:runShellScript"
       name   = "deploy"
-      # The longest way there and back takes 4,860 s; the host has to end it by its own word.
+      # The longest deploy and rollback takes 4,860 s; the host must be able to finish and report it.
       inputs = { runCommand = ["/usr/local/sbin/retrain-release '{{ release }}'"], timeoutSeconds = "5400" }
     }]
   })

@@ -7,7 +7,7 @@ variable "github_repository" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", var.github_repository))
-    error_message = "The repository is owner/name, without wildcards: whoever matches it may deploy."
+    error_message = "The repository is owner/name, without wildcards: every repository that matches it may deploy."
   }
 }
 
@@ -18,7 +18,7 @@ variable "github_environment" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]+$", var.github_environment))
-    error_message = "An environment's name, without wildcards: whoever matches it may deploy."
+    error_message = "An environment's name, without wildcards: every environment that matches it may deploy."
   }
 }
 

@@ -1,4 +1,4 @@
-# The machine of the compose stack. Nobody logs in over the network: Session Manager, and the deployer's one document.
+# The machine of the compose stack. It takes no login over the network, only Session Manager and the deployer's document.
 
 data "aws_ssm_parameter" "ami" {
   count = var.ami_id == null ? 1 : 0
@@ -32,8 +32,8 @@ resource "aws_vpc_security_group_egress_rule" "network" {
 }
 
 resource "aws_instance" "this" {
-  #checkov:skip=CKV_AWS_88:A public address without one inbound rule is the way out; a NAT gateway would cost a quarter of the bill.
-  #checkov:skip=CKV_AWS_126:Metrics each five minutes do for a daily run; what is urgent comes from the watch.
+  #checkov:skip=CKV_AWS_88:The public address is for outgoing connections; there is no inbound rule. A NAT gateway would cost a quarter of the bill.
+  #checkov:skip=CKV_AWS_126:Metrics every five minutes are enough for a daily run; urgent alerts come from the watch.
   ami                         = var.ami_id != null ? var.ami_id : nonsensitive(data.aws_ssm_parameter.ami[0].value)
   instance_type               = var.instance_type
   subnet_id                   = var.subnet_id
@@ -101,7 +101,7 @@ locals {
     })
     release         = var.release
     aws_credentials = base64encode(var.aws_credentials)
-    # What decides about going back comes with the host: it must not be what has just failed.
+    # The program that decides to roll back comes with the host: it must not be part of the release that has just failed.
     scripts = merge({ "retrain-release" = file("${path.module}/../../../release/retrain_release.py") }, {
       for name in ["retrain-prepare", "retrain-deploy", "retrain-heartbeat"] : name => file("${path.module}/files/${name}")
     })
@@ -114,7 +114,7 @@ locals {
           mem  = { measurement = ["mem_used_percent"] }
           disk = { measurement = ["used_percent"], resources = ["/", "/srv/retrain"], drop_device = true, ignore_file_system_types = ["tmpfs", "overlay"] }
         }
-        # The alarms ask by these dimensions alone, without the type of the file system.
+        # The alarms use only these dimensions, without the type of the file system.
         aggregation_dimensions = [["InstanceId"], ["InstanceId", "path"]]
       }
     }))

@@ -15,6 +15,6 @@ output "data_volume_arn" {
 }
 
 output "user_data" {
-  description = "What the machine does at its start, to be read by people and tests."
+  description = "The machine's commands at its start, for people and tests to read."
   value       = local.user_data
 }

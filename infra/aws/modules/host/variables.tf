@@ -80,7 +80,7 @@ variable "secrets" {
 }
 
 variable "environment" {
-  description = "What the compose file reads: buckets, addresses, the secrets backend. No secrets: user data is readable on the host."
+  description = "Variables for the compose file: buckets, addresses, the secrets backend. No secrets: user data is readable on the host."
   type        = map(string)
 
   validation {
@@ -90,7 +90,7 @@ variable "environment" {
 }
 
 variable "aws_credentials" {
-  description = "What the containers read as AWS's credentials: roles, no keys."
+  description = "The file that containers read as AWS credentials: roles, no keys."
   type        = string
 }
 
@@ -107,7 +107,7 @@ variable "metrics_namespace" {
 }
 
 variable "watch_health_url" {
-  description = "Where the watch says, on the host's loopback, that it is well."
+  description = "The watch's health address, on the host's loopback interface."
   type        = string
   default     = "http://127.0.0.1:8091/health"
 }

@@ -1,4 +1,4 @@
-# One key for what is not in S3: messages, secrets, volumes, logs.
+# One key for everything outside S3: messages, secrets, volumes, logs.
 
 resource "aws_kms_key" "this" {
   description             = "${var.name}: messages, secrets, volumes, images"

@@ -1,4 +1,4 @@
-# A small network: the host's subnet reaches out and is not reached; storage and databases have subnets without any way out.
+# A small network: the host's subnet has outgoing connections only; the subnets of storage and databases have none.
 
 resource "aws_vpc" "this" {
   #checkov:skip=CKV2_AWS_11:Nothing here accepts a connection from outside. Flow logs are an account's choice, and its bill.
@@ -9,7 +9,7 @@ resource "aws_vpc" "this" {
   tags = { Name = var.name }
 }
 
-# Whatever is started here without a group of its own gets one that allows nothing.
+# A resource without a security group of its own gets this one, which allows nothing.
 resource "aws_default_security_group" "closed" {
   vpc_id = aws_vpc.this.id
 }

@@ -7,7 +7,7 @@ output "cidr" {
 }
 
 output "host_subnet_id" {
-  # A host that starts before its way out exists cannot install anything.
+  # A host that starts before the route to the internet exists cannot install anything.
   value      = aws_subnet.host.id
   depends_on = [aws_route.out, aws_route_table_association.host]
 }

@@ -1,5 +1,5 @@
-# A marker lands -> S3 tells the topic -> the queue keeps it until a trigger has taken it.
-# The topic stands between them so that a second reader is a second subscription, not a change of the bucket.
+# A marker lands -> S3 notifies the topic -> the queue keeps the message until a trigger has read it.
+# The topic is between them so that a second reader is a second subscription, not a change of the bucket.
 
 resource "aws_sns_topic" "landed" {
   name              = "${var.name}-landed"

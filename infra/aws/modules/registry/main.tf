@@ -1,4 +1,4 @@
-# Where the images of the releases are: a tag, once pushed, never changes.
+# The images of the releases: a tag, once pushed, never changes.
 
 resource "aws_ecr_repository" "this" {
   for_each             = var.repositories

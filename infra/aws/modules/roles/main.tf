@@ -1,9 +1,9 @@
-# Who may do what. The host's own role carries no data: each container takes the role of its work (see output aws_credentials).
+# Who may do what. The host's own role cannot read data: each container takes the role of its work (see output aws_credentials).
 #
 #   host     starts the stack: pulls images, reads its own secrets, mounts the volume, takes the roles below
 #   run      workers and triggerer: read raw, write the store, create in the ledger, read the queue
 #   control  api-server, scheduler, dag-processor: Airflow's secrets, nothing else
-#   watch    the alerts' process: looks at raw and ledger, changes nothing
+#   watch    the watch: reads raw and ledger, changes nothing
 #   mlflow   the tracking server: its own bucket
 #   prune    a person, with this role for an hour: the only one that may delete from the store; notes in the ledger whose objects went
 
@@ -19,7 +19,7 @@ locals {
     }]
   })
 
-  # Said although nothing allows it: what somebody attaches later cannot allow it either.
+  # Denied although nothing allows it, so that a policy attached later cannot allow it either.
   never_deletes = {
     Sid    = "NeverDeletes"
     Effect = "Deny"
@@ -231,7 +231,7 @@ resource "aws_iam_role_policy" "prune" {
     Statement = [
       local.may_list.ledger, local.may_read.ledger, local.may_list.store,
       {
-        # Not DeleteObjectVersion: what was removed by mistake comes back until the bucket's lifecycle takes it.
+        # Not DeleteObjectVersion: objects removed by mistake can be brought back until the bucket's lifecycle expires them.
         Sid      = "RemoveFromTheStore"
         Effect   = "Allow"
         Action   = "s3:DeleteObject"

@@ -14,7 +14,7 @@ output "instance_profile" {
 }
 
 output "aws_credentials" {
-  description = "What the containers read as AWS's credentials: no keys, a role each, taken with the host's. Without a profile of its own a container is `run`."
+  description = "The file that containers read as AWS credentials: no keys, one role each, taken with the host's role. A container without a profile of its own uses `run`."
   value = join("\n", [for profile, role in merge(aws_iam_role.work, { default = aws_iam_role.work["run"] }) : <<-PROFILE
     [${profile}]
     role_arn = ${role.arn}

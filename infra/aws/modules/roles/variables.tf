@@ -71,7 +71,7 @@ variable "metrics_namespace" {
 }
 
 variable "operator_arns" {
-  description = "Who may take the prune role; nobody, and there is none."
+  description = "Roles or users that may take the prune role; if empty, the role is not made."
   type        = list(string)
   default     = []
 

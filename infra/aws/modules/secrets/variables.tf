@@ -1,5 +1,5 @@
 variable "secrets" {
-  description = "Name -> what it holds."
+  description = "Name -> description of the value."
   type        = map(string)
 
   validation {

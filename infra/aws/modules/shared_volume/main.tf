@@ -1,7 +1,7 @@
 # The volume that workers share: the release environments, DVC's cache, the workspaces, the alerts' outbox.
 
 resource "aws_efs_file_system" "this" {
-  #checkov:skip=CKV2_AWS_18:A cache: what is on it is in the store, or is built again.
+  #checkov:skip=CKV2_AWS_18:A cache: its content is also in the store, or can be built again.
   encrypted        = true
   kms_key_id       = var.kms_key_arn
   performance_mode = "generalPurpose"

@@ -24,7 +24,7 @@ variable "client_security_group_id" {
 }
 
 variable "uid" {
-  description = "Whoever writes through the access point is this user: Airflow's in its image."
+  description = "Every write through the access point has this user: Airflow's in its image."
   type        = number
   default     = 50000
 }
