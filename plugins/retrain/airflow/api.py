@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -37,7 +38,10 @@ class AirflowApi:
     _client: httpx.Client = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._client = httpx.Client(base_url=self.url, timeout=_TIMEOUT, limits=httpx.Limits(keepalive_expiry=_IDLE))
+        # No cookie is kept: Airflow, or a proxy before it, would take one for a session beside the token.
+        none = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+        limits = httpx.Limits(keepalive_expiry=_IDLE)
+        self._client = httpx.Client(base_url=self.url, timeout=_TIMEOUT, limits=limits, cookies=none)
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         try:
