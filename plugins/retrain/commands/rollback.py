@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from retrain.commands import pinning
+from retrain.commands import pin_moves
 from retrain.commands.chosen_pipeline import ChosenPipeline
 from retrain.commands.command import Answer, Subparsers, add_command
 from retrain.commands.pin import airflow, pin_answer
@@ -24,5 +24,5 @@ def answer(options: argparse.Namespace) -> Answer:
     """
     api = airflow(options)
     return pin_answer(
-        options.pipeline, pinning.roll_back(api, ChosenPipeline(options.pipeline).ledger, options.pipeline)
+        options.pipeline, pin_moves.roll_back(api, ChosenPipeline(options.pipeline).ledger, options.pipeline)
     )
