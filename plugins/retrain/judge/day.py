@@ -90,7 +90,7 @@ class Day:
             return cls(**fields)
         except (KeyError, TypeError) as error:
             raise ReportError(
-                f"{file} is not a judged day: {error!r}. Another program wrote it; see who may."
+                f"{file} is not a judged day: {error!r}. Another program wrote it: check who may write to the ledger."
             ) from error
 
 

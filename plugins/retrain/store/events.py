@@ -112,5 +112,5 @@ def read(form: type[_AnyEvent], body: Mapping[str, Any], name: str) -> _AnyEvent
         return form(**{field.name: found[field.name] for field in fields(form)})
     except KeyError as error:
         raise RecordError(
-            f"The event {name} has no {error}. Another program wrote it; see who may write there."
+            f"The event {name} has no {error}. Another program wrote it: check who may write to the ledger."
         ) from error

@@ -97,7 +97,8 @@ def _promote(
     if decision.promote:
         before = champion.version if champion else None
         noted = NotedPromotion(spec.partition, spec.run_key, version, before, decision.reason)
-        # Before the alias: killed in between, a second try moves it; after it, a second try would find nothing to do.
+        # Noted before the alias moves: if the task is killed in between, its next try moves the alias. In the other order, the next
+        # try would find the model to be the champion already, and the promotion would never be noted.
         promotions.note(services.ledger, spec.pipeline, noted)
         tracking.promote(model, version)
         tell(verdicts.promoted(spec, _now(), version, champion, decision.reason))
