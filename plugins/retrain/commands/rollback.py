@@ -19,6 +19,7 @@ def answer(options: argparse.Namespace) -> Answer:
     """The pin after the rollback.
 
     Raises:
+        NoPinError: no release is pinned.
         NoEarlierReleaseError: no other release was pinned before.
         PinConflictError: somebody else moved the pin at the same moment.
     """
