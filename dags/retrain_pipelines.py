@@ -106,9 +106,7 @@ def pipeline_dag(deployment: Deployment) -> DAG:
         )
 
         # Each task imports its own module: a broken one fails its task, not the parsing of all DAGs.
-        @task(
-            doc_md="Decides which release, commit and raw objects this run uses. Clear it to take corrected data or another pin."
-        )
+        @task(doc_md="Decides release, commit and raw objects of this run. Clear it for corrected data or another pin.")
         def resolve_run(day: str, tag: str, dag_run_id: str, mode: str) -> Json:
             from retrain.tasks.resolve_run import resolve_run
 
@@ -139,9 +137,7 @@ def pipeline_dag(deployment: Deployment) -> DAG:
             made = Resolved.from_json(run), Reproduced.from_json(reproduced), Pushed.from_json(pushed)
             return record_run(services(deployment), *made).to_json()
 
-        @task(
-            doc_md="Compares the day with the same weekdays of earlier weeks, and its error with that of earlier days."
-        )
+        @task(doc_md="Compares the day with the same weekdays of earlier weeks, and its error with earlier errors.")
         def check_drift(run: Json, reproduced: Json, recorded: Json, log_url: str) -> Json:
             from retrain.tasks.check_drift import check_drift
 
@@ -228,9 +224,7 @@ def landings_dag(deployment: Deployment) -> DAG:
         auto_register=False,
     ) as dag:
 
-        @task(
-            doc_md="Reads landings from the messages. Safe to clear: each landing has one run, however many messages it has."
-        )
+        @task(doc_md="Reads landings from the messages. Safe to clear: a landing has one run, even if reported twice.")
         def read_messages(triggering_asset_events: Any = None) -> list[dict[str, Any]]:
             return landings.runs(landings.messages(triggering_asset_events), deployment.raw)
 

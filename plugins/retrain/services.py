@@ -1,4 +1,4 @@
-"""What the tasks and commands of one pipeline use: its file, its credentials, its pin, and the clients made from these.
+"""The services of one pipeline, for tasks and commands: its file, its credentials, its pin, and the clients made from these.
 
 Credentials and pin come through two interfaces, so that no module that uses them knows where they are kept.
 """

@@ -24,7 +24,7 @@ from retrain.airflow import connections
 from retrain.airflow.connections import Aws
 from retrain.errors import StoreError
 from retrain.work import process
-from retrain.work.credentials import Issuer, served
+from retrain.work.credential_server import Issuer, served
 
 # botocore renews credentials that hold for less than 15 minutes, and STS issues these for just that: each question is one
 # across an expiry.

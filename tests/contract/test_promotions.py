@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from stack_model import STORE_BUCKET
 
 from retrain.airflow.adapters import services
 from retrain.deployment.pipeline_file import Deployment
-from retrain.errors import ScoreError
+from retrain.errors import ReportError, ScoreError
 from retrain.results import Recorded, Reproduced, Resolved
 from retrain.run.run_record import RunRecord
 from retrain.run.run_spec import RunSpec
@@ -204,3 +204,21 @@ def test_a_version_of_a_day_that_is_still_to_come_does_not_stop_promotions(team)
     team.day("2999-12-31", 1)
     assert team.promote(team.day("2020-03-03", 5)).promoted
     assert team.champion == "2020-03-03"
+
+
+def test_a_model_that_cannot_be_scored_is_named_before_a_baseline_that_is_missing(team):
+    gate = team.reach.deployment.promotion.model_copy(update={"baselines": ("no_such_rule",)})
+    deployment = team.reach.deployment.model_copy(update={"promotion": gate})
+    team = replace(team, reach=services(deployment))
+    with pytest.raises(ScoreError, match=r"wrote no number mae for the challenger"):
+        team.promote(team.day("2020-03-03", 13))
+    with pytest.raises(ReportError, match=r"metrics\.json has no mae of the baseline 'no_such_rule'"):
+        team.promote(team.day("2020-03-04", 5))
+
+
+def test_a_refusal_sends_no_request_to_s3(team):
+    team.promote(team.day("2020-03-03", 5))
+    day = team.day("2020-03-04", 6)
+    fresh = services(team.reach.deployment)
+    assert not promote(fresh, *day).promoted
+    assert not {"s3", "ledger"} & vars(fresh).keys()

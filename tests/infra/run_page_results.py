@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from retrain import results
 from retrain.deployment.policies import Drift, Performance
 from retrain.judge import drift, performance
-from retrain.judge.day import Day, Error, Feature
+from retrain.judge.day import Day, Error, MeasuredFeature
 from retrain.results import Checked, Promoted, Pushed, Recorded, Removed, Reproduced, Resolved
 from retrain.run.run_spec import RunSpec
 from retrain.run.stage_run import StageOutcome, StageRun
@@ -22,7 +22,7 @@ def days(mae: float) -> list[Day]:
     found = []
     for ago in range(19, -1, -1):
         moved = 0.41 if ago < 3 else 0.05
-        features = tuple(Feature(name, "target", moved, 0.2) for name in ("duration", "speed"))
+        features = tuple(MeasuredFeature(name, "target", moved, 0.2) for name in ("duration", "speed"))
         error = Error("mae", mae, mae - 0.2, mae + 0.2) if ago == 0 else Error("mae", 4 + ago % 3 / 10, 3.8, 4.4)
         partition = (LAST - timedelta(days=ago)).isoformat()
         found.append(Day(partition, 9000, 36000, {}, features, error, {"constant": 6.0}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from retrain.judge.day import Day, Feature
+from retrain.judge.day import Day, MeasuredFeature
 
 FIRST = date(2019, 9, 1)
 LAST = FIRST + timedelta(days=99)
@@ -30,6 +30,6 @@ def days() -> list[Day]:
     found = []
     for number in range(100):
         report = document(number)["drift"]
-        features = tuple(Feature(**feature) for feature in report["features"])
+        features = tuple(MeasuredFeature(**feature) for feature in report["features"])
         found.append(Day(report["partition"], 330, 1320, {}, features))
     return found

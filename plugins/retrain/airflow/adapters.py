@@ -1,4 +1,4 @@
-"""What `retrain.services` needs, read from Airflow: credentials from its connections, the pin from a Variable."""
+"""Adapters between Airflow and `retrain.services`: credentials from Airflow's connections, the pin from a Variable."""
 
 from __future__ import annotations
 

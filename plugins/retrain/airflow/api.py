@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -38,8 +39,11 @@ class AirflowApi:
 
     @cached_property
     def _client(self) -> httpx.Client:
-        # Opened by the first request: a wrong address must fail that request, not the start of the observer.
-        return httpx.Client(base_url=self.url, timeout=_TIMEOUT, limits=httpx.Limits(keepalive_expiry=_IDLE))
+        """Opened by the first request: a wrong address must fail that request, not the start of the observer."""
+        # No cookie is kept: Airflow, or a proxy before it, would take one for a session beside the token.
+        none = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+        limits = httpx.Limits(keepalive_expiry=_IDLE)
+        return httpx.Client(base_url=self.url, timeout=_TIMEOUT, limits=limits, cookies=none)
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         try:

@@ -15,7 +15,7 @@ from airflow.sdk.log import mask_secret
 from botocore.config import Config
 
 from retrain.store import s3
-from retrain.work import credentials
+from retrain.work import credential_server
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -78,14 +78,14 @@ class Aws:
     def child_environment(self) -> Iterator[dict[str, str]]:
         """`environment` for a child process that runs while the context is open. A role's credentials are renewed.
 
-        The child asks this process for them: see `credentials.served`. Pass the variables through `process.environment`, which
+        The child asks this process for them: see `credential_server.served`. Pass the variables through `process.environment`, which
         removes those with an empty value: the child must not have them.
         """
         config = self.hook.conn_config
         if config.role_arn:
             with self._taking_its_role():
-                issuer = credentials.Issuer(self.hook.get_session().get_credentials(), mask_secret)
-            with credentials.served(issuer, mask_secret) as variables:
+                issuer = credential_server.Issuer(self.hook.get_session().get_credentials(), mask_secret)
+            with credential_server.served(issuer, mask_secret) as variables:
                 yield {**self._settings(), **variables}
             return
         variables = self.environment()

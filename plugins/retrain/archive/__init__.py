@@ -1,1 +1,1 @@
-"""What can be done with recorded days: list, restore, verify, replay, explain and prune them."""
+"""Operations on recorded days: list, restore, verify, replay, explain and prune them."""

@@ -78,7 +78,7 @@ def _outputs_of_version_1(record: RunRecord, ledger: Ledger) -> Iterator[Output]
             if path is None:
                 raise RecordError(
                     f"dvc.lock of {ledger.folder(record.spec)} has {written} (stage {name}), its record has no such output. "
-                    "One of the two was changed: see who may write there."
+                    "One of the two was changed: check who may write to the ledger."
                 )
             del left[path]
             yield Output(name, path, md5, int(out.get("size", 0)), bool(out.get("isexec")))
@@ -90,7 +90,7 @@ def _lock(record: RunRecord, ledger: Ledger) -> Mapping[str, Any]:
         stages: Mapping[str, Any] = yaml.safe_load(ledger.file(record, "dvc.lock"))["stages"]
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise RecordError(
-            f"{url} is no dvc.lock ({error!r}). Another program wrote it; see who may write there."
+            f"{url} is not a dvc.lock ({error!r}). Another program wrote it: check who may write to the ledger."
         ) from error
     return stages
 

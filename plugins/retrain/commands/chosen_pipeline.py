@@ -65,7 +65,11 @@ class ChosenPipeline:
         return self.ledger.entry(self.deployment.pipeline, partition.parse(day).isoformat(), run_key)
 
     def mirror(self, record: RunRecord) -> Path:
-        """The local mirror of the Git origin, with the run's commit."""
+        """The local mirror of the Git origin, with the run's commit.
+
+        Raises:
+            OriginError: the origin does not answer, or does not have the commit.
+        """
         at = workspace.home() / "git" / f"{record.pipeline}.git"
         return git.mirror(self.deployment.repository.url, Release(record.release, record.commit), at)
 
@@ -75,14 +79,26 @@ class ChosenPipeline:
         return recorded_environment.packages(record, self.ledger, repository, environments)
 
     def describe(self, record: RunRecord, folder: Path) -> Description:
-        """DVC's description of a recorded run, whose checkout is made again in an empty folder."""
+        """DVC's description of a recorded run, whose checkout is made again in an empty folder.
+
+        Raises:
+            OriginError: the origin does not answer, or does not have the commit.
+            StoreError: the ledger has lost a document of the run.
+            RetrainError: as for `described`.
+        """
         git.checkout(self.mirror(record), record.commit, folder)
         for document in ("run.yaml", "manifest.json", "dvc.lock"):
             (folder / document).write_bytes(self.ledger.file(record, document))
         return self.described(folder)
 
     def described(self, checkout: Path) -> Description:
-        """DVC's description of a checkout. No stage is run."""
+        """DVC's description of a checkout. No stage is run.
+
+        Raises:
+            DescriptionError: DVC refuses the checkout.
+            DvcError: the program that asks DVC failed or took too long.
+            EnvironmentBuildError: the deployment's own DVC cannot be installed.
+        """
         own = environment.provide(DEPLOYMENT_DVC, workspace.home() / "environments")
         program = Dvc.of(checkout, own, own, checkout.parent / "cache", {})
         program.configure(self.deployment.store, None)

@@ -23,7 +23,12 @@ def add(commands: Subparsers) -> None:
 
 
 def answer(options: argparse.Namespace) -> Answer:
-    """The differences between the two runs, by kind."""
+    """The differences between the two runs, by kind.
+
+    Raises:
+        UnknownEntryError: the ledger has no run of one of the days.
+        OriginError: the Git origin cannot be read.
+    """
     chosen = ChosenPipeline(options.pipeline)
     one, two = chosen.record(options), chosen.counting_record(options.other)
     chosen.mirror(one)

@@ -28,7 +28,11 @@ def add(commands: Subparsers) -> None:
 
 
 def answer(options: argparse.Namespace) -> Answer:
-    """One row per recorded run, or with --stale per live run whose raw data has changed since."""
+    """One row per recorded run, or with --stale per live run whose raw data has changed since.
+
+    Raises:
+        StoreError: S3 refuses a request or does not answer.
+    """
     chosen = ChosenPipeline(options.pipeline)
     rows: list[dict[str, Any]] = []
     lines = [_HEADING]

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 
 from retrain.airflow.api import AirflowApi
-from retrain.commands import pinning
+from retrain.commands import pin_moves
 from retrain.commands.command import Answer, Subparsers, add_command
 from retrain.run.release import Pin
 
@@ -22,7 +22,7 @@ def answer(options: argparse.Namespace) -> Answer:
     Raises:
         NoPinError: no release is pinned.
     """
-    return pin_answer(options.pipeline, pinning.required(airflow(options), options.pipeline))
+    return pin_answer(options.pipeline, pin_moves.required(airflow(options), options.pipeline))
 
 
 def pin_answer(pipeline: str, pin: Pin) -> Answer:

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from retrain.commands import pinning
+from retrain.commands import pin_moves
 from retrain.commands.chosen_pipeline import ChosenPipeline
 from retrain.commands.command import Answer, Subparsers, add_command
 from retrain.commands.pin import airflow, pin_answer
@@ -35,5 +35,5 @@ def answer(options: argparse.Namespace) -> Answer:
     # Without uv, as in the api-server's container, DVC cannot be asked here; `reproduce` is then the first to find out.
     asked = examine if uv.is_there() and os.environ.get("RETRAIN_HOME") else None
     return pin_answer(
-        options.pipeline, pinning.deploy(api, chosen.ledger, options.pipeline, origin, options.tag, asked)
+        options.pipeline, pin_moves.deploy(api, chosen.ledger, options.pipeline, origin, options.tag, asked)
     )

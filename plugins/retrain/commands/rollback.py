@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from retrain.commands import pinning
+from retrain.commands import pin_moves
 from retrain.commands.chosen_pipeline import ChosenPipeline
 from retrain.commands.command import Answer, Subparsers, add_command
 from retrain.commands.pin import airflow, pin_answer
@@ -19,10 +19,11 @@ def answer(options: argparse.Namespace) -> Answer:
     """The pin after the rollback.
 
     Raises:
+        NoPinError: no release is pinned.
         NoEarlierReleaseError: no other release was pinned before.
         PinConflictError: somebody else moved the pin at the same moment.
     """
     api = airflow(options)
     return pin_answer(
-        options.pipeline, pinning.roll_back(api, ChosenPipeline(options.pipeline).ledger, options.pipeline)
+        options.pipeline, pin_moves.roll_back(api, ChosenPipeline(options.pipeline).ledger, options.pipeline)
     )

@@ -21,7 +21,11 @@ def add(commands: Subparsers) -> None:
 
 
 def answer(options: argparse.Namespace) -> Answer:
-    """What the check found; well if every object is there with its content."""
+    """The result of the check; well if every object is there with its content.
+
+    Raises:
+        RetrainError: as `archive.verify.verify`.
+    """
     chosen = ChosenPipeline(options.pipeline)
     records = chosen.ledger.records(options.pipeline) if options.all else [chosen.record(options)]
     pruned = ledger_facts.pruned(chosen.ledger, options.pipeline)

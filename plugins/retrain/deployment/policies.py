@@ -75,7 +75,7 @@ class Known(Section):
 
 
 class Replay(Section):
-    """What the policies must find in history, for `make alerts-replay CHECK=1`. `events` names days, for people."""
+    """The result that `make alerts-replay CHECK=1` expects of the policies on past days. `events` names days, for people."""
 
     ordinary: Ordinary
     incidents: tuple[Known, ...] = ()

@@ -15,7 +15,7 @@ DAY_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Feature:
+class MeasuredFeature:
     """One feature's distance from its reference.
 
     `kind` is input, target or prediction. `value` and `limit` are in the unit of `measure`. `importance` is the share of the
@@ -67,7 +67,7 @@ class Day:
     rows: int
     reference_rows: int
     by_day: Mapping[str, int]
-    features: tuple[Feature, ...]
+    features: tuple[MeasuredFeature, ...]
     error: Error | None = None
     baselines: Mapping[str, float] = field(default_factory=dict)
 
@@ -85,12 +85,12 @@ class Day:
         _require_version(document, DAY_VERSION, file)
         try:
             fields = {name: value for name, value in document.items() if name != "schema_version"}
-            fields["features"] = tuple(Feature(**feature) for feature in fields["features"])
+            fields["features"] = tuple(MeasuredFeature(**feature) for feature in fields["features"])
             fields["error"] = Error(**fields["error"]) if fields["error"] else None
             return cls(**fields)
         except (KeyError, TypeError) as error:
             raise ReportError(
-                f"{file} is not a judged day: {error!r}. Another program wrote it; see who may."
+                f"{file} is not a judged day: {error!r}. Another program wrote it: check who may write to the ledger."
             ) from error
 
 
@@ -162,13 +162,13 @@ def _require_version(document: Mapping[str, Any], newest: int, file: str) -> Non
         )
 
 
-def _feature(entry: Mapping[str, Any]) -> Feature:
+def _feature(entry: Mapping[str, Any]) -> MeasuredFeature:
     bins = entry.get("bins")
     try:
         limit = number(entry, "limit")
         if not limit > 0:
             raise ValueError(f"limit is {limit}, which is not above 0")
-        return Feature(
+        return MeasuredFeature(
             str(entry["name"]),
             str(entry["kind"]),
             number(entry, "value"),

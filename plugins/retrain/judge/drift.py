@@ -10,7 +10,7 @@ from statistics import NormalDist, median
 from retrain.deployment import holiday
 from retrain.deployment.policies import Drift
 from retrain.deployment.sections import Calendar
-from retrain.judge.day import Day, Feature
+from retrain.judge.day import Day, MeasuredFeature
 from retrain.judge.episode import Episode
 from retrain.judge.verdict import Confidence, Severity, State, Verdict
 
@@ -54,7 +54,7 @@ class DriftVerdict(Verdict):
 
 
 @dataclass(frozen=True)
-class _Evidence:
+class _DriftEvidence:
     """What one day shows by itself.
 
     `usual_rows` is the median of the reference days. `fell` is True if far fewer rows than that came. `holiday` is the name of
@@ -101,7 +101,7 @@ def walk(days: Iterable[Day], policy: Drift, calendar: Calendar | None = None) -
     Returns:
         one verdict for each day, in the same order.
     """
-    episode, seen, verdicts = Episode(), list[_Evidence](), list[DriftVerdict]()
+    episode, seen, verdicts = Episode(), list[_DriftEvidence](), list[DriftVerdict]()
     for day in days:
         evidence = _evidence(day, policy, calendar)
         seen.append(evidence)
@@ -119,7 +119,7 @@ def walk(days: Iterable[Day], policy: Drift, calendar: Calendar | None = None) -
     return verdicts
 
 
-def chance(feature: Feature, rows: int, reference_rows: int, confidence: float) -> float:
+def chance(feature: MeasuredFeature, rows: int, reference_rows: int, confidence: float) -> float:
     """The PSI that two samples of one distribution, with so many rows, stay below with probability `confidence`.
 
     PSI times n*m/(n+m) is then distributed as chi-squared with one degree of freedom less than there are bins (Yurdakul
@@ -134,7 +134,7 @@ def chance(feature: Feature, rows: int, reference_rows: int, confidence: float) 
     return float(quantile * (1 / rows + 1 / reference_rows))
 
 
-def _evidence(day: Day, policy: Drift, calendar: Calendar | None) -> _Evidence:
+def _evidence(day: Day, policy: Drift, calendar: Calendar | None) -> _DriftEvidence:
     inputs = sum(1 for feature in day.features if feature.importance is not None)
     moved = []
     for feature in day.features:
@@ -145,13 +145,18 @@ def _evidence(day: Day, policy: Drift, calendar: Calendar | None) -> _Evidence:
     moved.sort(key=lambda feature: (-feature.weight * feature.effect, -feature.effect, feature.name))
     usual = median(day.by_day.values()) if day.by_day else None
     fell = usual is not None and day.rows < usual * policy.rows_below
-    return _Evidence(
+    return _DriftEvidence(
         day.partition, tuple(moved), usual, fell, holiday.name(date.fromisoformat(day.partition), calendar)
     )
 
 
 def _verdict(
-    day: Day, evidence: _Evidence, episode: Episode, recent: tuple[int, int], policy: Drift, calendar: Calendar | None
+    day: Day,
+    evidence: _DriftEvidence,
+    episode: Episode,
+    recent: tuple[int, int],
+    policy: Drift,
+    calendar: Calendar | None,
 ) -> DriftVerdict:
     state = episode.state(unusual=bool(evidence.moved) or evidence.fell)
     confidence, why = _confidence(day, policy, calendar)
@@ -172,7 +177,7 @@ def _verdict(
     )
 
 
-def _severity(evidence: _Evidence, recent: int, policy: Drift) -> Severity:
+def _severity(evidence: _DriftEvidence, recent: int, policy: Drift) -> Severity:
     """By the strength of the drift; one step higher once it was there on most of the last days."""
     strength = evidence.strength(policy.high)
     full = policy.min_features * policy.high
@@ -203,7 +208,7 @@ def _confidence(day: Day, policy: Drift, calendar: Calendar | None) -> tuple[Con
 
 
 def _reasons(
-    day: Day, evidence: _Evidence, episode: Episode, recent: tuple[int, int], policy: Drift
+    day: Day, evidence: _DriftEvidence, episode: Episode, recent: tuple[int, int], policy: Drift
 ) -> tuple[str, ...]:
     drifting, short = recent
     reasons = []

@@ -47,7 +47,9 @@ class KeptDay:
         try:
             return cls(Day.from_dict(document["day"], name), str(document["release"]), str(document["run_key"]))
         except KeyError as error:
-            raise RecordError(f"The event {name} has no {error}. Another program wrote it; see who may.") from error
+            raise RecordError(
+                f"The event {name} has no {error}. Another program wrote it: check who may write to the ledger."
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class PerformanceVerdict(Verdict):
 
 
 @dataclass(frozen=True)
-class _Evidence:
+class _ErrorEvidence:
     """A day's error beside its history and its baselines.
 
     `middle` and `limit` are None with too little history, `worst` without any. `past` counts the earlier days with an error.
@@ -97,16 +97,18 @@ def _since(past: Sequence[Day], partition: str, days: int) -> list[float]:
     return [day.error.value for day in past[-days:] if day.error and day.partition >= first]
 
 
-def _evidence(day: Day, error: Error, past: Sequence[float], policy: Performance) -> _Evidence:
+def _evidence(day: Day, error: Error, past: Sequence[float], policy: Performance) -> _ErrorEvidence:
     middle = limit = None
     if len(past) >= policy.min_history:
         middle = median(past)
         limit = middle + policy.deviations * _TO_DEVIATION * median(abs(value - middle) for value in past)
     beaten_by = {name: value for name, value in day.baselines.items() if error.lower_bound > value}
-    return _Evidence(error, middle, limit, max(past, default=None), len(past), beaten_by)
+    return _ErrorEvidence(error, middle, limit, max(past, default=None), len(past), beaten_by)
 
 
-def _verdict(day: Day, evidence: _Evidence, episode: Episode, recent: int, policy: Performance) -> PerformanceVerdict:
+def _verdict(
+    day: Day, evidence: _ErrorEvidence, episode: Episode, recent: int, policy: Performance
+) -> PerformanceVerdict:
     state = episode.state(unusual=evidence.dropped or bool(evidence.beaten_by))
     error = evidence.error
     confidence, why = _confidence(day, evidence, policy)
@@ -135,7 +137,7 @@ def _verdict(day: Day, evidence: _Evidence, episode: Episode, recent: int, polic
     )
 
 
-def _confidence(day: Day, evidence: _Evidence, policy: Performance) -> tuple[Confidence, str]:
+def _confidence(day: Day, evidence: _ErrorEvidence, policy: Performance) -> tuple[Confidence, str]:
     if evidence.limit is None:
         return Confidence.LOW, f"Low confidence: only {evidence.past} earlier days, {policy.min_history} are needed."
     if evidence.error.interval is None:
@@ -143,14 +145,14 @@ def _confidence(day: Day, evidence: _Evidence, policy: Performance) -> tuple[Con
     return Confidence.HIGH, f"High confidence: {day.rows} rows, {evidence.past} earlier days."
 
 
-def _severity(evidence: _Evidence) -> Severity:
+def _severity(evidence: _ErrorEvidence) -> Severity:
     """HIGH if a simple baseline would have done better, MEDIUM if only the error has grown."""
     if evidence.beaten_by:
         return Severity.HIGH
     return Severity.MEDIUM if evidence.dropped else Severity.LOW
 
 
-def _reasons(day: Day, evidence: _Evidence, episode: Episode, recent: int, policy: Performance) -> tuple[str, ...]:
+def _reasons(day: Day, evidence: _ErrorEvidence, episode: Episode, recent: int, policy: Performance) -> tuple[str, ...]:
     error, reasons = evidence.error, []
     measured = f"{error.metric} {error.value:.2f}"
     if error.interval is not None:

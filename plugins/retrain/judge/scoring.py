@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from retrain.archive import recorded_environment
 from retrain.deployment.pipeline_file import Deployment
@@ -14,7 +15,6 @@ from retrain.judge.day import number
 from retrain.judge.json_file import read_object
 from retrain.store.ledger import Ledger
 from retrain.work import process
-from retrain.work.environments import environment
 from retrain.work.environments.environment import Environment
 from retrain.work.workspace import Workspace
 
@@ -59,13 +59,12 @@ def score(gate: Promotion, place: Workspace, built: Environment, model: Path, na
         ) from error
 
 
-def baselines(gate: Promotion, checkout: Path) -> dict[str, float]:
-    """The error of each baseline by name, from the metrics file that the pipeline wrote.
+def baselines(gate: Promotion, measured: Mapping[str, Any]) -> dict[str, float]:
+    """The error of each baseline by name. `measured` is the content of the pipeline's metrics file.
 
     Raises:
-        ReportError: the file is missing or lacks a baseline's error.
+        ReportError: the file lacks a baseline's error.
     """
-    measured = read_object(checkout / gate.metrics)
     try:
         return {name: number(measured, name, gate.metric) for name in gate.baselines}
     except (KeyError, TypeError, ValueError) as error:
@@ -77,7 +76,7 @@ def baselines(gate: Promotion, checkout: Path) -> dict[str, float]:
 def environment_of_champion(
     deployment: Deployment, ledger: Ledger, environments: Path, tags: Mapping[str, str]
 ) -> Environment:
-    """The environment that the champion was trained in, installed again from its ledger entry if the volume lacks it.
+    """The environment that the champion was trained in, installed again from its ledger entry.
 
     In another environment, a model may give other numbers, or fail to load.
 
@@ -90,9 +89,6 @@ def environment_of_champion(
     Raises:
         ScoreError: the environment cannot be installed again.
     """
-    known = environment.known(environments, tags.get("environment", ""))
-    if known is not None:
-        return known
     try:
         record = ledger.entry(deployment.pipeline, tags["partition"], tags.get("run_key"))
         return recorded_environment.provide(record, ledger, deployment.repository, environments)

@@ -1,4 +1,4 @@
-"""What a policy says of a judged day."""
+"""A policy's verdict on a judged day."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class RunRecord:
             document = json.loads(text)
         except ValueError as error:
             raise RecordError(
-                f"{url} is not JSON ({error}). Something else wrote it: see who may write to the ledger."
+                f"{url} is not JSON ({error}). Another program wrote it: check who may write to the ledger."
             ) from error
         given = document.get("schema_version") if isinstance(document, dict) else None
         version = require_readable(given, SCHEMA_VERSION, url)
@@ -100,7 +100,7 @@ class RunRecord:
         record = cls(**_fields(document, version))
         if record.spec.run_key != record.run_key:
             raise RecordError(
-                f"{url} has run key {record.run_key}, but its content gives {record.spec.run_key}: it was changed. See who may write to the ledger."
+                f"{url} has run key {record.run_key}, but its content gives {record.spec.run_key}: it was changed. Check who may write to the ledger."
             )
         return record
 

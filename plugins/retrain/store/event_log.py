@@ -21,7 +21,11 @@ _NUMBER = 4  # digits
 
 @dataclass(frozen=True)
 class EventLog:
-    """`<url>/<pipeline>/<kind>/<name>.json`, one object per event."""
+    """`<url>/<pipeline>/<kind>/<name>.json`, one object per event.
+
+    Raises:
+        StoreError: every method, if S3 refuses a request or does not answer.
+    """
 
     client: S3Client
     url: str
@@ -124,9 +128,11 @@ def _document(body: bytes, url: str) -> dict[str, Any]:
     try:
         document = json.loads(body)
     except ValueError as error:
-        raise RecordError(f"{url} is not JSON ({error}). Another program wrote it; see who may write there.") from error
+        raise RecordError(
+            f"{url} is not JSON ({error}). Another program wrote it: check who may write to the ledger."
+        ) from error
     if not isinstance(document, dict):
         raise RecordError(
-            f"{url} holds {type(document).__name__}, not an object. Another program wrote it; see who may write there."
+            f"{url} holds {type(document).__name__}, not an object. Another program wrote it: check who may write to the ledger."
         )
     return document

@@ -102,12 +102,15 @@ _AnyEvent = TypeVar("_AnyEvent", bound=Event)
 def read(form: type[_AnyEvent], body: Mapping[str, Any], name: str) -> _AnyEvent:
     """An event with plain values, as `to_dict` made it. Fields that this version does not know are left out.
 
+    The time may be missing, because nothing depends on it; it is empty then.
+
     Raises:
-        RecordError: a field is missing; `name` says of which event.
+        RecordError: another field is missing; `name` says of which event.
     """
+    found = {"at": "", **body}
     try:
-        return form(**{field.name: body[field.name] for field in fields(form)})
+        return form(**{field.name: found[field.name] for field in fields(form)})
     except KeyError as error:
         raise RecordError(
-            f"The event {name} has no {error}. Another program wrote it; see who may write there."
+            f"The event {name} has no {error}. Another program wrote it: check who may write to the ledger."
         ) from error

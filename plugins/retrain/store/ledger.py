@@ -27,7 +27,11 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Ledger(EventLog):
-    """The entries `<url>/<pipeline>/dt=<partition>/<run_key>/`, and the events. A run is committed once its run record exists."""
+    """The entries `<url>/<pipeline>/dt=<partition>/<run_key>/`, and the events. A run is committed once its run record exists.
+
+    Raises:
+        StoreError: every method, if S3 refuses a request or does not answer.
+    """
 
     def folder(self, spec: RunSpec) -> str:
         """The URL of a run's entry."""
@@ -47,7 +51,7 @@ class Ledger(EventLog):
         Raises:
             StoreError: it does not exist any more.
             LedgerConflictError: its digest is not that of the spec.
-            RecordError: it is no manifest.
+            RecordError: it is not a manifest.
         """
         url = f"{self.folder(spec)}/manifest.json"
         body = s3.get(self.client, url)
@@ -76,7 +80,7 @@ class Ledger(EventLog):
 
         Raises:
             StoreError: it does not exist any more.
-            RecordError: it is no receipt.
+            RecordError: it is not a receipt.
         """
         url = f"{self.folder(spec)}/{name}"
         body = s3.get(self.client, url)
@@ -206,7 +210,7 @@ class Ledger(EventLog):
 
         Raises:
             StoreError: it does not exist any more.
-            RecordError: it is no receipt.
+            RecordError: it is not a receipt.
         """
         return Receipt.from_json(self.file(record, "receipt.json"), f"{self.folder(record.spec)}/receipt.json")
 

@@ -52,7 +52,7 @@ class NotedPromotion:
             )
         except KeyError as error:
             raise RecordError(
-                f"The event {_KIND}/{name} has no {error}. Another program wrote it; see who may."
+                f"The event {_KIND}/{name} has no {error}. Another program wrote it: check who may write to the ledger."
             ) from error
 
 

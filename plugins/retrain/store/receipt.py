@@ -128,7 +128,7 @@ class Receipt:
 
         Raises:
             RecordVersionError: a newer deployment wrote it.
-            RecordError: it is no receipt.
+            RecordError: it is not a receipt.
         """
         try:
             document = json.loads(text)
@@ -136,21 +136,21 @@ class Receipt:
             return cls(document["remote"], tuple(Proof(**entry) for entry in document["objects"]))
         except (ValueError, KeyError, TypeError) as error:
             raise RecordError(
-                f"{url} is no receipt ({error!r}): another program wrote it. If the bucket keeps versions, restore the first one there."
+                f"{url} is not a receipt ({error!r}): another program wrote it. If the bucket keeps versions, restore the first one there."
             ) from error
 
     def require(self, objects: Sequence[CachedObject]) -> None:
         """Check that the receipt is that of these objects.
 
         Raises:
-            UnprovenPushError: it proves not all of them.
+            UnprovenPushError: it does not prove all of them.
         """
         proven = self.by_key
         lacking = [item for item in objects if item.key not in proven]
         if lacking:
             raise UnprovenPushError(
                 f"{name(lacking[0])} is not in the receipt on {self.remote}, nor are {len(lacking) - 1} others: "
-                "what was pushed is not what is here. Clear push."
+                "the workspace has other outputs than the push. Clear push."
             )
 
 

@@ -31,6 +31,9 @@ class Remote:
 
     `requests` counts the requests that were sent. `page_size` is the number of keys in a page of a listing. A file is uploaded in
     parts of `upload_part` bytes; a smaller one in a single PUT, because the ETag of that proves the content.
+
+    Raises:
+        StoreError: every method, if S3 refuses a request or does not answer.
     """
 
     client: S3Client

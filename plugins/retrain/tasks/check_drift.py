@@ -31,7 +31,7 @@ def check_drift(
     The days of a backfill, and a day after which a later one was judged, are judged and kept without signals.
 
     Args:
-        services: the pipeline's.
+        services: the services of the pipeline.
         run: the run.
         reproduced: its workspace, with the drift report and the metrics file.
         recorded: its MLflow run, which the message links to.

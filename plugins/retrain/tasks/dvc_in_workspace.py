@@ -24,7 +24,7 @@ def open_dvc(services: Services, place: Workspace, built: Environment) -> Iterat
     """DVC for a workspace's checkout; its credentials for S3 are valid until the context ends.
 
     Args:
-        services: the pipeline's.
+        services: the services of the pipeline.
         place: the workspace.
         built: the release's environment, whose programs the stages use.
 

@@ -12,11 +12,13 @@ from retrain.alerts.tell import tell
 from retrain.deployment.sections import Promotion
 from retrain.errors import ScoreError
 from retrain.judge import promotion, scoring
+from retrain.judge.json_file import read_object
 from retrain.results import Promoted, Recorded, Reproduced, Resolved
 from retrain.services import Services
 from retrain.store import promotions
 from retrain.store.promotions import NotedPromotion
 from retrain.tasks.reproduced_workspace import description_of, environment_of, workspace_of
+from retrain.work.environments import environment
 from retrain.work.file_lock import locked
 from retrain.work.workspace import home
 
@@ -37,7 +39,7 @@ def promote(services: Services, run: Resolved, reproduced: Reproduced, recorded:
     Raises:
         FileLockTimeoutError: another promotion of the pipeline held the lock for an hour.
         ScoreError: one of the two models could not be scored, or the champion was not registered by a run.
-        ReportError: the metrics file lacks the error of a baseline.
+        ReportError: the metrics file is missing, or lacks the error of a baseline.
         StoreError: S3 refused or did not answer.
         TrackingError: MLflow refused or did not answer.
     """
@@ -70,9 +72,10 @@ def _promote(
         log.info("%s", decision.reason)
         return Promoted(promoted=False, version=version, reason=decision.reason)
 
-    baselines = scoring.baselines(gate, workspace_of(reproduced).checkout)
+    measured = read_object(workspace_of(reproduced).checkout / gate.metrics)
     challenger_error = _score_challenger(gate, reproduced)
     champion_error = _score_champion(services, gate, reproduced, tags) if tags else None
+    baselines = scoring.baselines(gate, measured)
     decision = promotion.judge(gate.metric, challenger_error, champion_error, baselines)
     log.info("%s", decision.reason)
     why = promotion.worth_a_message(decision, spec.partition, champion, gate.champion_days)
@@ -94,7 +97,8 @@ def _promote(
     if decision.promote:
         before = champion.version if champion else None
         noted = NotedPromotion(spec.partition, spec.run_key, version, before, decision.reason)
-        # Before the alias: killed in between, a second try moves it; after it, a second try would find nothing to do.
+        # Noted before the alias moves: if the task is killed in between, its next try moves the alias. In the other order, the next
+        # try would find the model to be the champion already, and the promotion would never be noted.
         promotions.note(services.ledger, spec.pipeline, noted)
         tracking.promote(model, version)
         tell(verdicts.promoted(spec, _now(), version, champion, decision.reason))
@@ -112,15 +116,19 @@ def _champion(tags: dict[str, str], model: str) -> promotion.Champion:
 
 
 def _score_challenger(gate: Promotion, reproduced: Reproduced) -> float:
-    place = workspace_of(reproduced)
+    place, built = workspace_of(reproduced), environment_of(reproduced)
     model = place.checkout / description_of(place).models[0]
-    return scoring.score(gate, place, environment_of(reproduced), model, "challenger")
+    return scoring.score(gate, place, built, model, "challenger")
 
 
 def _score_champion(services: Services, gate: Promotion, reproduced: Reproduced, tags: dict[str, str]) -> float:
     place = workspace_of(reproduced)
     model = services.tracking.download_model(tags["run_id"], place.scratch("champion"))
-    built = scoring.environment_of_champion(services.deployment, services.ledger, home() / "environments", tags)
+    environments = home() / "environments"
+    # The ledger only if it is needed: the task sends no other request to S3 unless it promotes.
+    built = environment.known(environments, tags.get("environment", "")) or scoring.environment_of_champion(
+        services.deployment, services.ledger, environments, tags
+    )
     return scoring.score(gate, place, built, model, "champion")
 
 

@@ -13,7 +13,7 @@ def remove_workspace(services: Services, dag_run: str) -> Removed:
     The outputs of a green run are in the cache, on the remote and in the ledger by then.
 
     Args:
-        services: the pipeline's.
+        services: the services of the pipeline.
         dag_run: the id of the DAG run.
     """
     return Removed(tuple(workspace.remove(services.pipeline, dag_run)))

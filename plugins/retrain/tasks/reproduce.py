@@ -35,7 +35,7 @@ def reproduce(services: Services, run: Resolved) -> Reproduced:
         DiskFullError: too little space is free on the volume.
         FileLockTimeoutError: another run of this run key has not ended in time.
         ReleaseError: the release cannot be checked out, installed or described, or it needs data of a .dvc file.
-        RetrainError: a stage failed; the class says why, as far as its output does.
+        RetrainError: a stage failed; the class names the cause if the output shows it.
         DvcLockError: a dvc.lock is missing, or does not fit DVC's description of the checkout.
         OverwrittenError: raw objects were overwritten since the run was resolved.
     """

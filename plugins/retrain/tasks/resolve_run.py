@@ -20,7 +20,7 @@ def resolve_run(services: Services, day: str, tag: str | None, dag_run: str, mod
     """Fix the inputs of a run, and keep its manifest in the ledger for the later tasks.
 
     Args:
-        services: the pipeline's.
+        services: the services of the pipeline.
         day: the partition, YYYY-MM-DD.
         tag: the release to run, vX.Y.Z; None for the pinned one.
         dag_run: the id of the DAG run.
@@ -48,7 +48,7 @@ def resolve_run(services: Services, day: str, tag: str | None, dag_run: str, mod
 
 
 def _release(services: Services, tag: str | None) -> Release:
-    """The release with `tag`, else the pinned one, once its tag is known to point at its first commit still."""
+    """The release with `tag`, else the pinned one, after a check that its tag still names its first commit."""
     origin, pin = services.deployment.repository.url, services.pins.pin(services.pipeline)
     if tag is None and pin is None:
         raise NoPinError(

@@ -71,7 +71,8 @@ def _pages(search: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
 class MlflowServer:
     """An MLflow server. `lock` is a file with which concurrent tasks find or make a run one at a time.
 
-    Every method raises TrackingError if MLflow refuses or does not answer.
+    Raises:
+        TrackingError: every method, if MLflow refuses a request or does not answer.
     """
 
     uri: str

@@ -1,4 +1,4 @@
-"""What MLflow holds of a finished run: the daily run and a rebuild log the same."""
+"""A finished run as it is logged in MLflow. The daily run and a rebuild log the same."""
 
 from __future__ import annotations
 

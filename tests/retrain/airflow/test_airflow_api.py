@@ -18,13 +18,13 @@ from retrain.errors import AirflowApiError, AirflowUnreachableError
 class Server(ThreadingHTTPServer):
     """Hands out tokens, and takes the one of its present secret alone. `asked` is every path, in order.
 
-    `connections` are all that were ever opened.
+    `connections` are all that were ever opened, `cookies` those of each request. It sets one in each answer.
     """
 
     daemon_threads = True
 
     def __init__(self) -> None:
-        self.secret, self.asked, self.connections = "first", [], []
+        self.secret, self.asked, self.connections, self.cookies = "first", [], [], []
         super().__init__(("127.0.0.1", 0), Handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
@@ -43,6 +43,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
+        self.server.cookies.append(self.headers["Cookie"])
         if self.path == "/auth/token":
             return self.answer(201, {"access_token": self.server.secret})
         if self.headers["Authorization"] != f"Bearer {self.server.secret}":
@@ -53,6 +54,7 @@ class Handler(BaseHTTPRequestHandler):
         content = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
+        self.send_header("Set-Cookie", f"_token={self.server.secret}; Path=/")
         self.end_headers()
         self.wfile.write(content)
 
@@ -95,6 +97,12 @@ def test_a_connection_that_has_been_idle_is_not_used_again(server: Server, monke
     api.is_paused("taxi")
     api.is_paused("taxi")
     assert len(server.connections) == len(server.asked) == 3
+
+
+def test_a_cookie_of_an_answer_is_not_sent_back(server: Server) -> None:
+    """Airflow would take it for a session beside the token, and renew that."""
+    AirflowApi(server.url).is_paused("taxi")
+    assert server.cookies == [None, None]
 
 
 def test_a_server_that_takes_connections_and_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

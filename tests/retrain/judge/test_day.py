@@ -6,7 +6,7 @@ import pytest
 
 from retrain.deployment.policies import Drift, Performance, Policies
 from retrain.errors import ReportError
-from retrain.judge.day import Day, Error, Feature, read
+from retrain.judge.day import Day, Error, MeasuredFeature, read
 
 DRIFT = Drift(report="reports/drift.json")
 ERROR = Performance(metrics="reports/metrics.json", model="model", metric="mae", baselines=("pair_median",))
@@ -31,7 +31,7 @@ def report(**change: Any) -> dict[str, Any]:
 
 def test_a_report_without_the_optional_fields_is_read() -> None:
     day = read("2020-03-17", BOTH, report(), METRICS)
-    assert day.features == (Feature("speed", "target", 0.75, 0.2, "psi", None, None),)
+    assert day.features == (MeasuredFeature("speed", "target", 0.75, 0.2, "psi", None, None),)
     assert day.by_day == {}
 
 
@@ -39,7 +39,7 @@ def test_rows_of_each_reference_day_importance_and_bins_are_read_where_they_are_
     told = {"name": "zone", "kind": "input", "value": 0.1, "limit": 0.25, "importance": 0.46, "bins": 11}
     rows = {"current": 112, "reference": 1300, "by_day": {"2020-03-10": 600, "2020-03-03": 700}}
     day = read("2020-03-17", BOTH, report(features=[told], rows=rows), METRICS)
-    assert day.features == (Feature("zone", "input", 0.1, 0.25, "psi", 0.46, 11),)
+    assert day.features == (MeasuredFeature("zone", "input", 0.1, 0.25, "psi", 0.46, 11),)
     assert day.by_day == {"2020-03-10": 600, "2020-03-03": 700}
 
 

@@ -6,7 +6,7 @@ import pytest
 from retrain.deployment.policies import Drift
 from retrain.deployment.sections import Calendar
 from retrain.judge import drift
-from retrain.judge.day import Day, Feature
+from retrain.judge.day import Day, MeasuredFeature
 from retrain.judge.drift import DriftVerdict, chance, walk
 from retrain.judge.verdict import Confidence, Severity, State
 from retrain.results import Checked
@@ -22,7 +22,7 @@ def day(number: int = 0, rows: int = 330, usual: int = 330, first: date = MONDAY
     then = first + timedelta(days=number)
     names = dict.fromkeys(["speed", "duration", "prediction", *INPUTS], 0.05) | values
     features = tuple(
-        Feature(
+        MeasuredFeature(
             name, "input" if name in INPUTS else "prediction" if name == "prediction" else "target", value, 0.2,
             importance=INPUTS.get(name), bins=10,
         )
@@ -81,7 +81,7 @@ def test_inputs_that_the_model_lives_on_do() -> None:
 
 
 def test_without_importance_every_feature_counts() -> None:
-    plain = Feature("a", "input", 0.3, 0.2), Feature("b", "input", 0.3, 0.2)
+    plain = MeasuredFeature("a", "input", 0.3, 0.2), MeasuredFeature("b", "input", 0.3, 0.2)
     assert last([Day((MONDAY + timedelta(days=n)).isoformat(), 330, 1320, {}, plain) for n in range(3)]).opened
 
 
@@ -175,9 +175,9 @@ def test_a_verdict_is_the_same_whatever_comes_later() -> None:
 
 def test_chance_is_the_quantile_of_chi_squared_over_the_rows() -> None:
     # 27.877 is the 99.9 % quantile of chi-squared with nine degrees of freedom.
-    feature = Feature("x", "input", 0.1, 0.2, bins=10)
+    feature = MeasuredFeature("x", "input", 0.1, 0.2, bins=10)
     assert chance(feature, 100, 400, 0.999) == pytest.approx(27.877 * (1 / 100 + 1 / 400), rel=0.01)
-    assert chance(Feature("x", "input", 0.1, 0.2, measure="wasserstein"), 100, 400, 0.999) == 0
+    assert chance(MeasuredFeature("x", "input", 0.1, 0.2, measure="wasserstein"), 100, 400, 0.999) == 0
 
 
 def test_a_verdict_is_json_as_it_is_handed_on() -> None:

@@ -4,9 +4,7 @@ from typing import Any
 import pytest
 from recorded import record
 
-from retrain.archive.history import runs, stale_days
 from retrain.errors import RecordError, RecordVersionError, SeveralEntriesError, UnknownEntryError
-from retrain.run.manifest import Manifest, RawObject
 from retrain.run.run_record import Mirrored, RunRecord, Version1, choose, counting
 
 URL = "s3://ledger-bucket/ledger/p/run.json"
@@ -63,15 +61,6 @@ OTHER_DAY = record("2020-03-06")
 COUNTS = {"2020-03-05": SECOND.run_key, "2020-03-06": OTHER_DAY.run_key}
 
 
-def test_a_superseded_entry_stays_in_the_history_and_names_the_one_that_counts() -> None:
-    shown = runs([SECOND, OTHER_DAY, FIRST], COUNTS, pruned={OTHER_DAY.run_key})
-    assert [(run.status, run.superseded_by, run.pruned) for run in shown] == [
-        ("superseded", SECOND.run_key, False),
-        ("live", None, False),
-        ("live", None, True),
-    ]
-
-
 def test_of_several_entries_of_a_day_the_one_that_the_newest_event_names_is_meant() -> None:
     known = [FIRST, SECOND, OTHER_DAY]
     assert choose(known, COUNTS, "2020-03-05") == SECOND
@@ -104,15 +93,3 @@ def test_a_key_that_begins_several_entries_is_not_guessed() -> None:
 def test_an_unknown_day_or_key_says_what_there_is(partition: str, key: str | None) -> None:
     with pytest.raises(UnknownEntryError, match="make history"):
         choose([FIRST, SECOND], COUNTS, partition, key)
-
-
-def raw(day: str, etag: str) -> RawObject:
-    return RawObject(f"dt={day}/part-0.parquet", etag, 1, None)
-
-
-def test_a_day_is_stale_when_raw_bytes_of_its_window_changed_came_or_went() -> None:
-    held = Manifest(
-        "p", "2020-03-05", "s3://raw", (raw("2020-03-03", "x"), raw("2020-03-04", "x"), raw("2020-03-05", "x"))
-    )
-    now = [raw("2020-03-02", "x"), raw("2020-03-03", "y"), raw("2020-03-05", "x")]
-    assert stale_days(held, {item.key: item for item in now}) == ["2020-03-02", "2020-03-03", "2020-03-04"]

@@ -63,3 +63,7 @@ def test_a_field_of_a_newer_deployment_is_left_out() -> None:
 def test_an_event_that_lacks_a_field_is_named_with_it() -> None:
     with pytest.raises(RecordError, match=r"The event tags/v1\.0\.0 has no 'commit'"):
         events.read(events.TagEvent, {"at": AT}, "tags/v1.0.0")
+
+
+def test_an_event_without_its_time_is_read() -> None:
+    assert events.read(events.TagEvent, {"commit": "c" * 40}, "tags/v1.0.0") == events.TagEvent("", "c" * 40)

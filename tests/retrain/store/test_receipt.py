@@ -68,7 +68,7 @@ def test_a_receipt_of_a_newer_schema_is_refused_by_its_address() -> None:
     ],
 )
 def test_what_is_no_receipt_is_refused_by_its_address(text: bytes) -> None:
-    with pytest.raises(RecordError, match=r"s3://ledger/receipt\.json is no receipt"):
+    with pytest.raises(RecordError, match=r"s3://ledger/receipt\.json is not a receipt"):
         Receipt.from_json(text, "s3://ledger/receipt.json")
 
 

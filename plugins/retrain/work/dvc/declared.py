@@ -1,4 +1,4 @@
-"""What a dvc.yaml or a .dvc file declares. Names and types are those of the JSON that `infra/dvc/describe.py` writes."""
+"""The declarations in a dvc.yaml or a .dvc file. Names and types are those of the JSON that `infra/dvc/describe.py` writes."""
 
 from __future__ import annotations
 
