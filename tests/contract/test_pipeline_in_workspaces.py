@@ -6,6 +6,7 @@ Each failure is brought about for real: stages refuse, crash, hang and are kille
 from __future__ import annotations
 
 import json
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,10 +23,8 @@ from retrain.errors import (
     DescriptionError,
     DiskFullError,
     EnvironmentDefinitionError,
-    FinalError,
     OriginError,
     PushError,
-    RetrainError,
     StageCodeError,
     StageFailedError,
     StageKilledError,
@@ -73,14 +72,15 @@ def test_a_workspace_writes_on_copies_and_never_into_the_shared_cache(pipeline):
 
 
 def test_two_workspaces_at_once_share_a_cache_and_both_end_green(pipeline):
-    """DVC's cache is not made for two that write one object at the same moment: a try may fail, which Airflow repeats."""
+    """DVC itself may fail where two write one object at the same moment. Only that is tried again, as Airflow does."""
+    of_dvc_s_cache = re.compile(r"\[Errno 2\].*/runs/.*\.tmp'|unable to remove '.*' without a confirmation")
 
     def until_green(attempt):
         try:
             return attempt, attempt.repro()
-        except FinalError:
-            raise
-        except RetrainError:
+        except StageFailedError as error:
+            if not of_dvc_s_cache.search(str(error)):
+                raise
             again = pipeline.attempt()
             return again, again.repro()
 
