@@ -214,54 +214,6 @@ class ScoreError(RetrainError, cause=Cause.CODE):
     """A model could not be scored on the partition."""
 
 
-class SlackError(RetrainError, cause=Cause.INFRA):
-    """Base of the failures with Slack, by what on-call has to do."""
-
-
-class SlackTokenError(SlackError):
-    """Slack refuses the token: it needs another one, or one with more permissions."""
-
-
-class SlackChannelError(SlackError):
-    """Slack refuses the channel: its name is wrong, or the app was not invited to it."""
-
-
-class SlackContentError(SlackError):
-    """Slack refuses this one request and would refuse it again; others may succeed."""
-
-
-class SlackBusyError(SlackError):
-    """Slack asks to wait `seconds` (429) and has posted nothing."""
-
-    def __init__(self, message: str, seconds: float) -> None:
-        super().__init__(message)
-        self.seconds = seconds
-
-
-class SlackUnavailableError(SlackError):
-    """Slack did not answer, or failed itself, so it is not known whether it posted the message."""
-
-
-class SecondChannelError(RetrainError, cause=Cause.INFRA):
-    """The channel beside Slack is configured wrongly, or did not take a message."""
-
-
-class WatchError(RetrainError, cause=Cause.INFRA):
-    """The watch itself does not work."""
-
-
-class WatchFileError(RetrainError, cause=Cause.CODE):
-    """A file of the watch's own folder was not written by a watch of this deployment's version."""
-
-
-class SignalError(RetrainError, cause=Cause.CODE):
-    """A file of the outbox is not a signal."""
-
-
-class OutboxError(RetrainError, cause=Cause.INFRA):
-    """A signal could not be written."""
-
-
 class AirflowApiError(RetrainError, cause=Cause.INFRA):
     """Airflow's REST API refused a request or did not answer."""
 

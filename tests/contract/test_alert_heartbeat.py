@@ -13,13 +13,13 @@ import pytest
 from alerting import IdleObserver, Standin, eventually, settings, trouble, watching
 from receiver import Receiver, receiving
 
+from retrain.alerts.errors import WatchError
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.watch.parts import observe, part
 from retrain.alerts.watch.second_channel import SecondChannelAddresses
 from retrain.alerts.watch.settings import WatchSettings
 from retrain.alerts.watch.slack.app_token import AppToken
 from retrain.alerts.watch.watch import Watch
-from retrain.errors import WatchError
 
 pytestmark = pytest.mark.timeout(60)
 

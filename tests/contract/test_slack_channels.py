@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from alerting import Standin
 
+from retrain.alerts.errors import SlackChannelError
 from retrain.alerts.watch.slack.app_token import AppToken
 from retrain.alerts.watch.slack.client import SlackClient
-from retrain.errors import SlackChannelError
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ PURE = (
     "work/dvc/dvc_lock",
     "work/dvc/outputs",
     "errors",
+    "alerts/errors",
     "archive/explain",
     "work/environments/frozen",
     "archive/history",

@@ -1,8 +1,9 @@
 from retrain import errors
+from retrain.alerts import errors as of_alerts
 
 EVERY = [
     value
-    for value in vars(errors).values()
+    for value in {**vars(errors), **vars(of_alerts)}.values()
     if isinstance(value, type) and issubclass(value, errors.RetrainError) and value is not errors.RetrainError
 ]
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from retrain.alerts.errors import OutboxError, SignalError
 from retrain.alerts.signal import Signal
-from retrain.errors import OutboxError, SignalError
 from retrain.work.files import write_whole
 
 log = logging.getLogger(__name__)

@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+from retrain.alerts.errors import SignalError
 from retrain.alerts.facts import FactsJson, mapping, no_facts
 from retrain.alerts.kinds import Kind
-from retrain.errors import SignalError
 
 SCHEMA_VERSION = 1
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from retrain.alerts.errors import OutboxError
 from retrain.alerts.facts import FactsJson, FailureFacts, mapping, merged
 from retrain.alerts.outbox import Outbox
 from retrain.alerts.redaction import REDACTED, known_secrets, redact_facts
 from retrain.alerts.signal import Signal
-from retrain.errors import OutboxError
 from retrain.work.workspace import home
 
 log = logging.getLogger(__name__)

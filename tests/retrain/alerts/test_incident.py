@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from retrain.alerts.errors import SignalError
 from retrain.alerts.incident import Incident, Situation, apply, restated
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Key, Signal, Step
-from retrain.errors import SignalError
 
 FAILED = Signal(
     id="run-10/reproduce/3",

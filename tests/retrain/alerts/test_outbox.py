@@ -10,8 +10,8 @@ import pytest
 from test_incident import FAILED
 
 from retrain.alerts import outbox as module
+from retrain.alerts.errors import OutboxError
 from retrain.alerts.outbox import Outbox
-from retrain.errors import OutboxError
 
 
 def test_signals_come_in_the_order_of_their_happening(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from retrain.errors import RetrainError, WatchFileError
+from retrain.alerts.errors import WatchFileError
+from retrain.errors import RetrainError
 from retrain.work.files import write_whole
 
 log = logging.getLogger(__name__)

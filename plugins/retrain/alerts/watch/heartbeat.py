@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from retrain.errors import WatchError
+from retrain.alerts.errors import WatchError
 from retrain.work.files import write_whole
 
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from retrain.alerts.errors import SecondChannelError
 from retrain.alerts.message.plain_text import Content, to_text
 from retrain.alerts.watch.marks import Marks
 from retrain.alerts.watch.pause import Pause, pause_after
-from retrain.errors import SecondChannelError
 
 log = logging.getLogger(__name__)
 # apprise logs addresses, which hold passwords.

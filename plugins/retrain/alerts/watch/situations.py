@@ -15,10 +15,10 @@ from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+from retrain.alerts.errors import WatchError
 from retrain.alerts.incident import Situation
 from retrain.alerts.watch.pause import Pause, pause_after
 from retrain.deployment.pipeline_file import Deployment
-from retrain.errors import WatchError
 from retrain.store import promotions
 from retrain.store.ledger import Ledger
 

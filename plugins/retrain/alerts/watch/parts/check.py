@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from retrain.alerts.errors import SlackError
 from retrain.alerts.watch.health import Findings
 from retrain.alerts.watch.parts.part import Part
 from retrain.alerts.watch.state import WatchState
-from retrain.errors import SlackError
 
 
 class CheckPart(Part):

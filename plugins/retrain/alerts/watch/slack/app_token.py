@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from retrain.errors import SlackTokenError
+from retrain.alerts.errors import SlackTokenError
 
 _HEADER_VALUE = re.compile(r"[!-~]+")
 

@@ -18,11 +18,11 @@ from slack_sdk.http_retry.builtin_handlers import (
     ServerErrorRetryHandler,
 )
 
+from retrain.alerts.errors import SlackChannelError, SlackUnavailableError
 from retrain.alerts.message.plain_text import Content
 from retrain.alerts.watch.slack.app_token import AppToken
 from retrain.alerts.watch.slack.posted import MessageLabel, PostedMessage
 from retrain.alerts.watch.slack.refusals import refusal, retry_after
-from retrain.errors import SlackChannelError, SlackUnavailableError
 
 if TYPE_CHECKING:
     from slack_sdk.http_retry.handler import RetryHandler

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from retrain.alerts.errors import SlackBusyError, SlackChannelError, SlackContentError, SlackError, SlackTokenError
 from retrain.alerts.message.plain_text import Content, without_blocks
 from retrain.alerts.watch.marks import Marks
 from retrain.alerts.watch.pause import Pause, pause_after
 from retrain.alerts.watch.slack.client import SlackClient
 from retrain.alerts.watch.slack.plan import Action, ActionKind, SlackMark, SlackThread, fingerprint, missing, plan
 from retrain.alerts.watch.slack.posted import MessageLabel, PostedMessage
-from retrain.errors import SlackBusyError, SlackChannelError, SlackContentError, SlackError, SlackTokenError
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from retrain.errors import (
+from retrain.alerts.errors import (
     SlackBusyError,
     SlackChannelError,
     SlackContentError,

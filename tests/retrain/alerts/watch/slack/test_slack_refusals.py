@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from retrain.alerts.watch.slack.refusals import refusal, retry_after
-from retrain.errors import (
+from retrain.alerts.errors import (
     SlackBusyError,
     SlackChannelError,
     SlackContentError,
@@ -13,6 +12,7 @@ from retrain.errors import (
     SlackTokenError,
     SlackUnavailableError,
 )
+from retrain.alerts.watch.slack.refusals import refusal, retry_after
 
 
 @pytest.mark.parametrize(
