@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from retrain.alerts.facts import MetInBackfillFacts, RunFacts, no_facts, of_kind
+from retrain.alerts.facts import MetInBackfillFacts, no_facts, of_kind
 from retrain.alerts.incident import Entry, Incident
 from retrain.alerts.kinds import Kind
 from retrain.alerts.message.clock import between, shown, span
@@ -72,7 +72,7 @@ def reply(incident: Incident, entry: Entry, addresses: PageAddresses) -> Message
             *details(trouble, whole=True),
             # In other threads the message above says it, for the newest trouble.
             *(_next(trouble) if incident.key.kind is Kind.BACKFILL else []),
-            *section(_links(trouble, addresses, runbook=incident.key.kind is Kind.BACKFILL)),
+            *section(links(trouble, addresses, runbook=incident.key.kind is Kind.BACKFILL)),
         ],
     )
 
@@ -82,7 +82,7 @@ def _end(ended: Trouble, entry: Entry, addresses: PageAddresses) -> Message:
     run = f" · run {code(ended.run.dag_run, 100)}" if ended.run.dag_run else ""
     blocks = [
         *section(f"{_DONE} *{said}*\n{shown(entry.at)}{run}"),
-        *section(_links(ended, addresses, runbook=False)),
+        *section(links(ended, addresses, runbook=False)),
     ]
     return _message(f"{_DONE} {said}", "", blocks)
 
@@ -95,8 +95,8 @@ def _open(incident: Incident, trouble: Trouble, addresses: PageAddresses) -> Mes
         *section("\n".join(part for part in (missing, consumers) if part)),
         *details(trouble, whole=False),
         *_next(trouble),
-        *_missing(incident, trouble),
-        *section(_links(trouble, addresses)),
+        *missing_days(incident, trouble),
+        *section(links(trouble, addresses)),
         *context(_since(incident)),
     ]
     return _message(f"{trouble.mark} {first}", f"{missing} {consumers}".strip(), blocks)
@@ -107,12 +107,8 @@ def _resolved(incident: Incident, trouble: Trouble, addresses: PageAddresses) ->
     counted = incident.key.kind is Kind.BACKFILL
     mark = "⚠️" if counted and incident.missing else _DONE
     first = headline(trouble) if counted else f"Resolved: {headline(replace(trouble, days=1))}"
-    # What came after the end makes up for days that it left behind.
-    last = next((e for e in reversed(incident.entries) if e.at == incident.resolved_at), None)
-    # The end's own facts: the trouble's reason is not why it ended.
-    facts = last.facts if last else no_facts()
-    ended = end(replace(trouble, partition=last.partition if last else None, facts=of_kind(incident.key.kind, facts)))
-    dag_run = RunFacts.read(facts).dag_run
+    over = ended_by(incident, trouble)
+    ended, dag_run = end(over), over.run.dag_run
     run = f" (run {code(dag_run, 100)})" if dag_run else ""
     # The data came after the run had stopped waiting for it: a person has to start that run again.
     gave_up = incident.key.kind is Kind.DATA_LATE and trouble.failure is not None and not run
@@ -122,9 +118,9 @@ def _resolved(incident: Incident, trouble: Trouble, addresses: PageAddresses) ->
         *section(f"{mark} *{first}*"),
         *section(summary),
         *(_next(trouble) if gave_up else []),
-        *_missing(incident, trouble),
+        *missing_days(incident, trouble),
         *details(trouble, whole=False)[:1],
-        *section(_links(trouble, addresses)),
+        *section(links(trouble, addresses)),
     ]
     return _message(f"{mark} {first}", f"{ended}. Lasted {lasted}.", blocks)
 
@@ -135,7 +131,15 @@ def is_final(incident: Incident) -> bool:
     return not incident.open and (not awaited or newest(incident).recorded)
 
 
-def _missing(incident: Incident, trouble: Trouble) -> Blocks:
+def ended_by(incident: Incident, trouble: Trouble) -> Trouble:
+    """The end of an incident that has ended: `trouble` with the facts of its end, for the trouble's are not why it ended."""
+    # What came after the end makes up for days that it left behind.
+    last = next((e for e in reversed(incident.entries) if e.at == incident.resolved_at), None)
+    facts = of_kind(incident.key.kind, last.facts if last else no_facts())
+    return replace(trouble, partition=last.partition if last else None, facts=facts)
+
+
+def missing_days(incident: Incident, trouble: Trouble) -> Blocks:
     """The days that are left without a model, and the command that runs them again."""
     days = incident.missing
     if not days or trouble.recorded or (incident.open and len(incident.partitions) <= 1):
@@ -161,7 +165,8 @@ def _since(incident: Incident) -> str:
     return " · ".join(since)
 
 
-def _links(trouble: Trouble, addresses: PageAddresses, *, runbook: bool = True) -> str:
+def links(trouble: Trouble, addresses: PageAddresses, *, runbook: bool = True) -> str:
+    """Log, run, MLflow run and runbook, as far as they are known: links, separated by ` · `."""
     about, dag = trouble.run, addresses.airflow.rstrip("/")
     if not trouble.airflow_itself:
         dag += f"/dags/{segment(trouble.key.pipeline)}"

@@ -40,6 +40,10 @@ class Marks(Generic[M]):
         """The mark of an incident; an empty one if nothing of it was delivered."""
         return self._known.get(identifier) or self._kind(id=identifier)
 
+    def all(self) -> list[M]:
+        """Every mark, in no order. May be called from other threads."""
+        return list(self._known.values())
+
     def save(self, mark: M) -> None:
         """Save the mark. On a full disk it is logged and kept in memory: delivering matters more than recording, at the price
         of a repeat after a restart.

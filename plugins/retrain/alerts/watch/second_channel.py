@@ -17,6 +17,7 @@ from retrain.alerts.errors import SecondChannelError
 from retrain.alerts.message.plain_text import Content, to_text
 from retrain.alerts.watch.marks import Marks
 from retrain.alerts.watch.pause import Pause, pause_after
+from retrain.alerts.watch.tally import Tally
 
 log = logging.getLogger(__name__)
 # apprise logs addresses, which hold passwords.
@@ -25,6 +26,7 @@ logging.getLogger("apprise").setLevel(logging.ERROR)
 OPENED = "opened"
 RESOLVED = "resolved"
 _SINCE = "addresses"  # the id of the mark that says since when each address is known
+_LAST = "last deliveries"  # the id of the mark that says when each address last took a message
 _TITLE = 120
 _LONGEST_PAUSE = 300.0
 
@@ -83,6 +85,8 @@ class SecondChannel:
     patience: float = 15.0  # seconds until a failed address is tried again; doubled by each failure, up to 5 minutes
     troubles: dict[str, str] = field(default_factory=dict)
     delivers: bool = False  # True if an address took everything in the newest run
+    known: dict[str, str] = field(default_factory=dict)  # the addresses of the newest run: label -> hash of the address
+    tally: Tally = field(default_factory=Tally)
     _pauses: dict[str, Pause] = field(default_factory=dict)
 
     def run(self, announcements: Iterable[Announcement], now: str) -> int:
@@ -94,26 +98,33 @@ class SecondChannel:
         try:
             urls = self.addresses.read()
         except SecondChannelError as error:
-            self.troubles, self.delivers = {"configuration": str(error)}, False
+            self.troubles, self.delivers, self.known = {"configuration": str(error)}, False, {}
             return 0
         troubles: dict[str, str] = {}
+        known: dict[str, str] = {}
         for number, url in enumerate(urls, start=1):
             label, key = f"address {number}", hashlib.sha256(url.encode()).hexdigest()[:12]
+            known[label] = key
             pause = self._pauses.get(key)
             if pause is not None and not pause.over:
                 troubles[label] = self.troubles.get(label, "waits")
                 continue
             try:
-                taken += self._announce(url, key, wanted, now)
+                taken += self._announce(url, key, label, wanted, now)
                 self._pauses.pop(key, None)
             except SecondChannelError as error:
                 troubles[label] = str(error)
+                self.tally.failed[label] += 1
                 log.warning("%s of the second channel: %s", label, error)
                 self._pauses[key] = pause_after(pause, str(error), first=self.patience, longest=_LONGEST_PAUSE)
-        self.troubles, self.delivers = troubles, len(troubles) < len(urls)
+        self.troubles, self.delivers, self.known = troubles, len(troubles) < len(urls), known
         return taken
 
-    def _announce(self, url: str, key: str, announcements: Iterable[Announcement], now: str) -> int:
+    def last_deliveries(self) -> dict[str, str]:
+        """When each address last took a message (UTC, ISO 8601), by the hash of the address."""
+        return self.marks.of(_LAST).by
+
+    def _announce(self, url: str, key: str, label: str, announcements: Iterable[Announcement], now: str) -> int:
         known = self.marks.of(_SINCE)
         if key not in known.by:
             known = replace(known, by={**known.by, key: now})
@@ -126,7 +137,9 @@ class SecondChannel:
                 continue
             send(url, item.message())
             taken += 1
+            self.tally.delivered[label] += 1
             self.marks.save(replace(mark, by={**mark.by, key: step}))
+            self.marks.save(SecondChannelMark(_LAST, {**self.last_deliveries(), key: now}))
         return taken
 
 

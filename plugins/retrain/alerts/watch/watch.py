@@ -44,6 +44,7 @@ class Watch:
         intake = Intake(state, ledger or LedgerReader(), wake_channels=self._wake_channels)
         self.slack = SlackPart(state, editions)
         self.second_channel = SecondChannelPart(state)
+        self.check = CheckPart(state)
         forget = (state.slack_marks.forget, self.second_channel.marks.forget, state.rendering.forget)
         parts: tuple[Part, ...] = (
             ConfigurationPart(state, Housekeeping(state, forget)),
@@ -53,7 +54,7 @@ class Watch:
             self.slack,
             self.second_channel,
             DigestPart(state, editions, self.slack.wake),
-            CheckPart(state),
+            self.check,
             HeartbeatPart(state, self.health),
         )
         self.parts = {part.name: part for part in parts}

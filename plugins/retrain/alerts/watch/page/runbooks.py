@@ -32,16 +32,17 @@ class RunbookPages:
 
     def index(self, _: Request) -> Response:
         there = [kind for kind in Kind if (self._folder / f"{kind}.md").is_file()]
-        return html_page("Runbooks", html_list(f'<a href="/runbooks/{kind}">{kind}</a>' for kind in there))
+        listed = html_list(f'<a href="runbooks/{kind}">{kind}</a>' for kind in there)
+        return html_page("Runbooks", f"<h1>Runbooks</h1>{listed}", menu={"All alerts": "./"})
 
     def runbook(self, request: Request) -> Response:
         kind = request.path_params["kind"].removesuffix(".md")
         path = self._folder / f"{kind}.md"
         if kind not in set(Kind) or not path.is_file():
             return PlainTextResponse("There is no such runbook.", 404, headers=HEADERS)
-        body = self._markdown.render(path.read_text("utf-8"))
-        # In the repository the pictures lie beside the runbook; this page's address has one part more.
-        return html_page(kind, body.replace('src="pictures/', 'src="/runbooks/pictures/'), heading=False)
+        # Its links and pictures are relative: in the repository they lie beside it, as they do here.
+        body = f'<div class="prose">{self._markdown.render(path.read_text("utf-8"))}</div>'
+        return html_page(kind, body, root="../", menu={"All alerts": "../", "Runbooks": "../runbooks"})
 
     def picture(self, request: Request) -> Response:
         name = request.path_params["name"]

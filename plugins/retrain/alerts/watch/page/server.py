@@ -13,13 +13,16 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from retrain.alerts.watch.page.html_page import HEADERS, html_page
-from retrain.alerts.watch.page.overview import overview
+from retrain.alerts.watch.page.html_page import HEADERS
+from retrain.alerts.watch.page.incident_page import incident_page
+from retrain.alerts.watch.page.metrics import MEDIA_TYPE, WatchMetrics
+from retrain.alerts.watch.page.overview import overview_page
+from retrain.alerts.watch.page.reading import incident_of, overview_of, thread_of
 from retrain.alerts.watch.page.runbooks import RunbookPages
-from retrain.alerts.watch.page.waiting import signals_waiting
+from retrain.alerts.watch.page.whereabouts import signals_waiting
 from retrain.alerts.watch.parts.part import Part
 from retrain.alerts.watch.settings import RUNBOOKS
 from retrain.alerts.watch.watch import Watch
@@ -33,6 +36,7 @@ class Page:
     def __init__(self, watch: Watch, runbooks: Path = RUNBOOKS) -> None:
         self._watch = watch
         self._runbooks = RunbookPages(runbooks)
+        self._metrics = WatchMetrics(watch)
         settings = watch.state.settings
         config = uvicorn.Config(
             self.application(),
@@ -61,15 +65,34 @@ class Page:
                 Route("/alive", self.alive),
                 Route("/health", self.health),
                 Route("/metrics", self.metrics),
+                Route("/incidents/{key}", self.incident),
+                Route("/incidents/{key}/pictures/{name}", self.picture),
                 *self._runbooks.routes(),
             ],
             # Another site cannot read the page by resolving its own name to the loopback.
             middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
         )
 
-    def people(self, _: Request) -> Response:
-        """The overview for people."""
-        return html_page("Alerts", overview(self._watch))
+    def people(self, request: Request) -> Response:
+        """The overview for people. It reloads itself, except with `?reload=no`."""
+        return overview_page(overview_of(self._watch), reload=request.query_params.get("reload") != "no")
+
+    def incident(self, request: Request) -> Response:
+        """One incident with its thread."""
+        known = incident_of(self._watch, request.path_params["key"])
+        if known is None:
+            said = "The watch knows no such incident. It keeps those of the last 90 days."
+            return PlainTextResponse(said, 404, headers=HEADERS)
+        return incident_page(thread_of(self._watch, known))
+
+    def picture(self, request: Request) -> Response:
+        """A picture of an incident's thread."""
+        known, name = incident_of(self._watch, request.path_params["key"]), request.path_params["name"]
+        named = {picture for entry in (known.entries if known else ()) for picture, _ in entry.pictures}
+        path = self._watch.state.outbox.picture(name)
+        if name not in named or not path.is_file():
+            return PlainTextResponse("There is no such picture.", 404, headers=HEADERS)
+        return FileResponse(path, media_type="image/png", headers=HEADERS)
 
     def alive(self, _: Request) -> Response:
         """200 while the process answers, for supervisors. It ignores the health: a restart does not fix what is wrong there."""
@@ -83,14 +106,14 @@ class Page:
         `outbox` (`waiting`, `oldest_seconds`), `incidents_open`, `untold` (open incidents that Slack does not hold), `silences`.
         """
         state, found = self._watch.state, self._watch.health()
-        count, age = signals_waiting(state.outbox)
+        waiting = signals_waiting(self._watch)
         still_open = state.book.open()
         document: dict[str, Any] = {
             "well": not found.problems,
             "problems": found.problems,
             "attention": found.attention,
             "parts": {part.name: _described(part) for part in self._watch.parts.values()},
-            "outbox": {"waiting": count, "oldest_seconds": round(age, 1)},
+            "outbox": {"waiting": waiting.count, "oldest_seconds": round(waiting.oldest_seconds, 1)},
             "incidents_open": len(still_open),
             "untold": sum(not state.slack_marks.of(known.id).ts for known in still_open),
             "silences": len(state.configuration.silences.entries),
@@ -99,16 +122,8 @@ class Page:
         return Response(body, 503 if found.problems else 200, media_type="application/json", headers=HEADERS)
 
     def metrics(self, _: Request) -> Response:
-        """The same in Prometheus' text format."""
-        state, found = self._watch.state, self._watch.health()
-        values = {
-            "retrain_watch_delivers": int(not found.problems),
-            "retrain_watch_attention": len(found.attention),
-            "retrain_watch_signals_waiting": signals_waiting(state.outbox)[0],
-            "retrain_incidents_open": len(state.book.open()),
-        }
-        lines = [f"# TYPE {name} gauge\n{name} {value}\n" for name, value in values.items()]
-        return PlainTextResponse("".join(lines), headers=HEADERS, media_type="text/plain; version=0.0.4")
+        """The same in Prometheus' text format, with counts since the start."""
+        return Response(self._metrics.text(), headers=HEADERS, media_type=MEDIA_TYPE)
 
     def _serve(self) -> None:
         try:

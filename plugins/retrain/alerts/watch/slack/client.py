@@ -57,6 +57,7 @@ class SlackClient:
     timeout: int = 15  # seconds, for each try
     tries: int = 2
     _ids: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)  # channel name -> id
+    _workspace: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)  # `url`, once known
 
     def post(
         self, channel: str, message: Content, label: MessageLabel, *, thread: str | None = None, loud: bool = False
@@ -113,6 +114,7 @@ class SlackClient:
         """Check the token, and that the app may post in the channel (name or id). Returns the app's name and workspace."""
         with _translated_errors("auth.test"):
             who = self._client().auth_test()
+        self._workspace["url"] = str(who.get("url") or "")
         if channel:
             about = self._about(channel)
             if not _CHANNEL_ID.fullmatch(channel) and about.get("name") != channel.removeprefix("#"):
@@ -123,6 +125,13 @@ class SlackClient:
             if not about.get("is_member", True):
                 raise SlackChannelError(f"The app is not in {channel}. Invite it: /invite @{who.get('user')}")
         return f"{who.get('user')} in {who.get('team')}"
+
+    def permalink(self, posted: PostedMessage) -> str:
+        """The address of a message in the workspace; empty until `check` has learned the workspace's own. Asks Slack nothing."""
+        workspace = self._workspace.get("url", "")
+        if not workspace.startswith(("https://", "http://")):
+            return ""
+        return f"{workspace.rstrip('/')}/archives/{posted.channel}/p{posted.ts.replace('.', '')}"
 
     def channel_id(self, channel: str) -> str:
         """The id of a channel, which every method except chat.postMessage needs. Slack is asked once for each name."""

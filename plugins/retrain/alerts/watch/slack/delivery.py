@@ -19,12 +19,13 @@ from retrain.alerts.watch.pause import Pause, pause_after
 from retrain.alerts.watch.slack.client import SlackClient
 from retrain.alerts.watch.slack.plan import Action, ActionKind, SlackMark, SlackThread, fingerprint, missing, plan
 from retrain.alerts.watch.slack.posted import MessageLabel, PostedMessage
+from retrain.alerts.watch.tally import Tally
 
 log = logging.getLogger(__name__)
 
 _CLOCKS_DIFFER_BY = 600  # seconds, between this machine and Slack
 _LONGEST_PAUSE = 60.0
-_ALL = "Slack"  # the pause of the whole workspace; other pauses are named by their channel
+WORKSPACE = "Slack"  # the pause of the whole workspace; other pauses are named by their channel
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Delivery:
     picture: Callable[[str], Path]
     patience: float = 5.0  # seconds before a failed request is repeated; doubled with each failure, up to a minute
     pauses: dict[str, Pause] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)  # by the channel's name in the pipeline's file
 
     def run(self, threads: Iterable[SlackThread]) -> int:
         """Send what Slack lacks of these threads. Returns the number of requests that it took; `pauses` says why others wait."""
@@ -43,7 +45,7 @@ class Delivery:
         done, failed = 0, set[str]()
         for action in plan(wanted, self.marks.of):
             channel = self.marks.of(action.thread.id).channel or action.thread.channel
-            if self._is_pausing(_ALL):
+            if self._is_pausing(WORKSPACE):
                 break
             if self._is_pausing(channel):
                 continue
@@ -52,9 +54,11 @@ class Delivery:
                 done += 1
             except SlackChannelError as error:
                 self._move(action)
+                self.tally.failed[action.thread.channel] += 1
                 failed.add(self._pause(channel, error))
             except SlackError as error:
-                failed.add(self._pause(_ALL, error))
+                self.tally.failed[action.thread.channel] += 1
+                failed.add(self._pause(WORKSPACE, error))
         self.pauses = {name: pause for name, pause in self.pauses.items() if name in failed or not pause.over}
         for thread in wanted:
             mark = self.marks.of(thread.id)
@@ -158,6 +162,7 @@ class Delivery:
         try:
             content = self.picture(action.item).read_bytes()
             self.slack.upload(PostedMessage(mark.channel, mark.ts), action.item, content, action.title)
+            self.tally.delivered[action.thread.channel] += 1
         except FileNotFoundError:
             self._note_refusal(action, "the picture's file is not there")
         except SlackContentError as error:
@@ -168,20 +173,21 @@ class Delivery:
         self, action: Action, send: Callable[[Content], PostedMessage], message: Content
     ) -> PostedMessage | None:
         """Send a message; as plain text if Slack refuses its blocks, and None if Slack refuses that too."""
-        try:
-            return send(message)
-        except SlackContentError as error:
-            self._note_refusal(action, str(error))
-        try:
-            return send(without_blocks(message))
-        except SlackContentError as error:
-            self._note_refusal(action, str(error))
+        for content in (message, without_blocks(message)):
+            try:
+                posted = send(content)
+            except SlackContentError as error:
+                self._note_refusal(action, str(error))
+            else:
+                self.tally.delivered[action.thread.channel] += 1
+                return posted
         if action.kind is ActionKind.UPDATE:
             self._note(action, digest=fingerprint(message))
         return None
 
     def _note_refusal(self, action: Action, why: str) -> None:
         log.error("Slack refused the %s %s of %s: %s", action.kind, action.item, action.thread.id, why)
+        self.tally.refused[action.thread.channel] += 1
         mark = self.marks.of(action.thread.id)
         self.marks.save(replace(mark, refused={**mark.refused, action.item: why}))
 
