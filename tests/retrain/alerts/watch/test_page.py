@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from starlette.testclient import TestClient
 
 from retrain.alerts.kinds import Kind
+from retrain.alerts.message import messages
 from retrain.alerts.signal import Signal, Step
+from retrain.alerts.watch.page.reading import key_of
 from retrain.alerts.watch.page.server import Page
 from retrain.alerts.watch.settings import WatchSettings
 from retrain.alerts.watch.watch import Watch
 from retrain.errors import ConfigurationError
+
+FAILED = Signal("f", "2020-03-18T05:50:00", Step.TROUBLE, "ours", Kind.TASK_FAILED, "push", "2020-03-17", "push")
 
 
 @pytest.fixture
@@ -59,15 +67,6 @@ def test_findings_that_hold_up_no_message_are_named_and_keep_the_health_at_200(
     assert "slack.channel: &lt;b&gt;" in browser.get("/").text
 
 
-def test_prometheus_reads_whether_messages_can_be_delivered(watch: Watch, browser: TestClient) -> None:
-    assert "\nretrain_watch_delivers 1\n" in browser.get("/metrics").text
-    watch.parts["signals"].error = "OSError: No space left on device"
-    watch.state.configuration.broken = {"ours": "ours.yaml: slack.channel"}
-    said = browser.get("/metrics").text
-    assert "\nretrain_watch_delivers 0\n" in said
-    assert "\nretrain_watch_attention 1\n" in said
-
-
 def test_a_watch_that_sees_trouble_is_alive_and_no_supervisor_restarts_it(watch: Watch, browser: TestClient) -> None:
     watch.parts["observe"].error = "KeyError"
     assert browser.get("/alive").status_code == 200
@@ -79,14 +78,14 @@ def test_open_incidents_are_shown_with_whether_slack_has_them(watch: Watch, brow
     )
     watch.state.book.fold(failed)
     page = browser.get("/").text
-    assert "not in Slack" in page
+    assert "Not in Slack" in page
     assert "<b>push</b>" not in page
     assert 'name="viewport"' in page
 
 
 def test_a_runbook_is_shown_with_its_pictures_and_tables(browser: TestClient) -> None:
     page = browser.get("/runbooks/task_failed").text
-    assert '<img src="/runbooks/pictures/x.png"' in page
+    assert '<img src="pictures/x.png"' in page
     assert "<table>" in page
     assert browser.get("/runbooks/pictures/x.png").content == b"png"
     assert "task_failed" in browser.get("/runbooks").text
@@ -106,6 +105,62 @@ def test_a_runbook_is_shown_with_its_pictures_and_tables(browser: TestClient) ->
 )
 def test_other_files_than_runbooks_are_not_served(browser: TestClient, path: str) -> None:
     assert browser.get(path).status_code == 404
+
+
+def test_every_link_is_relative_so_that_a_proxy_may_add_a_path_prefix(watch: Watch, browser: TestClient) -> None:
+    watch.state.book.fold(FAILED)
+    key = key_of(watch.state.book.open()[0].id)
+    for path in ("/", f"/incidents/{key}", "/runbooks", "/runbooks/task_failed"):
+        found = re.findall(r'(?:href|src)="([^"]*)"', browser.get(path).text)
+        assert found
+        for address in found:
+            assert not address.startswith("/"), (path, address)
+            if "://" not in address:
+                assert browser.get(urljoin(f"http://127.0.0.1{path}", address)).status_code == 200, (path, address)
+
+
+def test_no_page_allows_scripts_forms_frames_or_styles_other_than_its_own(watch: Watch, browser: TestClient) -> None:
+    watch.state.book.fold(FAILED)
+    for path in ("/", f"/incidents/{key_of(watch.state.book.open()[0].id)}", "/runbooks/task_failed", "/metrics"):
+        answer = browser.get(path)
+        policy = dict(each.strip().split(" ", 1) for each in answer.headers["Content-Security-Policy"].split(";"))
+        assert policy["default-src"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
+        for style in re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL):
+            digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+            assert policy["style-src"] == f"'sha256-{digest}'"
+
+
+def test_the_page_reloads_itself_every_minute_unless_its_reader_stops_that(browser: TestClient) -> None:
+    assert '<meta http-equiv="refresh" content="60">' in browser.get("/").text
+    still = browser.get("/?reload=no").text
+    assert "refresh" not in still
+    assert "2020-03-18 06:00:00 UTC" in still
+
+
+def test_an_incident_has_a_page_with_its_thread_and_its_pictures(watch: Watch, browser: TestClient) -> None:
+    drifted = replace(FAILED, id="d", kind=Kind.DRIFT_DETECTED, task="check_drift", pictures=(("d.png", "<Speed>"),))
+    watch.state.outbox.put(drifted, {"d.png": b"a picture", "other.png": b"of another incident"})
+    watch.parts["signals"].take_turn()
+    at = f"/incidents/{key_of(watch.state.book.open()[0].id)}"
+    page = browser.get(at).text
+    assert 'alt="&lt;Speed&gt;"' in page
+    (picture,) = re.findall(r'<img src="([^"]+)"', page)
+    assert browser.get(urljoin(f"http://127.0.0.1{at}", picture)).content == b"a picture"
+    assert browser.get(f"{at}/pictures/other.png").status_code == 404
+    assert browser.get("/incidents/000000000000").status_code == 404
+
+
+def test_an_incident_whose_message_cannot_be_written_is_still_shown(
+    watch: Watch, browser: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("<b> cannot be written")
+
+    watch.state.book.fold(FAILED)
+    monkeypatch.setattr(messages, "top", refuse)
+    page = browser.get("/").text
+    assert watch.state.book.open()[0].id in page
+    assert "&lt;b&gt; cannot be written" in page
 
 
 def test_a_page_of_another_site_gets_no_answer(browser: TestClient) -> None:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from retrain.alerts.watch.page.html_page import badge, faint, html_page
 from retrain.alerts.watch.page.incident_sections import told
 from retrain.alerts.watch.page.moments import lasted, when
-from retrain.alerts.watch.page.mrkdwn_html import anchor, blocks_to_html
+from retrain.alerts.watch.page.mrkdwn_html import anchor, blocks_to_html, text_html
 from retrain.alerts.watch.page.view import IncidentThread, ThreadEntry, Tone
 
 _ROOT = "../"
@@ -25,11 +25,11 @@ def incident_page(thread: IncidentThread) -> Response:
     else:
         state = badge("Open", Tone.LOOK)
         time = f"Open for {lasted(line.opened_at, thread.now)}"
-    silenced = f"<p>{html.escape(thread.silenced)}</p>" if thread.silenced else ""
+    silenced = f"<p>{text_html(thread.silenced)}</p>" if thread.silenced else ""
     slack = f" {anchor(line.whereabouts.slack_url, 'Open it in Slack')}." if line.whereabouts.slack_url else ""
     entries = "".join(f"<li>{_entry(thread, entry)}</li>" for entry in thread.entries)
     body = (
-        f"<h1>{html.escape(line.title)}</h1><p>{state} <strong>{time}</strong> "
+        f"<h1>{text_html(line.title)}</h1><p>{state} <strong>{time}</strong> "
         f'<span class="faint">· since {when(line.opened_at, line.timezone)} · {html.escape(line.pipeline)}</span></p>'
         f"{silenced}{faint(told(line.whereabouts, line.timezone) + slack)}"
         f'<section aria-labelledby="now"><h2 id="now">The message now</h2><div class="box">{blocks_to_html(thread.message)}</div></section>'
@@ -50,9 +50,5 @@ def _entry(thread: IncidentThread, entry: ThreadEntry) -> str:
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
         for name, caption in entry.pictures
     )
-    zone = thread.line.timezone
-    slack = f"In Slack since {when(entry.in_slack, zone)}" if entry.in_slack else "Not in Slack"
-    return (
-        f'<article class="card">{faint(f"{when(entry.at, zone)} · {slack}")}'
-        f"{blocks_to_html(entry.message)}{pictures}</article>"
-    )
+    slack = f"In Slack since {when(entry.in_slack, thread.line.timezone)}." if entry.in_slack else "Not in Slack."
+    return f'<article class="card">{blocks_to_html(entry.message)}{pictures}{faint(slack)}</article>'

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from retrain.alerts.watch.page.html_page import badge, empty, faint, section, table
 from retrain.alerts.watch.page.moments import lasted, when
-from retrain.alerts.watch.page.mrkdwn_html import anchor, blocks_to_html, inline_html, links_of
+from retrain.alerts.watch.page.mrkdwn_html import anchor, blocks_to_html, inline_html, links_of, text_html
 from retrain.alerts.watch.page.view import IncidentLine, OpenIncident, Overview, Tone, Whereabouts
 
 
@@ -67,17 +67,19 @@ def _card(known: OpenIncident, now: datetime) -> str:
     effect = inline_html(" ".join(filter(None, (known.impact, known.standing))))
     todo = f'<div class="next"><h4>Next</h4><p>{inline_html(known.next_action)}</p></div>' if known.next_action else ""
     evidence = blocks_to_html(known.evidence)
+    opened = " open" if known.tone is Tone.BAD and not known.silenced else ""
+    since = f"Since {when(line.opened_at, line.timezone)}. {told(line.whereabouts, line.timezone)}"
     return (
         f'<article class="card {known.tone}{quiet}" aria-labelledby="i-{line.key}">'
-        f'<h3 id="i-{line.key}"><a href="incidents/{line.key}">{html.escape(line.title)}</a></h3>'
-        f"<p><strong>Open for {lasted(line.opened_at, now)}</strong> "
-        f'<span class="faint">· since {when(line.opened_at, line.timezone)} · {html.escape(line.pipeline)}</span></p>'
+        f'<h3 id="i-{line.key}"><a href="incidents/{line.key}">{text_html(line.title)}</a></h3>'
+        f"<p><strong>Open for {lasted(line.opened_at, now)}</strong>, {html.escape(line.pipeline)}</p>"
         f'<ul class="badges">{_items(badges)}</ul>'
-        f"{f'<p>{effect}</p>' if effect else ''}{todo}{blocks_to_html(known.missing)}"
-        f"{f'<details><summary>Evidence</summary>{evidence}</details>' if evidence else ''}"
+        f"{f'<p>{effect}</p>' if effect else ''}"
+        f"{f'<details{opened}><summary>Evidence</summary>{evidence}</details>' if evidence else ''}"
+        f"{todo}{blocks_to_html(known.missing)}"
         f"{links(known.links, line)}"
-        f"{faint(html.escape(known.silenced)) if known.silenced else ''}"
-        f"{faint(told(line.whereabouts, line.timezone))}</article>"
+        f"{faint(text_html(known.silenced)) if known.silenced else ''}"
+        f"{faint(since)}</article>"
     )
 
 
@@ -86,12 +88,12 @@ def _items(items: Sequence[str]) -> str:
 
 
 def _ended(line: IncidentLine, now: datetime) -> tuple[str, str, str, str]:
-    missing = f"<br>Still without a model: {html.escape(', '.join(line.missing))}." if line.missing else ""
+    missing = f"<br>Still without a model: {text_html(', '.join(line.missing))}." if line.missing else ""
     slack = anchor(line.whereabouts.slack_url, "in Slack") if line.whereabouts.slack_url else ""
     at = f"{when(line.resolved_at, line.timezone)}, {lasted(line.resolved_at, now)} ago"
     return (
-        f'<a href="incidents/{line.key}">{html.escape(line.title)}</a><br><small>{html.escape(line.pipeline)}</small>',
-        lasted(line.opened_at, line.resolved_at),
+        f'<a href="incidents/{line.key}">{text_html(line.title)}</a><br><small>{html.escape(line.pipeline)}</small>',
+        f'<span class="date">{lasted(line.opened_at, line.resolved_at)}</span>',
         f"{inline_html(line.ended)}.{missing}<br><small>{at}</small>",
         slack or told(line.whereabouts, line.timezone),
     )

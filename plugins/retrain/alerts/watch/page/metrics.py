@@ -62,7 +62,9 @@ class WatchMetrics(Collector):
         fails = GaugeMetricFamily(
             "retrain_watch_part_fails", "1 while the part fails or hangs, else 0", labels=["part"]
         )
-        turns = CounterMetricFamily("retrain_watch_part_turns", "Turns of the part since the start", labels=["part"])
+        turns = CounterMetricFamily(
+            "retrain_watch_part_turns_total", "Turns of the part since the start", labels=["part"]
+        )
         for part in self._watch.parts.values():
             ago = part.seconds_ago
             if ago is not None:
@@ -90,17 +92,27 @@ class WatchMetrics(Collector):
 
 
 def _channels(lines: list[ChannelLine]) -> Iterator[Metric]:
-    for name, said in (
-        ("delivered", "Messages, updates, replies and pictures that the channel took since the start"),
-        ("refused", "Contents that the channel refused for good since the start"),
-        ("failed", "Tries that failed since the start; they are repeated"),
-    ):
-        family = CounterMetricFamily(f"retrain_watch_messages_{name}", said, labels=["channel"])
-        for line in lines:
-            family.add_metric([line.name], getattr(line, name))
-        yield family
+    labels = ["channel"]
+    delivered = CounterMetricFamily(
+        "retrain_watch_messages_delivered_total",
+        "Messages, updates, replies and pictures that the channel took since the start",
+        labels=labels,
+    )
+    refused = CounterMetricFamily(
+        "retrain_watch_messages_refused_total",
+        "Contents that the channel refused for good since the start",
+        labels=labels,
+    )
+    failed = CounterMetricFamily(
+        "retrain_watch_messages_failed_total", "Tries that failed since the start; they are repeated", labels=labels
+    )
+    for line in lines:
+        delivered.add_metric([line.name], line.delivered)
+        refused.add_metric([line.name], line.refused)
+        failed.add_metric([line.name], line.failed)
+    yield from (delivered, refused, failed)
     last = GaugeMetricFamily(
-        "retrain_watch_last_delivery_timestamp_seconds", "When the channel last took a message", labels=["channel"]
+        "retrain_watch_last_delivery_timestamp_seconds", "When the channel last took a message", labels=labels
     )
     for line in lines:
         if line.last:

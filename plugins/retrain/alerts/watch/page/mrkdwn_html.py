@@ -13,6 +13,7 @@ from retrain.alerts.message.plain_text import Content
 _BLOCK = re.compile(r"```(.*?)```", re.DOTALL)
 _MARK = re.compile(r"`([^`\n]*)`|<((?:https?|mailto):[^|<>]+)(?:\|([^<>]*))?>|(?<!\w)\*([^*\n]+)\*(?!\w)")
 _BULLET = "• "
+_DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b(?![-T])")
 
 
 def blocks_to_html(message: Content) -> str:
@@ -42,6 +43,11 @@ def inline_html(mrkdwn: str) -> str:
 def links_of(mrkdwn: str) -> list[str]:
     """The links of a line of links, each as HTML."""
     return [_marked(found) for found in _MARK.finditer(mrkdwn) if found[2] is not None]
+
+
+def text_html(text: str) -> str:
+    """Text in which a date stays on one line: a browser would break it at a hyphen."""
+    return _DATE.sub(r'<span class="date">\g<0></span>', html.escape(text))
 
 
 def anchor(url: str, label: str) -> str:
@@ -80,7 +86,7 @@ def _marked(found: re.Match[str]) -> str:
 
 
 def _escaped(mrkdwn: str) -> str:
-    return html.escape(_read(mrkdwn))
+    return text_html(_read(mrkdwn))
 
 
 def _read(mrkdwn: str) -> str:

@@ -37,7 +37,7 @@ def silence_section(view: Overview) -> str:
 
 def delivery_section(view: Overview) -> str:
     """What each channel took, when, and what it does not take now."""
-    columns = ("Channel", "Now", "Last message", "Messages it holds", "Since the watch started")
+    columns = ("Channel", "Now", "Last message", "Messages in 90 days", "Since the watch started")
     rows = [_channel(line, view) for line in (*view.channels, *view.second)]
     shown = (
         table("Channels", columns, rows) if rows else empty("No channel is configured: no pipeline's file can be read.")
@@ -64,7 +64,7 @@ def _silence(line: SilenceLine) -> tuple[str, ...]:
         f"{line.kind}{subject}<br><small>{html.escape(line.pipeline)}</small>",
         f"{badge(line.state, Tone.CALM if line.in_force else Tone.LOOK)}{mutes}",
         f"{html.escape(line.reason)}<br>{anchor(line.issue, 'Issue')}",
-        f"{line.since} to {line.expires}",
+        f'<span class="date">{line.since}</span> to <span class="date">{line.expires}</span>',
     )
 
 
@@ -73,10 +73,10 @@ def _channel(line: ChannelLine, view: Overview) -> tuple[str, ...]:
     counts = [f"{line.delivered} delivered"]
     counts += [f"{line.refused} refused"] if line.refused else []
     counts += [f"{line.failed} tries failed"] if line.failed else []
-    now = badge("Takes messages", Tone.GOOD)
+    now = badge("Takes messages", Tone.GOOD) if line.asked else badge("Not asked yet", Tone.CALM)
     if line.trouble:
         now = f"{badge('Takes nothing now', Tone.BAD)}<br>{html.escape(line.trouble)}"
-    held = "not known" if line.held is None else f"{line.held:,}"
+    held = "not counted" if line.held is None else f"{line.held:,}"
     return html.escape(line.name), now, last, held, ", ".join(counts)
 
 

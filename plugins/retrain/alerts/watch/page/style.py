@@ -19,8 +19,8 @@ a { color: var(--link); text-underline-offset: .15em; } a:hover { text-decoratio
 .skip { position: absolute; left: -999px; } .skip:focus { left: 1rem; top: .5rem; background: var(--card); padding: .5rem; z-index: 1; }
 header { display: flex; flex-wrap: wrap; align-items: baseline; gap: .25rem 1.5rem; padding-top: .9rem; padding-bottom: .7rem; }
 header .site { font-size: 1.15rem; font-weight: 650; margin: 0; } header .site a { color: inherit; text-decoration: none; }
-header nav ul { display: flex; flex-wrap: wrap; gap: 0 1.1rem; list-style: none; margin: 0; padding: 0; }
-header nav a { display: inline-block; padding: .25rem 0; }
+header nav ul { display: flex; flex-wrap: wrap; gap: 0 .9rem; list-style: none; margin: 0; padding: 0; }
+header nav a { display: inline-block; padding: .25rem 0; font-size: .95rem; }
 h1 { font-size: 1.45rem; line-height: 1.3; margin: 0 0 .35rem; } h2 { font-size: 1.2rem; margin: 2.2rem 0 .7rem; }
 h3 { font-size: 1.06rem; line-height: 1.35; margin: 0 0 .3rem; } h4 { font-size: 1rem; margin: 0; }
 h2 .count { color: var(--faint); font-weight: 400; }
@@ -30,19 +30,17 @@ code, pre { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans 
 code { padding: .1em .3em; } pre { padding: .6rem .7rem; margin: .45rem 0; white-space: pre-wrap; } pre code { padding: 0; background: none; font-size: 1em; }
 .verdict { border-radius: 10px; padding: 1rem 1.15rem; background: var(--good-soft); border: 1px solid var(--good); margin-top: .3rem; }
 .verdict.bad { background: var(--bad-soft); border-color: var(--bad); } .verdict.bad h1 { color: var(--bad); }
-.verdict.look { background: var(--look-soft); border-color: var(--look); } .verdict.look h1 { color: var(--look); }
 .verdict.good h1 { color: var(--good); }
 .verdict p { margin: .3rem 0; } .verdict h2 { font-size: 1rem; margin: .8rem 0 0; }
-.verdict dl { display: flex; flex-wrap: wrap; gap: .1rem 2.2rem; margin: .7rem 0 0; }
-.verdict dt { font-size: .85rem; } .verdict dd { margin: 0; font-weight: 600; }
-.verdict small, .verdict dt { color: inherit; }
+.verdict dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr)); gap: .45rem 1.5rem; margin: .8rem 0 .5rem; }
+.verdict dt { font-size: .88rem; } .verdict dd { margin: 0; font-weight: 600; }
 .cards { display: grid; gap: .9rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 29rem), 1fr)); align-items: start; }
 .card { background: var(--card); border: 1px solid var(--line); border-left: 5px solid var(--calm); border-radius: 8px; padding: .85rem 1rem; min-width: 0; }
 .card.bad { border-left-color: var(--bad); } .card.look { border-left-color: var(--look); } .card.good { border-left-color: var(--good); }
 .card.quiet { border-left-style: dotted; }
 .card > p:last-child { margin-bottom: 0; }
 .badges { display: flex; flex-wrap: wrap; gap: .35rem; list-style: none; padding: 0; margin: .45rem 0; }
-.badge { display: inline-block; border-radius: 99px; padding: .05rem .65rem; font-size: .85rem; font-weight: 600; background: var(--calm-soft); color: var(--calm); }
+.badge { display: inline-block; border-radius: .75rem; padding: .05rem .65rem; font-size: .85rem; font-weight: 600; background: var(--calm-soft); color: var(--calm); }
 .badge.bad { background: var(--bad-soft); color: var(--bad); } .badge.look { background: var(--look-soft); color: var(--look); }
 .badge.good { background: var(--good-soft); color: var(--good); }
 .next { border-left: 3px solid var(--link); padding: .1rem 0 .1rem .7rem; margin: .6rem 0; }
@@ -52,9 +50,11 @@ summary { cursor: pointer; color: var(--link); padding: .2rem 0; }
 .box { margin: .9rem 0; }
 table { width: 100%; border-collapse: collapse; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
 th, td { text-align: left; vertical-align: top; padding: .5rem .75rem; border-top: 1px solid var(--line); }
+thead th, tbody th { overflow-wrap: break-word; } tbody th { min-width: 11rem; } tbody th small { font-weight: 400; }
+time, .date { white-space: nowrap; }
 thead th { border-top: 0; font-size: .88rem; color: var(--faint); font-weight: 600; } tbody th { font-weight: 600; }
 td.number { font-variant-numeric: tabular-nums; }
-.thread { list-style: none; padding: 0; margin: 0; } .thread > li { margin: .8rem 0; } .thread img { border: 1px solid var(--line); }
+.thread { list-style: none; padding: 0; margin: 0; } .thread > li { margin: .8rem 0; } .thread ul { list-style: disc; } .thread img { border: 1px solid var(--line); }
 img { max-width: 100%; height: auto; background: #fff; } blockquote { border-left: 4px solid var(--line); margin: .5rem 0; padding-left: 1rem; }
 .prose h1 { margin-top: .6rem; } .prose img { max-width: min(100%, 390px); } .prose table { display: block; overflow-x: auto; }
 footer { margin-top: 2.5rem; padding-top: .8rem; padding-bottom: 2rem; border-top: 1px solid var(--line); color: var(--faint); font-size: .9rem; }
@@ -63,7 +63,6 @@ footer { margin-top: 2.5rem; padding-top: .8rem; padding-bottom: 2rem; border-to
   table.stacks { background: none; border: 0; } .stacks thead { position: absolute; left: -999px; }
   .stacks tr { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .6rem .85rem; margin-bottom: .7rem; }
   .stacks th, .stacks td { border: 0; padding: .1rem 0; } .stacks td[data-label]::before { content: attr(data-label) ": "; color: var(--faint); font-size: .9rem; }
-  .stacks td:empty { display: none; }
 }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth; } }
 """

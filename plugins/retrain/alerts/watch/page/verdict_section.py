@@ -6,23 +6,24 @@ import html
 from collections.abc import Sequence
 
 from retrain.alerts.watch.page.html_page import reasons
-from retrain.alerts.watch.page.moments import ago, lasted, when
+from retrain.alerts.watch.page.moments import lasted, when
 from retrain.alerts.watch.page.view import Overview, PartLine, Tone
 
 
 def verdict_section(view: Overview) -> str:
     """The verdict, the reasons for it, and the facts that make it believable."""
     tone, headline, meaning = _verdict(view)
-    lists = ""
-    if view.problems:
-        lists += f"<h2>Why</h2>{reasons(view.problems)}"
-    if view.attention:
-        lists += f"<h2>Worth a look; no message is kept back</h2>{reasons(view.attention)}"
+    why = f"<h2>Why</h2>{reasons(view.problems)}" if view.problems else ""
+    look = ""
+    if count := len(view.attention):
+        things = f"{count}{' more' if view.problems else ''} thing{'s are' if count != 1 else ' is'} worth a look"
+        summary = things if view.problems else f"{things}; no message is kept back"
+        look = f"<details><summary>{summary}</summary>{reasons(view.attention)}</details>"
     facts = {"Open": html.escape(_open(view)), "Last message": _last(view), "Parts of the watch": _parts(view.parts)}
     listed = "".join(f"<div><dt>{name}</dt><dd>{said}</dd></div>" for name, said in facts.items())
     return (
         f'<section class="verdict {tone}" aria-label="Verdict"><h1>{headline}</h1><p>{meaning}</p>'
-        f"{lists}<dl>{listed}</dl></section>"
+        f"{why}<dl>{listed}</dl>{look}</section>"
     )
 
 
@@ -33,8 +34,6 @@ def _verdict(view: Overview) -> tuple[Tone, str, str]:
             "✕ Messages cannot be delivered. Some may be missing.",
             "Silence in the channels proves nothing until this is repaired. This page still shows what the watch knows.",
         )
-    if view.attention:
-        return Tone.LOOK, "✓ Messages can be delivered.", "Something is worth a look when there is time."
     return Tone.GOOD, "✓ Messages can be delivered.", "Silence means that nothing is wrong."
 
 
@@ -66,4 +65,4 @@ def _parts(parts: Sequence[PartLine]) -> str:
     if waiting:
         return f'<a href="#parts">{waiting} of {len(parts)} have not worked yet</a>'
     oldest = max((part.seconds_ago or 0.0 for part in parts), default=0.0)
-    return f'<a href="#parts">all {len(parts)} worked, the last one {ago(oldest)}</a>'
+    return f'<a href="#parts">all {len(parts)} worked in the last {max(oldest, 1.0):.0f} s</a>'

@@ -96,7 +96,8 @@ class ChannelLine:
     """A channel, or an address of the second one.
 
     `held` counts the messages of the last 90 days that it holds, None where that is not known. `last` is when it last took one.
-    `delivered`, `refused` and `failed` count since the watch started. `trouble` says why it takes nothing now.
+    `delivered`, `refused` and `failed` count since the watch started. `trouble` says why it takes nothing now; `asked` is False
+    while that is not known, because the watch has just started.
     """
 
     name: str
@@ -106,6 +107,7 @@ class ChannelLine:
     refused: int
     failed: int
     trouble: str = ""
+    asked: bool = True
 
 
 @dataclass(frozen=True)

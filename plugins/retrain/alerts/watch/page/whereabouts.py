@@ -30,13 +30,13 @@ def _lacks(watch: Watch, incident: Incident, mark: SlackMark, *, silenced: bool)
     if TOP in mark.refused:
         return mark.refused[TOP]
     if silenced:
-        return "It is silenced."
+        return "it is silenced."
     if not incident.open and mark.over:
-        return "It was silenced until its end."
+        return "it was silenced until its end."
     channel = watch.state.configuration.channel(incident.key.pipeline)
     if channel is None:
-        return "It has no channel: no pipeline's file can be read."
-    return _trouble(watch, channel, channel) or "It is sent within seconds."
+        return "it has no channel: no pipeline's file can be read."
+    return _trouble(watch, channel, channel) or "it is sent within seconds."
 
 
 def channel_lines(watch: Watch) -> list[ChannelLine]:
@@ -57,6 +57,7 @@ def channel_lines(watch: Watch) -> list[ChannelLine]:
             tally.refused[name],
             tally.failed[name],
             _trouble(watch, name, ids.get(name, name)),
+            watch.check.turns > 0,
         )
         for name, times in sorted(held.items())
     ]
