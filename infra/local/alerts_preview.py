@@ -1,6 +1,8 @@
 """Serve the alerts page of an example: a real watch that has worked through three days of March 2020 against a Slack stand-in.
 
-alerts_preview.py PORT [full | empty | mute]     `mute`: neither Slack nor the second channel takes a message any more
+alerts_preview.py PORT [full | empty | mute | odd]
+
+`mute`: neither Slack nor the second channel takes a message any more. `odd`: names and reasons that look like HTML.
 
 It prints the page's address and runs until it is interrupted. It needs Airflow's environment: `.venv/bin/python`.
 """
@@ -38,7 +40,7 @@ from retrain.alerts.watch.watch import Watch  # noqa: E402
 from retrain.deployment.pipeline_file import Deployment  # noqa: E402
 from retrain.errors import StageKilledError, UnprovenPushError  # noqa: E402
 
-SHOWS = ("full", "empty", "mute")
+SHOWS = ("full", "empty", "mute", "odd")
 NOW = datetime(2020, 3, 19, 8, 29, 40, tzinfo=UTC)
 _VARIABLES = {
     "RETRAIN_REPOSITORY": "https://git.example.org/pipeline.git",
@@ -55,6 +57,13 @@ _SILENCES = f"""
    issue: "https://git.example.org/retrain/issues/12", since: 2020-02-01, expires: 2020-03-15}}
 - {{pipeline: {PIPELINE}, kind: drift_detected, reason: Always drifts on holidays.,
    issue: "https://git.example.org/retrain/issues/27"}}
+"""
+
+
+_ODD_SILENCES = f"""
+- {{pipeline: {PIPELINE}, kind: data_late, subject: "<img src=x>", reason: "<script>document.title = 'it ran'</script>",
+   issue: 'https://git.example.org/"onclick="x' , since: 2020-03-10, expires: 2020-03-31}}
+- {{pipeline: "<b>", kind: "<i>"}}
 """
 
 
@@ -83,6 +92,14 @@ def muted() -> Signal:
         "2 of 761 objects are not proven on s3://retrain-store/dvc, after an upload of their own. The run is not recorded."
     )
     return failed("19T08:21:07", "push", 18, 3, unproven)
+
+
+def odd() -> Signal:
+    """A failure whose every text looks like HTML."""
+    script = "<script>document.title = 'it ran'</script>"
+    killed = StageKilledError(f"{script} {'x' * 300}")
+    known = failed("19T06:19:44", script, 18, 3, killed, stage=script, next=f"Remove `{script}` and {script}.")
+    return replace(known, pipeline="<b>bold</b>", subject=script)
 
 
 @dataclass
@@ -191,12 +208,12 @@ def previewed(port: int, show: str, runbooks: Path) -> Iterator[str]:
         Standin(channels=("retrain-alerts", "bike-alerts")) as slack,
     ):
         chosen = settings(Path(folder), slack, second, port)
-        if show == "empty":
-            chosen.silences.write_text("[]", "utf-8")
+        if show in ("empty", "odd"):
+            chosen.silences.write_text(_ODD_SILENCES if show == "odd" else "[]", "utf-8")
         watch = Watch(chosen, now=clock, observer=NothingObserved(), ledger=situation)
         watch.parts["configuration"].take_turn()
-        known = [each for signals in SIGNALS.values() for each in signals]
-        play(watch, slack, clock, [] if show == "empty" else [*known, *of_today()])
+        signals = [*(each for known in SIGNALS.values() for each in known), *of_today()]
+        play(watch, slack, clock, {"empty": [], "odd": [odd()]}.get(show, signals))
         watch.check.take_turn()
         if show == "mute":
             slack.stop()

@@ -204,4 +204,6 @@ def test_blocks_of_code_keep_their_lines_and_bullets_become_a_list() -> None:
 def test_one_address_of_the_second_channel_either_has_the_message_or_not() -> None:
     in_slack = Whereabouts("2020-03-18T03:50:03+00:00", second_took=0, second_of=1)
     assert told(in_slack, "UTC").endswith("Second channel: not delivered.")
+    assert told(in_slack, "UTC", began="2020-03-18T03:50:00").startswith("In Slack since then.")
+    assert told(in_slack, "UTC", began="2020-03-18T03:49:59").startswith("In Slack since <time")
     assert told(replace(in_slack, second_took=1), "UTC").endswith("Second channel: delivered.")

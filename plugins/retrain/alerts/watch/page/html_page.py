@@ -22,6 +22,10 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0a58b0"/>'
+    '<path d="M16 5a7 7 0 0 0-7 7v6l-3 4v1h20v-1l-3-4v-6a7 7 0 0 0-7-7zm-3 20a3 3 0 0 0 6 0z" fill="#fff"/></svg>'
+)
 
 
 def html_page(
@@ -51,6 +55,7 @@ def html_page(
     return HTMLResponse(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">{again}'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
+        f'<link rel="icon" href="{root}icon.svg">'
         f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>"
         '<a class="skip" href="#main">Skip to the content</a>'
         f'<header><p class="site"><a href="{root}">Alerts</a></p><nav aria-label="Sections"><ul>{items}</ul></nav></header>'
@@ -66,7 +71,7 @@ def html_list(items: Iterable[str]) -> str:
 
 def reasons(found: Mapping[str, str]) -> str:
     """A list of places, each with its reason; both are text."""
-    return html_list(f"<b>{html.escape(place)}</b>: {html.escape(why)}" for place, why in found.items())
+    return html_list(f"<strong>{html.escape(place)}</strong>: {html.escape(why)}" for place, why in found.items())
 
 
 def section(anchor: str, title: str, content: str, *, count: int | None = None) -> str:

@@ -31,7 +31,7 @@ def incident_page(thread: IncidentThread) -> Response:
     body = (
         f"<h1>{text_html(line.title)}</h1><p>{state} <strong>{time}</strong> "
         f'<span class="faint">· since {when(line.opened_at, line.timezone)} · {html.escape(line.pipeline)}</span></p>'
-        f"{silenced}{faint(told(line.whereabouts, line.timezone) + slack)}"
+        f"{silenced}{faint(told(line.whereabouts, line.timezone, began=line.opened_at) + slack)}"
         f'<section aria-labelledby="now"><h2 id="now">The message now</h2><div class="box">{blocks_to_html(thread.message)}</div></section>'
         f'<section aria-labelledby="thread"><h2 id="thread">Its thread <span class="count">({len(thread.entries)})</span></h2>'
         + (f'<ol class="thread">{entries}</ol>' if entries else '<p class="empty">Nothing has been added yet.</p>')

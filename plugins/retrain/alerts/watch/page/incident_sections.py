@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 from datetime import datetime
 
+from retrain.alerts.message.clock import shown
 from retrain.alerts.watch.page.html_page import badge, empty, faint, section, table
 from retrain.alerts.watch.page.moments import lasted, when
 from retrain.alerts.watch.page.mrkdwn_html import anchor, blocks_to_html, inline_html, links_of, text_html
@@ -36,10 +37,14 @@ def ended_section(view: Overview) -> str:
     return section("ended", "Recently ended", table("Recently ended incidents", columns, rows) + more)
 
 
-def told(whereabouts: Whereabouts, timezone: str) -> str:
-    """Where an incident's message is, as HTML: Slack first, then the second channel if there is one."""
+def told(whereabouts: Whereabouts, timezone: str, *, began: str = "") -> str:
+    """Where an incident's message is, as HTML: Slack first, then the second channel if there is one.
+
+    `began` is a moment that stands before it: one that is the same to the minute is not repeated.
+    """
     if whereabouts.slack_since:
-        said = f"In Slack since {when(whereabouts.slack_since, timezone)}."
+        at_once = began and shown(whereabouts.slack_since) == shown(began)
+        said = f"In Slack since {'then' if at_once else when(whereabouts.slack_since, timezone)}."
     else:
         said = f"Not in Slack: {html.escape(whereabouts.slack_lacks)}"
     if not whereabouts.second_of:
@@ -68,7 +73,9 @@ def _card(known: OpenIncident, now: datetime) -> str:
     todo = f'<div class="next"><h4>Next</h4><p>{inline_html(known.next_action)}</p></div>' if known.next_action else ""
     evidence = blocks_to_html(known.evidence)
     opened = " open" if known.tone is Tone.BAD and not known.silenced else ""
-    since = f"Since {when(line.opened_at, line.timezone)}. {told(line.whereabouts, line.timezone)}"
+    since = (
+        f"Since {when(line.opened_at, line.timezone)}. {told(line.whereabouts, line.timezone, began=line.opened_at)}"
+    )
     return (
         f'<article class="card {known.tone}{quiet}" aria-labelledby="i-{line.key}">'
         f'<h3 id="i-{line.key}"><a href="incidents/{line.key}">{text_html(line.title)}</a></h3>'

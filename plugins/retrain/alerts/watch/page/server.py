@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from retrain.alerts.watch.page.html_page import HEADERS
+from retrain.alerts.watch.page.html_page import HEADERS, ICON
 from retrain.alerts.watch.page.incident_page import incident_page
 from retrain.alerts.watch.page.metrics import MEDIA_TYPE, WatchMetrics
 from retrain.alerts.watch.page.overview import overview_page
@@ -62,6 +62,7 @@ class Page:
         return Starlette(
             routes=[
                 Route("/", self.people),
+                Route("/icon.svg", self.icon),
                 Route("/alive", self.alive),
                 Route("/health", self.health),
                 Route("/metrics", self.metrics),
@@ -93,6 +94,10 @@ class Page:
         if name not in named or not path.is_file():
             return PlainTextResponse("There is no such picture.", 404, headers=HEADERS)
         return FileResponse(path, media_type="image/png", headers=HEADERS)
+
+    def icon(self, _: Request) -> Response:
+        """The icon of the browser's tab."""
+        return Response(ICON, media_type="image/svg+xml", headers=HEADERS)
 
     def alive(self, _: Request) -> Response:
         """200 while the process answers, for supervisors. It ignores the health: a restart does not fix what is wrong there."""

@@ -34,7 +34,8 @@ def _verdict(view: Overview) -> tuple[Tone, str, str]:
             "✕ Messages cannot be delivered. Some may be missing.",
             "Silence in the channels proves nothing until this is repaired. This page still shows what the watch knows.",
         )
-    return Tone.GOOD, "✓ Messages can be delivered.", "Silence means that nothing is wrong."
+    means = "Everything that is wrong is listed below." if view.open else "Silence means that nothing is wrong."
+    return Tone.GOOD, "✓ Messages can be delivered.", means
 
 
 def _open(view: Overview) -> str:
