@@ -14,7 +14,7 @@ from retrain.alerts.message.plain_text import Plain
 from retrain.alerts.signal import Signal, Step
 from retrain.alerts.watch.page.incident_sections import ended_section, open_section, told
 from retrain.alerts.watch.page.moments import when
-from retrain.alerts.watch.page.mrkdwn_html import blocks_to_html, to_html
+from retrain.alerts.watch.page.mrkdwn_html import anchor, blocks_to_html, to_html
 from retrain.alerts.watch.page.reading import overview_of
 from retrain.alerts.watch.page.status_sections import WORK, delivery_section, part_section, silence_section
 from retrain.alerts.watch.page.verdict_section import verdict_section
@@ -191,6 +191,7 @@ def test_no_text_of_a_message_becomes_html() -> None:
     assert '<a href="https://x.example/?a=1&amp;b=2" rel="noreferrer">A &lt;i&gt;</a>' in shown
     assert "<script>" not in shown
     assert "&lt;javascript:alert(1)|x&gt;" in shown
+    assert anchor("javascript:alert(1)", "<x>") == "&lt;x&gt;"
 
 
 def test_blocks_of_code_keep_their_lines_and_bullets_become_a_list() -> None:
