@@ -29,6 +29,13 @@ class ScreenshotError(Exception):
     """A picture could not be taken; the message says why."""
 
 
+def why_missing() -> str | None:
+    """Why no browser can be started, in a sentence; None if one can."""
+    if _binary() and shutil.which("chromedriver"):
+        return None
+    return "Chromium or chromedriver is not on the PATH, so no page is opened. Debian: apt-get install chromium chromium-driver"
+
+
 def open_browser(width: int, height: int, *, scale: float = 1) -> WebDriver:
     """Start a browser whose page has this width and height in CSS pixels, drawn with `scale` pixels for each.
 
@@ -37,14 +44,10 @@ def open_browser(width: int, height: int, *, scale: float = 1) -> WebDriver:
     Raises:
         ScreenshotError: Chromium or its driver is not on the PATH.
     """
-    binary = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
-    driver = shutil.which("chromedriver")
-    if binary is None or driver is None:
-        raise ScreenshotError(
-            "Chromium or chromedriver is not on the PATH. Debian: apt-get install chromium chromium-driver"
-        )
+    if missing := why_missing():
+        raise ScreenshotError(missing)
     options = Options()
-    options.binary_location = binary
+    options.binary_location = _binary()
     # Without an emulated screen, a headless window is at least 500 pixels wide, which is too wide for a phone.
     options.add_experimental_option(
         "mobileEmulation", {"deviceMetrics": {"width": width, "height": height, "pixelRatio": scale, "mobile": False}}
@@ -65,7 +68,11 @@ def open_browser(width: int, height: int, *, scale: float = 1) -> WebDriver:
     if os.getuid() == 0:
         # Chromium's own sandbox does not work for root.
         options.add_argument("--no-sandbox")
-    return webdriver.Chrome(options=options, service=Service(driver))
+    return webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+
+
+def _binary() -> str | None:
+    return next((found for name in _BROWSERS if (found := shutil.which(name))), None)
 
 
 def await_settled(waiting: WebDriverWait) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import ssl
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ _BUILT_BY_ITSELF = '[build-system]\nrequires = []\nbuild-backend = "backend"\nba
 
 class _Handler(SimpleHTTPRequestHandler):
     authorization: str | None = None
+    cache_control = "no-store"
 
     def do_GET(self) -> None:
         if self.authorization in (None, self.headers["Authorization"]):
@@ -36,7 +38,7 @@ class _Handler(SimpleHTTPRequestHandler):
         self.send_error(405)
 
     def end_headers(self) -> None:
-        self.send_header("Cache-Control", "no-store")
+        self.send_header("Cache-Control", self.cache_control)
         super().end_headers()
 
     def log_message(self, *arguments: object) -> None:
@@ -109,16 +111,28 @@ def _hash(text: str) -> str:
 
 
 @contextmanager
-def package_index(folder: Path, *, hashes: bool = True, login: str | None = None) -> Iterator[Index]:
-    """An index of the packages below `folder`; without `hashes`, its pages do not name those of the files. `login` is user:password."""
+def package_index(
+    folder: Path,
+    *,
+    hashes: bool = True,
+    login: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    cache_control: str = "no-store",
+) -> Iterator[Index]:
+    """An index of the packages below `folder`; without `hashes`, its pages do not name those of the files. `login` is user:password.
+
+    With `tls` it has an https address. `cache_control` is the header of its answers.
+    """
     (folder / "simple").mkdir(parents=True)
     asked = f"Basic {base64.b64encode(login.encode()).decode()}" if login else None
-    handler = type("Handler", (_Handler,), {"authorization": asked})
+    handler = type("Handler", (_Handler,), {"authorization": asked, "cache_control": cache_control})
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = Thread(target=server.serve_forever, args=(0.01,), name="package index")
     thread.start()
     try:
-        yield Index(folder, f"http://127.0.0.1:{server.server_address[1]}/simple", hashes)
+        yield Index(folder, f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}/simple", hashes)
     finally:
         server.shutdown()
         thread.join()
