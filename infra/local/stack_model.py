@@ -109,8 +109,8 @@ class Stack:
 
     @property
     def execution_url(self) -> str:
-        """The API to which Airflow's tasks report."""
-        return f"http://{LOOPBACK}:{self.ports.execution}"
+        """The API to which Airflow's tasks report. Airflow serves it below its own path too, and nowhere else."""
+        return f"http://{LOOPBACK}:{self.ports.execution}{self.airflow_path}"
 
     @property
     def mlflow_url(self) -> str:
