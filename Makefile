@@ -91,6 +91,7 @@ inputs: $(PIPELINE_ENV) $(SERVERS_ENV) ## Research: write a partition's inputs i
 	$(SERVERS)/bin/python infra/local/trips inputs --partition "$$PARTITION"
 
 test: lint test-units test-contract test-pipeline test-infra test-e2e ## Lint, then every test
+	@command -v chromedriver >/dev/null || echo "SKIPPED: no page was opened in a browser, because chromedriver is not on the PATH. Debian: apt-get install chromium chromium-driver"
 
 test-units: $(AIRFLOW_ENV)
 	@.venv/bin/pytest tests/retrain tests/dags
@@ -152,7 +153,7 @@ alerts-replay: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Apply the alerts
 	@$(if $(LEDGER),,$(SERVERS)/bin/python infra/local/trips cut >/dev/null && days="$$(pipeline/.venv/bin/python tests/bench/day_documents.py)")
 	$(if $(LEDGER),$(STACK) run) env PYTHONPATH=plugins .venv/bin/python -m retrain.commands.alerts_replay $(if $(LEDGER),--ledger,--documents "$$days") $(if $(SENSITIVITY),--sensitivity) $(if $(CHECK),--check) $(if $(JSON),--json)
 
-screenshots: $(SERVERS_ENV) ## Take the README's pictures from a stack on which the demo has run
+screenshots: $(SERVERS_ENV) ## Take the pictures of pages from a stack on which the demo has run
 	@$(SERVERS)/bin/python infra/local/pictures.py
 
 runbook-pictures: $(SERVERS_ENV) ## Take the runbooks' pictures: each kind of alert on a phone

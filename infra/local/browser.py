@@ -48,10 +48,6 @@ def open_browser(width: int, height: int, *, scale: float = 1) -> WebDriver:
         raise ScreenshotError(missing)
     options = Options()
     options.binary_location = _binary()
-    # Without an emulated screen, a headless window is at least 500 pixels wide, which is too wide for a phone.
-    options.add_experimental_option(
-        "mobileEmulation", {"deviceMetrics": {"width": width, "height": height, "pixelRatio": scale, "mobile": False}}
-    )
     for flag in (
         "--headless",
         "--disable-gpu",
@@ -62,13 +58,23 @@ def open_browser(width: int, height: int, *, scale: float = 1) -> WebDriver:
         "--disable-sync",
         "--hide-scrollbars",
         "--no-proxy-server",
-        f"--window-size={max(width, 500)},{height}",
     ):
         options.add_argument(flag)
     if os.getuid() == 0:
         # Chromium's own sandbox does not work for root.
         options.add_argument("--no-sandbox")
-    return webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    browser = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    set_screen(browser, width, height, scale=scale)
+    return browser
+
+
+def set_screen(browser: WebDriver, width: int, height: int, *, scale: float = 1, dark: bool = False) -> None:
+    """Give the page this width and height in CSS pixels, drawn with `scale` pixels for each, in the light or the dark scheme."""
+    # An emulated screen: a headless window is at least 500 pixels wide, which is too wide for a phone.
+    screen = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
 
 
 def _binary() -> str | None:

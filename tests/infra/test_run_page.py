@@ -16,13 +16,10 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
-from browser import open_browser, why_missing
 from loopback import ROOT
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.expected_conditions import frame_to_be_available_and_switch_to_it
 from selenium.webdriver.support.ui import WebDriverWait
-
-pytestmark = pytest.mark.skipif(why_missing() is not None, reason=f"the Release tab is not tested: {why_missing()}")
 
 TASKS = ("resolve_run", "reproduce", "push", "record_run", "check_drift", "promote")
 RUN = "manual__2020-03-21T06:00:00+00:00"
@@ -140,12 +137,6 @@ def server() -> Iterator[AirflowStandin]:
         yield airflow
         listening.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_browser(900, 1200) as opened:
-        yield opened
 
 
 @dataclass(frozen=True)
