@@ -26,7 +26,7 @@ _BUILT_BY_ITSELF = '[build-system]\nrequires = []\nbuild-backend = "backend"\nba
 
 class _Handler(SimpleHTTPRequestHandler):
     authorization: str | None = None
-    cache_control = "no-store"
+    kept = False
 
     def do_GET(self) -> None:
         if self.authorization in (None, self.headers["Authorization"]):
@@ -38,7 +38,8 @@ class _Handler(SimpleHTTPRequestHandler):
         self.send_error(405)
 
     def end_headers(self) -> None:
-        self.send_header("Cache-Control", self.cache_control)
+        as_pypi = "max-age=0" if self.path.endswith("/") else "max-age=365000000, immutable, public"
+        self.send_header("Cache-Control", as_pypi if self.kept else "no-store")
         super().end_headers()
 
     def log_message(self, *arguments: object) -> None:
@@ -117,15 +118,16 @@ def package_index(
     hashes: bool = True,
     login: str | None = None,
     tls: ssl.SSLContext | None = None,
-    cache_control: str = "no-store",
+    kept: bool = False,
 ) -> Iterator[Index]:
     """An index of the packages below `folder`; without `hashes`, its pages do not name those of the files. `login` is user:password.
 
-    With `tls` it has an https address. `cache_control` is the header of its answers.
+    With `tls` it has an https address. If `kept`, a client may keep its files for good, and its
+    pages as long as it asks whether they have changed, as those of PyPI after ten minutes; otherwise nothing.
     """
     (folder / "simple").mkdir(parents=True)
     asked = f"Basic {base64.b64encode(login.encode()).decode()}" if login else None
-    handler = type("Handler", (_Handler,), {"authorization": asked, "cache_control": cache_control})
+    handler = type("Handler", (_Handler,), {"authorization": asked, "kept": kept})
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)

@@ -117,8 +117,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
     shutil.copy(folder / "authority.pem", store / "ca-certificates.crt")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem")
-    # The header of PyPI's files.
-    with package_index(folder / "index", tls=context, cache_control="max-age=365000000, immutable, public") as index:
+    with package_index(folder / "index", tls=context, kept=True) as index:
         index.add("demo", "1.0")
         made = Proxied(index.url, folder, folder / "authority.pem", store)
         made.release.mkdir()
@@ -199,6 +198,19 @@ def test_a_task_trusts_the_system_s_store(proxied: Proxied, system_store: Path, 
     assert "or to the file that SSL_CERT_FILE names (not set now), then clear the task." in refused.stderr
     built = _succeed(with_store(system_store, build), proxied.variables("task-cache", **plugins)).splitlines()[-1]
     assert demo(Path(built))
+
+
+def test_a_task_builds_an_environment_from_uv_s_cache_when_the_index_does_not_answer(
+    proxied: Proxied, tmp_path: Path
+) -> None:
+    plugins = {"PYTHONPATH": str(ROOT / "plugins"), "RETRAIN_UV": str(UV), "SSL_CERT_FILE": str(proxied.authority)}
+    gone = {"HTTPS_PROXY": f"http://127.0.0.1:{free_ports(1)[0]}", "NO_PROXY": ""}
+    build = [AIRFLOW_PYTHON, "-c", BUILD, proxied.release]
+    _succeed([*build, tmp_path / "first"], proxied.variables("kept-cache", **plugins))
+    built = _succeed([*build, tmp_path / "second"], proxied.variables("kept-cache", **plugins, **gone)).splitlines()[-1]
+    assert demo(Path(built))
+    empty = _run([*build, tmp_path / "third"], proxied.variables("an-empty-cache", **plugins, **gone))
+    assert "EnvironmentBuildError" in empty.stderr
 
 
 def test_pip_is_run_again_with_the_system_s_store_if_it_refuses_a_certificate(

@@ -93,6 +93,16 @@ def run(*arguments: str | Path, cwd: Path) -> process.Finished:
     return process.run([program(), *arguments], cwd=cwd, env=settings, timeout=TIMEOUT)
 
 
+def could_not_connect(done: process.Finished) -> bool:
+    """True if uv failed because it did not reach a package index, which says nothing about the release."""
+    output = done.output.lower()
+    return (
+        done.returncode > 0
+        and any(word in output for word in _NETWORK)
+        and not any(word in output for word in _NO_ACCESS)
+    )
+
+
 def failure(done: process.Finished, problem: str, fix: str) -> RetrainError:
     """The error of a failed run of uv. `problem` begins its sentence; `fix` ends it if the release is at fault."""
     output, why = done.output.lower(), evidence(done)
