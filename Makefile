@@ -14,6 +14,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do c
 # Each environment has its own lock, and the user's own Python settings are kept out.
 export UV_PYTHON := $(PYTHON)
 export UV_PYTHON_DOWNLOADS := never
+# uv trusts only its own certificates unless it is told to trust the system's, which has those of a proxy that re-signs TLS.
+export UV_SYSTEM_CERTS ?= 1
 export RETRAIN_STATE ?= $(CURDIR)/.local
 unexport PYTHONPATH PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 
@@ -89,6 +91,7 @@ inputs: $(PIPELINE_ENV) $(SERVERS_ENV) ## Research: write a partition's inputs i
 	$(SERVERS)/bin/python infra/local/trips inputs --partition "$$PARTITION"
 
 test: lint test-units test-contract test-pipeline test-infra test-e2e ## Lint, then every test
+	@command -v chromedriver >/dev/null || echo "SKIPPED: no page was opened in a browser, because chromedriver is not on the PATH. Debian: apt-get install chromium chromium-driver"
 
 test-units: $(AIRFLOW_ENV)
 	@.venv/bin/pytest tests/retrain tests/dags
@@ -150,7 +153,7 @@ alerts-replay: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Apply the alerts
 	@$(if $(LEDGER),,$(SERVERS)/bin/python infra/local/trips cut >/dev/null && days="$$(pipeline/.venv/bin/python tests/bench/day_documents.py)")
 	$(if $(LEDGER),$(STACK) run) env PYTHONPATH=plugins .venv/bin/python -m retrain.commands.alerts_replay $(if $(LEDGER),--ledger,--documents "$$days") $(if $(SENSITIVITY),--sensitivity) $(if $(CHECK),--check) $(if $(JSON),--json)
 
-screenshots: $(SERVERS_ENV) ## Take the README's pictures from a stack on which the demo has run
+screenshots: $(SERVERS_ENV) ## Take the pictures of pages from a stack on which the demo has run
 	@$(SERVERS)/bin/python infra/local/pictures.py
 
 runbook-pictures: $(SERVERS_ENV) ## Take the runbooks' pictures: each kind of alert on a phone
@@ -173,12 +176,11 @@ format: $(AIRFLOW_ENV) ## Format the code, and fix the findings that ruff can fi
 $(UV):
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found. Install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
 	command -v git >/dev/null || { echo "git is needed and was not found. Install it."; exit 1; }
-	"$(PYTHON)" -m venv "$(TOOLS)/tools"
-	"$(TOOLS)/tools/bin/python" -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)" || { rm -rf "$(TOOLS)/tools"; echo "uv $(UV_VERSION) could not be fetched from PyPI. The first start needs the network: check it, and any proxy, then run the same command again."; exit 1; }
+	"$(PYTHON)" infra/local/install.py uv "$(UV_VERSION)" "$(TOOLS)/tools"
 
 define install
 	@echo "installing $(1) from its lock"
-	env $(3) "$(UV)" sync --quiet --locked --compile-bytecode --project $(2) || { echo "$(1) could not be installed from its lock. The first start needs the network: check it, then run the same command again."; exit 1; }
+	"$(PYTHON)" infra/local/install.py environment "$(UV)" "$(1)" $(2) $(3)
 	touch $@
 endef
 
@@ -189,13 +191,13 @@ $(PIPELINE_ENV): pipeline/pyproject.toml pipeline/uv.lock | $(UV)
 	$(call install,the pipeline's environment,pipeline)
 
 $(SERVERS_ENV): infra/local/pyproject.toml infra/local/uv.lock | $(UV)
-	$(call install,the local servers' environment,infra/local,UV_PROJECT_ENVIRONMENT="$(SERVERS)")
+	$(call install,the local servers' environment,infra/local,"$(SERVERS)")
 
 $(MOTO_ENV): infra/moto/pyproject.toml infra/moto/uv.lock | $(UV)
-	$(call install,the second S3 server's environment,infra/moto,UV_PROJECT_ENVIRONMENT="$(CURDIR)/$(TOOLS)/envs/moto")
+	$(call install,the second S3 server's environment,infra/moto,"$(CURDIR)/$(TOOLS)/envs/moto")
 
 $(SCANNER_ENV): infra/aws/pyproject.toml infra/aws/uv.lock | $(UV)
-	$(call install,the policy scanner's environment,infra/aws,UV_PROJECT_ENVIRONMENT="$(CURDIR)/$(TOOLS)/envs/checkov")
+	$(call install,the policy scanner's environment,infra/aws,"$(CURDIR)/$(TOOLS)/envs/checkov")
 
 $(RELEASE_ENV): infra/release/pyproject.toml infra/release/uv.lock | $(UV)
-	$(call install,the release's environment,infra/release,UV_PROJECT_ENVIRONMENT="$(CURDIR)/$(TOOLS)/envs/release")
+	$(call install,the release's environment,infra/release,"$(CURDIR)/$(TOOLS)/envs/release")

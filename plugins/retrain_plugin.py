@@ -17,7 +17,8 @@ class RetrainPlugin(AirflowPlugin):
     external_views: ClassVar[list[Any]] = [
         {
             "name": "Release",
-            "href": "/retrain/run?dag_id={DAG_ID}&run_id={RUN_ID}",
+            # Without a slash at its beginning: the UI resolves it against its own address, which may be below a path.
+            "href": "retrain/run?dag_id={DAG_ID}&run_id={RUN_ID}",
             "destination": "dag_run",
             "url_route": "release",
         }

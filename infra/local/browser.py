@@ -29,6 +29,13 @@ class ScreenshotError(Exception):
     """A picture could not be taken; the message says why."""
 
 
+def why_missing() -> str | None:
+    """Why no browser can be started, in a sentence; None if one can."""
+    if _binary() and shutil.which("chromedriver"):
+        return None
+    return "Chromium or chromedriver is not on the PATH, so no page is opened. Debian: apt-get install chromium chromium-driver"
+
+
 def open_browser(width: int, height: int, *, scale: float = 1) -> WebDriver:
     """Start a browser whose page has this width and height in CSS pixels, drawn with `scale` pixels for each.
 
@@ -37,18 +44,10 @@ def open_browser(width: int, height: int, *, scale: float = 1) -> WebDriver:
     Raises:
         ScreenshotError: Chromium or its driver is not on the PATH.
     """
-    binary = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
-    driver = shutil.which("chromedriver")
-    if binary is None or driver is None:
-        raise ScreenshotError(
-            "Chromium or chromedriver is not on the PATH. Debian: apt-get install chromium chromium-driver"
-        )
+    if missing := why_missing():
+        raise ScreenshotError(missing)
     options = Options()
-    options.binary_location = binary
-    # Without an emulated screen, a headless window is at least 500 pixels wide, which is too wide for a phone.
-    options.add_experimental_option(
-        "mobileEmulation", {"deviceMetrics": {"width": width, "height": height, "pixelRatio": scale, "mobile": False}}
-    )
+    options.binary_location = _binary()
     for flag in (
         "--headless",
         "--disable-gpu",
@@ -59,13 +58,27 @@ def open_browser(width: int, height: int, *, scale: float = 1) -> WebDriver:
         "--disable-sync",
         "--hide-scrollbars",
         "--no-proxy-server",
-        f"--window-size={max(width, 500)},{height}",
     ):
         options.add_argument(flag)
     if os.getuid() == 0:
         # Chromium's own sandbox does not work for root.
         options.add_argument("--no-sandbox")
-    return webdriver.Chrome(options=options, service=Service(driver))
+    browser = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    set_screen(browser, width, height, scale=scale)
+    return browser
+
+
+def set_screen(browser: WebDriver, width: int, height: int, *, scale: float = 1, dark: bool = False) -> None:
+    """Give the page this width and height in CSS pixels, drawn with `scale` pixels for each, in the light or the dark scheme."""
+    # An emulated screen: a headless window is at least 500 pixels wide, which is too wide for a phone.
+    screen = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+
+def _binary() -> str | None:
+    return next((found for name in _BROWSERS if (found := shutil.which(name))), None)
 
 
 def await_settled(waiting: WebDriverWait) -> None:

@@ -7,46 +7,49 @@ import io
 from pathlib import Path
 from urllib.parse import urlencode
 
-from browser import ScreenshotError, await_settled, open_browser
+from browser import ScreenshotError, await_settled, set_screen
 from PIL import Image
 from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 _BROKEN_IMAGES = "return [...document.images].filter(image => !image.naturalWidth).map(image => image.src)"
 _PHONE_WIDTH = 390
+_PHONE_HEIGHT = 800
 _LARGEST_PICTURE = 150_000
 
 
-def picture_message(slack_url: str, message: str, out: Path) -> None:
+def picture_message(browser: WebDriver, slack_url: str, message: str, out: Path) -> None:
     """Save the picture of a message and its thread as a PNG of at most 150,000 bytes, 780 pixels wide.
 
     The same messages, posted at the same times, give the same bytes on one machine.
 
     Args:
+        browser: becomes a phone.
         slack_url: the address of the stand-in.
         message: the message's `ts`, or NAME=VALUE for the newest message with this value in its metadata's payload.
         out: the file to write.
 
     Raises:
-        ScreenshotError: there is no browser or no such message, an image of it is missing, or the picture is too large.
+        ScreenshotError: there is no such message, an image of it is missing, or the picture is too large.
     """
     name, found, value = message.partition("=")
     url = f"{slack_url}/thread?{urlencode({name: value} if found else {'ts': message})}"
-    with open_browser(_PHONE_WIDTH, 800, scale=2) as browser:
-        try:
-            browser.get(url)
-            await_settled(WebDriverWait(browser, 20))
-            if not browser.find_elements(By.TAG_NAME, "article"):
-                raise ScreenshotError(f"{url} shows no message: {browser.find_element(By.TAG_NAME, 'body').text}")
-            broken = browser.execute_script(_BROKEN_IMAGES)
-            if broken:
-                raise ScreenshotError(f"{url} could not load the images {', '.join(broken)}")
-            height = browser.execute_script("return document.documentElement.scrollHeight")
-            clip = {"x": 0, "y": 0, "width": _PHONE_WIDTH, "height": height, "scale": 1}
-            shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
-        except WebDriverException as error:
-            raise ScreenshotError(f"No picture of {url} could be taken: {error.msg}") from error
+    try:
+        set_screen(browser, _PHONE_WIDTH, _PHONE_HEIGHT, scale=2)
+        browser.get(url)
+        await_settled(WebDriverWait(browser, 20))
+        if not browser.find_elements(By.TAG_NAME, "article"):
+            raise ScreenshotError(f"{url} shows no message: {browser.find_element(By.TAG_NAME, 'body').text}")
+        broken = browser.execute_script(_BROKEN_IMAGES)
+        if broken:
+            raise ScreenshotError(f"{url} could not load the images {', '.join(broken)}")
+        height = browser.execute_script("return document.documentElement.scrollHeight")
+        clip = {"x": 0, "y": 0, "width": _PHONE_WIDTH, "height": height, "scale": 1}
+        shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+    except WebDriverException as error:
+        raise ScreenshotError(f"No picture of {url} could be taken: {error.msg}") from error
     picture = _small_png(base64.b64decode(shot["data"]))
     if len(picture) > _LARGEST_PICTURE:
         raise ScreenshotError(f"The picture of {url} has {len(picture):,} bytes, more than {_LARGEST_PICTURE:,}.")

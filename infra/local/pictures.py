@@ -1,4 +1,4 @@
-"""Take the README's pictures from a stack on which `make demo` has run."""
+"""Take the pictures of the README and the documents from a stack on which `make demo` has run."""
 
 from __future__ import annotations
 
@@ -6,14 +6,31 @@ import json
 import os
 import sys
 
-from browser import ScreenshotError
-from screenshot import take_screenshot
+from browser import ScreenshotError, open_browser
+from screenshot import Page, take_screenshot
 from stack import ROOT
 from stack_loading import load_stack
-from stack_model import SettingsError
+from stack_model import SettingsError, Stack
 
 PICTURES = ROOT / "infra" / "pictures"
-_SECONDS = 60.0
+_PHONE = 400  # pixels
+_DESKTOP = 1500
+
+
+def pages(stack: Stack, run_id: str) -> dict[str, Page]:
+    """The pages by the names of their pictures. `run_id` is the run whose Release tab is shown."""
+    dag = f"{stack.airflow_url}/dags/trip_duration"
+    return {
+        "grid": Page(dag, _DESKTOP, 560, "reproduce", drag=260),
+        "release": Page(f"{dag}/runs/{run_id}/plugin/release", _DESKTOP, 860, "Release"),
+        "housekeeping": Page(
+            f"{stack.airflow_url}/dags/retrain_housekeeping", _DESKTOP, 560, "remove_workspaces", drag=260
+        ),
+        "alerts": Page(stack.alerts_url, _PHONE, 860, "Open"),
+        "alerts-dark": Page(stack.alerts_url, _PHONE, 860, "Open", dark=True),
+        "alerts-desktop": Page(stack.alerts_url, _DESKTOP, 860, "Open"),
+        "alerts-desktop-dark": Page(stack.alerts_url, _DESKTOP, 860, "Open", dark=True),
+    }
 
 
 def main() -> int:
@@ -29,16 +46,11 @@ def main() -> int:
         if alerted is None:
             print("No picture: no day of the demo had an alert.", file=sys.stderr)
             return 1
-        dag = f"{stack.airflow_url}/dags/trip_duration"
-        release = f"{dag}/runs/{alerted['run_id']}/plugin/release"
-        # File, address, height in pixels, text to wait for, and by how many pixels the divider of the panels is moved.
-        for name, url, height, text, drag in (
-            ("grid.png", dag, 560, "reproduce", 260),
-            ("release.png", release, 860, "Release", 0),
-        ):
-            out = PICTURES / name
-            take_screenshot(url, out, width=1500, height=height, wait_for=text, seconds=_SECONDS, drag=drag)
-            print(out.relative_to(ROOT))
+        with open_browser(_DESKTOP, 860) as browser:
+            for name, page in pages(stack, alerted["run_id"]).items():
+                out = PICTURES / f"{name}.png"
+                take_screenshot(browser, page, out)
+                print(out.relative_to(ROOT))
     except (ScreenshotError, SettingsError) as error:
         print(f"No picture: {error}", file=sys.stderr)
         return 1

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 
-from browser import ScreenshotError
+from browser import ScreenshotError, open_browser
 from message_picture import picture_message
 from slack_sdk import WebClient
 from slack_standin.running import Standin, StandinError
@@ -35,11 +35,11 @@ from retrain.alerts.message.digest import digest  # noqa: E402
 def main() -> int:
     """Save the pictures in `infra/runbooks/pictures`. Returns 0, or 1 after one sentence on stderr."""
     try:
-        with Standin() as slack:
+        with Standin() as slack, open_browser(390, 800) as browser:
             for name, post in _posts().items():
                 slack.control("reset", {})
                 ts = post(slack, WebClient(slack.token, base_url=f"{slack.url}/api/"))
-                picture_message(slack.url, ts, PICTURES / f"{name}.png")
+                picture_message(browser, slack.url, ts, PICTURES / f"{name}.png")
                 print(f"infra/runbooks/pictures/{name}.png")
     except (ScreenshotError, StandinError) as error:
         print(f"No picture: {error}", file=sys.stderr)

@@ -61,7 +61,8 @@ class Stack:
     """One local stack.
 
     `root` is the checkout that it runs, `state` the folder of its data. `pipelines` is a folder of pipeline files that
-    replaces `dags/pipelines`, None for that folder itself.
+    replaces `dags/pipelines`, None for that folder itself. `airflow_path` is the path below which Airflow is served, such as
+    `/airflow`; empty for the root.
     """
 
     root: Path
@@ -69,6 +70,7 @@ class Stack:
     ports: Ports
     secrets: Secrets
     pipelines: Path | None = None
+    airflow_path: str = ""
 
     @property
     def run_dir(self) -> Path:
@@ -103,12 +105,12 @@ class Stack:
 
     @property
     def airflow_url(self) -> str:
-        return f"http://{LOOPBACK}:{self.ports.airflow}"
+        return f"http://{LOOPBACK}:{self.ports.airflow}{self.airflow_path}"
 
     @property
     def execution_url(self) -> str:
-        """The API to which Airflow's tasks report."""
-        return f"http://{LOOPBACK}:{self.ports.execution}"
+        """The API to which Airflow's tasks report. Airflow serves it below its own path too, and nowhere else."""
+        return f"http://{LOOPBACK}:{self.ports.execution}{self.airflow_path}"
 
     @property
     def mlflow_url(self) -> str:

@@ -37,7 +37,10 @@ def stack_file_variables(stack: Stack) -> dict[str, str]:
     """
     ports = {f"RETRAIN_{name.upper()}_PORT": str(port) for name, port in asdict(stack.ports).items()}
     watch = {name: value for name, value in alerts_variables(stack).items() if name.startswith("RETRAIN_")}
-    return {"RETRAIN_STATE": str(stack.state)} | ports | airflow_variables(stack) | s3_variables(stack) | watch
+    own = {"RETRAIN_STATE": str(stack.state)} | (
+        {"RETRAIN_AIRFLOW_PATH": stack.airflow_path} if stack.airflow_path else {}
+    )
+    return own | ports | airflow_variables(stack) | s3_variables(stack) | watch
 
 
 def write_stack_file(stack: Stack) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import ssl
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ _BUILT_BY_ITSELF = '[build-system]\nrequires = []\nbuild-backend = "backend"\nba
 
 class _Handler(SimpleHTTPRequestHandler):
     authorization: str | None = None
+    kept = False
 
     def do_GET(self) -> None:
         if self.authorization in (None, self.headers["Authorization"]):
@@ -36,7 +38,8 @@ class _Handler(SimpleHTTPRequestHandler):
         self.send_error(405)
 
     def end_headers(self) -> None:
-        self.send_header("Cache-Control", "no-store")
+        as_pypi = "max-age=0" if self.path.endswith("/") else "max-age=365000000, immutable, public"
+        self.send_header("Cache-Control", as_pypi if self.kept else "no-store")
         super().end_headers()
 
     def log_message(self, *arguments: object) -> None:
@@ -109,16 +112,29 @@ def _hash(text: str) -> str:
 
 
 @contextmanager
-def package_index(folder: Path, *, hashes: bool = True, login: str | None = None) -> Iterator[Index]:
-    """An index of the packages below `folder`; without `hashes`, its pages do not name those of the files. `login` is user:password."""
+def package_index(
+    folder: Path,
+    *,
+    hashes: bool = True,
+    login: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    kept: bool = False,
+) -> Iterator[Index]:
+    """An index of the packages below `folder`; without `hashes`, its pages do not name those of the files. `login` is user:password.
+
+    With `tls` it has an https address. If `kept`, a client may keep its files for good, and its
+    pages as long as it asks whether they have changed, as those of PyPI after ten minutes; otherwise nothing.
+    """
     (folder / "simple").mkdir(parents=True)
     asked = f"Basic {base64.b64encode(login.encode()).decode()}" if login else None
-    handler = type("Handler", (_Handler,), {"authorization": asked})
+    handler = type("Handler", (_Handler,), {"authorization": asked, "kept": kept})
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = Thread(target=server.serve_forever, args=(0.01,), name="package index")
     thread.start()
     try:
-        yield Index(folder, f"http://127.0.0.1:{server.server_address[1]}/simple", hashes)
+        yield Index(folder, f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}/simple", hashes)
     finally:
         server.shutdown()
         thread.join()

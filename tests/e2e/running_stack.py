@@ -163,6 +163,8 @@ def share_environments(state: Path) -> None:
 def stack_up(state: Path, pipelines: Path, foreign: ForeignOrigin) -> Iterator[Live]:
     """Run a stack of the checkout on free ports, with these pipelines, until the end of the block; `foreign` is only passed on."""
     environment = {**os.environ, "RETRAIN_STATE": str(state), "RETRAIN_PIPELINES": str(pipelines)}
+    # Below a path, as behind many a company's proxy: every address that is made without it is found here.
+    environment |= {"RETRAIN_AIRFLOW_PATH": "/airflow"}
     environment |= {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
     command = [sys.executable, str(ROOT / "infra" / "local" / "stack.py")]
     trips.fetch(SHARED)

@@ -11,7 +11,11 @@ import pandas as pd
 import pytest
 import trips
 from airflow_client import AirflowError
+from browser import open_browser, why_missing
 from running_stack import DAY, PIPELINE, SHARED, Live, wait_until
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import frame_to_be_available_and_switch_to_it
+from selenium.webdriver.support.ui import WebDriverWait
 from told import incidents
 
 from retrain.results import Reproduced
@@ -77,6 +81,25 @@ def test_the_mlflow_run_holds_params_metrics_plots_reports_and_lock(live: Live, 
         "reports/drift.png",
         "model/MLmodel",
     }
+
+
+@pytest.mark.skipif(why_missing() is not None, reason=str(why_missing()))
+def test_airflow_s_page_below_a_path_shows_the_run_s_release(live: Live, first: Outcome) -> None:
+    with open_browser(1200, 900) as browser:
+        browser.get(f"{live.stack.airflow_url}/dags/{PIPELINE}/runs/{RUN}/plugin/release")
+        waiting = WebDriverWait(browser, 120)
+        waiting.until(frame_to_be_available_and_switch_to_it((By.CSS_SELECTOR, "iframe[title=Release]")))
+        waiting.until(lambda page: page.find_element(By.ID, "subtitle").text not in {"", "Reading the run…"})
+        shown = browser.find_element(By.TAG_NAME, "body").text
+    spec = first["resolve_run"]
+    assert shown.splitlines()[:2] == [f"v1.0.0 on {DAY.isoformat()}", "Finished."]
+    for fact in (
+        spec["commit"],
+        spec["manifest_digest"],
+        f"{first['push']['objects']} objects",
+        "became the champion.",
+    ):
+        assert fact in shown
 
 
 def test_clearing_record_run_brings_its_workspace_back_from_the_cache_and_records_nothing_twice(

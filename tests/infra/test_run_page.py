@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -16,17 +16,14 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import pytest
-from browser import open_browser
 from loopback import ROOT
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import frame_to_be_available_and_switch_to_it
 from selenium.webdriver.support.ui import WebDriverWait
-
-pytestmark = pytest.mark.skipif(
-    shutil.which("chromedriver") is None, reason="needs Chromium and its driver: the Release tab is not tested"
-)
 
 TASKS = ("resolve_run", "reproduce", "push", "record_run", "check_drift", "promote")
 RUN = "manual__2020-03-21T06:00:00+00:00"
+PLUGIN = ROOT / "plugins" / "retrain_plugin.py"
 PAGE = ROOT / "plugins" / "retrain" / "airflow" / "run_page.html"
 OLD_RESULTS = ROOT / "tests" / "contract" / "ledger_of_899b122" / "task_results"
 PATIENCE = 120  # seconds; a page takes one, and many times that on a machine whose cores are all busy
@@ -59,11 +56,24 @@ def results() -> str:
     return done.stdout
 
 
+def airflow_states() -> list[str]:
+    """Every state that Airflow knows of a task."""
+    command = "from airflow.utils.state import TaskInstanceState as State; print(*(state.value for state in State))"
+    done = subprocess.run(
+        [ROOT / ".venv" / "bin" / "python", "-c", command], check=True, capture_output=True, text=True, timeout=60
+    )
+    return done.stdout.split()
+
+
 @dataclass
 class AirflowStandin:
-    """One run as Airflow's REST API answers: each task's state, and its result if it has one."""
+    """One run as Airflow's REST API answers: each task's state, and its result if it has one.
+
+    `path` is the path below which Airflow is served, and nothing is outside it.
+    """
 
     url: str = ""
+    path: str = ""
     states: dict[str, str | None] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
     refuses: int | None = None
@@ -87,6 +97,14 @@ class AirflowStandin:
         return HTTPStatus.NOT_FOUND, {"detail": "Not Found"}
 
 
+def airflow_page(path: str) -> str:
+    """What matters of Airflow's page of a run: its base address, and the frame with the plugin's own `href`."""
+    href = re.search(r'"href": "([^"]+)"', PLUGIN.read_text())
+    assert href is not None
+    src = href[1].replace("{DAG_ID}", "trips").replace("{RUN_ID}", quote(RUN, safe="")).replace("&", "&amp;")
+    return f'<!doctype html><base href="{path}/"><iframe src="{src}" title="Release"></iframe>'
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[AirflowStandin]:
     """The page at its address, with the API beside it."""
@@ -95,10 +113,13 @@ def server() -> Iterator[AirflowStandin]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = unquote(urlsplit(self.path).path)
-            if path == "/retrain/run":
+            inside = path.removeprefix(airflow.path) if path.startswith(f"{airflow.path}/") else None
+            if inside == "/retrain/run":
                 status, kind, body = 200, "text/html", PAGE.read_bytes()
+            elif inside == f"/dags/trips/runs/{RUN}/plugin/release":
+                status, kind, body = 200, "text/html", airflow_page(airflow.path).encode()
             else:
-                status, answer = airflow.answer(path)
+                status, answer = airflow.answer(inside or "")
                 kind, body = "application/json", json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", kind)
@@ -116,12 +137,6 @@ def server() -> Iterator[AirflowStandin]:
         yield airflow
         listening.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with open_browser(900, 1200) as opened:
-        yield opened
 
 
 @dataclass(frozen=True)
@@ -277,6 +292,29 @@ def test_a_task_without_a_result_says_why_it_has_none(show, states, headline, ro
 def test_a_failed_task_is_linked(show):
     links = show({"check_drift": "failed"}).links
     assert links["Open check_drift"].endswith(f"/dags/trips/runs/{quote(RUN, safe='')}/tasks/check_drift")
+
+
+@pytest.mark.parametrize("path", ["", "/airflow", "/tools/airflow"])
+def test_airflow_s_page_finds_the_tab_and_the_tab_its_run_below_any_path(server, browser, path):
+    server.path = path
+    server.runs({"promote": "failed"}, json.loads(results()))
+    try:
+        browser.get(f"{server.url}{path}/dags/trips/runs/{quote(RUN, safe='')}/plugin/release")
+        waiting = WebDriverWait(browser, PATIENCE)
+        waiting.until(frame_to_be_available_and_switch_to_it((By.CSS_SELECTOR, "iframe[title=Release]")))
+        waiting.until(lambda page: "Reading" not in page.find_element(By.ID, "subtitle").text)
+        shown = Shown(**browser.execute_script(SHOWN))
+    finally:
+        server.path = ""
+    assert (shown.title, shown.subtitle) == ("v1.1.0 on 2020-03-20", "Failed: promote.")
+    task = f"{server.url}{path}/dags/trips/runs/{quote(RUN, safe='')}/tasks/promote"
+    assert shown.links["Open promote"] == task
+
+
+def test_every_state_of_a_task_is_said_in_words(show):
+    for state in airflow_states():
+        said = show({"promote": state}).rows["Promotion"].splitlines()[0]
+        assert said[0].isupper(), f"{said!r} is the bare name of the state"
 
 
 def test_a_pipeline_without_a_drift_report_has_no_row_for_it(show):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import urllib.error
 
 import pytest
@@ -205,8 +204,7 @@ def test_a_thread_has_a_page_by_time_and_by_metadata(slack):
             read(f"{slack.url}/thread?{query}")
 
 
-@pytest.mark.skipif(shutil.which("chromedriver") is None, reason="needs Chromium and its driver")
-def test_a_picture_of_a_message_is_small_and_equal_for_equal_messages(slack, tmp_path):
+def test_a_picture_of_a_message_is_small_and_equal_for_equal_messages(slack, browser, tmp_path):
     pictures = []
     for name in ("first.png", "second.png"):
         slack.control("reset", {})
@@ -217,7 +215,7 @@ def test_a_picture_of_a_message_is_small_and_equal_for_equal_messages(slack, tmp
             metadata={"event_type": "x", "event_payload": {"k": 1}},
         )
         slack.client().chat_postMessage(channel=root["channel"], text=":taxi: " * 400, thread_ts=root["ts"])
-        picture_message(slack.url, "k=1", tmp_path / name)
+        picture_message(browser, slack.url, "k=1", tmp_path / name)
         pictures.append((tmp_path / name).read_bytes())
     assert pictures[0] == pictures[1]
     assert len(pictures[0]) <= 150_000
@@ -225,4 +223,4 @@ def test_a_picture_of_a_message_is_small_and_equal_for_equal_messages(slack, tmp
         width, height = picture.size
     assert (width, height > 800) == (780, True)
     with pytest.raises(ScreenshotError, match="There is no message"):
-        picture_message(slack.url, "1.000001", tmp_path / "none.png")
+        picture_message(browser, slack.url, "1.000001", tmp_path / "none.png")

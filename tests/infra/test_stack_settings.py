@@ -13,7 +13,7 @@ from airflow_configuration import airflow_variables
 from loopback import ROOT
 from program_variables import STACK_MARK, inherited_environment
 from programs import plan_programs
-from stack_loading import PortError, load_stack
+from stack_loading import AirflowPathError, PortError, load_stack
 from stack_model import Ports, Secrets, Stack
 from state_files import (
     NoStackError,
@@ -41,6 +41,23 @@ def test_two_stacks_share_no_secret_and_no_address(tmp_path):
     assert not [name for name in shared if any(word in name for word in telling)]
     for field in dataclasses.fields(Secrets):
         assert getattr(first.secrets, field.name) != getattr(second.secrets, field.name)
+
+
+def test_airflow_below_a_path_is_found_there_by_its_users_its_tasks_and_the_next_command(tmp_path):
+    stack = load_stack(ROOT, {"RETRAIN_STATE": str(tmp_path), "RETRAIN_AIRFLOW_PATH": "/tools/airflow"})
+    variables = stack_file_variables(stack)
+    for name in ("AIRFLOW__API__BASE_URL", "RETRAIN_AIRFLOW_URL"):
+        assert variables[name] == f"http://127.0.0.1:{stack.ports.airflow}/tools/airflow"
+    tasks = f"http://127.0.0.1:{stack.ports.execution}/tools/airflow/execution/"
+    assert variables["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == tasks
+    write_stack_file(stack)
+    assert load_stack(ROOT, {"RETRAIN_STATE": str(tmp_path)}) == stack
+
+
+@pytest.mark.parametrize("path", ["airflow", "/", "/airflow/", "/a b", "http://x"])
+def test_a_path_that_airflow_cannot_be_served_below_is_refused(tmp_path, path):
+    with pytest.raises(AirflowPathError, match=r"is not a path\. Set it to one such as /airflow"):
+        load_stack(ROOT, {"RETRAIN_STATE": str(tmp_path), "RETRAIN_AIRFLOW_PATH": path})
 
 
 def test_the_same_stack_gives_the_same_programs(stack):

@@ -107,6 +107,7 @@ def test_a_truncated_download_is_refused_and_removed(tmp_path: Path) -> None:
 
 def test_without_a_network_the_package_and_the_next_step_are_named(tmp_path: Path) -> None:
     environment = {**os.environ, "RETRAIN_STATE": str(tmp_path), "RETRAIN_PIP": "false"}
+    environment |= {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     done = subprocess.run(
         [SERVERS_PYTHON, str(TOOL), "fetch"], env=environment, capture_output=True, text=True, check=False
     )

@@ -16,6 +16,10 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from downloads import shared_downloads
+from network_advice import advice
+from pip_run import run_pip
+
 from trips.errors import DownloadError, NoPipError, TripsArchiveError
 from trips.files import digest, write_if_changed
 from trips.partitions import state_dir
@@ -35,7 +39,8 @@ MONTHS = 36
 def fetch(state: Path | None = None, progress: Report = silent) -> list[Path]:
     """Download and extract the monthly CSV files, unless they are there; return their paths in order.
 
-    They are kept in `<state>/downloads`.
+    They are kept in `<state>/downloads`; the archive that they come from is kept for every checkout of this machine, in
+    `shared_downloads()`. An archive in `<state>/downloads` is taken instead.
 
     Raises:
         NoPipError: no pip was found.
@@ -50,6 +55,8 @@ def fetch(state: Path | None = None, progress: Report = silent) -> list[Path]:
         if all((folder / name).is_file() and (folder / name).stat().st_size == size for name, size in sizes.items()):
             return [folder / name for name in sorted(sizes)]
     archive = folder / ARCHIVE
+    if not archive.is_file():
+        archive = shared_downloads() / ARCHIVE
     if not archive.is_file():
         progress("Downloading trips", 0, 1)
         _download(archive)
@@ -73,16 +80,17 @@ def _pip() -> list[str]:
 
 
 def _download(target: Path) -> None:
-    argv = [*_pip(), "download", "--quiet", "--no-deps", "--no-binary", "great-expectations", PACKAGE]
+    arguments = ["download", "--no-deps", "--no-binary", "great-expectations", PACKAGE]
+    target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
-        done = subprocess.run([*argv, "--dest", folder], capture_output=True, text=True, check=False)
+        done = run_pip(_pip(), [*arguments, "--dest", folder])
         found = Path(folder) / ARCHIVE
         if done.returncode != 0 or not found.is_file():
             reason = (done.stderr or done.stdout).strip().splitlines()
             raise DownloadError(
                 f"The package {PACKAGE}, which holds the trips, could not be downloaded "
                 f"({reason[-1] if reason else f'pip ended with {done.returncode}'}). "
-                f"Check the network and pip's package index, or put {ARCHIVE} into {target.parent}, and run this again."
+                f"{advice(done.stdout + done.stderr, os.environ)} Or put {ARCHIVE} into {target.parent}."
             )
         found.replace(target)
 

@@ -94,12 +94,15 @@ def _install(text: str, path: Path) -> None:
         done = _sync(text, path, strategy, nowhere)
         if done.returncode == 0:
             return
+        # uv asks the index again for what it has in its cache. The hashes say that the cached files are the right ones.
+        if uv.could_not_connect(done) and _sync(text, path, strategy, nowhere, "--offline").returncode == 0:
+            return
         gone = uv.gone(done, frozen.requirements(text))
         if gone is None or strategy == "unsafe-best-match":
             raise gone or uv.failure(done, problem, uv.FIX)
 
 
-def _sync(text: str, path: Path, strategy: str, cwd: Path) -> Finished:
+def _sync(text: str, path: Path, strategy: str, cwd: Path, *more: str) -> Finished:
     return uv.run(
         "pip",
         "sync",
@@ -107,6 +110,7 @@ def _sync(text: str, path: Path, strategy: str, cwd: Path) -> Finished:
         "--compile-bytecode",
         "--index-strategy",
         strategy,
+        *more,
         *(part for index in frozen.named_indexes(text) for part in ("--index", index)),
         "--python",
         path / "bin" / "python",

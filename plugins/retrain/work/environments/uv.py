@@ -41,6 +41,7 @@ _NETWORK = (
     "(403 forbidden",
     "valid authentication credentials",
 )
+_UNTRUSTED = ("invalid peer certificate", "no default certificates will be trusted")
 _NO_ACCESS = ("(401 unauthorized", "(403 forbidden", "valid authentication credentials")
 _NO_VERSION = re.compile(
     r"there (?:is|are) no versions? of ([\w.\-]+)|because ([\w.\-]+) was not found in", re.IGNORECASE
@@ -78,11 +79,28 @@ def is_there() -> bool:
 def run(*arguments: str | Path, cwd: Path) -> process.Finished:
     """Run uv in `cwd`, whose uv configuration it reads. It uses our Python and downloads none.
 
+    It trusts the certificates of the system's store, as pip does, unless UV_SYSTEM_CERTS says otherwise.
+
     Raises:
         ConfigurationError: there is no uv program.
     """
-    settings = process.environment(UV_PYTHON=sys.executable, UV_PYTHON_DOWNLOADS="never", UV_NO_PROGRESS="1")
+    settings = process.environment(
+        UV_PYTHON=sys.executable,
+        UV_PYTHON_DOWNLOADS="never",
+        UV_NO_PROGRESS="1",
+        UV_SYSTEM_CERTS=os.environ.get("UV_SYSTEM_CERTS") or "1",
+    )
     return process.run([program(), *arguments], cwd=cwd, env=settings, timeout=TIMEOUT)
+
+
+def could_not_connect(done: process.Finished) -> bool:
+    """True if uv failed because it did not reach a package index, which says nothing about the release."""
+    output = done.output.lower()
+    return (
+        done.returncode > 0
+        and any(word in output for word in _NETWORK)
+        and not any(word in output for word in _NO_ACCESS)
+    )
 
 
 def failure(done: process.Finished, problem: str, fix: str) -> RetrainError:
@@ -90,10 +108,21 @@ def failure(done: process.Finished, problem: str, fix: str) -> RetrainError:
     output, why = done.output.lower(), evidence(done)
     if "no space left on device" in output:
         return DiskFullError(f"{problem}: {why} Free some space, then clear the task.")
+    if any(word in output for word in _UNTRUSTED):
+        return EnvironmentBuildError(f"{problem}: {why} {_trusted()}")
     # A negative code is a signal's, which says nothing about the release.
     if any(word in output for word in _NETWORK) or done.timed_out or done.returncode < 0:
         return EnvironmentBuildError(f"{problem}: {why} Check the package index, then clear the task.")
     return EnvironmentDefinitionError(f"{problem}: {why} {fix}")
+
+
+def _trusted() -> str:
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+    named = [f"{name}={os.environ[name]}" for name in names if os.environ.get(name)]
+    return (
+        "Add the certificate of the package index, or of the proxy before it, to the system's store of the machine that runs the "
+        f"tasks, or to the file that SSL_CERT_FILE names ({', '.join(named) or 'not set now'}), then clear the task."
+    )
 
 
 def gone(done: process.Finished, requirements: list[str]) -> EnvironmentGoneError | None:
