@@ -168,13 +168,26 @@ class Ledger(EventLog):
             key.endswith(f"/{RECORD}") for key in s3.list_objects(self.client, f"{self.url}/{pipeline}/dt={partition}")
         )
 
-    def newest(self, pipeline: str) -> RunRecord | None:
-        """The run that counts of the newest recorded partition; None if nothing is recorded."""
-        days = [name for name in s3.list_folders(self.client, f"{self.url}/{pipeline}") if name.startswith("dt=")]
+    def recorded_days(self, pipeline: str, first: str, last: str = "9") -> frozenset[str]:
+        """The partitions from `first` to `last` of which a run is committed. Costs one request per thousand objects of these days."""
+        keys = s3.list_objects(self.client, f"{self.url}/{pipeline}", after=f"dt={first}", beginning="dt=")
+        days = {key.split("/")[0].removeprefix("dt=") for key in keys if key.endswith(f"/{RECORD}")}
+        return frozenset(day for day in days if day <= last)
+
+    def newest(self, pipeline: str, first: str = "") -> RunRecord | None:
+        """The run that counts of the newest recorded partition; None if nothing is recorded.
+
+        With `first`, only partitions from it on are looked at: then the number of requests does not grow with the older ones.
+        """
+        if first:
+            days = self.recorded_days(pipeline, first)
+        else:
+            folders = s3.list_folders(self.client, f"{self.url}/{pipeline}")
+            days = frozenset(name.removeprefix("dt=") for name in folders if name.startswith("dt="))
         for day in sorted(days, reverse=True):
-            found = self.records(pipeline, day.removeprefix("dt="))
+            found = self.records(pipeline, day)
             if found:
-                return counting(found, self.counts(pipeline, day.removeprefix("dt=")))[-1]
+                return counting(found, self.counts(pipeline, day))[-1]
         return None
 
     def entry(self, pipeline: str, partition: str, run_key: str | None = None) -> RunRecord:
