@@ -169,26 +169,30 @@ class Ledger(EventLog):
         )
 
     def recorded_days(self, pipeline: str, first: str, last: str = "9") -> frozenset[str]:
-        """The partitions from `first` to `last` of which a run is committed. Costs one request per thousand objects of these days."""
-        keys = s3.list_objects(self.client, f"{self.url}/{pipeline}", after=f"dt={first}", beginning="dt=")
-        days = {key.split("/")[0].removeprefix("dt=") for key in keys if key.endswith(f"/{RECORD}")}
-        return frozenset(day for day in days if day <= last)
+        """The partitions from `first` to `last` of which a run is committed. Costs one request per thousand objects since `first`."""
+        return frozenset(day for day in map(_day_of, self._record_keys(pipeline, first)) if day <= last)
 
-    def newest(self, pipeline: str, first: str = "") -> RunRecord | None:
-        """The run that counts of the newest recorded partition; None if nothing is recorded.
-
-        With `first`, only partitions from it on are looked at: then the number of requests does not grow with the older ones.
-        """
-        if first:
-            days = self.recorded_days(pipeline, first)
-        else:
-            folders = s3.list_folders(self.client, f"{self.url}/{pipeline}")
-            days = frozenset(name.removeprefix("dt=") for name in folders if name.startswith("dt="))
+    def newest(self, pipeline: str) -> RunRecord | None:
+        """The run that counts of the newest recorded partition; None if nothing is recorded."""
+        days = [name for name in s3.list_folders(self.client, f"{self.url}/{pipeline}") if name.startswith("dt=")]
         for day in sorted(days, reverse=True):
-            found = self.records(pipeline, day)
+            found = self.records(pipeline, day.removeprefix("dt="))
             if found:
-                return counting(found, self.counts(pipeline, day))[-1]
+                return counting(found, self.counts(pipeline, day.removeprefix("dt=")))[-1]
         return None
+
+    def newest_since(self, pipeline: str, first: str) -> RunRecord | None:
+        """As `newest`, among the partitions from `first` on. The number of requests does not grow with older partitions."""
+        keys = self._record_keys(pipeline, first)
+        if not keys:
+            return None
+        day = max(map(_day_of, keys))
+        found = [self._record(f"{self.url}/{pipeline}/{key}") for key in keys if _day_of(key) == day]
+        return counting(found, self.counts(pipeline, day))[-1]
+
+    def _record_keys(self, pipeline: str, first: str) -> list[str]:
+        keys = s3.list_objects(self.client, f"{self.url}/{pipeline}", after=f"dt={first}", beginning="dt=")
+        return [key for key in keys if key.endswith(f"/{RECORD}")]
 
     def entry(self, pipeline: str, partition: str, run_key: str | None = None) -> RunRecord:
         """One run of a partition: the one whose run key begins with `run_key`, by default the one that counts.
@@ -242,6 +246,10 @@ class Ledger(EventLog):
                 f"{url} holds other bytes (SHA-256 {_sha256(kept or b'')}) than this run would write ({_sha256(body)}). "
                 "The same key must give the same bytes: a stage is not deterministic. The kept entry stands."
             )
+
+
+def _day_of(key: str) -> str:
+    return key.partition("/")[0].removeprefix("dt=")
 
 
 def _sha256(body: bytes) -> str:

@@ -48,7 +48,7 @@ def read(client: S3Client, deployment: Deployment, now: datetime) -> Situation:
     """
     ledger = Ledger(client, deployment.ledger)
     pipeline, recent = deployment.pipeline, (now - _RECENT).date().isoformat()
-    record = ledger.newest(pipeline, recent) or ledger.newest(pipeline)
+    record = ledger.newest_since(pipeline, recent) or ledger.newest(pipeline)
     promotion = promotions.newest(ledger, pipeline, recent) or promotions.newest(ledger, pipeline)
     return Situation(
         as_of=now.isoformat(timespec="milliseconds"),

@@ -142,7 +142,7 @@ class SlackClient:
             raise SlackChannelError(f"The app is not in {channel}. Invite it: /invite @{app.user}")
 
     def channel_id(self, channel: str) -> str:
-        """The id of a channel, which every method except chat.postMessage needs. Slack is asked once for each name."""
+        """The id of a channel, which every method except chat.postMessage needs. One listing serves all names in its pages."""
         if _CHANNEL_ID.fullmatch(channel):
             return channel
         name = channel.removeprefix("#")
@@ -152,9 +152,9 @@ class SlackClient:
             pages = self._client().conversations_list(
                 types="public_channel,private_channel", exclude_archived=False, limit=_LARGEST_PAGE
             )
-            for found in _all(pages, "channels"):
-                if found["name"] == name:
-                    self._ids[name] = str(found["id"])
+            for page in pages:
+                self._ids.update((found["name"], str(found["id"])) for found in page.get("channels") or ())
+                if name in self._ids:
                     return self._ids[name]
         raise SlackChannelError(f"{channel}: channel_not_found. Correct the name, or invite the app to the channel.")
 
