@@ -7,6 +7,7 @@ API that the watch reads. Prints the requests of ten minutes for each situation.
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 import tempfile
 from datetime import timedelta
@@ -70,13 +71,11 @@ def main() -> int:
     parser.add_argument("--plugins", type=Path, default=ROOT / "plugins", metavar="DIR")
     options = parser.parse_args()
     sys.path.insert(0, str(options.plugins))
-    # Before the modules that put this checkout's plugins first.
+    for module in ("retrain.alerts.watch.watch", "retrain.alerts.watch.observe.observer"):
+        importlib.import_module(module)  # the modules below put this checkout's plugins first
     from counted_watch import counted_watch, generated_server, pin_releases
     from live_servers import free_ports
     from stack_model import Ports, Secrets, Stack
-
-    import retrain.alerts.watch.observe.observer
-    import retrain.alerts.watch.watch  # noqa: F401
 
     with tempfile.TemporaryDirectory(prefix="watch-requests-") as name:
         stack = Stack(ROOT, Path(name) / "state", Ports(*free_ports(6)), Secrets.generate())
