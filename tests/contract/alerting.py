@@ -42,6 +42,9 @@ class IdleObserver:
     def __init__(self) -> None:
         self.problems: dict[str, str] = {}
 
+    def note_recorded(self, _days):
+        """Take in nothing."""
+
     def observe(self, _now, _incidents):
         return []
 

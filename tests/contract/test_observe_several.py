@@ -160,15 +160,17 @@ def test_an_airflow_that_hangs_on_one_question_is_asked_no_other_in_that_look(
     fleet: Fleet, pages: AirflowPages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("retrain.airflow.api._TIMEOUT", 0.5)
-    pages.hang("/api/v2/dags/first/dagRuns")
+    pages.hang("/api/v2/dags/~/dagRuns")
     observer = fleet.observer(pages.url)
     assert set(late(observer.observe(NOON, []))) == {"first", "second", "third"}
     assert set(observer.problems) == {"first", "second", "third"}
-    assert [path for path in pages.asked if "dagRuns" in path] == ["/api/v2/dags/first/dagRuns"]
+    assert [path for path in pages.asked if "dagRuns" in path] == ["/api/v2/dags/~/dagRuns"]
 
 
 def run(dag: str, ended: datetime, **changes: Any) -> dict[str, Any]:
     return {
+        "dag_id": dag,
+        "state": "failed",
         "dag_run_id": f"asset_triggered__{dag}",
         "end_date": ended.isoformat(),
         "run_type": "asset_triggered",
@@ -186,15 +188,14 @@ def test_a_failed_reading_of_landings_whose_callback_was_killed_is_reported_for_
         fleet.deployments[1],
     ]
     failed = run("first_landings", NOON - timedelta(hours=1))
-    pages.answer("/api/v2/dags/first_landings/dagRuns", {"dag_runs": [failed]})
-    pages.answer(
-        f"/api/v2/dags/first_landings/dagRuns/{failed['dag_run_id']}/taskInstances",
-        {"task_instances": [{"task_id": "read_messages", "try_number": 3, "end_date": failed["end_date"]}]},
-    )
+    task = {"task_id": "read_messages", "state": "failed", "try_number": 3}
+    pages.runs += [failed, run("second_landings", NOON - timedelta(hours=1))]
+    pages.tasks += [
+        {**task, **{name: each[name] for name in ("dag_id", "dag_run_id", "end_date")}} for each in pages.runs
+    ]
     told = [s for s in fleet.observer(pages.url).observe(NOON, []) if s.task == "read_messages"]
     assert [(s.pipeline, s.kind, s.partition) for s in told] == [("first", Kind.TASK_FAILED, None)]
     assert "/dags/first_landings/runs/" in told[0].facts["log_url"]
-    assert "/api/v2/dags/second_landings/dagRuns" not in pages.asked
 
 
 @pytest.mark.parametrize(
@@ -211,6 +212,7 @@ def test_a_finished_backfill_is_announced_while_it_is_news(
     ended = (NOON - age).isoformat()
     backfill = {
         "id": 4,
+        "dag_id": "first",
         "from_date": "2020-01-01T00:00:00Z",
         "to_date": "2020-01-03T00:00:00Z",
         "updated_at": ended,
@@ -218,7 +220,7 @@ def test_a_finished_backfill_is_announced_while_it_is_news(
         "is_paused": False,
         "dag_run_conf": {},
     }
-    pages.answer("/api/v2/backfills", {"backfills": [backfill]})
+    pages.backfills.append(backfill)
     observer = replace(fleet.observer(pages.url), since=NOON - timedelta(days=1000))
     looked = [signal for signal in observer.observe(NOON, []) if signal.kind is Kind.BACKFILL]
     assert bool(looked) is told

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow_pages import airflow_pages
 from live_servers import ROOT
 
 from retrain.airflow.api import AirflowApi
@@ -28,7 +26,15 @@ ENDED = "2020-03-12T00:10:00Z"
 
 
 def run(name: str, **described: Any) -> dict[str, Any]:
-    plain = {"dag_run_id": name, "end_date": ENDED, "run_type": "manual", "conf": {}, "data_interval_start": None}
+    plain = {
+        "dag_id": "trip_duration",
+        "state": "failed",
+        "dag_run_id": name,
+        "end_date": ENDED,
+        "run_type": "manual",
+        "conf": {},
+        "data_interval_start": None,
+    }
     return plain | described
 
 
@@ -40,6 +46,7 @@ RUNS = [
 ]
 BACKFILL = {
     "id": 7,
+    "dag_id": "trip_duration",
     "from_date": "2020-03-01T15:00:00Z",
     "to_date": "2020-03-08T14:59:00Z",
     "completed_at": None,
@@ -49,38 +56,21 @@ BACKFILL = {
 }
 
 
-class Airflow(BaseHTTPRequestHandler):
-    """Four failed runs and a backfill."""
-
-    def do_GET(self) -> None:
-        answers = {
-            "monitor/health": {},
-            "auth/token": {"access_token": "a token"},
-            "taskInstances": {"task_instances": [{"task_id": "push", "try_number": 1, "end_date": ENDED}]},
-            "state=failed": {"dag_runs": RUNS},
-            "dagRuns": {"dag_runs": []},
-            "backfills": {"backfills": [BACKFILL]},
-        }
-        found = next((answer for part, answer in answers.items() if part in self.path), None)
-        self.send_response(404 if found is None else 200)
-        self.end_headers()
-        self.wfile.write(json.dumps(found).encode())
-
-    def log_message(self, *_: Any) -> None:
-        """Keep quiet."""
-
-
 @pytest.fixture
 def observer(bucket: Callable[..., str], s3: S3Client) -> Iterator[Observer]:
     plain = load(Path(ROOT) / "dags" / "pipelines" / "trip_duration.yaml")
     raw = plain.raw.model_copy(update={"url": f"s3://{bucket(versioned=True)}/raw"})
     schedule = Schedule(cron="0 6 * * *", timezone="Asia/Tokyo", start_date=plain.schedule.start_date)
     changes = {"raw": raw, "ledger": f"s3://{bucket()}/ledger", "schedule": schedule}
-    with ThreadingHTTPServer(("127.0.0.1", 0), Airflow) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        airflow = AirflowApi(f"http://127.0.0.1:{server.server_address[1]}")
-        yield Observer([plain.model_copy(update=changes)], s3, airflow, BEFORE)
-        server.shutdown()
+    with airflow_pages() as pages:
+        pages.runs += RUNS
+        pages.tasks += [
+            {"task_id": "push", "state": "failed", "try_number": 1, "end_date": ENDED, "dag_id": "trip_duration"}
+            | {"dag_run_id": each["dag_run_id"]}
+            for each in RUNS
+        ]
+        pages.backfills.append(BACKFILL)
+        yield Observer([plain.model_copy(update=changes)], s3, AirflowApi(pages.url), BEFORE)
 
 
 def test_the_days_of_runs_are_those_of_the_schedules_zone(observer: Observer) -> None:

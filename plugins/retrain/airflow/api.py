@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import httpx
 
@@ -19,6 +20,8 @@ _TIMEOUT = 30.0  # seconds, for each step of a request: to connect, to send, to 
 _HEALTH_TIMEOUT = 10.0
 # Shorter than the 5 seconds after which uvicorn closes an idle connection, so that no request meets one that is closing.
 _IDLE = 2.0
+_PAGE = 100  # rows: Airflow's default for [api] maximum_page_limit, so no answer holds more
+_MOST_PAGES = 100  # of one listing
 
 
 @dataclass
@@ -118,17 +121,63 @@ class AirflowApi:
         found: list[dict[str, Any]] = self._get(path, "listing the backfills")["backfills"]
         return found
 
-    def runs(self, dag: str, limit: int = 200, **filters: str) -> list[dict[str, Any]]:
+    def runs(self, dag: str, limit: int = _PAGE, **filters: str) -> list[dict[str, Any]]:
         """The newest runs of a DAG, newest first. `filters` are those of Airflow's API, such as `state`."""
         query = urlencode({"limit": limit, "order_by": "-run_after", **filters})
         found: list[dict[str, Any]] = self._get(f"/api/v2/dags/{dag}/dagRuns?{query}", "listing the runs")["dag_runs"]
         return found
 
-    def tasks(self, dag: str, run: str, state: str) -> list[dict[str, Any]]:
-        """The task instances of a run that are in this state."""
-        path = f"/api/v2/dags/{dag}/dagRuns/{quote(run, safe='')}/taskInstances?state={state}"
-        found: list[dict[str, Any]] = self._get(path, "listing the tasks of a run")["task_instances"]
+    def run_count(self, dag: str, states: Sequence[str], **filters: str) -> int:
+        """The number of a DAG's runs in these states. One request, however many runs there are."""
+        query = urlencode({"limit": 1, "state": states, **filters}, doseq=True)
+        return int(self._get(f"/api/v2/dags/{dag}/dagRuns?{query}", "counting the runs")["total_entries"])
+
+    def runs_of(self, dags: Sequence[str], **filters: str) -> list[dict[str, Any]]:
+        """The runs of several DAGs, newest first, each with its `dag_id`. One request for a hundred runs of all DAGs together."""
+        chosen = {"dag_id_prefix_pattern": "|".join(dags), "order_by": "-run_after", **filters}
+        return [run for run in self._pages("dags/~/dagRuns", "dag_runs", chosen) if run["dag_id"] in dags]
+
+    def known_dags(self, dags: Sequence[str]) -> set[str]:
+        """Those of these DAGs that Airflow knows. One request for a hundred DAGs."""
+        chosen = {"dag_id_prefix_pattern": "|".join(dags), "order_by": "dag_id"}
+        return {dag["dag_id"] for dag in self._pages("dags", "dags", chosen)} & set(dags)
+
+    def pin_texts(self, pipelines: Sequence[str]) -> dict[str, str]:
+        """The text of each pipeline's pin, for `Pin.from_json`, by pipeline; without those that have none. One request for all."""
+        names = {variable(pipeline): pipeline for pipeline in pipelines}
+        chosen = {"variable_key_prefix_pattern": "|".join(names), "order_by": "key"}
+        found = self._pages("variables", "variables", chosen)
+        return {names[each["key"]]: str(each["value"]) for each in found if each["key"] in names}
+
+    def failed_tasks(self, dag: str, runs: Sequence[str]) -> list[dict[str, Any]]:
+        """The failed task instances of these runs, each with its `dag_run_id`. One request for a hundred runs."""
+        found: list[dict[str, Any]] = []
+        for start in range(0, len(runs), _PAGE):
+            body: dict[str, Any] = {
+                "dag_ids": [dag],
+                "dag_run_ids": list(runs[start : start + _PAGE]),
+                "state": ["failed"],
+                "order_by": "id",
+                "page_limit": _PAGE,
+            }
+            for page in range(_MOST_PAGES):
+                asked = self._request(
+                    "POST", "/api/v2/dags/~/dagRuns/~/taskInstances/list", body | {"page_offset": page * _PAGE}
+                )
+                rows = self._checked(asked, "listing the failed tasks").json()["task_instances"]
+                found += rows
+                if len(rows) < _PAGE:
+                    break
         return found
+
+    def _pages(self, path: str, name: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """The rows of all pages of a listing."""
+        for page in range(_MOST_PAGES):
+            asked = urlencode({**query, "limit": _PAGE, "offset": page * _PAGE})
+            rows = self._get(f"/api/v2/{path}?{asked}", f"listing {path}")[name]
+            yield from rows
+            if len(rows) < _PAGE:
+                return
 
     def _get(self, path: str, action: str) -> dict[str, Any]:
         document: dict[str, Any] = self._checked(self._request("GET", path), action).json()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,21 +14,28 @@ from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal, Step
 
 _HELD = timedelta(seconds=50)
-_RUNNING = ("queued", "running")
 
 
-def counted(backfill: Mapping[str, Any], runs: Iterable[Mapping[str, Any]], timezone: str) -> BackfillFacts:
-    """The counts of a backfill, from the backfill and its runs as Airflow's API describes them. Its days are in `timezone`."""
-    states = Counter(run["state"] for run in runs)
+@dataclass(frozen=True)
+class RunStates:
+    """The number of a backfill's runs in each state; `running` includes the queued ones."""
+
+    done: int
+    failed: int
+    running: int
+
+
+def counted(backfill: Mapping[str, Any], runs: RunStates, timezone: str) -> BackfillFacts:
+    """The counts of a backfill that Airflow's API describes. Its days are in `timezone`."""
     state = "finished" if backfill["completed_at"] else "paused" if backfill["is_paused"] else "running"
     return BackfillFacts(
         id=backfill["id"],
         first_day=_day(backfill["from_date"], timezone),
         last_day=_day(backfill["to_date"], timezone),
-        total=sum(states.values()),
-        done=states["success"],
-        failed=states["failed"],
-        running=sum(states[name] for name in _RUNNING),
+        total=runs.done + runs.failed + runs.running,
+        done=runs.done,
+        failed=runs.failed,
+        running=runs.running,
         state=state,
         release=(backfill["dag_run_conf"] or {}).get("release"),
     )

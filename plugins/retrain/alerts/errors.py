@@ -41,6 +41,10 @@ class WatchError(RetrainError, cause=Cause.INFRA):
     """The watch itself does not work."""
 
 
+class UnknownDagError(RetrainError, cause=Cause.CODE):
+    """Airflow does not know the DAG of a pipeline that has a file."""
+
+
 class WatchFileError(RetrainError, cause=Cause.CODE):
     """A file of the watch's own folder was not written by a watch of this deployment's version."""
 

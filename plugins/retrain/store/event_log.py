@@ -63,16 +63,16 @@ class EventLog:
         listed = s3.list_objects(self.client, f"{self.url}/{pipeline}/{kind}", after=after)
         return [key.removesuffix(".json") for key in listed]
 
-    def newest_daily_event(self, pipeline: str, kind: str) -> tuple[str, dict[str, Any]] | None:
+    def newest_daily_event(self, pipeline: str, kind: str, first: str = "") -> tuple[str, dict[str, Any]] | None:
         """Name and document of the event of the newest partition, among events named `<partition>-<run_key>`.
 
-        None if there is none. The partition decides first, because a copied bucket loses the times of writing.
+        None if there is none. With `first`, only events of partitions from it on are listed. The partition decides first, because a copied bucket loses the times of writing.
 
         Raises:
             RecordError: it is no JSON object.
         """
         folder = f"{self.url}/{pipeline}/{kind}"
-        keys = s3.list_objects(self.client, folder)
+        keys = s3.list_objects(self.client, folder, after=first)
         if not keys:
             return None
         newest = max(keys, key=lambda key: (key[:_DATE], keys[key][1], key))

@@ -168,6 +168,10 @@ class Ledger(EventLog):
             key.endswith(f"/{RECORD}") for key in s3.list_objects(self.client, f"{self.url}/{pipeline}/dt={partition}")
         )
 
+    def recorded_days(self, pipeline: str, first: str, last: str = "9") -> frozenset[str]:
+        """The partitions from `first` to `last` of which a run is committed. Costs one request per thousand objects since `first`."""
+        return frozenset(day for day in map(_day_of, self._record_keys(pipeline, first)) if day <= last)
+
     def newest(self, pipeline: str) -> RunRecord | None:
         """The run that counts of the newest recorded partition; None if nothing is recorded."""
         days = [name for name in s3.list_folders(self.client, f"{self.url}/{pipeline}") if name.startswith("dt=")]
@@ -176,6 +180,19 @@ class Ledger(EventLog):
             if found:
                 return counting(found, self.counts(pipeline, day.removeprefix("dt=")))[-1]
         return None
+
+    def newest_since(self, pipeline: str, first: str) -> RunRecord | None:
+        """As `newest`, among the partitions from `first` on. The number of requests does not grow with older partitions."""
+        keys = self._record_keys(pipeline, first)
+        if not keys:
+            return None
+        day = max(map(_day_of, keys))
+        found = [self._record(f"{self.url}/{pipeline}/{key}") for key in keys if _day_of(key) == day]
+        return counting(found, self.counts(pipeline, day))[-1]
+
+    def _record_keys(self, pipeline: str, first: str) -> list[str]:
+        keys = s3.list_objects(self.client, f"{self.url}/{pipeline}", after=f"dt={first}", beginning="dt=")
+        return [key for key in keys if key.endswith(f"/{RECORD}")]
 
     def entry(self, pipeline: str, partition: str, run_key: str | None = None) -> RunRecord:
         """One run of a partition: the one whose run key begins with `run_key`, by default the one that counts.
@@ -229,6 +246,10 @@ class Ledger(EventLog):
                 f"{url} holds other bytes (SHA-256 {_sha256(kept or b'')}) than this run would write ({_sha256(body)}). "
                 "The same key must give the same bytes: a stage is not deterministic. The kept entry stands."
             )
+
+
+def _day_of(key: str) -> str:
+    return key.partition("/")[0].removeprefix("dt=")
 
 
 def _sha256(body: bytes) -> str:

@@ -65,14 +65,14 @@ def note(ledger: Ledger, pipeline: str, promotion: NotedPromotion) -> bool:
     return ledger.event(pipeline, _KIND, promotion.name, promotion.to_json())
 
 
-def newest(ledger: Ledger, pipeline: str) -> NotedPromotion | None:
-    """The promotion of the newest partition; None if there is none.
+def newest(ledger: Ledger, pipeline: str, first: str = "") -> NotedPromotion | None:
+    """The promotion of the newest partition; None if there is none. With `first`, only partitions from it on are listed.
 
     Raises:
         RecordError: the event is not a promotion.
         StoreError: the ledger does not answer.
     """
-    found = ledger.newest_daily_event(pipeline, _KIND)
+    found = ledger.newest_daily_event(pipeline, _KIND, first)
     return None if found is None else NotedPromotion.from_json(found[1], found[0])
 
 

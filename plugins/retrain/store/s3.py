@@ -102,20 +102,23 @@ def require_unchanged(client: S3Client, manifest: Manifest) -> None:
         )
 
 
-def list_objects(client: S3Client, url: str, after: str = "") -> dict[str, tuple[int, datetime]]:
+def list_objects(
+    client: S3Client, url: str, after: str = "", *, beginning: str = ""
+) -> dict[str, tuple[int, datetime]]:
     """The objects below `url`, by key relative to it: size in bytes, time of the last write.
 
     Args:
         client: an S3 client.
         url: the folder.
         after: only keys that sort after this one.
+        beginning: only keys that begin so.
     """
     bucket, prefix = split(f"{url}/")
     with naming("ListObjectsV2", url):
         return {
             entry["Key"].removeprefix(prefix): (entry["Size"], entry["LastModified"])
             for page in client.get_paginator("list_objects_v2").paginate(
-                Bucket=bucket, Prefix=prefix, StartAfter=f"{prefix}{after}"
+                Bucket=bucket, Prefix=f"{prefix}{beginning}", StartAfter=f"{prefix}{after}"
             )
             for entry in page.get("Contents", ())
         }

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from test_incident import FAILED, good
 
-from retrain.alerts.backfills import counted, into_thread
+from retrain.alerts.backfills import RunStates, counted, into_thread
 from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Key, Step
@@ -46,7 +46,7 @@ def test_daily_failures_and_good_ends_stay_what_they_are() -> None:
     assert into_thread(mended, known, SOON) == mended
 
 
-def test_the_counter_counts_the_runs_by_their_state() -> None:
+def test_the_counter_shows_the_runs_by_their_state() -> None:
     described = {
         "id": 4,
         "from_date": "2020-03-01T00:00:00Z",
@@ -55,7 +55,7 @@ def test_the_counter_counts_the_runs_by_their_state() -> None:
         "is_paused": False,
         "dag_run_conf": {"release": "v1.0.0"},
     }
-    runs = [{"state": state} for state in ("success", "success", "failed", "running", "queued")]
+    runs = RunStates(done=2, failed=1, running=2)
     assert counted(described, runs, "UTC").written() == {
         "id": 4,
         "from": "2020-03-01",
@@ -75,6 +75,8 @@ def test_its_days_are_those_of_the_schedules_zone() -> None:
     """Airflow keeps the dates that a backfill was started with in UTC."""
     asked = {"from_date": "2020-03-01T15:00:00Z", "to_date": "2020-03-08T14:59:00Z"}
     facts = counted(
-        {"id": 4, "completed_at": None, "is_paused": False, "dag_run_conf": None, **asked}, [], "Asia/Tokyo"
+        {"id": 4, "completed_at": None, "is_paused": False, "dag_run_conf": None, **asked},
+        RunStates(0, 0, 0),
+        "Asia/Tokyo",
     )
     assert (facts.first_day, facts.last_day) == ("2020-03-02", "2020-03-08")

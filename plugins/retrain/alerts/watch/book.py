@@ -61,9 +61,9 @@ class Book:
             before = self._with_situation(pipeline)
             return self._replace([after for i in before if (after := folding.restated(i, situation)) is not i])
 
-    def states(self, pipeline: str) -> bool:
-        """True if an open incident of the pipeline shows the model that consumers use."""
-        return bool(self._with_situation(pipeline))
+    def situations(self, pipeline: str) -> list[Situation | None]:
+        """The situations that the pipeline's open incidents show; None for an incident that shows none yet."""
+        return [incident.situation for incident in self._with_situation(pipeline)]
 
     def save(self) -> None:
         """Write everything that is not on disk yet.

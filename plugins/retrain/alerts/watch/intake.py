@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from queue import SimpleQueue
 
 from retrain.alerts.backfills import into_thread
 from retrain.alerts.incident import Situation
@@ -30,6 +31,7 @@ class Intake:
         self._now = state.now
         self._situations = Situations(ask, state.now)
         self._wake_channels = wake_channels
+        self._recorded: SimpleQueue[tuple[str, str]] = SimpleQueue()  # pipeline, partition
         self._folded: set[Path] = set()  # files whose signals are in the book's memory, and perhaps not yet on its disk
 
     def fold_outbox(self) -> None:
@@ -74,6 +76,14 @@ class Intake:
         if failure is not None:
             raise failure
 
+    def take_recorded(self) -> dict[str, set[str]]:
+        """The partitions, by pipeline, whose run a task has reported as recorded since the last call."""
+        found: dict[str, set[str]] = {}
+        while not self._recorded.empty():  # one thread takes
+            pipeline, partition = self._recorded.get()
+            found.setdefault(pipeline, set()).add(partition)
+        return found
+
     def complete_situations(self) -> None:
         """Read the ledger again for open incidents whose situation is unknown.
 
@@ -97,9 +107,21 @@ class Intake:
         if signal.step is Step.TROUBLE and _shows_the_live_model(signal) and not self._book.knows(signal):
             return self._book.fold(signal, self._situation(signal.pipeline, reading))
         changed = self._book.fold(signal)
-        if _may_change_the_situation(signal) and self._book.states(signal.pipeline):
+        if signal.step is Step.GOOD and signal.task == Recorded.task and signal.partition:
+            self._recorded.put((signal.pipeline, signal.partition))
+        if self._may_change_the_situation(signal):
             changed |= self._book.restate(signal.pipeline, self._situation(signal.pipeline, reading))
         return changed
+
+    def _may_change_the_situation(self, signal: Signal) -> bool:
+        """True if an open incident shows something that the signal may have changed. A run of an older day than those shown has not."""
+        shown = self._book.situations(signal.pipeline)
+        recorded = signal.task == Recorded.task or signal.kind is Kind.PIPELINE_SILENT
+        if signal.kind is Kind.PROMOTED:
+            return bool(shown)
+        if signal.step is not Step.GOOD or not recorded:
+            return False
+        return any(s is None or not s.last_good or (signal.partition or "9") >= s.last_good for s in shown)
 
     def _situation(self, pipeline: str, reading: Reading) -> Situation:
         deployment = self._configuration.deployments.get(pipeline)
@@ -118,8 +140,3 @@ class Intake:
 def _shows_the_live_model(signal: Signal) -> bool:
     """False for a backfill, which never promotes, and for an outage of Airflow, which belongs to no pipeline."""
     return signal.kind is not Kind.BACKFILL and not (signal.kind is Kind.PIPELINE_SILENT and signal.partition is None)
-
-
-def _may_change_the_situation(signal: Signal) -> bool:
-    recorded = signal.task == Recorded.task or signal.kind is Kind.PIPELINE_SILENT
-    return signal.kind is Kind.PROMOTED or (signal.step is Step.GOOD and recorded)

@@ -22,18 +22,30 @@ class Rendering:
 
     addresses: PageAddresses
     unwritten: dict[str, str] = field(default_factory=dict)
+    _tops: dict[str, tuple[Incident, Content]] = field(
+        default_factory=dict
+    )  # by id, with the incident that it was written for
 
     def top(self, incident: Incident) -> Content:
-        """The message that the channel shows."""
-        return self._written(incident.id, partial(messages.top, incident, self.addresses))
+        """The message that the channel shows. It is written once, until the incident changes."""
+        known = self._tops.get(incident.id)
+        if known is not None and known[0] is incident:
+            return known[1]
+        written = self._written(incident.id, partial(messages.top, incident, self.addresses))
+        self._tops[incident.id] = (incident, written)
+        return written
 
     def thread(self, incident: Incident, channel: str, mark: SlackMark, *, silenced: bool) -> SlackThread:
-        """The message and its replies. `mark` says what Slack holds of them already."""
+        """The message and its replies, which are written when they are sent. `mark` says what Slack holds of them already."""
         replies = tuple(
             Reply(
                 entry.id,
                 entry.at,
-                self._written(f"{incident.id} {entry.id}", partial(messages.reply, incident, entry, self.addresses)),
+                partial(
+                    self._written,
+                    f"{incident.id} {entry.id}",
+                    partial(messages.reply, incident, entry, self.addresses),
+                ),
                 entry.loud and incident.open,
                 entry.pictures,
             )
@@ -46,7 +58,8 @@ class Rendering:
         return SlackThread(incident.id, channel, incident.opened_at, changed_at, top, replies, silenced, over)
 
     def forget(self, incident: str) -> None:
-        """Remove an incident from `unwritten`."""
+        """Remove what is kept of an incident."""
+        self._tops.pop(incident, None)
         self.unwritten = {name: why for name, why in self.unwritten.items() if name.split(" ")[0] != incident}
 
     def _written(self, identifier: str, render: Callable[[], Content]) -> Content:

@@ -32,6 +32,8 @@ class LedgerReader:
 def observer(settings: WatchSettings, now: datetime) -> Observer:
     """The observer of ledger, raw bucket and Airflow. It expects nothing of the time before the watch's very first start."""
     from retrain.airflow.api import AirflowApi
+    from retrain.alerts.watch.observe.inquiry import Answered
+    from retrain.alerts.watch.observe.known_days import KnownDays
     from retrain.alerts.watch.observe.observer import Observer
     from retrain.alerts.watch.observe.pins import Pins
 
@@ -40,7 +42,9 @@ def observer(settings: WatchSettings, now: datetime) -> Observer:
         write_whole(path, now.isoformat().encode())
     since = datetime.fromisoformat(path.read_text("utf-8"))
     airflow = AirflowApi(settings.airflow_api or settings.addresses.airflow)
-    return Observer([], _s3_client(connect=5, read=10, tries=2), airflow, since, Pins(settings.folder / "pins"))
+    client = _s3_client(connect=5, read=10, tries=2)
+    answered = Answered(KnownDays(settings.folder / "days"))
+    return Observer([], client, airflow, since, Pins(settings.folder / "pins"), answered=answered)
 
 
 def _s3_client(*, connect: float, read: float, tries: int) -> S3Client:

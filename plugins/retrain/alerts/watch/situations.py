@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 AskLedger = Callable[[Deployment, datetime], Situation]  # the situation at a moment (UTC)
 
+_RECENT = timedelta(days=14)
 _WAITS_SECONDS = 5.0  # that a turn waits for all its ledgers together
 _FIRST_PAUSE = 5.0  # seconds before a ledger that could not be read is asked again; doubled with each failure
 _LONGEST_PAUSE = 300.0
@@ -37,14 +38,18 @@ _LONGEST_PAUSE = 300.0
 def read(client: S3Client, deployment: Deployment, now: datetime) -> Situation:
     """The situation that the ledger shows.
 
+    It looks among the last two weeks first, where a pipeline that works has its newest run and promotion: five requests,
+    however many days are recorded.
+
     Raises:
         StoreError: S3 refused or did not answer.
         RecordError: a document of the ledger cannot be read.
         RecordVersionError: a newer deployment wrote the newest record.
     """
     ledger = Ledger(client, deployment.ledger)
-    record = ledger.newest(deployment.pipeline)
-    promotion = promotions.newest(ledger, deployment.pipeline)
+    pipeline, recent = deployment.pipeline, (now - _RECENT).date().isoformat()
+    record = ledger.newest_since(pipeline, recent) or ledger.newest(pipeline)
+    promotion = promotions.newest(ledger, pipeline, recent) or promotions.newest(ledger, pipeline)
     return Situation(
         as_of=now.isoformat(timespec="milliseconds"),
         champion=promotion.version if promotion else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,13 @@ from retrain.airflow.api import AirflowApi
 from retrain.alerts.facts import Facts, no_facts
 from retrain.alerts.incident import Incident
 from retrain.alerts.signal import Key, Signal, Step
+from retrain.alerts.watch.observe.asking import Asking
+from retrain.alerts.watch.observe.fleet_answers import FleetAnswers
+from retrain.alerts.watch.observe.known_days import KnownDays
 from retrain.alerts.watch.observe.pins import Pins
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-LOOK_BACK = timedelta(days=2)  # how far back the ends of runs and backfills are news
 
 
 class AskedServer(StrEnum):
@@ -29,11 +30,15 @@ class AskedServer(StrEnum):
 
 @dataclass
 class Answered:
-    """Answers that cannot change any more, so that no later look asks for them. Kept in memory; a restart asks again."""
+    """Answers that later looks do not ask for again, and when S3 was asked for each missing day.
 
-    landed: set[tuple[str, str]] = field(default_factory=set)  # pipeline, partition: its data is there
-    recorded: set[tuple[str, str]] = field(default_factory=set)  # pipeline, partition: its run is in the ledger
+    `failed_runs` is kept in memory: a restart asks again.
+    """
+
+    days: KnownDays = field(default_factory=KnownDays)
     failed_runs: set[tuple[str, str]] = field(default_factory=set)  # run id, end: its failures have been read
+    markers: Asking = field(default_factory=Asking)
+    records: Asking = field(default_factory=Asking)
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,8 @@ class Inquiry:
     """The servers and the memory that the questions of one look use.
 
     `incidents` are all that the watch knows, also those that have ended. `since` is when the watch first started (UTC): earlier
-    deadlines do not count. `unanswered` holds the servers that gave no answer in this look, with the reason.
+    deadlines do not count. `unanswered` holds the servers that gave no answer in this look, with the reason. `fleet` holds what
+    Airflow says about all pipelines together.
     """
 
     client: S3Client
@@ -51,6 +57,7 @@ class Inquiry:
     pins: Pins
     answered: Answered
     unanswered: dict[AskedServer, str]
+    fleet: FleetAnswers
 
 
 def observed(

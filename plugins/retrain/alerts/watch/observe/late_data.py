@@ -9,9 +9,11 @@ from retrain.alerts.facts import LateFacts
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Key, Signal, Step
 from retrain.alerts.watch.observe import deadlines
+from retrain.alerts.watch.observe.asking import awaited
 from retrain.alerts.watch.observe.inquiry import Inquiry, observed
 from retrain.deployment.pipeline_file import Deployment
 from retrain.store import s3
+from retrain.store.ledger import Ledger
 
 
 def late_data(inquiry: Inquiry, deployment: Deployment, now: datetime) -> Iterator[Signal]:
@@ -22,21 +24,29 @@ def late_data(inquiry: Inquiry, deployment: Deployment, now: datetime) -> Iterat
     """
     if deployment.expected is None:
         return
-    key = Key(deployment.pipeline, Kind.DATA_LATE, "")
-    waiting = {day for incident in inquiry.incidents if incident.key == key for day in incident.missing}
+    pipeline, asking, known = deployment.pipeline, inquiry.answered.markers, inquiry.answered.days
+    key = Key(pipeline, Kind.DATA_LATE, "")
+    incidents = [incident for incident in inquiry.incidents if incident.key == key]
+    waiting = {day for incident in incidents for day in incident.missing}
     owed = dict(deadlines.owed(deployment, deployment.expected.landed, inquiry.since, now))
-    for day in sorted({*owed, *waiting}):
-        if (deployment.pipeline, day) in inquiry.answered.landed and day not in waiting:
-            continue
+    unknown = sorted(owed.keys() - waiting - known.landed(pipeline))
+    if len(unknown) > 1 and all(asking.is_new(pipeline, day) for day in unknown):
+        # Of a new pipeline many days are unknown. Those in the ledger had their data, and one listing names them all.
+        recorded = Ledger(inquiry.client, deployment.ledger).recorded_days(pipeline, unknown[0], unknown[-1])
+        known.add(pipeline, landed=recorded, recorded=recorded)
+    days = awaited(owed, incidents, known.landed(pipeline))
+    for day in asking.due(pipeline, days.values(), now):
         marker = f"{deployment.raw.url}/dt={day}/{deployment.raw.marker}"
-        if s3.get(inquiry.client, marker) is not None:
-            inquiry.answered.landed.add((deployment.pipeline, day))
-            if day in waiting:
-                yield observed(f"{deployment.pipeline}/landed/{day}", now, Step.GOOD, key, day)
+        there = s3.get(inquiry.client, marker) is not None
+        asking.asked(pipeline, days[day], now)
+        if there:
+            known.add(pipeline, landed=frozenset({day}))
         elif day in owed:
             facts = LateFacts(
                 expected_at=owed[day].isoformat(),
                 marker=marker,
                 next="Ask the data's owner. The run goes on by itself when the marker is there.",
             )
-            yield observed(f"{deployment.pipeline}/late/{day}", now, Step.TROUBLE, key, day, facts)
+            yield observed(f"{pipeline}/late/{day}", now, Step.TROUBLE, key, day, facts)
+    for day in sorted(waiting & known.landed(pipeline)):
+        yield observed(f"{pipeline}/landed/{day}", now, Step.GOOD, key, day)

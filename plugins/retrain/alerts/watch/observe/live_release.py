@@ -10,6 +10,7 @@ from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Key, Signal, Step
 from retrain.alerts.watch.observe.inquiry import Inquiry, observed
 from retrain.deployment.pipeline_file import Deployment
+from retrain.run.release import Pin, variable
 
 
 def live_release(inquiry: Inquiry, deployment: Deployment, now: datetime) -> Iterator[Signal]:
@@ -19,8 +20,9 @@ def live_release(inquiry: Inquiry, deployment: Deployment, now: datetime) -> Ite
         NoPinError: the Variable cannot be read as a pin.
         AirflowApiError: Airflow refused the question, or did not answer it.
     """
-    pin = inquiry.airflow.pin(deployment.pipeline)
-    news = inquiry.pins.news(deployment.pipeline, pin.live if pin else None)
+    text = inquiry.fleet.pin_text(deployment.pipeline)
+    live_now = None if text is None else Pin.from_json(text, variable(deployment.pipeline)).live
+    news = inquiry.pins.news(deployment.pipeline, live_now)
     if news is None:
         return
     live, before = news

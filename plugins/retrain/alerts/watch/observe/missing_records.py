@@ -10,6 +10,7 @@ from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Key, Signal, Step
 from retrain.alerts.watch.observe import deadlines
 from retrain.alerts.watch.observe.airflow_health import AIRFLOW
+from retrain.alerts.watch.observe.asking import awaited
 from retrain.alerts.watch.observe.inquiry import AskedServer, Inquiry, observed
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import AirflowApiError, AirflowUnreachableError
@@ -26,31 +27,42 @@ def missing_records(inquiry: Inquiry, deployment: Deployment, now: datetime) -> 
     """
     if deployment.expected is None:
         return
-    key = Key(deployment.pipeline, Kind.PIPELINE_SILENT, "")
-    silent = {day for incident in inquiry.incidents if incident.key == key for day in incident.missing}
-    explained = {
-        day
-        for incident in inquiry.incidents
-        if incident.key.pipeline == deployment.pipeline and incident.key != key
-        for day in incident.missing
-    }
-    airflow_is_reported = any(incident.key == AIRFLOW and incident.open for incident in inquiry.incidents)
+    pipeline, asking, known = deployment.pipeline, inquiry.answered.records, inquiry.answered.days
+    key = Key(pipeline, Kind.PIPELINE_SILENT, "")
+    incidents = [incident for incident in inquiry.incidents if incident.key == key]
+    silent = {day for incident in incidents for day in incident.missing}
     owed = dict(deadlines.owed(deployment, deployment.expected.recorded, inquiry.since, now))
-    for day in sorted({*owed, *silent}):
-        if (deployment.pipeline, day) in inquiry.answered.recorded and day not in silent:
-            continue
-        if Ledger(inquiry.client, deployment.ledger).is_recorded(deployment.pipeline, day):
-            inquiry.answered.recorded.add((deployment.pipeline, day))
-            if day in silent:
-                yield observed(f"{deployment.pipeline}/recorded/{day}", now, Step.GOOD, key, day)
-        elif day in owed and day not in explained and not airflow_is_reported:
+    # Days of which the answer would change nothing are not asked for.
+    if any(incident.key == AIRFLOW and incident.open for incident in inquiry.incidents):
+        explained = set(owed)
+    else:
+        explained = {day for i in inquiry.incidents if i.key.pipeline == pipeline and i.key != key for day in i.missing}
+    reportable = {day: due for day, due in owed.items() if day in silent or day not in explained}
+    days = awaited(reportable, incidents, known.recorded(pipeline))
+    for day in asking.due(pipeline, days.values(), now):
+        recorded = Ledger(inquiry.client, deployment.ledger).is_recorded(pipeline, day)
+        asking.asked(pipeline, days[day], now)
+        if recorded:
+            known.add(pipeline, recorded=frozenset({day}))
+        elif day in reportable and day not in explained and not _is_reported(inquiry, key, day):
             facts = SilenceFacts(
                 expected_at=owed[day].isoformat(),
                 what=f"No run of {day} is in the ledger, and nothing has failed.",
                 health=_state_of_the_dag(inquiry, deployment),
                 next="Open the DAG: is it paused, is a run queued, does a task hang?",
             )
-            yield observed(f"{deployment.pipeline}/silent/{day}", now, Step.TROUBLE, key, day, facts)
+            yield observed(_name(key, day), now, Step.TROUBLE, key, day, facts)
+    for day in sorted(silent & known.recorded(pipeline)):
+        yield observed(f"{pipeline}/recorded/{day}", now, Step.GOOD, key, day)
+
+
+def _name(key: Key, day: str) -> str:
+    return f"{key.pipeline}/silent/{day}"
+
+
+def _is_reported(inquiry: Inquiry, key: Key, day: str) -> bool:
+    """True if an incident has the signal of this day: a second one would change nothing, and cost requests to Airflow."""
+    return any(e.id == _name(key, day) for i in inquiry.incidents if i.key == key for e in i.entries)
 
 
 def _state_of_the_dag(inquiry: Inquiry, deployment: Deployment) -> dict[str, str]:

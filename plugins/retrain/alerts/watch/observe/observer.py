@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,7 +14,9 @@ from retrain.alerts.incident import Incident
 from retrain.alerts.signal import Signal
 from retrain.alerts.watch.observe.airflow_health import AirflowHealth
 from retrain.alerts.watch.observe.backfill_progress import backfill_progress
+from retrain.alerts.watch.observe.fleet_answers import FleetAnswers, Progress
 from retrain.alerts.watch.observe.inquiry import Answered, AskedServer, Inquiry
+from retrain.alerts.watch.observe.known_dag import known_dag
 from retrain.alerts.watch.observe.late_data import late_data
 from retrain.alerts.watch.observe.live_release import live_release
 from retrain.alerts.watch.observe.missing_records import missing_records
@@ -33,7 +35,7 @@ Question = Callable[[Inquiry, Deployment, datetime], Iterator[Signal]]
 # In this order: all pipelines' questions to S3, then all pipelines' questions to Airflow.
 QUESTIONS: tuple[tuple[AskedServer, tuple[Question, ...]], ...] = (
     (AskedServer.S3, (late_data, missing_records)),
-    (AskedServer.AIRFLOW, (unreported_ends, backfill_progress, live_release)),
+    (AskedServer.AIRFLOW, (unreported_ends, backfill_progress, live_release, known_dag)),
 )
 _S3_SECONDS = 30.0  # of one look, for all pipelines together
 
@@ -56,7 +58,8 @@ class Observer:
     pins: Pins = field(default_factory=Pins)
     problems: dict[str, str] = field(default_factory=dict)
     health: AirflowHealth = field(default_factory=AirflowHealth)
-    _answered: Answered = field(default_factory=Answered)
+    answered: Answered = field(default_factory=Answered)
+    _progress: Progress = field(default_factory=Progress)
     _looks: int = 0  # looks so far
     _asked: dict[str, int] = field(default_factory=dict)  # pipeline: the look in which S3 was last asked about it
     _problems_now: dict[str, list[str]] = field(default_factory=dict)  # `problems` of the look that is going on
@@ -70,7 +73,8 @@ class Observer:
         """
         found = list(self.health.ask(self.airflow, now, [incident for incident in incidents if incident.open]))
         unanswered = {AskedServer.AIRFLOW: self.airflow_problem} if self.airflow_problem else {}
-        inquiry = Inquiry(self.client, self.airflow, self.since, incidents, self.pins, self._answered, unanswered)
+        fleet = FleetAnswers(self.airflow, self.deployments, incidents, self.since, now, self._progress)
+        inquiry = Inquiry(self.client, self.airflow, self.since, incidents, self.pins, self.answered, unanswered, fleet)
         self._problems_now = {}
         self._looks += 1
         self._began = time.monotonic()
@@ -79,9 +83,15 @@ class Observer:
             for deployment in in_order:
                 for question in questions:
                     self._ask(server, question, inquiry, deployment, now, found)
+        self._progress = fleet.progress()
         self._failing = {pipeline for pipeline in self._failing if pipeline in self._problems_now}
         self.problems = {pipeline: " ".join(dict.fromkeys(why)) for pipeline, why in self._problems_now.items()}
         return found
+
+    def note_recorded(self, days: Mapping[str, Collection[str]]) -> None:
+        """Take in the days, by pipeline, whose run a task has recorded: S3 is asked for them in the next look."""
+        for asking in (self.answered.markers, self.answered.records):
+            asking.note(days)
 
     @property
     def airflow_problem(self) -> str:
@@ -105,6 +115,7 @@ class Observer:
             # An Airflow whose health cannot be read has an incident of its own.
             if server is AskedServer.S3 or not self.airflow_problem:
                 self._problems_now.setdefault(pipeline, []).append(unanswered[server])
+            inquiry.fleet.missed.add(question.__name__)
             return
         if server is AskedServer.S3:
             self._asked[pipeline] = self._looks
@@ -112,6 +123,7 @@ class Observer:
             # One by one: what was found before a failure counts.
             found.extend(question(inquiry, deployment, now))
         except Exception as error:
+            inquiry.fleet.missed.add(question.__name__)
             why = str(error) if isinstance(error, RetrainError) else f"{type(error).__name__}: {error}"
             if isinstance(error, StoreUnreachableError | AirflowUnreachableError):
                 unanswered[server] = why

@@ -9,7 +9,7 @@ from typing import Any
 from retrain.alerts.diagnosis import UNREPORTED, diagnose
 from retrain.alerts.facts import FailureFacts, RunFacts
 from retrain.alerts.signal import Signal, Step, end_of_task
-from retrain.alerts.watch.observe.inquiry import LOOK_BACK, Inquiry
+from retrain.alerts.watch.observe.inquiry import Inquiry
 from retrain.deployment.pipeline_file import LANDINGS, Deployment
 from retrain.run.partition import of_api
 
@@ -24,19 +24,18 @@ def unreported_ends(inquiry: Inquiry, deployment: Deployment, now: datetime) -> 
     Raises:
         AirflowApiError: Airflow refused a question, or did not answer it.
     """
-    pipeline, begin = deployment.pipeline, max(inquiry.since, now - LOOK_BACK)
-    yield from _failures(inquiry, deployment, pipeline, begin, now)
-    yield from _good_ends(inquiry, deployment, begin, now)
+    yield from _failures(inquiry, deployment, deployment.pipeline, now)
+    yield from _good_ends(inquiry, deployment, now)
     if deployment.trigger == "event":
-        yield from _failures(inquiry, deployment, f"{pipeline}{LANDINGS}", begin, now)
+        yield from _failures(inquiry, deployment, f"{deployment.pipeline}{LANDINGS}", now)
 
 
-def _good_ends(inquiry: Inquiry, deployment: Deployment, begin: datetime, now: datetime) -> Iterator[Signal]:
+def _good_ends(inquiry: Inquiry, deployment: Deployment, now: datetime) -> Iterator[Signal]:
     pipeline = deployment.pipeline
     failing = {i.task for i in inquiry.incidents if i.open and i.key.pipeline == pipeline and i.task and i.missing}
     if not failing:
         return
-    for run in inquiry.airflow.runs(pipeline, state="success", end_date_gte=begin.isoformat()):
+    for run in inquiry.fleet.succeeded_runs(pipeline):
         day = of_api(run, deployment.schedule, now=now)
         for name in sorted(failing):
             yield Signal(
@@ -52,16 +51,24 @@ def _good_ends(inquiry: Inquiry, deployment: Deployment, begin: datetime, now: d
             )
 
 
-def _failures(inquiry: Inquiry, deployment: Deployment, dag: str, begin: datetime, now: datetime) -> Iterator[Signal]:
-    for run in inquiry.airflow.runs(dag, state="failed", end_date_gte=begin.isoformat()):
-        seen = (run["dag_run_id"], run["end_date"])
-        too_early = now - datetime.fromisoformat(run["end_date"]) < _CALLBACK_TAKES
-        if seen in inquiry.answered.failed_runs or too_early:
-            continue
-        for task in inquiry.airflow.tasks(dag, run["dag_run_id"], "failed"):
-            page = f"{inquiry.airflow.url}/dags/{dag}/runs/{run['dag_run_id']}/tasks/{task['task_id']}"
-            yield _failure(deployment.pipeline, page, run, task, of_api(run, deployment.schedule, now=now))
-        inquiry.answered.failed_runs.add(seen)
+def _failures(inquiry: Inquiry, deployment: Deployment, dag: str, now: datetime) -> Iterator[Signal]:
+    unread = {
+        run["dag_run_id"]: run
+        for run in inquiry.fleet.failed_runs(dag)
+        if _seen(run) not in inquiry.answered.failed_runs
+        and now - datetime.fromisoformat(run["end_date"]) >= _CALLBACK_TAKES
+    }
+    if not unread:
+        return
+    for task in inquiry.airflow.failed_tasks(dag, list(unread)):
+        run = unread[task["dag_run_id"]]
+        page = f"{inquiry.airflow.url}/dags/{dag}/runs/{run['dag_run_id']}/tasks/{task['task_id']}"
+        yield _failure(deployment.pipeline, page, run, task, of_api(run, deployment.schedule, now=now))
+    inquiry.answered.failed_runs.update(_seen(run) for run in unread.values())
+
+
+def _seen(run: Mapping[str, Any]) -> tuple[str, str]:
+    return run["dag_run_id"], run["end_date"]
 
 
 def _failure(

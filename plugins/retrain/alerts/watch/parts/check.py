@@ -18,13 +18,19 @@ class CheckPart(Part):
         self._refusals: dict[str, str] = {}  # by channel
 
     def work(self) -> None:
+        """One request for the token, and one for each channel."""
+        channels = self._configuration.channels()
+        try:
+            app = self._slack.app()
+        except SlackError as error:
+            self._refusals = dict.fromkeys(channels or ["no channel"], str(error))
+            return
         refusals: dict[str, str] = {}
-        channels: list[str | None] = [*self._configuration.channels()]
-        for channel in channels or [None]:
+        for channel in channels:
             try:
-                self._slack.check(channel)
+                self._slack.check_channel(channel, app)
             except SlackError as error:
-                refusals[channel or "no channel"] = str(error)
+                refusals[channel] = str(error)
         self._refusals = refusals
 
     def findings(self) -> Findings:

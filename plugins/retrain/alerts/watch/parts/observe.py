@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -30,6 +30,7 @@ class PipelineObserver(Protocol):
     def problems(self) -> Mapping[str, str]: ...
     @property
     def airflow_problem(self) -> str: ...
+    def note_recorded(self, days: Mapping[str, Collection[str]]) -> None: ...
     def observe(self, now: datetime, incidents: Sequence[Incident]) -> list[Signal]: ...
 
 
@@ -57,6 +58,7 @@ class ObservePart(Part):
     def work(self) -> None:
         state, observer = self._state, self._observer
         observer.deployments = list(state.configuration.deployments.values())
+        observer.note_recorded(self._intake.take_recorded())
         found = observer.observe(state.now(), state.book.incidents())
         now, before = time.monotonic(), self._unanswered
         self._unanswered = {

@@ -42,6 +42,14 @@ _wire.setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True)
+class SlackApp:
+    """The app that a token belongs to: the name of its user, and of its workspace."""
+
+    user: str
+    team: str
+
+
+@dataclass(frozen=True)
 class SlackClient:
     """A client for one workspace.
 
@@ -112,19 +120,28 @@ class SlackClient:
 
     def check(self, channel: str | None = None) -> str:
         """Check the token, and that the app may post in the channel (name or id). Returns the app's name and workspace."""
+        app = self.app()
+        if channel:
+            self.check_channel(channel, app)
+        return f"{app.user} in {app.team}"
+
+    def app(self) -> SlackApp:
+        """The app that the token belongs to."""
         with _translated_errors("auth.test"):
             who = self._client().auth_test()
         self._workspace["url"] = str(who.get("url") or "")
-        if channel:
+        return SlackApp(str(who.get("user")), str(who.get("team")))
+
+    def check_channel(self, channel: str, app: SlackApp) -> None:
+        """Check that the app may post in the channel (name or id)."""
+        about = self._about(channel)
+        if not _CHANNEL_ID.fullmatch(channel) and about.get("name") != channel.removeprefix("#"):
+            self._forget(channel)  # the channel of the id that we kept has another name now
             about = self._about(channel)
-            if not _CHANNEL_ID.fullmatch(channel) and about.get("name") != channel.removeprefix("#"):
-                self._forget(channel)  # the channel of the id that we kept has another name now
-                about = self._about(channel)
-            if about.get("is_archived"):
-                raise SlackChannelError(f"{channel} is archived. Name another channel, or unarchive it.")
-            if not about.get("is_member", True):
-                raise SlackChannelError(f"The app is not in {channel}. Invite it: /invite @{who.get('user')}")
-        return f"{who.get('user')} in {who.get('team')}"
+        if about.get("is_archived"):
+            raise SlackChannelError(f"{channel} is archived. Name another channel, or unarchive it.")
+        if not about.get("is_member", True):
+            raise SlackChannelError(f"The app is not in {channel}. Invite it: /invite @{app.user}")
 
     def permalink(self, posted: PostedMessage) -> str:
         """The address of a message in the workspace; empty until `check` has learned the workspace's own. Asks Slack nothing."""
@@ -134,7 +151,7 @@ class SlackClient:
         return f"{workspace.rstrip('/')}/archives/{posted.channel}/p{posted.ts.replace('.', '')}"
 
     def channel_id(self, channel: str) -> str:
-        """The id of a channel, which every method except chat.postMessage needs. Slack is asked once for each name."""
+        """The id of a channel, which every method except chat.postMessage needs. One listing serves all names in its pages."""
         if _CHANNEL_ID.fullmatch(channel):
             return channel
         name = channel.removeprefix("#")
@@ -144,9 +161,9 @@ class SlackClient:
             pages = self._client().conversations_list(
                 types="public_channel,private_channel", exclude_archived=False, limit=_LARGEST_PAGE
             )
-            for found in _all(pages, "channels"):
-                if found["name"] == name:
-                    self._ids[name] = str(found["id"])
+            for page in pages:
+                self._ids.update((found["name"], str(found["id"])) for found in page.get("channels") or ())
+                if name in self._ids:
                     return self._ids[name]
         raise SlackChannelError(f"{channel}: channel_not_found. Correct the name, or invite the app to the channel.")
 

@@ -147,7 +147,7 @@ class Delivery:
         answer = self._send_with_fallback(
             action,
             lambda content: self.slack.post(mark.channel, content, label, thread=mark.ts, loud=reply.loud),
-            reply.message,
+            reply.message(),
         )
         self._note(action, replies={**mark.replies, action.item: answer.ts if answer else ""})
 

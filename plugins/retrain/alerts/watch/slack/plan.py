@@ -15,11 +15,14 @@ TOP = ""  # the `item` of a thread's first message
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply that a thread should hold. `id` and `at` (UTC, ISO 8601) are the entry's; a picture is (file name, title)."""
+    """A reply that a thread should hold. `message` writes its content, when it is sent.
+
+    `id` and `at` (UTC, ISO 8601) are the entry's; a picture is (file name, title).
+    """
 
     id: str
     at: str
-    message: Content
+    message: Callable[[], Content]
     loud: bool = False
     pictures: tuple[tuple[str, str], ...] = ()
 

@@ -7,7 +7,17 @@ from pathlib import Path
 from retrain.alerts.watch.observe import observer
 
 FOLDER = Path(observer.__file__).parent
-NO_QUESTIONS = {"__init__", "observer", "inquiry", "deadlines", "pins", "airflow_health"}
+NO_QUESTIONS = {
+    "__init__",
+    "observer",
+    "inquiry",
+    "deadlines",
+    "pins",
+    "airflow_health",
+    "asking",
+    "known_days",
+    "fleet_answers",
+}
 
 
 def test_every_module_of_a_question_is_asked() -> None:

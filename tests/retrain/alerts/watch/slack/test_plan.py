@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from retrain.alerts.message.plain_text import Plain, to_text, without_blocks
 from retrain.alerts.watch.slack.plan import ActionKind, Reply, SlackMark, SlackThread, fingerprint, plan
 
-REPLIES = tuple(Reply(name, f"2020-03-18T06:0{at}", Plain(name)) for at, name in enumerate("ab"))
+REPLIES = tuple(Reply(name, f"2020-03-18T06:0{at}", partial(Plain, name)) for at, name in enumerate("ab"))
 THREAD = SlackThread("x", "#ours", "2020-03-18T06:00", "2020-03-18T06:01", Plain("it failed"), REPLIES)
 DONE = SlackMark("x", "C1", "#ours", "1.0", fingerprint(Plain("it failed")), {"a": "1.1", "b": "1.2"})
 
