@@ -94,7 +94,7 @@ def thread_of(watch: Watch, incident: Incident) -> IncidentThread:
     entries = [
         ThreadEntry(
             reply.at,
-            reply.message,
+            reply.message(),
             reply.pictures,
             slack_moment(ts) if (ts := mark.replies.get(reply.id)) else None,
         )
