@@ -25,12 +25,6 @@ pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture
-def standin() -> Iterator[Standin]:
-    with Standin(channels=("ours", "theirs")) as running:
-        yield running
-
-
-@pytest.fixture
 def outside() -> Iterator[Receiver]:
     with receiving() as receiver:
         yield receiver

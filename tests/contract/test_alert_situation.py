@@ -33,18 +33,6 @@ from retrain.store.promotions import NotedPromotion
 pytestmark = pytest.mark.timeout(60)
 
 
-@pytest.fixture(scope="module")
-def workspace() -> Iterator[Standin]:
-    with Standin(channels=("ours", "theirs")) as standin:
-        yield standin
-
-
-@pytest.fixture
-def standin(workspace: Standin) -> Standin:
-    workspace.control("reset", {})
-    return workspace
-
-
 @pytest.fixture
 def chosen(tmp_path: Path, standin: Standin) -> WatchSettings:
     return settings(tmp_path, standin)

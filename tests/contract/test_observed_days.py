@@ -77,7 +77,7 @@ def observer(bucket: Callable[..., str], s3: S3Client) -> Iterator[Observer]:
     schedule = Schedule(cron="0 6 * * *", timezone="Asia/Tokyo", start_date=plain.schedule.start_date)
     changes = {"raw": raw, "ledger": f"s3://{bucket()}/ledger", "schedule": schedule}
     with ThreadingHTTPServer(("127.0.0.1", 0), Airflow) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         airflow = AirflowApi(f"http://127.0.0.1:{server.server_address[1]}")
         yield Observer([plain.model_copy(update=changes)], s3, airflow, BEFORE)
         server.shutdown()

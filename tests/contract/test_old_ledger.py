@@ -179,7 +179,9 @@ def test_a_run_is_restored_byte_for_byte_with_the_packages_that_it_ran_with(old,
 @pytest.mark.parametrize(
     "run", [pytest.param(CORRECTED, id="from uv.lock"), pytest.param(THIRD, id="from requirements.txt")]
 )
-def test_a_replay_computes_every_output_again(old, run):
+def test_a_replay_computes_every_output_again(old, run, deployment_dvc, monkeypatch):
+    """The release's environment is installed anew; the deployment's DVC has come with the image."""
+    monkeypatch.setenv("RETRAIN_ENVIRONMENTS", str(deployment_dvc.path.resolve().parent))
     found = old.answer("replay", run.record["partition"])
     assert found["same"]
     assert {output["path"]: output["recomputed"] for output in found["outputs"]} == run.record["outputs"]
@@ -190,18 +192,15 @@ def test_a_replay_of_raw_bytes_that_were_overwritten_is_refused_by_name(old):
         old.command("replay", "2020-03-06", "--run-key", SECOND.run_key[:12])
 
 
-def test_the_next_day_continues_the_ledger(old, deployment_dvc):  # noqa: ARG001 - built once for all
+def test_the_next_day_continues_the_ledger_and_proves_nothing_again_that_an_old_receipt_proves(old, deployment_dvc):  # noqa: ARG001 - built once for all
     old.land(NEXT_DAY, 20)
     record = old.run(NEXT_DAY, "v1.1.0")
-    assert old.status() | {record.run_key: ("live", None)} == old.status(), "it takes no other run's place"
-    assert len(old.status()) == 6
+    status = old.status()
+    assert status | {record.run_key: ("live", None)} == status, "it takes no other run's place"
+    assert len(status) == 6
     assert old.answer("verify", "--all")["sound"]
     assert [day.partition for day in judged_days.kept_days(old.ledger, PIPELINE)][-2:] == ["2020-03-07", NEXT_DAY]
-
-
-def test_what_an_old_receipt_proves_is_not_proven_again(old, deployment_dvc):  # noqa: ARG001 - built once for all
-    old.land(NEXT_DAY, 20)
-    proofs = old.ledger.committed_receipt(old.run(NEXT_DAY, "v1.1.0")).by_key
+    proofs = old.ledger.committed_receipt(record).by_key
     shared = proofs.keys() & THIRD.receipt_keys
     assert shared
     assert {proofs[key].proven_by for key in shared} == {"earlier"}
@@ -233,7 +232,7 @@ def test_an_empty_mlflow_is_filled_from_the_ledger(old):
 
 
 def test_a_new_day_competes_with_the_champion_that_the_old_version_promoted(old, deployment_dvc):  # noqa: ARG001
-    old.answer("rebuild")
+    old.answer("rebuild", "--partition", "2020-03-06")
     old.land(NEXT_DAY, 85)  # an error of 4.25, above the champion's 4.0 and below the baseline's 6.0
     old.run(NEXT_DAY, "v1.1.0")
     assert old.champion()["run_key"] == CORRECTED.run_key
