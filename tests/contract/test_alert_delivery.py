@@ -33,7 +33,7 @@ from retrain.alerts.watch.book import Book
 from retrain.alerts.watch.slack import client
 from retrain.alerts.watch.slack.app_token import AppToken
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(200)
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360f8cf500f000304"

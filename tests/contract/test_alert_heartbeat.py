@@ -21,7 +21,7 @@ from retrain.alerts.watch.settings import WatchSettings
 from retrain.alerts.watch.slack.app_token import AppToken
 from retrain.alerts.watch.watch import Watch
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(200)
 
 
 @pytest.fixture

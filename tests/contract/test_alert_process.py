@@ -15,7 +15,7 @@ from live_servers import end, fetch
 
 from retrain.alerts.outbox import Outbox
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(200)
 
 
 @pytest.fixture

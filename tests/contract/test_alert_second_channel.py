@@ -14,7 +14,7 @@ from retrain.alerts.watch.rehearsal import rehearse
 from retrain.alerts.watch.second_channel import SecondChannelAddresses
 from retrain.alerts.watch.slack.app_token import AppToken
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(200)
 
 
 @pytest.fixture

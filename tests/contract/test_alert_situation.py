@@ -30,7 +30,7 @@ from retrain.store import promotions
 from retrain.store.ledger import Ledger
 from retrain.store.promotions import NotedPromotion
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(200)
 
 
 @pytest.fixture
