@@ -150,6 +150,10 @@ class StageUnavailableError(RetrainError, cause=Cause.INFRA):
     """A stage could not reach S3 or write to its disk (exit 75)."""
 
 
+class CacheCollisionError(RetrainError, cause=Cause.INFRA):
+    """DVC failed because another run wrote the same object of the shared cache at the same moment."""
+
+
 class StageTimeoutError(RetrainError):
     """`dvc repro` took longer than the pipeline's limit."""
 

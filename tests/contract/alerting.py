@@ -142,7 +142,7 @@ def entries(message: dict[str, Any]) -> list[str]:
 
 
 def eventually(condition, what: str) -> None:
-    wait_until(condition, what, 20)
+    wait_until(condition, what, 60)
 
 
 def subprocess_environment() -> dict[str, str]:

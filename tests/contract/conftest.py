@@ -6,15 +6,18 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import pytest
 from live_servers import ROOT, Server, free_ports, moto, running
 from stack_model import LEDGER_BUCKET, STORE_BUCKET, Ports, Secrets, Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from slack_standin.running import Standin
 
 from retrain.airflow.connections import Aws
 from retrain.work.environments import environment
@@ -43,6 +46,14 @@ def airflow_connections(stack: Stack) -> Iterator[None]:
         patch.setenv("NO_PROXY", "127.0.0.1,localhost")
         patch.setenv("no_proxy", "127.0.0.1,localhost")
         patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def service_models() -> Iterator[None]:
+    """botocore's descriptions of AWS' services, megabytes of JSON, are read once and not by each of hundreds of clients."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
         yield
 
 
@@ -92,6 +103,24 @@ def slack_server(stack: Stack) -> Iterator[Stack]:
         yield stack
 
 
+@pytest.fixture(scope="session")
+def slack_workspace() -> Iterator[Standin]:
+    """A Slack stand-in with the channels of the watch's two pipelines."""
+    from slack_standin.running import Standin
+
+    with Standin(channels=("ours", "theirs")) as running:
+        yield running
+
+
+@pytest.fixture
+def standin(slack_workspace: Standin) -> Standin:
+    """The stand-in, running and without any message, fault or archived channel."""
+    if slack_workspace.process is None:
+        slack_workspace.start()
+    slack_workspace.control("reset", {})
+    return slack_workspace
+
+
 @pytest.fixture
 def bucket(s3: S3Client, request: pytest.FixtureRequest) -> Callable[..., str]:
     """Makes buckets of the test's own."""
@@ -122,14 +151,16 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def environments(stack: Stack) -> Iterator[Path]:
-    """Release environments of the session: each is built once."""
-    folder = stack.state / "environments"
+    """Release environments of the session: each is built once. The deployment's DVC, the big one, is shared by all sessions."""
+    folder, shared = stack.state / "environments", ROOT / ".local" / "retrain" / "environments"
     folder.mkdir()
+    built = environment.provide(ROOT / "infra" / "dvc", shared)
+    (folder / built.path.name).symlink_to(built.path)
     yield folder
     shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
 def deployment_dvc(environments: Path) -> environment.Environment:
-    """The deployment's own DVC, as `open_dvc` installs it."""
+    """The deployment's own DVC, as `open_dvc` finds it."""
     return environment.provide(ROOT / "infra" / "dvc", environments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -61,6 +62,13 @@ import json, pathlib
 pathlib.Path("reports").mkdir(exist_ok=True)
 pathlib.Path("reports/metrics.json").write_text(json.dumps({"mean": json.loads(open("model.json").read())["mean"]}))
 """
+# The stage `fit` alone, for tests of how a stage ends: every further stage would cost a second.
+FIT_ALONE = {
+    "dvc.yaml": "stages: {fit: {cmd: python fit.py, deps: [fit.py, manifest.json], outs: [model.json]}}\n",
+    "fit.py": "import pathlib\npathlib.Path('model.json').write_text('{}')\n",
+    "split.py": None,
+    "report.py": None,
+}
 # Everything in it would send our run elsewhere: another default remote, another cache, links instead of copies.
 DVC_CONFIG = """
 [core]
@@ -156,6 +164,32 @@ class Origin:
         return done.stdout
 
 
+def content_of(checkout: Path) -> str:
+    """A digest of what DVC describes: all files of a checkout, of programs the names only.
+
+    Git's files are left out, and those of DVC that name this machine's folders.
+    """
+    found = hashlib.sha256()
+    for path in sorted(path for path in checkout.rglob("*") if path.is_file()):
+        name = path.relative_to(checkout)
+        if name.parts[0] == ".git" or name.parts[:2] in ((".dvc", "tmp"), (".dvc", "config.local")):
+            continue
+        content = b"" if path.suffix == ".py" else path.read_bytes()
+        found.update(f"{name} {path.stat().st_mode} {len(content)}\n".encode() + content)
+    return found.hexdigest()
+
+
+_DESCRIBED: dict[str, Description] = {}
+
+
+def described(program: Dvc) -> Description:
+    """DVC's description of a checkout. DVC is asked once: the same files have the same description (test_described_by_dvc.py)."""
+    content = content_of(program.checkout)
+    if content not in _DESCRIBED:
+        _DESCRIBED[content] = program.describe()
+    return _DESCRIBED[content]
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One attempt's workspace and the DVC in it."""
@@ -169,12 +203,12 @@ class Attempt:
         return self.place.checkout
 
     def repro(self, timeout=REPRO_SECONDS):
-        return self.program.repro(self.program.describe(), timeout)
+        return self.program.repro(described(self.program), timeout)
 
     @cached_property
     def description(self) -> Description:
         """What DVC says of it; after `repro`."""
-        return self.program.describe()
+        return described(self.program)
 
     def objects(self):
         return objects_of(self.description.stored, self.program.cache)
@@ -184,18 +218,16 @@ class Attempt:
         remote = Remote(client or Aws("aws_default").client(), self.remote)
         return proving.push_and_prove(self.program.push, remote, self.objects(), self.program.cache, earlier or {})
 
-    def copy(self, folder, remote):
-        """The same with a cache and a workspace of its own, for another place on the remote."""
-        place = workspace.Workspace(folder / "workspace")
+    def copy(self, folder, remote, cache=None):
+        """The same with a workspace and a cache of its own, for another place on the remote. `cache` is where its cache goes."""
+        place, cache = workspace.Workspace(folder / "workspace"), cache or folder / "cache"
         shutil.copytree(self.place.path, place.path, symlinks=True, ignore=shutil.ignore_patterns("site-cache", "tmp"))
-        shutil.copytree(self.program.cache, folder / "cache", symlinks=True)
+        shutil.copytree(self.program.cache, cache, symlinks=True)
         aws = Aws("aws_default")
         environment = {**self.program.environment, **aws.environment()}
-        program = replace(self.program, checkout=place.checkout, cache=folder / "cache", environment=environment)
+        program = replace(self.program, checkout=place.checkout, cache=cache, environment=environment)
         program.configure(remote, aws.endpoint)
-        made = Attempt(place, program, remote)
-        vars(made)["description"] = self.description  # of the same files: DVC need not say it again
-        return made
+        return Attempt(place, program, remote)
 
     def cached(self, path):
         """The file in the shared cache that holds an output's content."""

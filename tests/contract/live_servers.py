@@ -88,7 +88,7 @@ def running(stack: Stack, name: str) -> Iterator[subprocess.Popen[bytes]]:
             program.argv, env=dict(program.env), cwd=program.cwd, stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        wait_until(lambda: answers(program.health) or process.poll() is not None, f"{name} answers; see {log}")
+        wait_until(lambda: answers(program.health) or process.poll() is not None, f"{name} answers; see {log}", 180)
         assert process.poll() is None, log.read_text(errors="replace")[-2000:]
         yield process
     finally:
@@ -119,7 +119,7 @@ def moto(log: Path) -> Iterator[Server]:
     with log.open("wb") as output:
         process = subprocess.Popen([program, "-H", "127.0.0.1", "-p", str(port)], stdout=output, stderr=output)
     try:
-        wait_until(lambda: answers(f"{url}/moto-api/") or process.poll() is not None, f"moto answers; see {log}")
+        wait_until(lambda: answers(f"{url}/moto-api/") or process.poll() is not None, f"moto answers; see {log}", 180)
         assert process.poll() is None, log.read_text(errors="replace")[-2000:]
         yield Server("moto", url, "test", "test-secret")
     finally:

@@ -1,4 +1,4 @@
-"""A ledger that commit 899b122 wrote, laid into the buckets of an S3 server, with its origin and its pipeline's file."""
+"""A ledger that commit 899b122 wrote: its objects for the buckets of an S3 server, its origin, its pipeline's file."""
 
 from __future__ import annotations
 
@@ -66,11 +66,20 @@ def task_results(name: str) -> dict[str, Any]:
     return results
 
 
-def lay_out(client: Any, folder: Path, *, names: str) -> tuple[Deployment, dict[str, str]]:
-    """Fill the ledger's buckets anew, clone its origin below `folder`, and write the pipeline's file there.
+def fill_buckets(client: Any) -> None:
+    """Fill the ledger's three buckets as they were. They are made, or emptied first."""
+    deployment = load(DATA / f"{PIPELINE}.yaml", {"OLD_LEDGER_ORIGIN": "nowhere"})
+    for url, name in ((deployment.raw.url, "raw"), (deployment.store, "store"), (deployment.ledger, "ledger")):
+        bucket, prefix = store.split(url)
+        _empty_bucket(client, bucket)
+        for path in _in_order(DATA / name):
+            client.put_object(Bucket=bucket, Key=f"{prefix}/{path}", Body=(DATA / name / path).read_bytes())
+
+
+def deploy(folder: Path, *, names: str) -> tuple[Deployment, dict[str, str]]:
+    """Clone the ledger's origin below `folder`, and write the pipeline's file there.
 
     Args:
-        client: of the S3 server. The three buckets are made, or emptied first.
         folder: where `origin.git` and `pipelines/` go.
         names: the MLflow experiment and model, so that each test has its own.
 
@@ -85,13 +94,7 @@ def lay_out(client: Any, folder: Path, *, names: str) -> tuple[Deployment, dict[
     assert _NAMES in text
     file.write_text(text.replace(_NAMES, f"{{experiment: {names}, model: {names}}}"), "utf-8")
     variables = {"OLD_LEDGER_ORIGIN": str(origin), "RETRAIN_PIPELINES": str(pipelines)}
-    deployment = load(file, variables)
-    for url, name in ((deployment.raw.url, "raw"), (deployment.store, "store"), (deployment.ledger, "ledger")):
-        bucket, prefix = store.split(url)
-        _empty_bucket(client, bucket)
-        for path in _in_order(DATA / name):
-            client.put_object(Bucket=bucket, Key=f"{prefix}/{path}", Body=(DATA / name / path).read_bytes())
-    return deployment, variables
+    return load(file, variables), variables
 
 
 def _empty_bucket(client: Any, bucket: str) -> None:

@@ -21,13 +21,7 @@ from retrain.alerts.watch.settings import WatchSettings
 from retrain.alerts.watch.slack.app_token import AppToken
 from retrain.alerts.watch.watch import Watch
 
-pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture
-def standin() -> Iterator[Standin]:
-    with Standin(channels=("ours", "theirs")) as running:
-        yield running
+pytestmark = pytest.mark.timeout(200)
 
 
 @pytest.fixture

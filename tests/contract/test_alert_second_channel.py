@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from alerting import Standin, eventually, good, settings, trouble, watching
+from alerting import eventually, good, settings, trouble, watching
 from receiver import receiving
 
 from retrain.alerts.outbox import Outbox
@@ -14,7 +14,7 @@ from retrain.alerts.watch.rehearsal import rehearse
 from retrain.alerts.watch.second_channel import SecondChannelAddresses
 from retrain.alerts.watch.slack.app_token import AppToken
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(200)
 
 
 @pytest.fixture
@@ -23,17 +23,8 @@ def receivers():
         yield [first, second]
 
 
-@pytest.fixture(scope="module")
-def standin():
-    with Standin(channels=("ours", "theirs")) as running:
-        yield running
-
-
 @pytest.fixture
 def chosen(tmp_path, standin, receivers):
-    if standin.process is None:
-        standin.start()
-    standin.control("reset", {})
     file = tmp_path / "addresses"
     file.write_text("# ours\n" + "".join(f"{receiver.url}\n" for receiver in receivers))
     file.chmod(0o600)

@@ -30,19 +30,7 @@ from retrain.store import promotions
 from retrain.store.ledger import Ledger
 from retrain.store.promotions import NotedPromotion
 
-pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture(scope="module")
-def workspace() -> Iterator[Standin]:
-    with Standin(channels=("ours", "theirs")) as standin:
-        yield standin
-
-
-@pytest.fixture
-def standin(workspace: Standin) -> Standin:
-    workspace.control("reset", {})
-    return workspace
+pytestmark = pytest.mark.timeout(200)
 
 
 @pytest.fixture

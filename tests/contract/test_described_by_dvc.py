@@ -203,7 +203,10 @@ def test_a_metrics_file_that_is_gone_is_not_read_from_the_cache(checkout):
         made.dvc.describe().metric_values()
 
 
-@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1" + "0" * 400])
+@pytest.mark.parametrize(
+    "value",
+    ["NaN", pytest.param("-Infinity", marks=pytest.mark.slow), pytest.param("1" + "0" * 400, marks=pytest.mark.slow)],
+)
 def test_a_metric_that_is_no_finite_number_is_refused_by_name(checkout, value):
     described = checkout(
         {"dvc.yaml": "metrics: [m.json]\n", "m.json": f'{{"loss": {value}, "ok": 0.5}}'}
@@ -281,7 +284,12 @@ def test_an_output_that_cannot_be_proven_is_refused_with_its_name_and_the_next_s
             r"dvc\.yaml' validation failed: extra keys not allowed, in stages -> a -> outz, line 4",
             id="an unknown key",
         ),
-        pytest.param({"dvc.yaml": "stages: [\n"}, r"dvc\.yaml' is invalid: .*, line 2, column 1", id="no YAML"),
+        pytest.param(
+            {"dvc.yaml": "stages: [\n"},
+            r"dvc\.yaml' is invalid: .*, line 2, column 1",
+            id="no YAML",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             {"dvc.yaml": "stages: {a: {cmd: 'echo ${nowhere.x}'}}"},
             r"failed to parse 'stages\.a\.cmd' in 'dvc\.yaml': Could not find 'nowhere\.x'",
@@ -293,7 +301,10 @@ def test_an_output_that_cannot_be_proven_is_refused_with_its_name_and_the_next_s
             id="two stages for one output",
         ),
         pytest.param(
-            {"dvc.yaml": ONE_STAGE, "dvc.lock": "stages: ["}, r"dvc\.lock' is invalid", id="a broken dvc.lock"
+            {"dvc.yaml": ONE_STAGE, "dvc.lock": "stages: ["},
+            r"dvc\.lock' is invalid",
+            id="a broken dvc.lock",
+            marks=pytest.mark.slow,
         ),
         pytest.param({"dvc.yaml": ONE_STAGE, ".dvc/config": "[core"}, "", id="a broken configuration"),
     ],

@@ -142,8 +142,9 @@ print(json.dumps([recorded.run_id, recorded.model_version]))
 """
 
 
-def test_four_processes_with_one_run_key_make_one_run_and_one_version(client, tracking, name, model):
-    outcomes = together(4, CONCURRENT, os.environ, tracking.uri, name, str(model.parent))
+@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_processes_with_one_run_key_make_one_run_and_one_version(client, tracking, name, model, processes):
+    outcomes = together(processes, CONCURRENT, os.environ, tracking.uri, name, str(model.parent))
     assert len({tuple(outcome) for outcome in outcomes}) == 1
     (run,) = runs(client, name)
     (version,) = client.search_model_versions(f"name = '{name}'")
@@ -223,6 +224,7 @@ def test_a_server_that_is_down_is_named_with_its_address_and_without_the_passwor
     assert "hunter2-secret" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_with_our_own_settings_a_server_that_is_down_is_given_up_in_bounded_time(tmp_path):
     code = (
         "import sys\nfrom pathlib import Path\nfrom retrain.tracking.server import MlflowServer\n"

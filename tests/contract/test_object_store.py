@@ -70,22 +70,31 @@ def test_nothing_outside_the_window_is_listed_and_its_two_ends_are(s3, bucket):
     }
 
 
-def test_a_window_larger_than_one_answer_of_s3_is_listed_whole(s3, bucket):
-    raw, days = bucket(versioned=True), [f"dt={number:04d}" for number in range(260)]
-    # Four versions a day: the answers end in the middle of a day.
-    keys = [f"{day}/part-0.parquet" for _ in range(4) for day in days]
+@pytest.fixture(scope="module")
+def crowded(s3):
+    """A bucket with more days than one answer of S3 has room for: its name, and its keys. The last days were landed four times."""
+    name, days = "crowded", [f"dt={number:04d}/part-0.parquet" for number in range(PAGE + 20)]
+    s3.create_bucket(Bucket=name)
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    landed = [*days, *days[PAGE - 10 :] * 3]
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda key: put(s3, raw, key), keys))
-    assert len(keys) > PAGE
-    listed = store.list_versions(s3, f"s3://{raw}/raw", days[0], days[-1])
-    assert [o.key for o in listed] == [f"{day}/part-0.parquet" for day in days]
+        list(pool.map(lambda key: put(s3, name, key, b"abc"), landed))
+    return name, days
 
 
-def test_a_folder_larger_than_one_answer_of_s3_is_listed_whole(s3, bucket):
-    remote = bucket()
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda number: put(s3, remote, f"{number:04d}", b"abc"), range(PAGE + 20)))
-    assert list(store.list_objects(s3, f"s3://{remote}/raw")) == [f"{number:04d}" for number in range(PAGE + 20)]
+def test_a_window_larger_than_one_answer_of_s3_is_listed_whole_although_an_answer_ends_within_a_day(s3, crowded):
+    name, days = crowded
+    first = s3.list_object_versions(Bucket=name)["Versions"]
+    second = s3.list_object_versions(Bucket=name, KeyMarker=first[-1]["Key"], VersionIdMarker=first[-1]["VersionId"])
+    assert len(first) == PAGE
+    assert second["Versions"][0]["Key"] == first[-1]["Key"]
+    listed = store.list_versions(s3, f"s3://{name}/raw", days[0].split("/")[0], days[-1].split("/")[0])
+    assert [o.key for o in listed] == days
+
+
+def test_a_folder_larger_than_one_answer_of_s3_is_listed_whole(s3, crowded):
+    name, days = crowded
+    assert list(store.list_objects(s3, f"s3://{name}/raw")) == days
 
 
 def test_of_sixteen_writers_at_once_exactly_one_creates_and_its_bytes_stay(s3, bucket):

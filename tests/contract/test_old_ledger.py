@@ -92,17 +92,31 @@ class Old:
         return services(self.deployment).tracking.champion(self.deployment.tracking.model)
 
 
+@pytest.fixture(scope="module")
+def filled(s3):
+    """The buckets, as 899b122 left them."""
+    old_ledger.fill_buckets(s3)
+
+
 @pytest.fixture
-def old(request, s3, mlflow_server, environments, tmp_path, monkeypatch):  # noqa: ARG001 - MLflow has to be up
+def old(request, s3, filled, mlflow_server, environments, tmp_path, monkeypatch):  # noqa: ARG001 - MLflow has to be up
+    """The old ledger. A test that writes to its buckets uses `filled_again` too."""
     isolated_git(tmp_path / "engineer", monkeypatch)
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "environments").symlink_to(environments)
     monkeypatch.setenv("RETRAIN_HOME", str(tmp_path / "home"))
     names = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:80]
-    deployment, variables = old_ledger.lay_out(s3, tmp_path, names=names)
+    deployment, variables = old_ledger.deploy(tmp_path, names=names)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return Old(deployment, s3)
+
+
+@pytest.fixture
+def filled_again(s3, filled):  # noqa: ARG001 - they are full before
+    """Fills the buckets again after the test, which changes them."""
+    yield
+    old_ledger.fill_buckets(s3)
 
 
 def by_day(*runs):
@@ -145,6 +159,7 @@ def test_every_object_of_every_run_is_verified(old):
     assert (found["sound"], found["runs"], found["proven"]) == (True, 5, len(stored))
 
 
+@pytest.mark.usefixtures("filled_again")
 def test_an_object_that_was_lost_is_named_by_its_path(old):
     lost = BACKFILL.record["outputs"]["reports/metrics.json"]
     old.client.delete_object(Bucket="team-store", Key=f"dvc/files/md5/{lost[:2]}/{lost[2:]}")
@@ -156,11 +171,11 @@ def test_an_object_that_was_lost_is_named_by_its_path(old):
 @pytest.mark.parametrize(
     "run",
     [
-        pytest.param(FIRST, id="superseded, from uv.lock"),
+        pytest.param(FIRST, id="superseded, from uv.lock", marks=pytest.mark.slow),
         pytest.param(SECOND, id="its raw object is overwritten"),
         pytest.param(CORRECTED, id="from uv.lock"),
         pytest.param(THIRD, id="from requirements.txt"),
-        pytest.param(BACKFILL, id="backfill, from requirements.txt"),
+        pytest.param(BACKFILL, id="backfill, from requirements.txt", marks=pytest.mark.slow),
     ],
 )
 def test_a_run_is_restored_byte_for_byte_with_the_packages_that_it_ran_with(old, tmp_path, run):
@@ -177,9 +192,15 @@ def test_a_run_is_restored_byte_for_byte_with_the_packages_that_it_ran_with(old,
 
 
 @pytest.mark.parametrize(
-    "run", [pytest.param(CORRECTED, id="from uv.lock"), pytest.param(THIRD, id="from requirements.txt")]
+    "run",
+    [
+        pytest.param(CORRECTED, id="from uv.lock", marks=pytest.mark.slow),
+        pytest.param(THIRD, id="from requirements.txt"),
+    ],
 )
-def test_a_replay_computes_every_output_again(old, run):
+def test_a_replay_computes_every_output_again(old, run, deployment_dvc, monkeypatch):
+    """The release's environment is installed anew; the deployment's DVC has come with the image."""
+    monkeypatch.setenv("RETRAIN_ENVIRONMENTS", str(deployment_dvc.path.resolve().parent))
     found = old.answer("replay", run.record["partition"])
     assert found["same"]
     assert {output["path"]: output["recomputed"] for output in found["outputs"]} == run.record["outputs"]
@@ -190,23 +211,22 @@ def test_a_replay_of_raw_bytes_that_were_overwritten_is_refused_by_name(old):
         old.command("replay", "2020-03-06", "--run-key", SECOND.run_key[:12])
 
 
-def test_the_next_day_continues_the_ledger(old, deployment_dvc):  # noqa: ARG001 - built once for all
+@pytest.mark.usefixtures("filled_again")
+def test_the_next_day_continues_the_ledger_and_proves_nothing_again_that_an_old_receipt_proves(old, deployment_dvc):  # noqa: ARG001 - built once for all
     old.land(NEXT_DAY, 20)
     record = old.run(NEXT_DAY, "v1.1.0")
-    assert old.status() | {record.run_key: ("live", None)} == old.status(), "it takes no other run's place"
-    assert len(old.status()) == 6
+    status = old.status()
+    assert status | {record.run_key: ("live", None)} == status, "it takes no other run's place"
+    assert len(status) == 6
     assert old.answer("verify", "--all")["sound"]
     assert [day.partition for day in judged_days.kept_days(old.ledger, PIPELINE)][-2:] == ["2020-03-07", NEXT_DAY]
-
-
-def test_what_an_old_receipt_proves_is_not_proven_again(old, deployment_dvc):  # noqa: ARG001 - built once for all
-    old.land(NEXT_DAY, 20)
-    proofs = old.ledger.committed_receipt(old.run(NEXT_DAY, "v1.1.0")).by_key
+    proofs = old.ledger.committed_receipt(record).by_key
     shared = proofs.keys() & THIRD.receipt_keys
     assert shared
     assert {proofs[key].proven_by for key in shared} == {"earlier"}
 
 
+@pytest.mark.usefixtures("filled_again")
 def test_a_superseded_run_counts_again_when_its_day_is_run_with_its_release_again(old, deployment_dvc):  # noqa: ARG001
     before = old.ledger.records(PIPELINE)
     old.run("2020-03-05", "v1.0.0", "backfill")
@@ -218,6 +238,7 @@ def test_a_superseded_run_counts_again_when_its_day_is_run_with_its_release_agai
     )
 
 
+@pytest.mark.usefixtures("filled_again")
 def test_an_empty_mlflow_is_filled_from_the_ledger(old):
     found = old.answer("rebuild")
     assert [(run["partition"], run["version"], run["recorded_version"]) for run in found["told"]] == [
@@ -232,8 +253,9 @@ def test_an_empty_mlflow_is_filled_from_the_ledger(old):
     assert old.answer("rebuild")["told"] == []
 
 
+@pytest.mark.usefixtures("filled_again")
 def test_a_new_day_competes_with_the_champion_that_the_old_version_promoted(old, deployment_dvc):  # noqa: ARG001
-    old.answer("rebuild")
+    old.answer("rebuild", "--partition", "2020-03-06")
     old.land(NEXT_DAY, 85)  # an error of 4.25, above the champion's 4.0 and below the baseline's 6.0
     old.run(NEXT_DAY, "v1.1.0")
     assert old.champion()["run_key"] == CORRECTED.run_key

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from foreign_pipeline import DVC_YAML, SPLIT, Pipeline
+from foreign_pipeline import DVC_YAML, PIPELINE, SPLIT, Pipeline
 from gate import FOR_EVER, gate_to
 from live_servers import end, wait_until
 from stack_model import REGION, STORE_BUCKET
@@ -57,13 +57,18 @@ def place(request):
 
 
 @pytest.fixture(scope="module")
-def reproduced(stack, deployment_dvc, tmp_path_factory):  # noqa: ARG001 - the connections have to be defined
-    """An attempt that was reproduced, and is on no remote yet. To be copied."""
+def released(stack, deployment_dvc, tmp_path_factory):  # noqa: ARG001 - the connections have to be defined
+    """A pipeline, and an attempt of it that was reproduced, and is on no remote yet. The attempt is to be copied."""
     with pytest.MonkeyPatch.context() as patch:
         pipeline = Pipeline.start(tmp_path_factory.mktemp("reproduced"), "reproduced", deployment_dvc, patch)
         attempt = pipeline.attempt()
         attempt.repro()
-    return attempt
+    return pipeline, attempt
+
+
+@pytest.fixture
+def reproduced(released):
+    return released[1]
 
 
 @pytest.fixture
@@ -72,9 +77,16 @@ def attempt(reproduced, gate, tmp_path, place):  # noqa: ARG001 - the connection
 
 
 @pytest.fixture
-def pipeline(gate, deployment_dvc, tmp_path, monkeypatch, request):  # noqa: ARG001 - the connection leads to the gate
-    """For what runs stages again."""
-    return Pipeline.start(tmp_path, request.node.name, deployment_dvc, monkeypatch)
+def pipeline(released, gate, tmp_path, place, monkeypatch):  # noqa: ARG001 - the connection leads to the gate
+    """For stages that run again: its new attempts have the cache of `first`, with a RETRAIN_HOME of the test's own."""
+    monkeypatch.setenv("RETRAIN_HOME", str(tmp_path / "home"))
+    return replace(released[0], remote=place)
+
+
+@pytest.fixture
+def first(pipeline, reproduced, tmp_path):
+    """The first attempt of `pipeline`."""
+    return reproduced.copy(tmp_path, pipeline.remote, cache=tmp_path / "home" / "cache" / PIPELINE)
 
 
 def at(url, key):
@@ -129,27 +141,28 @@ def flip(s3, where):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "path"),
+    "spoilt",
     [
-        pytest.param(cut, EVEN, id="a cut object"),
-        pytest.param(flip, MODEL, id="a flipped byte at the same size"),
-        pytest.param(flip, FOLDER, id="a flipped byte in a listing"),
-        pytest.param(lose, ODD, id="a file of a folder whose listing is still there"),
-        pytest.param(lose, FOLDER, id="a folder's listing"),
-        pytest.param(cut, FOLDER, id="a cut listing"),
+        pytest.param(
+            {EVEN: cut, MODEL: flip, ODD: lose},
+            id="a cut object, a flipped byte at the same size, a file of a folder whose listing is still there",
+        ),
+        pytest.param({FOLDER: flip}, id="a flipped byte in a listing"),
+        pytest.param({FOLDER: lose}, id="a folder's listing"),
+        pytest.param({FOLDER: cut}, id="a cut listing"),
     ],
 )
-def test_what_was_spoilt_on_the_remote_is_sent_again_and_nothing_else(attempt, gate, either_s3, spoil, path):
+def test_what_was_spoilt_on_the_remote_is_sent_again_and_nothing_else(attempt, gate, either_s3, spoilt):
     seed(either_s3, attempt)
-    key = attempt.named(path).key
-    spoil(either_s3, at(attempt.remote, key))
+    keys = [attempt.named(path).key for path in spoilt]
+    for spoil, key in zip(spoilt.values(), keys, strict=True):
+        spoil(either_s3, at(attempt.remote, key))
     proven = attempt.prove()
-    assert written(gate, attempt.remote) == [key]
+    assert sorted(written(gate, attempt.remote)) == sorted(keys)
     assert stored(either_s3, attempt.remote) == wanted(attempt.objects())
     assert set(proven.receipt.by_key) == set(wanted(attempt.objects()))
-    assert (proven.sent, proven.healed) == (
-        (1, 0) if (spoil, path) == (lose, FOLDER) else (0, 1)
-    )  # the rest DVC leaves as it is
+    # DVC itself sends only what belongs to a listing that is gone.
+    assert (proven.sent, proven.healed) == ((1, 0) if spoilt == {FOLDER: lose} else (0, len(keys)))
 
 
 @pytest.mark.parametrize(
@@ -160,14 +173,12 @@ def test_what_was_spoilt_on_the_remote_is_sent_again_and_nothing_else(attempt, g
     ],
 )
 def test_a_byte_flipped_in_the_cache_is_never_sent_and_a_new_attempt_makes_it_again(
-    pipeline, gate, either_s3, path, old, new, stage
+    pipeline, first, gate, either_s3, path, old, new, stage
 ):
-    attempt = pipeline.attempt()
-    attempt.repro()
-    item, objects = attempt.named(path), attempt.objects()
-    file = attempt.spoil_cache(path, old, new)
+    item, objects = first.named(path), first.objects()
+    file = first.spoil_cache(path, old, new)
     with pytest.raises(CorruptCacheError) as caught:
-        attempt.prove()
+        first.prove()
     assert f"{path} (stage {stage}, {item.key})" in str(caught.value)
     assert gate.puts == []
     assert not file.exists()
@@ -180,22 +191,19 @@ def test_a_byte_flipped_in_the_cache_is_never_sent_and_a_new_attempt_makes_it_ag
     assert stored(either_s3, pipeline.remote) == wanted(objects)
 
 
-def test_an_object_lost_here_and_there_is_named_and_a_new_attempt_makes_it_again(pipeline, gate, either_s3):
-    attempt = pipeline.attempt()
-    attempt.repro()
-    objects, item = attempt.objects(), attempt.named(ODD)
-    attempt.prove()
-    either_s3.delete_object(**at(attempt.remote, item.key))
-    attempt.cached(ODD).unlink()
-    before = len(gate.puts)
+def test_an_object_lost_here_and_there_is_named_and_a_new_attempt_makes_it_again(pipeline, first, gate, either_s3):
+    objects, item = first.objects(), first.named(ODD)
+    seed(either_s3, first)
+    either_s3.delete_object(**at(first.remote, item.key))
+    first.cached(ODD).unlink()
     with pytest.raises(LostObjectError, match=rf"{re.escape(ODD)} \(stage split, {item.key}\)"):
-        attempt.prove()
-    assert len(gate.puts) == before
+        first.prove()
+    assert gate.puts == []
 
     again = pipeline.attempt()
     assert again.repro().executed == ("split",)
     again.prove()
-    assert written(gate, pipeline.remote)[before:] == [item.key]
+    assert written(gate, pipeline.remote) == [item.key]
     assert stored(either_s3, pipeline.remote) == wanted(objects)
 
 

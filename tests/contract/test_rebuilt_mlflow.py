@@ -154,7 +154,8 @@ def deploy(text, name):
 
 
 @pytest.fixture(scope="module")
-def recorded(stack, s3, environments, deployment_dvc, tmp_path_factory):  # noqa: ARG001 - stages run in DVC's own environment
+def recorded(mlflow_server, s3, environments, deployment_dvc, tmp_path_factory):  # noqa: ARG001 - stages run in DVC's own environment
+    """Three days that the session's MLflow holds; then the tests' MLflow is a new one, which has lost them."""
     folder, bucket = tmp_path_factory.mktemp("rebuilt"), "rebuilt-mlflow"
     with pytest.MonkeyPatch.context() as patch:
         isolated_git(folder / "engineer", patch)
@@ -168,13 +169,12 @@ def recorded(stack, s3, environments, deployment_dvc, tmp_path_factory):  # noqa
         text = DEPLOYMENT.replace("{name}", "{{name}}").format(origin=origin.path, bucket=bucket, store=STORE_BUCKET)
         deployment = deploy(text, "fits")
         s3.create_bucket(Bucket=bucket)
-        with new_mlflow(stack, s3, folder / "first"):
-            for day in DAYS:
-                for name in ("part-0.txt", "_SUCCESS"):
-                    s3.put_object(Bucket=bucket, Key=f"raw/dt={day}/{name}", Body=day.encode())
-                run_day(deployment, day)
-            before = held(deployment)
-        with new_mlflow(stack, s3, folder / "second") as artifacts:
+        for day in DAYS:
+            for name in ("part-0.txt", "_SUCCESS"):
+                s3.put_object(Bucket=bucket, Key=f"raw/dt={day}/{name}", Body=day.encode())
+            run_day(deployment, day)
+        before = held(deployment)
+        with new_mlflow(mlflow_server, s3, folder / "new") as artifacts:
             yield Days(deployment, s3, before, text), artifacts
 
 

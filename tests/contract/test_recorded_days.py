@@ -15,7 +15,7 @@ from retrain.archive import prune, restore, verify
 from retrain.deployment.sections import Repository
 from retrain.errors import DiskFullError, GoneError, LedgerUnreadableError, RestoreTargetError, TamperedError
 from retrain.run.run_record import RunRecord
-from retrain.store import ledger_facts
+from retrain.store import ledger_facts, proving
 from retrain.store import s3 as store
 from retrain.store.ledger import DESCRIPTION, RECORD, Ledger
 from retrain.store.remote import Remote
@@ -57,9 +57,17 @@ class Recorded:
         return {"Bucket": bucket, "Key": f"{prefix}/{self.attempt.named(path).key}"}
 
 
-def record_of(pipeline, attempt, ledger, tag="v1.0.0"):
-    """What the tasks `push` and `record_run` leave in the ledger."""
-    spec, proven = pipeline.spec(tag), attempt.prove(ledger.client).receipt
+def record_of(pipeline, attempt, ledger, remote):
+    """What the tasks `push` and `record_run` leave in the ledger, and the first of them on the remote."""
+    spec, objects = pipeline.spec("v1.0.0"), attempt.objects()
+
+    def send():
+        for item in objects:
+            assert store.create(
+                remote.client, f"{remote.url}/{item.key}", (attempt.program.cache / item.key).read_bytes()
+            )
+
+    proven = proving.push_and_prove(send, remote, objects, attempt.program.cache, {}).receipt
     record = RunRecord(
         **spec.to_dict(),
         recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -83,8 +91,19 @@ def record_of(pipeline, attempt, ledger, tag="v1.0.0"):
     return record
 
 
+@pytest.fixture(scope="module")
+def reproduced(stack, deployment_dvc, tmp_path_factory):  # noqa: ARG001 - the connections have to be defined
+    """A pipeline, and an attempt of it that was reproduced. Read them only."""
+    with pytest.MonkeyPatch.context() as patch:
+        pipeline = Pipeline.start(tmp_path_factory.mktemp("reproduced"), "reproduced", deployment_dvc, patch)
+        attempt = pipeline.attempt(files=FILES)
+        attempt.repro()
+    return pipeline, attempt
+
+
 @pytest.fixture
-def recorded(either_server, either_s3, connection, deployment_dvc, tmp_path, monkeypatch, request):
+def recorded(reproduced, either_server, either_s3, connection, request):
+    """The reproduced attempt as a recorded run, with a ledger and a remote of the test's own."""
     connection(
         "aws_default",
         conn_type="aws",
@@ -92,14 +111,11 @@ def recorded(either_server, either_s3, connection, deployment_dvc, tmp_path, mon
         password=either_server.secret_key,
         extra={"endpoint_url": either_server.url, "region_name": REGION},
     )
-    pipeline = Pipeline.start(tmp_path, request.node.name, deployment_dvc, monkeypatch)
+    pipeline, attempt = reproduced
     place = f"restored-{abs(hash(request.node.nodeid)):x}"
     either_s3.create_bucket(Bucket=place)
-    ledger = Ledger(either_s3, f"s3://{place}/ledger")
-    attempt = pipeline.attempt(files=FILES)
-    attempt.repro()
-    record = record_of(pipeline, attempt, ledger)
-    return Recorded(pipeline, attempt, ledger, Remote(either_s3, pipeline.remote), record)
+    ledger, remote = Ledger(either_s3, f"s3://{place}/ledger"), Remote(either_s3, f"s3://{place}/dvc")
+    return Recorded(pipeline, attempt, ledger, remote, record_of(pipeline, attempt, ledger, remote))
 
 
 def test_a_restored_day_has_code_inputs_and_outputs_and_needs_no_mirror(recorded, tmp_path):
@@ -124,7 +140,8 @@ def test_a_restored_day_has_code_inputs_and_outputs_and_needs_no_mirror(recorded
 
 def test_after_a_garbage_collection_every_output_that_is_gone_is_named_and_nothing_else(recorded, tmp_path):
     """What `dvc gc -c -A` does to a pinned deployment: no commit holds the day's dvc.lock, so all of it goes."""
-    other = recorded.pipeline.attempt("v2.0.0")
+    other = recorded.attempt.copy(tmp_path / "other", recorded.remote.url)
+    (other.checkout / "dvc.lock").unlink()
     done = other.program._run("gc", "--all-commits", "--cloud", "--force", "--remote", "retrain", timeout=120)
     assert done.returncode == 0, done.output
     assert verify.verify([recorded.record], recorded.ledger, recorded.remote).missing

@@ -12,10 +12,16 @@ from retrain.alerts.watch.slack.app_token import AppToken
 from retrain.alerts.watch.slack.client import SlackClient
 
 
-@pytest.fixture
-def standin() -> Iterator[Standin]:
+@pytest.fixture(scope="module")
+def large_workspace() -> Iterator[Standin]:
     with Standin(channels=("ours", *(f"c{number}" for number in range(450)))) as running:
         yield running
+
+
+@pytest.fixture
+def standin(large_workspace: Standin) -> Standin:
+    large_workspace.control("reset", {})
+    return large_workspace
 
 
 @pytest.fixture

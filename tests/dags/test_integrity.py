@@ -47,18 +47,37 @@ def load_dags(folder: Path) -> Any:
     return DagBag(str(folder))
 
 
-@pytest.fixture
-def dags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of dags/, with the addresses that a deployment sets."""
+def laid_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of dags/ below a folder, with the addresses that a deployment sets."""
     for name, value in ADDRESSES.items():
         monkeypatch.setenv(name, value)
-    return Path(shutil.copytree(ROOT / "dags", tmp_path / "dags"))
+    return Path(shutil.copytree(ROOT / "dags", folder / "dags"))
 
 
-def test_every_dag_loads_with_the_tasks_that_the_readme_names(dags: Path) -> None:
-    bag = load_dags(dags)
-    assert bag.import_errors == {}
-    assert {name: [t.task_id for t in dag.topological_sort()] for name, dag in bag.dags.items()} == {
+@pytest.fixture
+def dags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of dags/ for one test, which may change it."""
+    return laid_out(tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The DAGs of this repository, loaded once."""
+    with pytest.MonkeyPatch.context() as patch:
+        return load_dags(laid_out(tmp_path_factory.mktemp("ours"), patch))
+
+
+@pytest.fixture(scope="module")
+def all_kinds(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Every kind of DAG: of a pipeline that messages start, of the reader of these messages, and of a broken file. Loaded once."""
+    with pytest.MonkeyPatch.context() as patch:
+        dags = event_driven(laid_out(tmp_path_factory.mktemp("all_kinds"), patch), QUEUE)
+        return load_dags(copied(dags, "second", raw="none"))
+
+
+def test_every_dag_loads_with_the_tasks_that_the_readme_names(ours: Any) -> None:
+    assert ours.import_errors == {}
+    assert {name: [t.task_id for t in dag.topological_sort()] for name, dag in ours.dags.items()} == {
         "trip_duration": TASKS
     }
 
@@ -92,11 +111,9 @@ def copied(dags: Path, *names: str, **changes: Any) -> Path:
     return dags
 
 
-def test_every_task_has_an_owner_documentation_a_failure_notice_and_no_shell(dags: Path) -> None:
-    copied(event_driven(dags, QUEUE), "second", raw="none")
-    bag = load_dags(dags)
-    assert set(bag.dags) == {"trip_duration", "trip_duration_landings", "second"}
-    for dag in bag.dags.values():
+def test_every_task_has_an_owner_documentation_a_failure_notice_and_no_shell(all_kinds: Any) -> None:
+    assert set(all_kinds.dags) == {"trip_duration", "trip_duration_landings", "second"}
+    for dag in all_kinds.dags.values():
         for task in dag.tasks:
             assert task.owner == ("unknown" if dag.dag_id == "second" else "ml-platform"), task.task_id
             assert task.doc_md, task.task_id
@@ -104,9 +121,8 @@ def test_every_task_has_an_owner_documentation_a_failure_notice_and_no_shell(dag
             assert "Bash" not in task.task_type, task.task_id
 
 
-def test_every_task_ends_in_a_bounded_time(dags: Path) -> None:
-    copied(event_driven(dags, QUEUE), "second", raw="none")
-    for dag in load_dags(dags).dags.values():
+def test_every_task_ends_in_a_bounded_time(all_kinds: Any) -> None:
+    for dag in all_kinds.dags.values():
         for task in dag.tasks:
             if task.task_id == "wait_for_partition":  # its hours of waiting would count
                 assert (task.execution_timeout, task.timeout) == (None, 48 * 3600)
@@ -121,28 +137,28 @@ def test_reproduce_may_take_what_the_file_allows_it_and_the_time_around_it(dags:
     assert timedelta(hours=10) < reproduce.execution_timeout <= timedelta(hours=12)
 
 
-def test_every_task_is_in_the_table_that_says_whether_it_may_be_cleared(dags: Path) -> None:
-    dag = load_dags(dags).dags["trip_duration"]
+def test_every_task_is_in_the_table_that_says_whether_it_may_be_cleared(ours: Any) -> None:
+    dag = ours.dags["trip_duration"]
     rows = [line for line in dag.doc_md.splitlines() if line.startswith("| `")]
     assert [row.split("`")[1] for row in rows] == TASKS
 
 
-def test_a_day_has_a_data_interval_and_missed_days_are_not_caught_up(dags: Path) -> None:
+def test_a_day_has_a_data_interval_and_missed_days_are_not_caught_up(ours: Any) -> None:
     from airflow.sdk import CronDataIntervalTimetable
 
-    dag = load_dags(dags).dags["trip_duration"]
+    dag = ours.dags["trip_duration"]
     assert isinstance(dag.timetable, CronDataIntervalTimetable)
     assert dag.catchup is False
 
 
-def test_a_failure_before_the_record_leaves_no_green_leaf(dags: Path) -> None:
-    dag = load_dags(dags).dags["trip_duration"]
+def test_a_failure_before_the_record_leaves_no_green_leaf(ours: Any) -> None:
+    dag = ours.dags["trip_duration"]
     for leaf in ("check_drift", "promote"):
         assert "push" in dag.get_task(leaf).get_flat_relative_ids(upstream=True)
 
 
-def test_clearing_any_task_after_reproduce_brings_its_workspace_back(dags: Path) -> None:
-    dag = load_dags(dags).dags["trip_duration"]
+def test_clearing_any_task_after_reproduce_brings_its_workspace_back(ours: Any) -> None:
+    dag = ours.dags["trip_duration"]
     for task in ("push", "record_run", "check_drift", "promote"):
         assert "reproduce" in dag.partial_subset(task, include_downstream=False, include_upstream=False).task_ids
 
@@ -157,11 +173,11 @@ def test_clearing_any_task_after_reproduce_brings_its_workspace_back(dags: Path)
         ("release", 7),
     ],
 )
-def test_a_parameter_that_does_not_fit_its_pattern_is_refused(dags: Path, field: str, value: object) -> None:
+def test_a_parameter_that_does_not_fit_its_pattern_is_refused(ours: Any, field: str, value: object) -> None:
     from airflow.sdk.exceptions import ParamValidationError
 
     with pytest.raises(ParamValidationError):
-        load_dags(dags).dags["trip_duration"].params.get_param(field).resolve(value)
+        ours.dags["trip_duration"].params.get_param(field).resolve(value)
 
 
 def test_a_broken_file_fails_its_own_dag_and_no_other(dags: Path) -> None:

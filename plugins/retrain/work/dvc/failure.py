@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from retrain.errors import (
+    CacheCollisionError,
     DataRefusedError,
     DiskFullError,
     RetrainError,
@@ -34,6 +35,8 @@ _STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _RUNNING = re.compile(r"Running stage '(?P<stage>[^']+)'")
 _FAILED = re.compile(r"(?:ERROR: )?failed to reproduce '(?P<stage>[^']+)': (?P<why>.*)")
 _EXITED = re.compile(r"exited with (-?\d+)$")
+# DVC's two failures where two processes write one object of a shared cache: of its run cache, and of a file in the workspace.
+_COLLISION = re.compile(r"\[Errno 2\] .*/runs/.*\.tmp'|unable to remove '.*' without a confirmation")
 _DVC = re.compile(r"WARNING: |> |Running stage '|Verifying |If DVC froze|Having any troubles\?")
 _FRAME = re.compile(r"(?P<margin>[\s|]*)\s*File \".+\", line \d+")
 _EXCEPTION = re.compile(r"(?P<kind>[A-Za-z_][\w.<>]*)(?:: (?P<message>.*))?")
@@ -87,6 +90,11 @@ def why_failed(done: Finished) -> RetrainError:
     elif code in _OWN_REASON:
         kind, words = _OWN_REASON[code]
         failure = kind(f"{whose} {words}: {_own_reason(printed)}")
+    elif code is None and _COLLISION.search(why or complaint(done)):
+        failure = CacheCollisionError(
+            f"{whose} failed because another run wrote the same object of the shared cache at that moment: "
+            f"{_bounded(why or complaint(done))}. Clear reproduce; finished stages come back from the cache."
+        )
     else:
         failure = _of_the_machine(done, whose, code, [*printed, why or complaint(done)]) or _of_the_code(
             done, whose, code, why, printed

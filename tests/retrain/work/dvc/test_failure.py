@@ -4,6 +4,8 @@ from textwrap import dedent
 import pytest
 
 from retrain.errors import (
+    CacheCollisionError,
+    Cause,
     DataRefusedError,
     DiskFullError,
     RetrainError,
@@ -211,3 +213,25 @@ def test_an_import_that_an_earlier_stage_did_without_is_no_evidence() -> None:
 
 def test_a_message_without_an_end_is_cut() -> None:
     assert len(str(why_failed(failed("fit", 1, f"{TRACEBACK}    ValueError: {'x' * 100_000}")))) < 1000
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(
+            "[Errno 2] No such file or directory: '/home/cache/t/environments/e/runs/ab/abc/x7Hk.tmp'", id="run cache"
+        ),
+        pytest.param("unable to remove 'data/parts' without a confirmation. Use `-f` to force.", id="a file"),
+    ],
+)
+def test_two_runs_that_wrote_one_object_at_once_are_told_apart_from_a_stage_that_failed(said: str) -> None:
+    error = why_failed(finished(f"Running stage 'split':\n> python s.py\nERROR: failed to reproduce 'split': {said}"))
+    assert type(error) is CacheCollisionError
+    assert (error.stage, error.code, error.cause) == ("split", None, Cause.INFRA)
+    assert str(error).startswith("Stage split failed because another run wrote the same object of the shared cache at")
+    assert said.rstrip(".") in str(error)
+
+
+def test_a_stage_that_prints_the_words_of_such_a_collision_has_failed_by_itself() -> None:
+    printed = "unable to remove 'data/parts' without a confirmation"
+    assert type(why_failed(failed("fit", 1, f"RuntimeError: {printed}"))) is StageFailedError
