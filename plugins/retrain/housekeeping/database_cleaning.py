@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from retrain.alerts.redaction import known_secrets, redact
+from retrain.alerts.redaction import redact
 from retrain.errors import RetrainError
 from retrain.housekeeping.database import DatabaseCleaned
 from retrain.housekeeping.database_errors import CleaningCommandError, UnfinishedRunError
@@ -115,7 +115,7 @@ def _airflow(
     Raises:
         CleaningCommandError: it failed, or took longer than `timeout` seconds.
     """
-    secrets = known_secrets(environ) | {url, unquote(urlsplit(url).password or "")}
+    secrets = {url, unquote(urlsplit(url).password or "")}
 
     def note(line: str) -> None:
         if line.strip():
