@@ -229,9 +229,8 @@ def cleaner(metadata: Metadata) -> Iterator[subprocess.Popen[bytes]]:
     with closing(sqlite3.connect(metadata.file)) as writer:
         metadata.add_dag("daily", days=(200, 1))
         writer.execute("BEGIN IMMEDIATE")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "retrain.housekeeping.database_cleaner"], env=metadata.variables, cwd=ROOT
-        )
+        command = [sys.executable, "-m", "retrain.housekeeping.database_cleaner", "--first-after=0"]
+        process = subprocess.Popen(command, env=metadata.variables, cwd=ROOT)
         try:
             yield process
         finally:

@@ -1,8 +1,8 @@
 """The process beside Airflow's scheduler that cleans the metadata database: `python -m retrain.housekeeping.database_cleaner`.
 
-It cleans once a day, an hour before the housekeeping DAG, so that the DAG reports the result of the same day. It cleans soon after
-its start if that time has passed since the last result. A failed cleaning is tried again after an hour. With `--once` it cleans
-now and ends, for a scheduler of jobs such as a CronJob of Kubernetes.
+It cleans once a day, an hour before the housekeeping DAG, so that the DAG reports the result of the same day. If that time has
+passed since the last result, it cleans soon after its start, but not while Airflow itself starts. A failed cleaning is tried
+again after an hour. With `--once` it cleans now and ends, for a scheduler of jobs such as a CronJob of Kubernetes.
 """
 
 from __future__ import annotations
@@ -31,12 +31,20 @@ from retrain.work.workspace import home
 log = logging.getLogger("retrain.housekeeping.database_cleaner")
 
 PAUSE_SECONDS = 20.0
+FIRST_AFTER_SECONDS = 300.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM. Returns 0; 1 if a cleaning with --once did not succeed, 2 if the settings are wrong."""
     parser = argparse.ArgumentParser(prog="python -m retrain.housekeeping.database_cleaner", description=__doc__)
     parser.add_argument("--once", action="store_true", help="clean now, whatever the time is, and end")
+    parser.add_argument(
+        "--first-after",
+        type=float,
+        default=FIRST_AFTER_SECONDS,
+        metavar="SECONDS",
+        help="how long after the start no cleaning begins (%(default)s), so that it does not slow down Airflow's start",
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
@@ -49,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.once:
         cleaned = clean_alone(home(), limits, lambda _: True)
         return 0 if cleaned and cleaned.error is None else 1
-    _run(home(), limits)
+    _run(home(), limits, options.first_after)
     return 0
 
 
@@ -78,14 +86,17 @@ def clean_alone(
     return cleaned
 
 
-def _run(home: Path, limits: HousekeepingLimits) -> None:
+def _run(home: Path, limits: HousekeepingLimits, first_after: float) -> None:
+    first = time.monotonic() + first_after
+
     def is_due(last: DatabaseCleaned | None) -> bool:
         now = datetime.now(UTC)
         return now >= next_cleaning(last, limits, now)
 
     while True:  # until `_end` is called
         _beat(home)
-        clean_alone(home, limits, is_due)
+        if time.monotonic() >= first:
+            clean_alone(home, limits, is_due)
         time.sleep(PAUSE_SECONDS)
 
 
