@@ -66,7 +66,7 @@ def finish_migration(stack: Stack, migration: subprocess.Popen[bytes], began: fl
         raise MigrationError(f"`airflow db migrate` ended with exit code {code}. The end of {log}:\n{tail}")
     known = {"airflow": _installed_airflow(stack), "revision": _database_revision(stack)}
     write_private(_migration_mark(stack), json.dumps(known))
-    print(f"  {'airflow database':24} ready after {time.monotonic() - began:4.0f} s", flush=True)
+    print(f"  {'airflow database':26} ready after {time.monotonic() - began:4.0f} s", flush=True)
 
 
 def _migration_mark(stack: Stack) -> Path:

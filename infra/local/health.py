@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
+from pathlib import Path
 
 from programs import Program
 from stack_model import Stack
 from supervision import ProgramState
 
+OLDEST_HEARTBEAT = 180  # seconds
 # The programs are on the loopback: a proxy from the environment must not be used.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -45,6 +48,8 @@ def check_health(
             answers[program.name] = ProgramHealth(False, _not_running(state))
         elif program.health:
             answers[program.name] = _ask(program.health, timeout)
+        elif program.heartbeat:
+            answers[program.name] = _touched(program.heartbeat, program.result, state.started)
         else:
             if components is None:
                 components = _airflow_components(stack, timeout)
@@ -64,6 +69,33 @@ def _ask(url: str, timeout: float) -> ProgramHealth:
             return ProgramHealth(response.status == HTTPStatus.OK, f"answered {response.status}")
     except (OSError, urllib.error.URLError) as error:
         return ProgramHealth(False, f"no answer: {getattr(error, 'reason', error)}")
+
+
+def _touched(heartbeat: Path, result: Path | None, started: float) -> ProgramHealth:
+    try:
+        beat = heartbeat.stat().st_mtime
+    except OSError:
+        return ProgramHealth(False, "no heartbeat yet")
+    if beat < started:
+        return ProgramHealth(False, "no heartbeat since its start")
+    age = time.time() - beat
+    if age > OLDEST_HEARTBEAT:
+        return ProgramHealth(False, f"no heartbeat for {age:.0f} s")
+    return ProgramHealth(True, f"heartbeat, {_last_result(result)}" if result else "heartbeat")
+
+
+def _last_result(path: Path) -> str:
+    """The last result of a program in a few words. A failed one does not make it unhealthy: it tries again, and a restart changes nothing."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        ended = datetime.fromisoformat(document["at"]).astimezone()
+        if document["error"]:
+            return f"failed at {ended:%d %b %H:%M}: {document['error']}"
+        return f"{sum(document['removed'].values())} rows removed at {ended:%d %b %H:%M}"
+    except FileNotFoundError:
+        return "no result yet"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{path} cannot be read ({error!r})"
 
 
 def _airflow_components(stack: Stack, timeout: float) -> dict[str, dict[str, str | None]]:

@@ -23,7 +23,8 @@ class Program:
     """One long-running program under the supervisor.
 
     The programs of a `group` are stopped together. `address` is the URL that people open, empty for a program that does not
-    listen. `health` is a URL that answers 200 while the program is healthy; `component` is its name in Airflow's health report.
+    listen. A program has one sign of health: `health` is a URL that answers 200, `component` its name in Airflow's health report,
+    `heartbeat` a file that it touches at least once a minute. `result` is the file of its last work, for `make status`.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Program:
     port: int = 0
     health: str = ""
     component: str = ""
+    heartbeat: Path | None = None
+    result: Path | None = None
     stop_seconds: int = 8
 
 
@@ -139,4 +142,14 @@ def plan_programs(stack: Stack, environ: Mapping[str, str]) -> tuple[Program, ..
         component("scheduler", "--skip-serve-logs"),
         component("dag-processor"),
         component("triggerer", "--skip-serve-logs"),
+        # Tasks have no access to Airflow's database, so a process beside the scheduler cleans it.
+        Program(
+            name="airflow-database-cleaner",
+            group="airflow",
+            argv=(str(stack.root / ".venv" / "bin" / "python"), "-m", "retrain.housekeeping.database_cleaner"),
+            env=airflow | {"PYTHONPATH": str(stack.root / "plugins")},
+            cwd=stack.root,
+            heartbeat=stack.housekeeping / "database_cleaner.heartbeat",
+            result=stack.housekeeping / "database.json",
+        ),
     )

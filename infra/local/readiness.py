@@ -36,7 +36,7 @@ def await_programs(
         for program in [p for p in waiting if health[p.name].healthy]:
             waiting.remove(program)
             if not quiet:
-                print(f"  {program.name:24} ready after {time.monotonic() - began:4.0f} s", flush=True)
+                print(f"  {program.name:26} ready after {time.monotonic() - began:4.0f} s", flush=True)
         for program in waiting:
             starts[program.name] |= {states[program.name].pid} - {0}
             if states[program.name].state == "FATAL" or len(starts[program.name]) > _MOST_STARTS:

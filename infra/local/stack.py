@@ -124,15 +124,15 @@ def status(stack: Stack) -> bool:
         return False
     states = Supervisor(stack).states()
     health = check_health(stack, programs, states)
-    print(f"{'process':24}{'state':12}{'pid':>8}  {'memory':>9}  {'address':24}{'health'}")
+    print(f"{'process':26}{'state':12}{'pid':>8}  {'memory':>9}  {'address':24}{'health'}")
     for program in programs:
         state, answer = states.get(program.name), health[program.name]
         program_pid = state.pid if state else 0
         print(
-            f"{program.name:24}{state.state.lower() if state else 'unknown':12}{program_pid or '-':>8}  "
+            f"{program.name:26}{state.state.lower() if state else 'unknown':12}{program_pid or '-':>8}  "
             f"{_megabytes(tree_memory(program_pid) if program_pid else 0):>9}  {program.address or '-':24}{answer.detail}"
         )
-    print(f"{'supervisord':24}{'running':12}{pid:>8}  {'':>9}  {'-':24}")
+    print(f"{'supervisord':26}{'running':12}{pid:>8}  {'':>9}  {'-':24}")
     print(f"Total resident memory {_megabytes(tree_memory(pid))} (shared pages count for each process).")
     return all(answer.healthy for answer in health.values())
 

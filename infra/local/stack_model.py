@@ -90,6 +90,11 @@ class Stack:
         return self.airflow_home / "airflow.db"
 
     @property
+    def housekeeping(self) -> Path:
+        """The results of the housekeeping, below RETRAIN_HOME."""
+        return self.state / "retrain" / "housekeeping"
+
+    @property
     def origin(self) -> Path:
         """The bare Git repository that stands in for the team's Git server."""
         return self.state / "origin.git"

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from health import OLDEST_HEARTBEAT
+from programs import plan_programs
 from running_stack import ROOT
 from secret_files import READERS, SecretsError, make_secrets
+from stack_model import Ports, Secrets, Stack
 
 TEXT = (ROOT / "docker-compose.airflow.yml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
@@ -120,3 +128,34 @@ def test_the_dashboard_is_provisioned_with_a_source_that_is_there() -> None:
 def test_a_release_made_beside_the_api_is_noted_in_the_ledger_with_the_workers_role() -> None:
     commands = SERVICES["airflow-api-server"]["environment"]["RETRAIN_COMMANDS_PROFILE"]
     assert commands == SERVICES["airflow-worker"]["environment"]["AWS_PROFILE"]
+
+
+def test_the_cleaner_of_airflow_s_database_has_no_other_secret_and_no_other_volume_than_its_result_s() -> None:
+    cleaner = SERVICES["airflow-database-cleaner"]
+    assert cleaner["secrets"] == ["airflow_database_url"]
+    assert [volume.rpartition(":")[2] for volume in cleaner["volumes"]] == ["/var/lib/retrain"]
+    assert [name for name, value in cleaner["environment"].items() if "/run/secrets/" in value] == [
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD"
+    ]
+
+
+def test_the_cleaner_s_health_is_the_age_of_its_heartbeat_as_in_the_local_stack() -> None:
+    stack = Stack(ROOT, Path("/state"), Ports(), Secrets.generate())
+    program = next(each for each in plan_programs(stack, {}) if each.name == "airflow-database-cleaner")
+    assert program.heartbeat
+    inside = Path("/var/lib/retrain") / program.heartbeat.relative_to("/state/retrain")
+    *_, file, seconds = SERVICES["airflow-database-cleaner"]["healthcheck"]["test"]
+    assert (file, float(seconds)) == (str(inside), OLDEST_HEARTBEAT)
+
+
+def test_the_health_of_a_file_is_its_age(tmp_path) -> None:
+    def healthy(seconds: int) -> bool:
+        program = ROOT / "infra" / "docker" / "fresh_file.py"
+        return subprocess.run([sys.executable, program, file, str(seconds)], check=False).returncode == 0
+
+    file = tmp_path / "heartbeat"
+    assert not healthy(60)
+    file.touch()
+    assert healthy(60)
+    os.utime(file, (time.time() - 61, time.time() - 61))
+    assert not healthy(60)

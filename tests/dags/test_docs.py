@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from retrain.deployment import cron
+from retrain.deployment.housekeeping_file import FILE, load_housekeeping
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "infra" / "docs"
 VALUES = FOLDER / "kubernetes" / "values.yaml"
@@ -202,3 +205,15 @@ def test_helm_s_values_say_what_the_compose_file_says() -> None:
         service = "airflow-" + re.sub("([A-Z])", r"-\1", part.removesuffix("s")).lower()
         memory = re.sub(r"^\$\{[^:]+:-(.*)\}$", r"\1", compose["services"][service]["mem_limit"])
         assert values[part]["resources"]["limits"]["memory"] == limit == f"{memory[:-1]}{memory[-1].upper()}i"
+
+
+@with_compose
+def test_helm_s_job_cleans_the_database_with_the_program_of_the_compose_file_an_hour_before_the_housekeeping() -> None:
+    cleaner = yaml.safe_load(COMPOSE.read_text())["services"]["airflow-database-cleaner"]
+    job = yaml.safe_load(VALUES.read_text())["databaseCleanup"]
+    assert job["args"] == [*cleaner["command"], "--once"]
+    assert job["resources"]["limits"]["memory"] == f"{cleaner['mem_limit'][:-1]}{cleaner['mem_limit'][-1].upper()}i"
+    limits = load_housekeeping(FILE, {})
+    starts = cron.time_of(limits.cron)
+    assert limits.timezone == "UTC"  # a CronJob's
+    assert job["schedule"] == f"{starts.minute} {starts.hour - 1} * * *"

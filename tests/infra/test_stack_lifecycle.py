@@ -32,6 +32,7 @@ PROGRAMS = (
     "airflow-scheduler",
     "airflow-dag-processor",
     "airflow-triggerer",
+    "airflow-database-cleaner",
 )
 SERVERS = ("AIRFLOW", "MLFLOW", "S3", "SLACK", "EXECUTION", "ALERTS")
 

@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from retrain.deployment import cron, holiday, yaml_file
 from retrain.deployment.policies import Policies
@@ -22,12 +22,12 @@ from retrain.deployment.sections import (
     SlackSection,
     TrackingSection,
 )
+from retrain.deployment.validation import validated
 from retrain.deployment.values import S3Url
 from retrain.errors import ConfigurationError
 
 LANDINGS = "_landings"  # ends the name of the DAG that reads a pipeline's messages
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Deployment(Policies):
@@ -98,7 +98,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None, *, calendar: 
             "Rename it."
         )
     document = yaml_file.expanded(yaml_file.read(path), path.name, variables)
-    deployment = _validated(Deployment, {**document, "pipeline": path.stem}, path)
+    deployment = validated(Deployment, {**document, "pipeline": path.stem}, path)
     if calendar:
         _check_calendar(deployment, path)
     return deployment
@@ -111,7 +111,7 @@ def load_policies(path: Path) -> Policies:
         ConfigurationError: as for `load`.
     """
     document = yaml_file.read(path)
-    policies = _validated(Policies, {name: document[name] for name in Policies.model_fields if name in document}, path)
+    policies = validated(Policies, {name: document[name] for name in Policies.model_fields if name in document}, path)
     _check_calendar(policies, path)
     return policies
 
@@ -123,14 +123,3 @@ def _check_calendar(policies: Policies, path: Path) -> None:
         holiday.check(policies.calendar)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path.name}: {error}") from error
-
-
-def _validated(model: type[_Model], document: dict[str, Any], path: Path) -> _Model:
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        problems = "; ".join(
-            ": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))))
-            for e in error.errors(include_url=False)
-        )
-        raise ConfigurationError(f"{path.name}: {problems}") from error
