@@ -72,10 +72,22 @@ def frozen_of_recorded(lock: str, project: Path, environments: Path) -> str:
         raise EnvironmentDefinitionError(f"The recorded environment cannot be built: {e} {uv.WITHOUT}") from e
 
 
+def remembered(project: Path, environments: Path) -> str | None:
+    """The frozen text of a project folder, if its resolution is remembered."""
+    return _remembered(package_files.digest(project), environments)
+
+
+def resolutions(environments: Path) -> list[Path]:
+    """The files of the resolutions that are remembered below `environments`. A file's time of change is that of its last use."""
+    return sorted((environments / _RESOLVED).glob("*.txt"))
+
+
 def _remembered(name: str, environments: Path) -> str | None:
     for folder in folders.searched(environments):
         memory = folder / _RESOLVED / f"{name}.txt"
         if memory.is_file():
+            if folder == environments.absolute():
+                folders.note_use(memory)
             return memory.read_bytes().decode()
     return None
 
