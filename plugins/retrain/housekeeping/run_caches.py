@@ -15,9 +15,11 @@ import yaml
 from retrain.housekeeping import dvc_caches, dvc_objects, kept_days, workspaces
 from retrain.housekeeping.cleaned import Amount, Cleaned, CleanedPlace
 from retrain.housekeeping.housekeeping_run import HousekeepingRun
-from retrain.housekeeping.stored_files import StoredFile, amount, files_below, remove, remove_empty_folders
+from retrain.housekeeping.stored_files import StoredFile, amount, files_below
 from retrain.services import Services
 from retrain.work import pipeline_caches
+
+_ASIDE = ".removing"
 
 
 def clean(run: HousekeepingRun) -> Cleaned:
@@ -52,16 +54,29 @@ def _clean(run: HousekeepingRun, known: Services) -> CleanedPlace:
             file
             for file in files
             if unused & set(file.path.parents)
+            or file.path.parent.suffix == _ASIDE
             or (file.written < young if file.path.suffix == ".tmp" else not is_usable(_outputs(file, cache), staying))
         ]
-        freed = remove(useless, dry_run=run.dry_run)
+        freed = amount(useless)
         if not run.dry_run:
+            _remove(useless, files)
             for environment in unused:
                 shutil.rmtree(environment)
-            for each in cache.glob("environments/*/runs"):
-                remove_empty_folders(each, run.now.timestamp())
-            remove_empty_folders(cache / "runs", run.now.timestamp())
     return CleanedPlace(known.pipeline, freed, amount(files) - freed)
+
+
+def _remove(useless: list[StoredFile], files: list[StoredFile]) -> None:
+    """Remove entries, and with the last entry of a stage's inputs their folder: DVC fails over one that is empty.
+
+    So the folder is renamed before it is emptied, in case this process is ended meanwhile.
+    """
+    staying = {file.path.parent for file in set(files) - set(useless)}
+    for file in useless:
+        if file.path.parent in staying:
+            file.path.unlink()
+    for folder in {file.path.parent for file in useless} - staying:
+        aside = folder if folder.suffix == _ASIDE else folder.with_suffix(_ASIDE)
+        shutil.rmtree(folder.rename(aside))
 
 
 def _run_caches(cache: Path) -> list[StoredFile]:
