@@ -22,6 +22,10 @@ class Amount:
     def __sub__(self, other: Amount) -> Amount:
         return Amount(self.files - other.files, self.bytes - other.bytes)
 
+    def shrunk_to(self, after: Amount) -> Amount:
+        """What a program freed that may also have written files of its own: never less than nothing."""
+        return Amount(max(self.files - after.files, 0), max(self.bytes - after.bytes, 0))
+
     def __str__(self) -> str:
         return f"{in_words(self.bytes)} in {self.files:,} file{'s' * (self.files != 1)}"
 
@@ -36,7 +40,10 @@ class CleanedPlace:
     note: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.freed} freed, {self.stays} stay" + (f" ({self.note})" if self.note else "")
+        whole = self.freed.bytes + self.stays.bytes
+        return f"{self.name}: {in_words(self.freed.bytes)} of {in_words(whole)}" + (
+            f" ({self.note})" if self.note else ""
+        )
 
 
 @dataclass(frozen=True)

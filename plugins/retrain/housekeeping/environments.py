@@ -50,9 +50,11 @@ def clean(run: HousekeepingRun) -> Cleaned:
         else:
             stays += size
     forgotten = [
-        file for file in files_below(folder / "resolved") if _is_old_resolution(file.path, file.written, before)
+        file
+        for file in files_below(folder / resolution.RESOLVED)
+        if _is_old_resolution(file.path, file.written, before)
     ]
-    remembered = amount(files_below(folder / "resolved"))
+    remembered = amount(files_below(folder / resolution.RESOLVED))
     forgetting = remove(forgotten, dry_run=run.dry_run)
     places = [
         CleanedPlace("installed", freed, stays),
@@ -104,4 +106,4 @@ def _prune_uv(run: HousekeepingRun, *, packages: bool) -> CleanedPlace:
         return CleanedPlace("uv's cache", Amount(), was, "uv does not say in advance what it would remove")
     uv.prune_cache(packages=packages)
     stays = amount(files_below(cache))
-    return CleanedPlace("uv's cache", was - stays, stays)
+    return CleanedPlace("uv's cache", was.shrunk_to(stays), stays)

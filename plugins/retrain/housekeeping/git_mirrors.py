@@ -24,6 +24,6 @@ def clean(run: HousekeepingRun) -> Cleaned:
             return CleanedPlace(known.pipeline, Amount(), was, note)
         git.pack(mirror)
         stays = amount(files_below(mirror))
-        return CleanedPlace(known.pipeline, was - stays, stays)
+        return CleanedPlace(known.pipeline, was.shrunk_to(stays), stays)
 
     return run.each_pipeline(pack)
