@@ -18,11 +18,13 @@ from retrain.deployment.housekeeping_file import HousekeepingLimits
 from retrain.errors import HousekeepingError
 from retrain.housekeeping import dvc_caches, environments, raw_caches, run_caches
 from retrain.housekeeping.housekeeping_run import begin
+from retrain.run.run_record import RunRecord
+from retrain.store.ledger import DESCRIPTION
 from retrain.tasks.push import push
-from retrain.tasks.record_run import record_run
 from retrain.tasks.reproduce import reproduce
 from retrain.tasks.resolve_run import resolve_run
 from retrain.work import pipeline_caches, workspace
+from retrain.work.dvc.description import Description
 
 LANDED = "2020-03-03"
 DAYS = ("2020-03-05", "2020-03-06")  # only the window of the first reaches back to LANDED
@@ -32,23 +34,26 @@ A_WEEK = timedelta(days=7)
 
 
 @pytest.fixture(scope="module")
-def recorded(s3, mlflow_server, deployment_dvc, tmp_path_factory):  # noqa: ARG001 - MLflow has to be up
+def recorded(s3, deployment_dvc, tmp_path_factory):
     """A team that has recorded two days, and its RETRAIN_HOME, in which everything is a week old. Read it only."""
     folder = tmp_path_factory.mktemp("recorded")
     with pytest.MonkeyPatch.context() as patch:
         made = Team.start(folder, "housekeeping", s3, deployment_dvc.path.parent, patch)
         for number, day in enumerate((LANDED, "2020-03-04", *DAYS)):
             made.land(day, 10**number)
-        records = {day: made.run(day) for day in DAYS}
+        for day in DAYS:
+            reach, run, done = reproduced(made, day)
+            assert record(reach, run, done)
+            workspace.remove(PIPELINE, run.dag_run)
         for name in ("cache", "raw"):
             age(folder / "home" / name)
-        yield made, folder, records
+        yield made, folder
 
 
 @pytest.fixture
 def team(recorded, tmp_path, monkeypatch):
     """The team, with a copy of its RETRAIN_HOME."""
-    made, folder, _ = recorded
+    made, folder = recorded
     shutil.copytree(folder / "home", tmp_path / "home", symlinks=True)
     monkeypatch.setenv("RETRAIN_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("RETRAIN_PIPELINES", str(folder / "pipelines"))
@@ -87,16 +92,35 @@ def reproduced(team, day):
     return reach, run, reproduce(reach, run)
 
 
-def test_after_a_cleaning_the_kept_day_is_all_cached_and_an_old_day_gives_the_same_bytes(team, recorded):
+def record(reach, run, done):
+    """Push, and write the entry of the ledger; False if the ledger has it with the same bytes."""
+    receipt = reach.ledger.receipt(run.spec, push(reach, run, done).receipt)
+    place = workspace.Workspace(Path(done.workspace))
+    described = Description.from_json(place.description.read_text(), "the run")
+    entry = RunRecord(
+        **run.spec.to_dict(),
+        recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        dag_run=run.dag_run,
+        mode="daily",
+        environment=done.environment,
+        threads=1,
+        raw_versioned=False,
+        outputs={output.path: output.md5 for output in described.outputs},
+        metrics={},
+        objects=len(receipt.proofs),
+        size=receipt.size,
+    )
+    return reach.ledger.commit(entry, {DESCRIPTION: described.to_json()}, receipt)
+
+
+def test_after_a_cleaning_the_kept_day_is_all_cached_and_an_old_day_gives_the_same_bytes(team):
     cleaned = clean_all()
     assert [result.freed.files > 0 for result in cleaned] == [True, True, True]
     assert not [result for result in cleaned if not result.stays.files]
     assert reproduced(team, DAYS[-1])[2].executed == []
     reach, run, again = reproduced(team, DAYS[0])
     assert again.executed == ["ingest", "add"]
-    # Other bytes under the same run key would be a LedgerConflictError.
-    assert record_run(reach, run, again, push(reach, run, again)).new is False
-    assert reach.ledger.entry(PIPELINE, DAYS[0]).outputs == recorded[2][DAYS[0]].outputs
+    assert record(reach, run, again) is False  # other bytes under the same run key would be a LedgerConflictError
 
 
 def test_what_goes_is_exactly_what_a_dry_run_says_and_a_dry_run_removes_nothing(team):  # noqa: ARG001 - its RETRAIN_HOME
@@ -160,9 +184,11 @@ def test_a_pipeline_without_a_recorded_day_keeps_its_caches(team, tmp_path, monk
     assert caches() == there
 
 
-def test_the_environment_of_a_kept_day_stays_however_long_nobody_used_it(team, recorded):  # noqa: ARG001 - its RETRAIN_HOME
+def test_the_environment_of_a_kept_day_stays_however_long_nobody_used_it(team):
     in_a_year = replace(start(), now=datetime.now(UTC) + timedelta(days=365), dry_run=True)
-    own = workspace.home() / "environments" / recorded[2][DAYS[-1]].environment[:32]
+    own = (
+        workspace.home() / "environments" / services(team.deployment).ledger.entry(PIPELINE, DAYS[-1]).environment[:32]
+    )
     other = own.with_name("0" * 32)
     (other / "bin").mkdir(parents=True)
     (other / ".complete").touch()

@@ -60,6 +60,7 @@ def _clean(run: HousekeepingRun, known: Services) -> CleanedPlace:
         freed = amount(useless)
         if not run.dry_run:
             _remove(useless, files)
+            _remove_empty(cache)
             for environment in unused:
                 shutil.rmtree(environment)
     return CleanedPlace(known.pipeline, freed, amount(files) - freed)
@@ -74,9 +75,17 @@ def _remove(useless: list[StoredFile], files: list[StoredFile]) -> None:
     for file in useless:
         if file.path.parent in staying:
             file.path.unlink()
-    for folder in {file.path.parent for file in useless} - staying:
+    emptied = {file.path.parent for file in useless} - staying
+    for folder in sorted(emptied, key=lambda each: each.suffix != _ASIDE):  # what an interrupted run left comes first
         aside = folder if folder.suffix == _ASIDE else folder.with_suffix(_ASIDE)
         shutil.rmtree(folder.rename(aside))
+
+
+def _remove_empty(cache: Path) -> None:
+    """Remove the folders that a killed DVC has made and left empty, over which the next one would fail."""
+    for folder in (*cache.glob("runs/*/*"), *cache.glob("environments/*/runs/*/*")):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _run_caches(cache: Path) -> list[StoredFile]:

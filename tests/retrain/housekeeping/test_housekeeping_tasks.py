@@ -117,6 +117,14 @@ def test_the_last_entry_of_a_stage_s_inputs_takes_its_folder_along_because_dvc_f
     assert (one.exists(), two.exists(), single.parent.exists()) == (False, True, False)
 
 
+def test_a_folder_that_a_killed_dvc_left_empty_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / "environments" / "e" / "runs" / "ab" / "key"
+    left.mkdir(parents=True)
+    entry = write(left.with_name("other") / "entry")
+    run_caches._remove_empty(tmp_path)
+    assert (left.exists(), entry.exists()) == (False, True)
+
+
 def test_raw_files_stay_by_etag_and_size_and_files_named_otherwise_by_their_age() -> None:
     manifest = Manifest("taxi", "2026-03-30", "s3://raw", (RawObject("dt=2026-03-30/a", MD5["kept"], 7, None),))
     named, other = Path(f"{MD5['kept']}-7"), Path(f"{MD5['old']}-7")
