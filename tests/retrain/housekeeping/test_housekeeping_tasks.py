@@ -258,6 +258,7 @@ def test_old_logs_go_with_their_folders_and_links_are_never_followed(tmp_path: P
     (logs / "one.log").symlink_to(outside)
     task_logs.clean(run(), [logs])
     assert (old.exists(), new.exists(), outside.exists(), (logs / "latest").is_symlink()) == (False, True, True, True)
+    assert (logs / "one.log").is_symlink()
     assert old.parent.exists()  # a folder may be new, and about to get its first file
     age_folders(old.parent, 2)
     remove_empty_folders(logs, NOW.timestamp())
