@@ -45,7 +45,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from retrain.airflow.adapters import services
 from retrain.alerts.callbacks import Failed, Succeeded
-from retrain.deployment.pipeline_file import LANDINGS, Deployment, load
+from retrain.deployment.dag_ids import LANDINGS
+from retrain.deployment.pipeline_file import Deployment, load
 from retrain.deployment.sections import Schedule
 from retrain.errors import ConfigurationError, FinalError
 from retrain.results import WAIT_FOR_PARTITION, Json, Pushed, Recorded, Reproduced, Resolved

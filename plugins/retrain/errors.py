@@ -252,3 +252,7 @@ class TamperedError(RetrainError, cause=Cause.INFRA):
 
 class LedgerUnreadableError(RetrainError, cause=Cause.INFRA):
     """The ledger cannot be read completely, so it is not known which objects may be removed."""
+
+
+class HousekeepingError(RetrainError, cause=Cause.INFRA):
+    """A part of the shared volume could not be cleaned."""

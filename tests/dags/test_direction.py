@@ -38,6 +38,7 @@ PURE = (
     "alerts/message/next_action",
     "alerts/message/trouble",
     "deployment/cron",
+    "deployment/dag_ids",
     "deployment/policies",
     "deployment/sections",
     "deployment/values",
@@ -123,7 +124,13 @@ def test_nothing_of_the_watch_s_knows_airflow() -> None:
 
 def test_what_the_tasks_do_does_not_know_airflow() -> None:
     """Connections and the pin reach them through two interfaces; the page, the sensor and the callbacks are Airflow's own."""
-    between = {"airflow/adapters", "airflow/connections", "tasks/wait_for_partition", "alerts/callbacks"}
+    between = {
+        "airflow/adapters",
+        "airflow/connections",
+        "airflow/log_folders",
+        "tasks/wait_for_partition",
+        "alerts/callbacks",
+    }
     assert {name_of(path) for path in PACKAGE.rglob("*.py") if "airflow" in tops(path)} == between
 
 

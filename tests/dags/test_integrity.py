@@ -28,6 +28,19 @@ ADDRESSES = {
     "RETRAIN_LEDGER_BUCKET": "ledger-bucket",
     "RETRAIN_SLACK_CHANNEL": "#alerts",
 }
+HOUSEKEEPING = [
+    "remove_workspaces",
+    "clean_dvc_caches",
+    "clean_run_caches",
+    "clean_raw_caches",
+    "remove_environments",
+    "pack_git_mirrors",
+    "remove_retired_pipelines",
+    "remove_files_put_aside",
+    "remove_lock_files",
+    "remove_task_logs",
+    "check_metadata_database",
+]
 QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/landings"
 TASKS = [
     "wait_for_partition",
@@ -78,7 +91,8 @@ def all_kinds(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_every_dag_loads_with_the_tasks_that_the_readme_names(ours: Any) -> None:
     assert ours.import_errors == {}
     assert {name: [t.task_id for t in dag.topological_sort()] for name, dag in ours.dags.items()} == {
-        "trip_duration": TASKS
+        "trip_duration": TASKS,
+        "retrain_housekeeping": HOUSEKEEPING,
     }
 
 
@@ -93,7 +107,7 @@ def test_every_task_that_a_sentence_says_to_clear_is_one_of_the_dags() -> None:
     named = {word for path in sources for word in re.findall(r"\b[Cc]lears? `?([a-z]\w*)", path.read_text())}
     no_names = {"the", "it", "that", "a", "this"}
     assert {"push", "reproduce"} <= named
-    assert named - no_names <= set(TASKS)
+    assert named - no_names <= {*TASKS, *HOUSEKEEPING}
 
 
 def test_the_run_page_knows_the_results_and_their_version() -> None:
@@ -112,7 +126,7 @@ def copied(dags: Path, *names: str, **changes: Any) -> Path:
 
 
 def test_every_task_has_an_owner_documentation_a_failure_notice_and_no_shell(all_kinds: Any) -> None:
-    assert set(all_kinds.dags) == {"trip_duration", "trip_duration_landings", "second"}
+    assert set(all_kinds.dags) == {"trip_duration", "trip_duration_landings", "second", "retrain_housekeeping"}
     for dag in all_kinds.dags.values():
         for task in dag.tasks:
             assert task.owner == ("unknown" if dag.dag_id == "second" else "ml-platform"), task.task_id
@@ -138,9 +152,9 @@ def test_reproduce_may_take_what_the_file_allows_it_and_the_time_around_it(dags:
 
 
 def test_every_task_is_in_the_table_that_says_whether_it_may_be_cleared(ours: Any) -> None:
-    dag = ours.dags["trip_duration"]
-    rows = [line for line in dag.doc_md.splitlines() if line.startswith("| `")]
-    assert [row.split("`")[1] for row in rows] == TASKS
+    for dag in ours.dags.values():
+        rows = [line for line in dag.doc_md.splitlines() if line.startswith("| `")]
+        assert [row.split("`")[1] for row in rows] == [task.task_id for task in dag.topological_sort()]
 
 
 def test_a_day_has_a_data_interval_and_missed_days_are_not_caught_up(ours: Any) -> None:
@@ -215,12 +229,12 @@ def test_what_a_file_makes_airflow_refuse_breaks_its_own_dag_and_no_other(dags: 
 def test_a_file_whose_name_can_be_no_dag_breaks_no_other(dags: Path) -> None:
     bag = load_dags(copied(dags, "My pipeline"))
     assert bag.import_errors == {}
-    assert set(bag.dags) == {"trip_duration", "My.20.pipeline"}
+    assert set(bag.dags) == {"trip_duration", "My.20.pipeline", "retrain_housekeeping"}
     assert "My pipeline.yaml" in bag.dags["My.20.pipeline"].doc_md
 
 
 def test_a_second_pipeline_needs_only_a_file(dags: Path) -> None:
-    assert set(load_dags(copied(dags, "second")).dags) == {"trip_duration", "second"}
+    assert set(load_dags(copied(dags, "second")).dags) == {"trip_duration", "second", "retrain_housekeeping"}
 
 
 def test_a_pipeline_may_have_any_name_that_the_dag_file_uses_itself(dags: Path) -> None:
@@ -232,9 +246,9 @@ def test_a_pipeline_may_have_any_name_that_the_dag_file_uses_itself(dags: Path) 
     possible = sorted(name for name in names if re.fullmatch("[a-z][a-z0-9_]*", name))
     bag = load_dags(copied(dags, *possible))
     assert bag.import_errors == {}
-    assert set(bag.dags) == {"trip_duration", *possible}
-    for dag in bag.dags.values():
-        assert [t.task_id for t in dag.topological_sort()] == TASKS
+    assert set(bag.dags) == {"trip_duration", "retrain_housekeeping", *possible}
+    for name in ("trip_duration", *possible):
+        assert [t.task_id for t in bag.dags[name].topological_sort()] == TASKS
     seen = bag.dags["trip_duration"].get_task("resolve_run").python_callable.__globals__
     assert isinstance(seen["partition"], ModuleType)
 
@@ -249,7 +263,7 @@ def test_a_broken_module_of_a_task_fails_that_task_and_not_the_parsing(
         bag.dags["trip_duration"].get_task("push").python_callable({}, {})
 
 
-@pytest.mark.parametrize("asked", ["second", "trip_duration", "trip_duration_landings"])
+@pytest.mark.parametrize("asked", ["second", "trip_duration", "trip_duration_landings", "retrain_housekeeping"])
 def test_a_task_that_starts_builds_its_own_dag_only(dags: Path, monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
     from airflow.sdk import get_parsing_context
 
@@ -310,7 +324,7 @@ def test_reading_the_dags_imports_nothing_heavy_and_starts_nothing() -> None:
     code = (
         "import sys, airflow.sdk, airflow.providers.amazon.aws.sensors.s3; before = set(sys.modules);"
         f"sys.path[:0] = [{str(ROOT / 'plugins')!r}, {str(ROOT / 'dags')!r}];"
-        "import retrain_pipelines;"
+        "import retrain_pipelines, retrain_housekeeping;"
         "print(*sorted(m for m in set(sys.modules) - before if m.split('.')[0] in "
         "{'holidays', 'mlflow', 'slack_sdk', 'pandas', 'sklearn', 'dvc', 'numpy', 'sqlalchemy'}))"
     )
@@ -325,3 +339,39 @@ def test_reading_the_dags_imports_nothing_heavy_and_starts_nothing() -> None:
         timeout=120,
     )
     assert done.stdout.strip() == ""
+
+
+def test_the_housekeeping_runs_once_a_day_and_never_twice_at_once(dags: Path) -> None:
+    dag = load_dags(dags).dags["retrain_housekeeping"]
+    assert dag.timetable.expression == "30 3 * * *"
+    assert (dag.catchup, dag.max_active_runs, dag.max_active_tasks) == (False, 1, 1)
+    assert dag.is_paused_upon_creation is False
+
+
+def test_no_task_of_the_housekeeping_waits_for_another_so_that_a_failure_holds_up_none(dags: Path) -> None:
+    assert [task.upstream_task_ids for task in load_dags(dags).dags["retrain_housekeeping"].tasks] == [set()] * 11
+
+
+def test_a_broken_file_of_limits_fails_each_day_with_the_key_and_is_reported(
+    dags: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = dags / "housekeeping.yaml"
+    file.write_text(file.read_text().replace("keep_days: 30", "keep_days: many"))
+    monkeypatch.setenv("RETRAIN_HOUSEKEEPING", str(file))
+    bag = load_dags(dags)
+    assert bag.import_errors == {}
+    (task,) = bag.dags["retrain_housekeeping"].tasks
+    assert [callback.pipeline for callback in task.on_failure_callback] == ["retrain_housekeeping"]
+    assert "keep_days" in bag.dags["retrain_housekeeping"].doc_md
+    with pytest.raises(Exception, match=r"housekeeping\.yaml: keep_days: .* Nothing was cleaned"):
+        task.python_callable()
+
+
+@pytest.mark.parametrize("value", ["yes", 0])
+def test_the_housekeeping_refuses_params_that_it_would_misread(dags: Path, value: object) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    params = load_dags(dags).dags["retrain_housekeeping"].params
+    for name in ("dry_run", "keep_days"):
+        with pytest.raises(ParamValidationError):
+            params.get_param(name).resolve(value)

@@ -88,7 +88,7 @@ def test_the_top_has_six_modules_at_most() -> None:
 
 
 def test_no_module_is_longer_than_three_hundred_lines() -> None:
-    paths = {**PATHS, "the DAG file": PACKAGE.parents[1] / "dags" / "retrain_pipelines.py"}
+    paths = {**PATHS, **{path.name: path for path in (PACKAGE.parents[1] / "dags").glob("*.py")}}
     lines = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in paths.items()}
     assert {module: count for module, count in lines.items() if count > LONGEST} == {}
 

@@ -27,9 +27,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Failed:
-    """`on_failure_callback`: writes the signal of a task that is not tried again, and none for a retry."""
+    """`on_failure_callback`: writes the signal of a task that is not tried again, and none for a retry.
+
+    `next_step` is a DAG's own next step, with `{task}` in place of the task's id; without it, the cause decides on the next step.
+    """
 
     pipeline: str
+    next_step: str | None = None
 
     def __call__(self, context: Context) -> None:
         ti = context["ti"]
@@ -38,7 +42,7 @@ class Failed:
             cause=found.cause,
             evidence=found.evidence,
             stage=found.stage,
-            next=found.next,
+            next=self.next_step.format(task=ti.task_id) if self.next_step else found.next,
             task=ti.task_id,
             tries=ti.try_number,
             dag_run=ti.run_id,

@@ -11,6 +11,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from retrain.deployment import cron, holiday, yaml_file
+from retrain.deployment.dag_ids import HOUSEKEEPING, LANDINGS
 from retrain.deployment.policies import Policies
 from retrain.deployment.sections import (
     Expected,
@@ -26,7 +27,6 @@ from retrain.deployment.validation import validated
 from retrain.deployment.values import S3Url
 from retrain.errors import ConfigurationError
 
-LANDINGS = "_landings"  # ends the name of the DAG that reads a pipeline's messages
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -97,6 +97,8 @@ def load(path: Path, environment: Mapping[str, str] | None = None, *, calendar: 
             f"{path.name}: {path.stem} is the name of the DAG that reads the messages of {path.stem.removesuffix(LANDINGS)}. "
             "Rename it."
         )
+    if path.stem == HOUSEKEEPING:
+        raise ConfigurationError(f"{path.name}: {path.stem} is the name of the DAG that cleans the volume. Rename it.")
     document = yaml_file.expanded(yaml_file.read(path), path.name, variables)
     deployment = validated(Deployment, {**document, "pipeline": path.stem}, path)
     if calendar:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from retrain.services import Services
 from retrain.tasks.threads import threads
+from retrain.work import pipeline_caches
 from retrain.work.dvc.program import DEPLOYMENT_DVC, Dvc
 from retrain.work.environments import environment
 from retrain.work.environments.environment import Environment
 from retrain.work.workspace import Workspace, home
-
-
-def cache_of(services: Services) -> Path:
-    """The pipeline's DVC cache, which all of its workspaces share."""
-    return home() / "cache" / services.pipeline
 
 
 @contextmanager
@@ -36,7 +31,7 @@ def open_dvc(services: Services, place: Workspace, built: Environment) -> Iterat
     with services.credentials.child_environment() as access:
         variables = {
             **access,
-            "RAW_CACHE_DIR": str(home() / "raw" / services.pipeline),
+            "RAW_CACHE_DIR": str(pipeline_caches.raw_cache(services.pipeline)),
             "OMP_NUM_THREADS": str(threads()),
         }
-        yield Dvc.of(place.checkout, built, own, cache_of(services), variables)
+        yield Dvc.of(place.checkout, built, own, pipeline_caches.dvc_cache(services.pipeline), variables)

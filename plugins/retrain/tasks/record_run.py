@@ -11,10 +11,10 @@ from retrain.services import Services
 from retrain.store import ledger_facts
 from retrain.store.cached_objects import objects_of
 from retrain.store.ledger import DESCRIPTION, ENVIRONMENT
-from retrain.tasks.dvc_in_workspace import cache_of
 from retrain.tasks.reproduced_workspace import description_of, workspace_of
 from retrain.tracking import tracked_run
 from retrain.tracking.tracked_run import TrackedRun
+from retrain.work import pipeline_caches
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def record_run(services: Services, run: Resolved, reproduced: Reproduced, pushed
     spec, place, ledger = run.spec, workspace_of(reproduced), services.ledger
     described = description_of(place)
     receipt = ledger.receipt(spec, pushed.receipt)
-    receipt.require(objects_of(described.stored, cache_of(services)))
+    receipt.require(objects_of(described.stored, pipeline_caches.dvc_cache(services.pipeline)))
     record = RunRecord(
         **spec.to_dict(),
         recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),

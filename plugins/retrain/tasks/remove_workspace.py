@@ -8,7 +8,7 @@ from retrain.work import workspace
 
 
 def remove_workspace(services: Services, dag_run: str) -> Removed:
-    """Remove the workspaces of all attempts of a DAG run, and those that other runs left behind over a week ago.
+    """Remove the workspaces of all attempts of a DAG run. The housekeeping removes those that other runs left behind.
 
     The outputs of a green run are in the cache, on the remote and in the ledger by then.
 

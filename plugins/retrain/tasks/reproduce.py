@@ -12,7 +12,7 @@ from retrain.store import s3
 from retrain.store.ledger import ENVIRONMENT
 from retrain.tasks.dvc_in_workspace import open_dvc
 from retrain.tasks.threads import threads
-from retrain.work import workspace
+from retrain.work import pipeline_caches, workspace
 from retrain.work.dvc import tracked_inputs
 from retrain.work.dvc.description import Description
 from retrain.work.dvc.dvc_lock import dvc_lock_outputs
@@ -33,7 +33,7 @@ def reproduce(services: Services, run: Resolved) -> Reproduced:
 
     Raises:
         DiskFullError: too little space is free on the volume.
-        FileLockTimeoutError: another run of this run key has not ended in time.
+        FileLockTimeoutError: another run of this run key, or the housekeeping, has not ended in time.
         ReleaseError: the release cannot be checked out, installed or described, or it needs data of a .dvc file.
         RetrainError: a stage failed; the class names the cause if the output shows it.
         DvcLockError: a dvc.lock is missing, or does not fit DVC's description of the checkout.
@@ -55,7 +55,8 @@ def reproduce(services: Services, run: Resolved) -> Reproduced:
             min_free_mb=deployment.limits.min_free_disk_mb,
         )
         try:
-            return _run_stages(services, run, place, manifest)
+            with pipeline_caches.in_use(spec.pipeline):
+                return _run_stages(services, run, place, manifest)
         except BaseException:
             workspace.discard(place)
             raise

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
-from retrain.errors import NotAPipelineError, OriginError, UnknownTagError
+from retrain.errors import HousekeepingError, NotAPipelineError, OriginError, UnknownTagError
 from retrain.run.release import Release, check_tag
 from retrain.work import process
 from retrain.work.file_lock import locked
@@ -100,6 +101,32 @@ def mirror(origin: str, release: Release, at: Path) -> Path:
             f"{release.tag} ({release.commit}) has no dvc.yaml at its top. Release a commit that has one."
         )
     return at
+
+
+def pack(mirror: Path) -> None:
+    """Pack the objects of a mirror. None is removed, not even one that no tag leads to: a workspace may use it.
+
+    Raises:
+        HousekeepingError: Git failed.
+        FileLockTimeoutError: another process has been fetching into the mirror for too long.
+    """
+    with locked(mirror.with_suffix(".lock")):
+        done = _git("gc", "--quiet", "--prune=never", cwd=mirror)
+    if done.returncode != 0:
+        last = done.lines[-1] if done.lines else "no output"
+        raise HousekeepingError(
+            f"git gc in {mirror} failed ({last}). Remove that folder: the next run fetches it again."
+        )
+
+
+def remove_mirror(mirror: Path) -> None:
+    """Remove a mirror, which is fetched again when it is needed.
+
+    Raises:
+        OSError: a file cannot be removed.
+    """
+    with locked(mirror.with_suffix(".lock")):
+        shutil.rmtree(mirror)
 
 
 def _has(repository: Path, commit: str) -> bool:

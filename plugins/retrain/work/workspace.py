@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 import re
 import shutil
 import tempfile
-import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,6 @@ from retrain.run.run_spec import RunSpec
 from retrain.work import git
 
 log = logging.getLogger(__name__)
-
-_ABANDONED_AFTER_SECONDS = 7 * 24 * 3600
 
 
 def home() -> Path:
@@ -108,31 +107,42 @@ def discard(workspace: Workspace) -> None:
 
 
 def remove(pipeline: str, dag_run: str) -> list[str]:
-    """Remove all attempts of this DAG run, and those of runs that were abandoned a week ago. Returns the names of the folders.
+    """Remove all attempts of this DAG run. Returns the names of the folders.
 
     Raises:
         OSError: one cannot be removed.
     """
     folder = of_run(pipeline, dag_run)
-    gone = [folder] if folder.exists() else []
-    for other in folder.parent.iterdir() if folder.parent.is_dir() else ():
-        if other != folder and _age(other) > _ABANDONED_AFTER_SECONDS:
-            log.warning("removing %s, abandoned a week ago", other)
-            gone.append(other)
-    for path in gone:
-        shutil.rmtree(path, onerror=_unless_gone)
-    return [path.name for path in gone]
+    return [folder.name] if remove_folder(folder) else []
+
+
+def abandoned(pipeline_folder: Path, before: float) -> list[Path]:
+    """The folders of DAG runs in which nothing was made or removed since `before` (seconds since the epoch)."""
+    return sorted(folder for folder in pipeline_folder.iterdir() if folder.is_dir() and _newest_change(folder) < before)
+
+
+def remove_folder(folder: Path) -> bool:
+    """Remove the folder of a DAG run; returns False if it does not exist.
+
+    Raises:
+        OSError: something in it cannot be removed.
+    """
+    if not folder.exists():
+        return False
+    shutil.rmtree(folder, onerror=_unless_gone)
+    return True
 
 
 def _unless_gone(_function: object, _path: str, error: tuple[type[BaseException], BaseException, object]) -> None:
-    """Raise any error but that another run has just removed the same abandoned folder."""
+    """Raise any error but that somebody else has just removed the same folder."""
     if not isinstance(error[1], FileNotFoundError):
         raise error[1]
 
 
-def _age(path: Path) -> float:
-    """Seconds since the last change; 0 if another run has removed the folder since it was listed."""
-    try:
-        return time.time() - path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
+def _newest_change(folder: Path) -> float:
+    """When something was last made or removed in a run's folder, in its attempts or at the top of their checkouts."""
+    changes = []
+    for path in (folder, *folder.glob("*"), *folder.glob("*/checkout")):
+        with suppress(FileNotFoundError):  # its run has just removed it
+            changes.append(path.stat().st_mtime)
+    return max(changes, default=math.inf)

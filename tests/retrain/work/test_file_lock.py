@@ -7,14 +7,14 @@ import os
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from retrain.errors import Cause, FileLockTimeoutError
 from retrain.work import file_lock
-from retrain.work.file_lock import locked, try_locked
+from retrain.work.file_lock import locked, remove_unlocked, shared, try_locked
 
 PLUGINS = Path(file_lock.__file__).parents[2]
 HOLD = """
@@ -43,6 +43,36 @@ def held_elsewhere(path):
     finally:
         holder.kill()
         holder.communicate()
+
+
+SAY_WHEN_REFUSED = """
+from retrain.work import file_lock
+acquired = file_lock._acquired
+def and_say(file, mode):
+    got = acquired(file, mode)
+    if not got:
+        print("refused", flush=True)
+    return got
+file_lock._acquired = and_say
+"""
+
+
+@contextmanager
+def waiting_elsewhere(path):
+    """Another process has opened the lock file and found it locked. It goes on waiting."""
+    waiter = subprocess.Popen(
+        [sys.executable, "-c", SAY_WHEN_REFUSED + HOLD, str(path)],
+        env={**os.environ, "PYTHONPATH": str(PLUGINS)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert waiter.stdout.readline() == "refused\n"
+        yield waiter
+    finally:
+        waiter.kill()
+        waiter.communicate()
 
 
 def test_a_wait_that_ends_in_vain_names_the_file_the_holder_and_the_next_step(tmp_path):
@@ -109,3 +139,38 @@ def test_a_try_does_not_wait_for_a_lock_that_is_held(tmp_path):
         assert not acquired
     with try_locked(path) as acquired:
         assert acquired
+
+
+def test_a_waiter_whose_lock_file_was_removed_does_not_hold_the_lock_beside_the_next_holder(tmp_path):
+    """The first holder removes the file. Then the second holder's file and the waiter's would be two locks of one name."""
+    path = tmp_path / "a.lock"
+    with ExitStack() as first:
+        first.enter_context(locked(path))
+        with waiting_elsewhere(path) as waiter:
+            path.unlink()
+            with locked(path):
+                first.close()
+                for _ in range(3):
+                    assert waiter.stdout.readline() == "refused\n"
+            assert "held\n" in iter(waiter.stdout.readline, "")
+            with try_locked(path) as acquired:
+                assert not acquired
+
+
+def test_a_lock_file_is_removed_only_while_nobody_holds_it(tmp_path):
+    path = tmp_path / "a.lock"
+    with held_elsewhere(path):
+        assert not remove_unlocked(path)
+    assert path.exists()
+    assert remove_unlocked(path)
+    assert not path.exists()
+
+
+def test_those_that_share_a_lock_do_not_wait_for_each_other_but_exclude_all_others(tmp_path):
+    path = tmp_path / "cache.lock"
+    with shared(path), shared(path, timeout=0):
+        with try_locked(path) as acquired:
+            assert not acquired
+        assert not remove_unlocked(path)
+    with held_elsewhere(path), pytest.raises(FileLockTimeoutError), shared(path, timeout=0.05):
+        pytest.fail("a shared lock beside an exclusive one")

@@ -1,11 +1,15 @@
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from conftest import Origin
 
-from retrain.errors import NotAPipelineError, OriginError, UnknownTagError
+from retrain.errors import HousekeepingError, NotAPipelineError, OriginError, UnknownTagError
 from retrain.run.release import Release
 from retrain.work import git
+
+YEARS_AGO = 1_000_000_000
 
 
 def test_an_annotated_tag_names_its_commit_and_not_itself(origin: Origin) -> None:
@@ -142,3 +146,39 @@ def test_a_repository_that_the_environment_names_is_not_the_one_that_is_read(
     git.checkout(mirror, commit, tmp_path / "checkout")
     assert (tmp_path / "checkout" / "dvc.yaml").is_file()
     assert not (tmp_path / "another.git").exists()
+
+
+def test_packing_a_mirror_keeps_what_a_workspace_borrows_although_no_tag_leads_to_it(
+    origin: Origin, tmp_path: Path
+) -> None:
+    commit = origin.commit({"dvc.yaml": "stages: {}", "version": "1"})
+    origin.tag("v1.0.0")
+    mirror = git.mirror(str(origin.path), Release("v1.0.0", commit), tmp_path / "mirror.git")
+    git.checkout(mirror, commit, tmp_path / "workspace")
+    git_in(mirror, "tag", "--delete", "v1.0.0")
+    for path in mirror.rglob("objects/**/*"):
+        os.utime(path, (YEARS_AGO, YEARS_AGO))
+    git.pack(mirror)
+    assert git_in(tmp_path / "workspace", "show", "HEAD:version") == "1"
+
+
+def test_packing_makes_one_pack_of_what_each_release_brought(origin: Origin, tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror.git"
+    for version in ("1", "2"):
+        commit = origin.commit({"dvc.yaml": "stages: {}", "version": version})
+        origin.tag(f"v{version}.0.0")
+        git.mirror(str(origin.path), Release(f"v{version}.0.0", commit), mirror)
+    assert not list(mirror.glob("objects/pack/*.pack"))  # small fetches are unpacked
+    git.pack(mirror)
+    assert len(list(mirror.glob("objects/pack/*.pack"))) == 1
+    assert not [path for path in mirror.glob("objects/??/*") if path.is_file()]
+
+
+def test_a_mirror_that_git_cannot_pack_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mirror.git").mkdir()
+    with pytest.raises(HousekeepingError, match=r"mirror\.git failed .*Remove that folder"):
+        git.pack(tmp_path / "mirror.git")
+
+
+def git_in(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import math
 import os
 import shutil
 from pathlib import Path
@@ -15,43 +15,56 @@ WEEKS_AGO = 1_500_000_000
 
 
 @pytest.fixture
-def abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Folders that two runs left behind, attempts in them."""
     monkeypatch.setenv("RETRAIN_HOME", str(tmp_path))
     folders = [workspace.of_run("taxi", run) for run in ("first", "second")]
     for folder in folders:
         (folder / "attempt" / "checkout").mkdir(parents=True)
         (folder / "attempt" / "checkout" / "dvc.yaml").write_text("stages: {}")
-        os.utime(folder, (WEEKS_AGO, WEEKS_AGO))
+        for path in (folder / "attempt" / "checkout", folder / "attempt", folder):
+            os.utime(path, (WEEKS_AGO, WEEKS_AGO))
     return folders
 
 
-class OtherRun(logging.Handler):
-    """Sweeps a folder between the moment when a run says that it will remove it and the moment when it does."""
+def test_a_run_removes_its_own_workspaces_and_no_others(left_behind: list[Path]) -> None:
+    first, second = left_behind
+    assert workspace.remove("taxi", "first") == [first.name]
+    assert (first.exists(), second.exists()) == (False, True)
+    assert workspace.remove("taxi", "first") == []
 
-    def emit(self, record: logging.LogRecord) -> None:
-        assert isinstance(record.args, tuple)
-        shutil.rmtree(str(record.args[0]))
+
+def test_a_workspace_in_which_nothing_changed_for_long_is_abandoned(left_behind: list[Path]) -> None:
+    first, second = left_behind
+    (second / "attempt" / "checkout" / "dvc.lock").write_text("stages: {}")  # a task of it works on
+    assert workspace.abandoned(first.parent, WEEKS_AGO + 1) == [first]
+    assert workspace.abandoned(first.parent, WEEKS_AGO) == []
 
 
-def test_of_two_runs_that_sweep_the_same_abandoned_folders_neither_fails(abandoned: list[Path]) -> None:
-    other = OtherRun()
-    logging.getLogger("retrain.work.workspace").addHandler(other)
-    try:
-        gone = workspace.remove("taxi", "today")
-    finally:
-        logging.getLogger("retrain.work.workspace").removeHandler(other)
-    assert sorted(gone) == sorted(folder.name for folder in abandoned)
-    assert not [folder for folder in abandoned if folder.exists()]
+def test_a_folder_that_its_run_removes_at_the_same_moment_fails_neither(
+    left_behind: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = left_behind[0]
+    unlink = os.unlink
+
+    def the_other_is_faster(path: str, **where: object) -> None:
+        monkeypatch.setattr(os, "unlink", unlink)
+        shutil.rmtree(folder)
+        unlink(path, **where)
+
+    monkeypatch.setattr(os, "unlink", the_other_is_faster)
+    assert workspace.remove_folder(folder)
+    assert not folder.exists()
+    assert workspace.abandoned(folder.parent, math.inf) == [left_behind[1]]
 
 
 def test_a_workspace_that_cannot_be_removed_fails_the_removal(
-    abandoned: list[Path], monkeypatch: pytest.MonkeyPatch
+    left_behind: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(path: Path, **_: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "unlink", refused)
     with pytest.raises(PermissionError):
-        workspace.remove("taxi", "today")
-    assert [folder for folder in abandoned if folder.exists()]
+        workspace.remove("taxi", "first")
+    assert left_behind[0].exists()

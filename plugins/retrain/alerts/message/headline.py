@@ -48,6 +48,8 @@ def _happened(trouble: Trouble) -> str:
             said = f"{plain(facts.tag or 'a release', 18)} is live"
         case _ if trouble.airflow_itself:
             said = "Airflow is unhealthy"
+        case _ if trouble.of_housekeeping:
+            said = f"{plain(trouble.task_id or 'a task', 26)} failed"
         case _:
             subject = trouble.key.subject
             task = plain(trouble.task_id or subject or "a task", 24)

@@ -37,6 +37,8 @@ def impact(trouble: Trouble) -> str:
         return f"The model of {day} is trained and stored, but not in MLflow: nobody can load it yet."
     if trouble.airflow_itself:
         return "No new model of any pipeline while this lasts. What is live stays live."
+    if trouble.of_housekeeping:
+        return "The shared volume or Airflow's database grows until this is fixed."
     return _IMPACTS.get(trouble.kind, "No new model of {day}.").format(day=day)
 
 
@@ -44,6 +46,8 @@ def standing(trouble: Trouble, situation: Situation | None) -> str:
     """Which model consumers are on, that nothing is lost, and the last good run."""
     if trouble.airflow_itself:
         return "Nothing recorded is lost; running tasks continue or are tried again."
+    if trouble.of_housekeeping:
+        return "No model is affected."
     if situation is None:
         return "What consumers are on and the last good run are not known."
     if situation.unknown:
@@ -68,6 +72,8 @@ def end(trouble: Trouble) -> str:
     """How the trouble ended, without the full stop. Its facts are those of the end."""
     if trouble.airflow_itself:
         return "Airflow is healthy again"
+    if trouble.of_housekeeping:
+        return f"{code(trouble.task_id, 40)} succeeded"
     if isinstance(trouble.facts, PromotionFacts):
         return _end_of_refusals(trouble.facts, trouble.day)
     if trouble.kind in _ENDS:

@@ -18,6 +18,7 @@ from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
 from retrain.alerts.message.mrkdwn import plain
 from retrain.alerts.signal import Key
+from retrain.deployment.dag_ids import HOUSEKEEPING
 from retrain.errors import Cause
 from retrain.results import Checked, Promoted, Removed
 
@@ -86,6 +87,11 @@ class Trouble:
     def airflow_itself(self) -> bool:
         """True if Airflow as a whole is unhealthy, rather than one day's run missing."""
         return self.kind is Kind.PIPELINE_SILENT and self.partition is None
+
+    @property
+    def of_housekeeping(self) -> bool:
+        """True if the DAG that cleans the volume has failed, which is about no day and no model."""
+        return self.key.pipeline == HOUSEKEEPING
 
     @property
     def cause(self) -> Cause:

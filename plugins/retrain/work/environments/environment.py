@@ -9,7 +9,7 @@ from pathlib import Path
 
 from retrain.errors import EnvironmentGoneError
 from retrain.work.environments import folders, frozen, resolution, uv
-from retrain.work.file_lock import locked
+from retrain.work.file_lock import locked, try_locked
 from retrain.work.process import Finished
 
 _COMPLETE = ".complete"
@@ -70,13 +70,51 @@ def install(text: str, environments: Path) -> Environment:
 
 
 def known(environments: Path, identity: str) -> Environment | None:
-    """The environment of this identity, if it is installed in a folder of `folders.searched`; else None."""
+    """The environment of this identity, if it is installed in a folder of `folders.searched`; else None.
+
+    One below `environments` is noted as used.
+    """
     for folder in folders.searched(environments):
         path = folder / identity[:32]
         there = all((path / name).exists() for name in (_COMPLETE, _FROZEN, "bin/python"))
-        if there and frozen.identity((path / _FROZEN).read_bytes()) == identity:
+        if there and frozen.identity((path / _FROZEN).read_bytes()) == identity and _noted(path, environments):
             return Environment(path, identity, path / _FROZEN)
     return None
+
+
+def _noted(path: Path, environments: Path) -> bool:
+    """Note that an environment is used now; returns False if it was removed meanwhile. The image's own are never removed."""
+    return path.parent != environments.absolute() or folders.note_use(path / _COMPLETE)
+
+
+def remove_unused(path: Path, before: float) -> bool:
+    """Remove an installed environment, unless it was used since `before` (seconds since the epoch) or is being built.
+
+    Returns True if it was removed. A worker that asks for it at the same moment either keeps it or builds it again.
+
+    Raises:
+        OSError: something in it cannot be removed.
+    """
+    with try_locked(path.with_suffix(".lock")) as acquired:
+        if not acquired:
+            return False
+        complete, aside = path / _COMPLETE, path / ".removing"
+        try:
+            complete.rename(aside)  # from here on `known` does not find it
+        except FileNotFoundError:
+            aside = path  # it was not built to its end
+        if aside.stat().st_mtime >= before:  # used after the caller has looked
+            if aside != path:
+                aside.rename(complete)
+            return False
+        shutil.rmtree(path)
+        return True
+
+
+def last_use(path: Path) -> float:
+    """When an installed environment was last used, in seconds since the epoch; of one not built to its end, its last change."""
+    complete = path / _COMPLETE
+    return (complete if complete.exists() else path).stat().st_mtime
 
 
 def _install(text: str, path: Path) -> None:

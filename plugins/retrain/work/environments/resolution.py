@@ -12,7 +12,7 @@ from retrain.work.environments import folders, frozen, package_files, uv
 from retrain.work.file_lock import locked
 from retrain.work.files import write_whole
 
-_RESOLVED = "resolved"
+RESOLVED = "resolved"  # a folder; the time of a file in it is that of its last use
 _PLAIN = ("--quiet", "--no-annotate", "--no-header", "--emit-index-url", "--emit-find-links")
 
 
@@ -30,7 +30,7 @@ def resolve(project: Path, environments: Path) -> str:
     name = package_files.digest(project)
     if text := _remembered(name, environments):
         return text
-    memory = environments / _RESOLVED / name
+    memory = environments / RESOLVED / name
     with locked(memory.with_suffix(".lock"), what=f"the resolution of {project.name}/", timeout=uv.LONGEST):
         text = _remembered(name, environments) or _resolve(project)
         write_whole(memory.with_suffix(".txt"), text.encode())
@@ -72,10 +72,17 @@ def frozen_of_recorded(lock: str, project: Path, environments: Path) -> str:
         raise EnvironmentDefinitionError(f"The recorded environment cannot be built: {e} {uv.WITHOUT}") from e
 
 
+def remembered(project: Path, environments: Path) -> str | None:
+    """The frozen text of a project folder, if its resolution is remembered."""
+    return _remembered(package_files.digest(project), environments)
+
+
 def _remembered(name: str, environments: Path) -> str | None:
     for folder in folders.searched(environments):
-        memory = folder / _RESOLVED / f"{name}.txt"
+        memory = folder / RESOLVED / f"{name}.txt"
         if memory.is_file():
+            if folder == environments.absolute():
+                folders.note_use(memory)
             return memory.read_bytes().decode()
     return None
 

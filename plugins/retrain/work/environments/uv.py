@@ -103,6 +103,35 @@ def could_not_connect(done: process.Finished) -> bool:
     )
 
 
+def cache() -> Path:
+    """The folder of uv's cache.
+
+    Raises:
+        ConfigurationError: there is no uv program.
+        EnvironmentBuildError: uv does not say where it is.
+    """
+    done = run("cache", "dir", cwd=Path("/"))
+    if done.returncode != 0 or not done.lines:
+        raise EnvironmentBuildError(f"uv does not say where its cache is: {evidence(done)} Correct UV_CACHE_DIR.")
+    return Path(done.lines[-1].strip())
+
+
+def prune_cache(*, packages: bool) -> None:
+    """Remove from uv's cache what it cannot use again; with `packages` also the packages that it can download again.
+
+    It waits for running uv processes.
+
+    Raises:
+        ConfigurationError: there is no uv program.
+        EnvironmentBuildError: uv failed.
+    """
+    done = run("cache", "prune", *(["--ci"] if packages else []), cwd=Path("/"))
+    if done.returncode != 0:
+        raise EnvironmentBuildError(
+            f"uv's cache was not pruned: {evidence(done)} Look at the folder, then clear the task."
+        )
+
+
 def failure(done: process.Finished, problem: str, fix: str) -> RetrainError:
     """The error of a failed run of uv. `problem` begins its sentence; `fix` ends it if the release is at fault."""
     output, why = done.output.lower(), evidence(done)

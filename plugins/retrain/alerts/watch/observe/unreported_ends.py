@@ -10,7 +10,8 @@ from retrain.alerts.diagnosis import UNREPORTED, diagnose
 from retrain.alerts.facts import FailureFacts, RunFacts
 from retrain.alerts.signal import Signal, Step, end_of_task
 from retrain.alerts.watch.observe.inquiry import Inquiry
-from retrain.deployment.pipeline_file import LANDINGS, Deployment
+from retrain.deployment.dag_ids import LANDINGS
+from retrain.deployment.pipeline_file import Deployment
 from retrain.run.partition import of_api
 
 _CALLBACK_TAKES = timedelta(minutes=1)

@@ -1,0 +1,107 @@
+"""The workspaces on the volume: what they need in the caches, and the removal of abandoned ones."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from retrain.errors import DvcLockError, RecordError
+from retrain.housekeeping.cleaned import Amount, Cleaned, CleanedPlace
+from retrain.housekeeping.housekeeping_run import HousekeepingRun
+from retrain.housekeeping.stored_files import amount, files_below
+from retrain.run.manifest import Manifest
+from retrain.store.ledger import ENVIRONMENT
+from retrain.work import workspace
+from retrain.work.dvc.dvc_lock import dvc_lock_outputs
+from retrain.work.environments import frozen
+from retrain.work.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+
+def clean(run: HousekeepingRun) -> Cleaned:
+    """Remove the workspaces that no task has changed for `workspaces_days`, also those of pipelines that are not deployed.
+
+    Raises:
+        OSError: a file cannot be removed.
+    """
+    before = run.days_ago(run.limits.workspaces_days)
+    places = []
+    for folder in _folders(run.home / "workspaces"):
+        abandoned = workspace.abandoned(folder, before)
+        stays = [other for other in _folders(folder) if other not in abandoned]
+        freed = Amount()
+        for each in abandoned:
+            log.info("%s is abandoned", each)
+            freed += amount(files_below(each))
+            if not run.dry_run:
+                workspace.remove_folder(each)
+        places.append(CleanedPlace(folder.name, freed, sum((amount(files_below(one)) for one in stays), Amount())))
+    return run.cleaned(places)
+
+
+def of_pipeline(home: Path, pipeline: str) -> list[Workspace]:
+    """All workspaces of a pipeline that exist."""
+    runs = _folders(home / "workspaces" / pipeline)
+    return [Workspace(attempt) for run in runs for attempt in _folders(run)]
+
+
+def objects(places: list[Workspace]) -> frozenset[str]:
+    """The MD5s that a dvc.lock in one of these workspaces names.
+
+    Raises:
+        DvcLockError: one cannot be read, so it is not known what it needs.
+    """
+    found: set[str] = set()
+    for lock in (lock for place in places for lock in _locks(place.checkout)):
+        text = _text(lock)
+        try:
+            found |= {md5 for _, _, md5 in dvc_lock_outputs(text)}
+        except DvcLockError as error:
+            raise DvcLockError(f"{lock}: {error} If its run has ended, remove the workspace.") from error
+    return frozenset(found)
+
+
+def manifests(places: list[Workspace]) -> list[Manifest]:
+    """The manifests that these workspaces read.
+
+    Raises:
+        RecordError: one is not a manifest.
+    """
+    found = []
+    for path in (place.checkout / "manifest.json" for place in places):
+        if text := _text(path):
+            try:
+                found.append(Manifest.from_json(text.encode(), str(path)))
+            except RecordError as error:
+                raise RecordError(f"{error} If its run has ended, remove the workspace.") from error
+    return found
+
+
+def environments(places: list[Workspace]) -> frozenset[str]:
+    """The identities of the environments that these workspaces were reproduced in."""
+    texts = (_text(place.path / ENVIRONMENT) for place in places)
+    return frozenset(frozen.identity(text.encode()) for text in texts if text)
+
+
+def _locks(checkout: Path) -> Iterator[Path]:
+    for below, _, names in os.walk(checkout):
+        if "dvc.lock" in names:
+            yield Path(below, "dvc.lock")
+
+
+def _text(path: Path) -> str:
+    """The content of a file; empty if there is none: the run has not written it yet, or has just removed its workspace."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+def _folders(path: Path) -> list[Path]:
+    try:
+        return sorted(each for each in path.iterdir() if each.is_dir())
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,290 @@
+"""What each task of the housekeeping removes from real folders, and what it leaves."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from retrain.deployment.housekeeping_file import HousekeepingLimits
+from retrain.errors import DvcLockError, HousekeepingError, StoreError
+from retrain.housekeeping import (
+    dvc_objects,
+    environments,
+    lock_files,
+    put_aside,
+    raw_caches,
+    retired_pipelines,
+    run_caches,
+    task_logs,
+    workspaces,
+)
+from retrain.housekeeping.cleaned import Amount, Cleaned, CleanedPlace, in_words
+from retrain.housekeeping.housekeeping_run import HousekeepingRun, begin
+from retrain.housekeeping.stored_files import StoredFile, files_below, remove_empty_folders
+from retrain.run.manifest import Manifest, RawObject
+from retrain.work.file_lock import locked
+from retrain.work.workspace import Workspace
+
+NOW = datetime(2026, 3, 31, 3, 30, tzinfo=UTC)
+LIMITS = HousekeepingLimits(schema_version=1, owner="ml-platform")
+MD5 = {name: f"{number:032x}" for number, name in enumerate(("old", "kept", "part", "alone"), 1)}
+
+
+def days_ago(days: float) -> float:
+    return (NOW - timedelta(days=days)).timestamp()
+
+
+def write(path: Path, text: str = "12345", days: float = 0) -> Path:
+    """A file whose last change was some days ago."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    os.utime(path, (days_ago(days), days_ago(days)))
+    return path
+
+
+def age_folders(top: Path, days: float) -> None:
+    for below, _, _ in os.walk(top):
+        os.utime(below, (days_ago(days), days_ago(days)))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RETRAIN_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("RETRAIN_ALERTS", raising=False)
+    return tmp_path / "home"
+
+
+def run(*, dry_run: bool = False, limits: HousekeepingLimits = LIMITS, **services: object) -> HousekeepingRun:
+    return HousekeepingRun(limits, dry_run, NOW, services)  # type: ignore[arg-type]
+
+
+# --- what stays in the caches ------------------------------------------------------------------------------------------------
+
+
+def test_an_object_goes_only_if_nothing_needs_it_and_it_is_not_young() -> None:
+    folder = Path("cache/files/md5")
+
+    def stored(md5: str, written: float) -> StoredFile:
+        return StoredFile(folder / md5[:2] / md5[2:], 5, written)
+
+    files = [
+        stored(MD5["old"], 1),
+        stored(MD5["kept"] + ".dir", 1),
+        stored(MD5["part"], 1),
+        stored(MD5["alone"], 9),
+        StoredFile(folder / "00" / "x.tmp", 5, 1),
+        StoredFile(folder / "00" / f"{MD5['old'][2:]}.corrupt-1", 5, 1),
+    ]
+    needed = dvc_objects.with_members([MD5["kept"] + ".dir"], lambda _: {MD5["part"]})
+    gone = dvc_objects.removable(files, folder, needed, young=5)
+    assert [file.path.name for file in gone] == [MD5["old"][2:], "x.tmp"]
+
+
+def test_a_directory_whose_listing_is_missing_or_broken_has_no_files_that_dvc_could_find(tmp_path: Path) -> None:
+    md5 = MD5["kept"] + ".dir"
+    assert dvc_objects.members(tmp_path, md5) == frozenset()
+    listing = write(tmp_path / "files" / "md5" / md5[:2] / md5[2:], '[{"md5": "' + MD5["part"] + '", "relpath": "a"}]')
+    assert dvc_objects.members(tmp_path, md5) == {MD5["part"]}
+    listing.write_text("[{")
+    assert dvc_objects.members(tmp_path, md5) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("outputs", "usable"),
+    [
+        pytest.param(frozenset({"a", "b"}), True, id="all stay"),
+        pytest.param(frozenset({"a", "gone"}), False, id="one goes"),
+        pytest.param(None, False, id="broken entry"),
+    ],
+)
+def test_an_entry_of_a_run_cache_is_usable_while_all_its_outputs_stay(
+    outputs: frozenset[str] | None, *, usable: bool
+) -> None:
+    assert run_caches.is_usable(outputs, {"a", "b", "c"}) is usable
+
+
+def test_the_last_entry_of_a_stage_s_inputs_takes_its_folder_along_because_dvc_fails_over_an_empty_one(
+    tmp_path: Path,
+) -> None:
+    one, two, single = (write(tmp_path / "runs" / name) for name in ("ab/key/one", "ab/key/two", "cd/key/single"))
+    files = list(files_below(tmp_path))
+    run_caches._remove([file for file in files if file.path in (one, single)], files)
+    assert (one.exists(), two.exists(), single.parent.exists()) == (False, True, False)
+
+
+def test_a_folder_that_a_killed_dvc_left_empty_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / "environments" / "e" / "runs" / "ab" / "key"
+    left.mkdir(parents=True)
+    entry = write(left.with_name("other") / "entry")
+    run_caches._remove_empty(tmp_path)
+    assert (left.exists(), entry.exists()) == (False, True)
+
+
+def test_raw_files_stay_by_etag_and_size_and_files_named_otherwise_by_their_age() -> None:
+    manifest = Manifest("taxi", "2026-03-30", "s3://raw", (RawObject("dt=2026-03-30/a", MD5["kept"], 7, None),))
+    named, other = Path(f"{MD5['kept']}-7"), Path(f"{MD5['old']}-7")
+    parts, foreign = Path(f"{MD5['old']}-3-900"), Path("2026-03-30.csv")
+    files = [StoredFile(path, 1, 5) for path in (named, other, parts, foreign)]
+    needed = raw_caches.names([manifest])
+    assert [f.path for f in raw_caches.removable(files, needed, young=9, unnamed=4)] == [other, parts]
+    assert [f.path for f in raw_caches.removable(files, needed, young=5, unnamed=9)] == [foreign]
+
+
+# --- one pipeline after another ----------------------------------------------------------------------------------------------
+
+
+def test_the_failure_of_a_pipeline_keeps_no_other_from_being_cleaned_and_is_named() -> None:
+    cleaned = []
+
+    def clean(known: SimpleNamespace) -> CleanedPlace:
+        if known.pipeline == "b":
+            raise StoreError("S3 did not answer. Check it.")
+        cleaned.append(known.pipeline)
+        return CleanedPlace(known.pipeline, Amount(1, 5), Amount())
+
+    three = {name: SimpleNamespace(pipeline=name) for name in ("a", "b", "c")}
+    with pytest.raises(
+        HousekeepingError, match=r"1 of 3 pipelines .* b: S3 did not answer\. Check it\. .* 10 B in 2 files"
+    ):
+        run(**three).each_pipeline(clean)  # type: ignore[arg-type]
+    assert cleaned == ["a", "c"]
+
+
+def test_a_pipeline_whose_file_is_broken_is_left_to_its_own_dag(tmp_path: Path) -> None:
+    (tmp_path / "taxi.yaml").write_text("schema_version: 1")
+    made = begin(LIMITS, {"dry_run": True, "keep_days": 3}, tmp_path)
+    assert (made.dry_run, made.limits.keep_days, list(made.broken)) == (True, 3, ["taxi"])
+    (place,) = made.each_pipeline(lambda _: pytest.fail("cleaned")).places
+    assert place.note.startswith("not cleaned: taxi.yaml")
+
+
+def test_a_folder_without_a_pipeline_s_file_stops_everything(tmp_path: Path) -> None:
+    with pytest.raises(HousekeepingError, match="Correct RETRAIN_PIPELINES"):
+        begin(LIMITS, {}, tmp_path)
+
+
+# --- folders of the volume ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_abandoned_workspaces_of_all_pipelines_go(home: Path, *, dry_run: bool) -> None:
+    old, new = (home / "workspaces" / name for name in ("gone/run", "taxi/run"))
+    for folder in (old, new):
+        write(folder / "attempt" / "checkout" / "dvc.yaml")
+    age_folders(old, 8)
+    age_folders(new, 6)
+    cleaned = workspaces.clean(run(dry_run=dry_run))
+    assert (cleaned.freed, cleaned.stays) == (Amount(1, 5), Amount(1, 5))
+    assert (old.exists(), new.exists()) == (dry_run, True)
+
+
+def test_a_workspace_needs_what_every_dvc_lock_in_it_names(tmp_path: Path) -> None:
+    for name, md5 in (("dvc.lock", MD5["kept"]), ("sub/dvc.lock", MD5["part"] + ".dir")):
+        lock = {"stages": {"fit": {"cmd": "x", "outs": [{"path": "a", "md5": md5}]}}}
+        write(tmp_path / "attempt" / "checkout" / name, yaml.safe_dump(lock))
+    write(tmp_path / "attempt" / "environment.txt", "# python 3.11\n")
+    place = Workspace(tmp_path / "attempt")
+    assert workspaces.objects([place]) == {MD5["kept"], MD5["part"] + ".dir"}
+    assert len(workspaces.environments([place, Workspace(tmp_path / "removed meanwhile")])) == 1
+
+
+def test_a_lock_of_a_workspace_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    lock = write(tmp_path / "attempt" / "checkout" / "dvc.lock", "stages: {a: [")
+    with pytest.raises(DvcLockError, match=f"{lock}.*remove the workspace"):
+        workspaces.objects([Workspace(tmp_path / "attempt")])
+
+
+def test_an_environment_goes_if_nothing_needs_it_and_nothing_used_it_lately() -> None:
+    used = {"needed": 1.0, "recent": 9.0, "old": 1.0}
+    assert environments.unused(used, {"needed"}, before=5) == {"old"}
+
+
+def test_corrupt_objects_age_from_the_moment_they_were_put_aside(home: Path) -> None:
+    cache = home / "cache" / "taxi" / "files" / "md5" / "ab"
+    lately = write(cache / f"cd.corrupt-{int(days_ago(29)) * 10**9}", days=400)
+    long_ago = write(cache / f"ef.corrupt-{int(days_ago(31)) * 10**9}")
+    garbage, broken, signal = (
+        write(home / "alerts" / name, days=91)
+        for name in ("outbox/garbage/a", "incidents/open/b.broken", "outbox/new/c.json")
+    )
+    cleaned = put_aside.clean(run())
+    assert [place.freed.files for place in cleaned.places] == [1, 2]
+    there = [path.exists() for path in (lately, long_ago, garbage, broken, signal)]
+    assert there == [True, False, False, False, True]
+
+
+def test_lock_files_that_nobody_locked_for_long_go_unless_they_are_locked(home: Path) -> None:
+    old, held, new = (write(home / "locks" / name, "", days=days) for name, days in (("a", 8), ("b", 8), ("c", 6)))
+    others = [
+        write(home / name, "", days=8)
+        for name in ("git/taxi.lock", "environments/ab.lock", "environments/resolved/c.lock")
+    ]
+    watch = write(home / "alerts" / "watch.lock", "", days=800)
+    with locked(held):
+        os.utime(held, (days_ago(8), days_ago(8)))
+        lock_files.clean(run())
+    assert [path.exists() for path in (old, held, new, watch, *others)] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+def test_folders_of_a_pipeline_without_a_file_go_once_nothing_was_written_for_long(home: Path) -> None:
+    for name, days in (("gone", 31), ("lately", 29), ("busy", 31), ("taxi", 31)):
+        write(home / "cache" / name / "files" / "md5" / "ab" / "cd", days=days)
+        write(home / "git" / f"{name}.git" / "HEAD", days=days)
+    write(home / "workspaces" / "busy" / "run" / "attempt" / "dvc.yaml")
+    cleaned = retired_pipelines.clean(run(taxi=SimpleNamespace()))
+    assert sorted(path.name for path in (home / "cache").iterdir()) == ["busy", "lately", "taxi"]
+    assert not (home / "git" / "gone.git").exists()
+    assert {place.name: place.freed.files for place in cleaned.places} == {"gone": 2, "lately": 0}
+
+
+def test_old_logs_go_with_their_folders_and_links_are_never_followed(tmp_path: Path) -> None:
+    logs, outside = tmp_path / "logs", write(tmp_path / "outside" / "kept.log", days=400)
+    old = write(logs / "dag_id=taxi" / "run_id=1" / "attempt=1.log", days=91)
+    new = write(logs / "dag_id=taxi" / "run_id=2" / "attempt=1.log", days=89)
+    (logs / "latest").symlink_to(outside.parent)
+    (logs / "one.log").symlink_to(outside)
+    task_logs.clean(run(), [logs])
+    assert (old.exists(), new.exists(), outside.exists(), (logs / "latest").is_symlink()) == (False, True, True, True)
+    assert (logs / "one.log").is_symlink()
+    assert old.parent.exists()  # a folder may be new, and about to get its first file
+    age_folders(old.parent, 2)
+    remove_empty_folders(logs, NOW.timestamp())
+    assert (old.parent.exists(), new.parent.exists()) == (False, True)
+
+
+# --- results -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (1_234_567, "1.2 MB"), (5 * 10**15, "5000.0 TB")]
+)
+def test_a_size_is_given_in_the_largest_unit_that_it_fills(size: int, words: str) -> None:
+    assert in_words(size) == words
+
+
+def test_a_result_names_what_it_freed_and_each_place_that_it_could_not_clean() -> None:
+    result = Cleaned(
+        dry_run=True,
+        places=(CleanedPlace("a", Amount(1, 10), Amount(2, 20)), CleanedPlace("b", Amount(), Amount(1, 5), "busy")),
+    )
+    assert result.line().startswith("10 B in 1 file would be freed, 25 B in 3 files stay. a: 10 B of 30 B")
+    assert "; b: 0 B of 5 B (busy)." in result.line()
+    document = result.to_json()
+    assert (document["dry_run"], document["freed"], document["stays"]) == (
+        True,
+        {"files": 1, "bytes": 10},
+        {"files": 3, "bytes": 25},
+    )
