@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 RECORD = "run.json"
 DESCRIPTION = "description.json"
 ENVIRONMENT = "environment.txt"  # version 1: environment.lock
-_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ class Ledger(EventLog):
         """
         folder = f"{self.url}/{pipeline}" + (f"/dt={partition}" if partition else "")
         keys = [key for key in s3.list_objects(self.client, folder) if key.endswith(f"/{RECORD}")]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(s3.AT_ONCE) as pool:
             return list(pool.map(lambda key: self._record(f"{folder}/{key}"), keys))
 
     def is_recorded(self, pipeline: str, partition: str) -> bool:
