@@ -67,6 +67,7 @@ def generate(
     files: int = 100,
     processes: int = 2,
     reuse: bool = False,
+    prefix: str = "pipeline",
     said: Callable[[str], object] = lambda _line: None,
 ) -> GeneratedLedger:
     """Write the ledger, the remote and the raw data of `pipeline_00`, `pipeline_01` and so on.
@@ -80,9 +81,10 @@ def generate(
         files: the files of each run's folder output; a receipt proves three objects more.
         processes: how many write at the same time.
         reuse: the folder holds a ledger of these arguments already; only say what is in it.
+        prefix: begins the names of the pipelines, so that a second call can add others.
         said: is called with a line when a pipeline is written.
     """
-    names = tuple(f"pipeline_{number:02}" for number in range(pipelines))
+    names = tuple(f"{prefix}_{number:02}" for number in range(pipelines))
     work = [(folder, name, first, days, window, files) for name in names]
     if reuse:
         said(f"{folder} is taken as it is")

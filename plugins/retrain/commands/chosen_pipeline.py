@@ -12,7 +12,7 @@ from retrain.deployment.pipeline_file import load
 from retrain.run import partition
 from retrain.run.release import Release
 from retrain.run.run_record import RunRecord
-from retrain.store import ledger_index
+from retrain.store import ledger_facts, ledger_index
 from retrain.store.ledger_index import LedgerIndex
 from retrain.work import git, workspace
 from retrain.work.dvc.description import Description
@@ -66,6 +66,15 @@ class ChosenPipeline:
 
     def _entry(self, day: str, run_key: str | None) -> RunRecord:
         return self.ledger.entry(self.deployment.pipeline, partition.parse(day).isoformat(), run_key)
+
+    def pruned_notes(self, *records: RunRecord) -> list[str]:
+        """A sentence for each of these runs whose objects were removed by a prune."""
+        return [
+            f"The objects of {record.partition} ({record.run_key[:12]}) were removed by make prune; its ledger entry is whole. "
+            "A backfill of the day stores them again."
+            for record in records
+            if ledger_facts.is_pruned(self.ledger, record.spec)
+        ]
 
     @property
     def indexes(self) -> Path | None:
