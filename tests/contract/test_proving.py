@@ -275,7 +275,7 @@ def impatient(monkeypatch):
 @pytest.mark.usefixtures("impatient")
 def test_a_bucket_that_is_busy_for_ever_fails_with_the_action_and_the_place(attempt, gate):
     gate.refuse(FOR_EVER)
-    with pytest.raises(StoreError, match=rf"SlowDown to ListObjectsV2 on {attempt.remote}\. Clear the task"):
+    with pytest.raises(StoreError, match=rf"503 to HeadObject on {attempt.remote}/\S+\. Clear the task"):
         attempt.prove()
 
 
@@ -319,9 +319,10 @@ def role(either_server, gate, connection, place):
 READ = ("ListBucket", "GetObject")
 
 
-def test_a_role_that_may_not_list_is_told_so_with_the_place(reproduced, role, tmp_path, place):
+def test_a_role_that_may_not_read_is_told_so_with_the_place(reproduced, role, tmp_path, place):
     role("PutObject")
-    with pytest.raises(StoreError, match=rf"AccessDenied to ListObjectsV2 on {place}\. Give the role this permission"):
+    expected = rf"403 to HeadObject on {place}/\S+\. Give the role this permission, and s3:ListBucket"
+    with pytest.raises(StoreError, match=expected):
         reproduced.copy(tmp_path, place).prove()
 
 
