@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from retrain.store import s3
 from retrain.store.fetch import members_of
-from retrain.store.ledger_index import DocumentVersion, Facts, LedgerIndex
+from retrain.store.ledger_index import DocumentFacts, DocumentVersion, LedgerIndex
 from retrain.store.remote import Remote
 from retrain.work.dvc.outputs import CachedObject
 
@@ -38,7 +38,7 @@ def folder_members(
         yield folder, [CachedObject(md5, folder.stage, f"{folder.path}/{path}") for md5, path in pairs]
 
 
-def _read(remote: Remote, folder: CachedObject) -> Facts | None:
+def _read(remote: Remote, folder: CachedObject) -> DocumentFacts | None:
     content = remote.find(folder.key)
     if content is None:
         return None

@@ -15,7 +15,7 @@ from retrain.run.run_record import RunRecord
 from retrain.store import s3
 from retrain.store.fetch import Progress
 from retrain.store.ledger import DESCRIPTION, RECORD, Ledger
-from retrain.store.ledger_index import DocumentVersion, Facts, LedgerIndex
+from retrain.store.ledger_index import DocumentFacts, DocumentVersion, LedgerIndex
 from retrain.store.receipt import Receipt
 from retrain.work.dvc.description import Description
 from retrain.work.dvc.outputs import Output
@@ -33,23 +33,23 @@ class Form:
 
     name: str
     document: str
-    facts: Callable[[bytes, str], Facts]
+    facts: Callable[[bytes, str], DocumentFacts]
 
 
-def _of_record(body: bytes, url: str) -> Facts:
+def _of_record(body: bytes, url: str) -> DocumentFacts:
     RunRecord.from_json(body, url)
     return (body.decode(),)
 
 
-def _of_receipt(body: bytes, url: str) -> Facts:
+def _of_receipt(body: bytes, url: str) -> DocumentFacts:
     return tuple(proof.key for proof in Receipt.from_json(body, url).proofs)
 
 
-def _of_manifest(body: bytes, url: str) -> Facts:
+def _of_manifest(body: bytes, url: str) -> DocumentFacts:
     return tuple(f"{each.key}\t{each.etag}" for each in Manifest.from_json(body, url).objects)
 
 
-def _of_description(body: bytes, url: str) -> Facts:
+def _of_description(body: bytes, url: str) -> DocumentFacts:
     return tuple(json.dumps(asdict(output), sort_keys=True) for output in Description.from_json(body, url).stored)
 
 
@@ -83,7 +83,7 @@ class RecordedDocuments:
         found = self._facts(_RECORDS, keys, progress)
         return [RunRecord.from_json(facts[0].encode(), key) for key, facts in zip(keys, found, strict=True)]
 
-    def stored_keys(self, records: Sequence[RunRecord]) -> Iterator[Facts]:
+    def stored_keys(self, records: Sequence[RunRecord]) -> Iterator[DocumentFacts]:
         """For each run, the keys of the objects that its receipt proves."""
         return self._facts(_RECEIPTS, [self._key(record, _RECEIPTS) for record in records])
 
@@ -120,7 +120,7 @@ class RecordedDocuments:
 
     def _facts(
         self, form: Form, keys: Sequence[str], progress: Progress = lambda _done, _total: None
-    ) -> Iterator[Facts]:
+    ) -> Iterator[DocumentFacts]:
         """For each document, its facts: from the index, else from the ledger, and then kept in the index."""
         for start in range(0, len(keys), _AT_A_TIME):
             some = keys[start : start + _AT_A_TIME]
@@ -139,7 +139,7 @@ class RecordedDocuments:
             for key in some:
                 yield known[key] if key in known else read[key][0]
 
-    def _read(self, form: Form, key: str) -> tuple[Facts, str]:
+    def _read(self, form: Form, key: str) -> tuple[DocumentFacts, str]:
         url = f"{self.ledger.url}/{self.pipeline}/{key}"
         found = s3.get_with_etag(self.ledger.client, url)
         if found is None:

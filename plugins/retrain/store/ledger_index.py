@@ -29,7 +29,7 @@ _ROWS = """CREATE TABLE IF NOT EXISTS documents (
 _DAMAGE = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _ABOUT = "CREATE TABLE IF NOT EXISTS about (schema INTEGER, ledger TEXT, pipeline TEXT)"
 
-Facts = tuple[str, ...]
+DocumentFacts = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class LedgerIndex:
         if file is not None:
             self._start(file)
 
-    def known(self, form: str, versions: Iterable[DocumentVersion]) -> dict[str, Facts]:
+    def known(self, form: str, versions: Iterable[DocumentVersion]) -> dict[str, DocumentFacts]:
         """The facts of those document versions that the index knows, by key."""
         asked = {version.key: version for version in versions}
-        keys, found, spoilt = list(asked), dict[str, Facts](), 0
+        keys, found, spoilt = list(asked), dict[str, DocumentFacts](), 0
         for start in range(0, len(keys), _ASKED_AT_ONCE):
             some = keys[start : start + _ASKED_AT_ONCE]
             marks = ",".join("?" * len(some))
@@ -74,7 +74,7 @@ class LedgerIndex:
             log.warning("%d rows of the index %s are damaged: these documents are read again", spoilt, self._file)
         return found
 
-    def keep(self, form: str, facts: Mapping[DocumentVersion, Facts]) -> None:
+    def keep(self, form: str, facts: Mapping[DocumentVersion, DocumentFacts]) -> None:
         """Keep the facts of document versions, in place of those of other versions."""
         rows = []
         for version, values in facts.items():
@@ -178,11 +178,11 @@ def opened(folder: Path | None, ledger: str, pipeline: str) -> Iterator[LedgerIn
         index.close()
 
 
-def _packed(facts: Facts) -> bytes:
+def _packed(facts: DocumentFacts) -> bytes:
     return zlib.compress("\0".join(facts).encode()) if facts else b""
 
 
-def _unpacked(packed: bytes) -> Facts:
+def _unpacked(packed: bytes) -> DocumentFacts:
     return tuple(zlib.decompress(packed).decode().split("\0")) if packed else ()
 
 
