@@ -15,7 +15,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -120,6 +120,9 @@ class NothingObserved:
 
     def __init__(self) -> None:
         self.problems: dict[str, str] = {}
+
+    def note_recorded(self, _days: Mapping[str, Collection[str]]) -> None:
+        """Nothing is asked for, so nothing has to be asked for again."""
 
     def observe(self, _now: datetime, _incidents: Sequence[Incident]) -> list[Signal]:
         """Find nothing."""

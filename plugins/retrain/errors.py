@@ -246,6 +246,10 @@ class GoneError(RetrainError, cause=Cause.INFRA):
     """The remote no longer has the objects that an entry needs."""
 
 
+class PrunedRunError(RetrainError, cause=Cause.INFRA):
+    """The objects of a run were removed by a prune, on purpose."""
+
+
 class TamperedError(RetrainError, cause=Cause.INFRA):
     """The content of an object is not what the record says."""
 

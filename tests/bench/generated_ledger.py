@@ -66,6 +66,8 @@ def generate(
     window: int = 366,
     files: int = 100,
     processes: int = 2,
+    reuse: bool = False,
+    prefix: str = "pipeline",
     said: Callable[[str], object] = lambda _line: None,
 ) -> GeneratedLedger:
     """Write the ledger, the remote and the raw data of `pipeline_00`, `pipeline_01` and so on.
@@ -78,11 +80,15 @@ def generate(
         window: the days that a run reads. One object a day, so it is also the number of objects of a manifest.
         files: the files of each run's folder output; a receipt proves three objects more.
         processes: how many write at the same time.
+        reuse: the folder holds a ledger of these arguments already; only say what is in it.
+        prefix: begins the names of the pipelines, so that a second call can add others.
         said: is called with a line when a pipeline is written.
     """
-    names = tuple(f"pipeline_{number:02}" for number in range(pipelines))
+    names = tuple(f"{prefix}_{number:02}" for number in range(pipelines))
     work = [(folder, name, first, days, window, files) for name in names]
-    if processes == 1 or pipelines == 1:
+    if reuse:
+        said(f"{folder} is taken as it is")
+    elif processes == 1 or pipelines == 1:
         for each in work:
             said(_pipeline(*each))
     else:

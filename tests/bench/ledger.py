@@ -179,8 +179,10 @@ def table(found: dict[str, Any]) -> str:
 
 def measure(stack: Stack, days: list[str], replays: int, folder: Path) -> dict[str, Any]:
     from retrain.airflow.adapters import services
+    from retrain.archive import recorded_documents
     from retrain.archive.verify import verify
     from retrain.deployment.pipeline_file import load
+    from retrain.store import ledger_index
 
     reach = services(load(ROOT / "dags" / "pipelines" / f"{PIPELINE}.yaml"))
     recorded = []
@@ -191,7 +193,9 @@ def measure(stack: Stack, days: list[str], replays: int, folder: Path) -> dict[s
     for day in recorded:
         receipt = reach.ledger.committed_receipt(records[day["partition"]])
         day["proven_by"] = Counter(proof.proven_by for proof in receipt.proofs)
-    checked = verify(records.values(), reach.ledger, reach.remote)
+    with ledger_index.opened(None, reach.ledger.url, PIPELINE) as index:
+        documents = recorded_documents.of_all_days(reach.ledger, PIPELINE, index)
+        checked = verify(list(records.values()), documents, reach.remote)
     chosen = [days[round(n * (len(days) - 1) / max(1, replays - 1))] for n in range(replays)]
     return {
         "days": recorded,

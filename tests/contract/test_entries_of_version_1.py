@@ -7,7 +7,8 @@ import json
 import pytest
 from test_ledger_entries import SPEC
 
-from retrain.archive import entry, verify
+from retrain.archive import entry, recorded_documents, verify
+from retrain.store import ledger_index
 from retrain.store import s3 as store
 from retrain.store.ledger import RECORD, Ledger
 from retrain.store.receipt import Proof, Receipt
@@ -78,5 +79,7 @@ def test_parameters_have_the_names_that_the_checkouts_top_gives_them(ledger):
 def test_an_entry_that_proves_none_of_its_outputs_is_not_sound(s3, bucket):
     """What the version before could write for a dvc.yaml whose paths are templates."""
     ledger = written(s3, bucket(), Receipt("s3://store/dvc", ()))
-    found = verify.verify(ledger.records("taxi"), ledger, Remote(s3, f"s3://{bucket()}/dvc"))
+    with ledger_index.opened(None, ledger.url, "taxi") as index:
+        documents = recorded_documents.of_all_days(ledger, "taxi", index)
+        found = verify.verify(documents.records(), documents, Remote(s3, f"s3://{bucket()}/dvc"))
     assert (found.sound, found.unproven) == (False, (SPEC.run_key,))

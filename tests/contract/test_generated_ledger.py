@@ -14,11 +14,12 @@ from buckets import apply_buckets, s3_client
 from generated_ledger import generate
 from generated_run import LEDGER_URL, raw_of, store_of
 
+from retrain.archive import recorded_documents
 from retrain.archive.verify import verify
 from retrain.judge import judged_days
 from retrain.run.release import Release
 from retrain.run.run_record import counting
-from retrain.store import ledger_facts, promotions, s3
+from retrain.store import ledger_facts, ledger_index, promotions, s3
 from retrain.store.ledger import Ledger
 from retrain.store.remote import Remote
 
@@ -41,7 +42,9 @@ def test_every_generated_run_can_be_read_and_is_proven_on_the_remote(generated):
     for pipeline in made.pipelines:
         records = ledger.records(pipeline)
         assert (records[0].partition, records[-1].partition, len(records)) == (made.first, made.last, DAYS)
-        found = verify(records, ledger, Remote(client, store_of(pipeline)))
+        with ledger_index.opened(None, LEDGER_URL, pipeline) as index:
+            documents = recorded_documents.of_all_days(ledger, pipeline, index)
+            found = verify(records, documents, Remote(client, store_of(pipeline)))
         assert found.sound
         assert (found.runs, found.proven) == (DAYS, 4 * DAYS)
         for record in records:

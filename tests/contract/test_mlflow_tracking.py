@@ -194,11 +194,33 @@ def contents(folder):
 
 
 def test_the_newest_partition_is_that_of_any_version_and_not_of_the_last_one(record, tracking, name):
-    assert not tracking.newest_partition(name, until="2026-01-01")
+    assert not tracking.newest_partition(name, since="2020-01-01", until="2020-06-01")
     for partition in ("2020-03-05", "2020-03-09", "2020-03-07"):
         record(partition, partition)
-    assert tracking.newest_partition(name, until="2026-01-01") == "2020-03-09"
-    assert tracking.newest_partition(name, until="2020-03-08") < "2020-03-09"
+    assert tracking.newest_partition(name, since="2020-03-05", until="2020-06-01") == "2020-03-09"
+    assert tracking.newest_partition(name, since="2019-12-31", until="2020-03-08") == "2020-03-07"
+    assert not tracking.newest_partition(name, since="2020-03-10", until="2020-06-01")
+
+
+def test_older_versions_cost_the_newest_partition_no_requests(record, tracking, name, monkeypatch):
+    from requests import Session
+
+    send, sent = Session.send, []
+
+    def noting(self, request, **options):
+        answer = send(self, request, **options)
+        sent.append(len(answer.json().get("model_versions", [])))
+        return answer
+
+    record("2020-03-05", "a")
+    monkeypatch.setattr(Session, "send", noting)
+    tracking.newest_partition(name, since="2020-03-05", until="2020-03-06")
+    assert sent == [1]
+    for day in ("2019-11-30", "2019-12-31", "2020-02-29"):
+        record(day, day)
+    sent.clear()
+    assert tracking.newest_partition(name, since="2020-03-05", until="2020-03-06") == "2020-03-05"
+    assert sent == [1]
 
 
 CALLS = [

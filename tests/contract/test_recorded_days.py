@@ -11,11 +11,11 @@ import pytest
 from foreign_pipeline import FIT, MANIFEST, PIPELINE, SPLIT, Attempt, Pipeline
 from stack_model import REGION
 
-from retrain.archive import prune, restore, verify
+from retrain.archive import prune, recorded_documents, restore, verify
 from retrain.deployment.sections import Repository
 from retrain.errors import DiskFullError, GoneError, LedgerUnreadableError, RestoreTargetError, TamperedError
 from retrain.run.run_record import RunRecord
-from retrain.store import ledger_facts, proving
+from retrain.store import ledger_facts, ledger_index, proving
 from retrain.store import s3 as store
 from retrain.store.ledger import DESCRIPTION, RECORD, Ledger
 from retrain.store.remote import Remote
@@ -50,6 +50,11 @@ class Recorded:
             mirror=mirror,
             environments=None,
         )
+
+    @property
+    def documents(self):
+        with ledger_index.opened(None, self.ledger.url, PIPELINE) as index:
+            return recorded_documents.of_some_runs(self.ledger, PIPELINE, index)
 
     def at(self, path):
         """Where the remote has the object of an output."""
@@ -144,7 +149,7 @@ def test_after_a_garbage_collection_every_output_that_is_gone_is_named_and_nothi
     (other.checkout / "dvc.lock").unlink()
     done = other.program._run("gc", "--all-commits", "--cloud", "--force", "--remote", "retrain", timeout=120)
     assert done.returncode == 0, done.output
-    assert verify.verify([recorded.record], recorded.ledger, recorded.remote).missing
+    assert verify.verify([recorded.record], recorded.documents, recorded.remote).missing
     with pytest.raises(GoneError) as gone:
         recorded.restore(tmp_path / "day")
     for path in ("data/parts (stage split", "model.json (stage fit", "reports/metrics.json (stage report"):
@@ -172,11 +177,11 @@ def test_a_tampered_object_is_not_restored(recorded, tmp_path, path):
 
 
 def test_what_is_wrong_or_missing_in_the_bucket_is_told_by_path(recorded):
-    sound = verify.verify([recorded.record], recorded.ledger, recorded.remote)
+    sound = verify.verify([recorded.record], recorded.documents, recorded.remote)
     assert (sound.sound, sound.proven) == (True, recorded.record.objects)
     recorded.remote.client.put_object(**recorded.at("model.json"), Body=b"{}")
     recorded.remote.client.delete_object(**recorded.at("data/parts/even.txt"))
-    found = verify.verify([recorded.record], recorded.ledger, recorded.remote)
+    found = verify.verify([recorded.record], recorded.documents, recorded.remote)
     assert [item.path for item in found.wrong] == ["model.json"]
     assert [item.path for item in found.missing] == ["data/parts/even.txt"]
     assert not found.sound
@@ -204,7 +209,7 @@ def test_pruning_takes_only_what_no_kept_entry_reaches_and_nothing_young(recorde
     assert list(chosen.remove) == [f"files/md5/ab/{'c' * 30}"]
     assert prune.carry_out(chosen, recorded.ledger, recorded.remote, 30) == 1
     assert store.get(recorded.remote.client, stray) is None
-    assert verify.verify([recorded.record], recorded.ledger, recorded.remote).sound
+    assert verify.verify([recorded.record], recorded.documents, recorded.remote).sound
 
 
 def test_a_run_whose_objects_were_pruned_is_known_to_be(recorded):
@@ -217,7 +222,7 @@ def test_a_run_whose_objects_were_pruned_is_known_to_be(recorded):
     assert [record.partition for record in chosen.losing] == [recorded.record.partition]
     assert prune.carry_out(chosen, recorded.ledger, recorded.remote, 30) == len(receipt.proofs) - 1
     gone = ledger_facts.pruned(recorded.ledger, PIPELINE)
-    found = verify.verify([recorded.record], recorded.ledger, recorded.remote, gone)
+    found = verify.verify([recorded.record], recorded.documents, recorded.remote, gone)
     assert (found.runs, found.pruned, found.sound) == (0, 1, True)
     assert prune.plan(recorded.ledger, recorded.remote, PIPELINE, 30, now=LATER).losing == ()
 

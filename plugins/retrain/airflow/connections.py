@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 # the bucket keeps refusing, an hour for a day's objects. Three tries, as in AWS's standard mode, outlast a short failure. For a
 # longer one there are the task's own retries, which send only what is missing.
 _PATIENCE = {"AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "3"}
-_AWS = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "max_attempts": 5})
+_AWS = Config(
+    connect_timeout=5,
+    read_timeout=60,
+    retries={"mode": "standard", "max_attempts": 5},
+    max_pool_connections=s3.AT_ONCE,
+)
 
 
 @dataclass(frozen=True)

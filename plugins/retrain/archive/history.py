@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
-from retrain.run.manifest import Manifest, RawObject
+from retrain.run.manifest import RawObject, day_of
 from retrain.run.run_record import RunRecord, counting
 
 
@@ -43,18 +43,31 @@ def runs(records: Iterable[RunRecord], counts: Mapping[str, str], pruned: Contai
     ]
 
 
-def stale_days(manifest: Manifest, present: Mapping[str, RawObject]) -> list[str]:
-    """The days with raw objects that were changed, deleted or added since the manifest was made, sorted.
+def stale_days(held: Mapping[str, str], present: Mapping[str, str]) -> list[str]:
+    """The days with raw objects that were changed, deleted or added since a run read them, sorted.
 
     Args:
-        manifest: the raw objects that the run read.
-        present: the raw objects of its window now, by key, without markers.
+        held: the ETags of the raw objects that the run read, by key.
+        present: the ETags of the raw objects of its window now, by key, without markers.
     """
-    held = {item.key: item for item in manifest.objects}
-    return sorted(
-        {
-            key.split("/", 1)[0].removeprefix("dt=")
-            for key in {*held, *present}
-            if (held[key].etag if key in held else None) != (present[key].etag if key in present else None)
-        }
-    )
+    return sorted({day_of(key) for key in {*held, *present} if held.get(key) != present.get(key)})
+
+
+class PresentRaw:
+    """The raw objects of many days as one listing found them. A day without the marker has not landed: its objects do not count."""
+
+    def __init__(self, listing: Iterable[RawObject], marker: str) -> None:
+        """Sort a listing of raw objects, whose keys begin with `dt=<day>/`, by day. `marker` is the name of the object written last."""
+        self._of_days: dict[str, dict[str, str]] = {}
+        landed: set[str] = set()
+        for item in listing:
+            day = day_of(item.key)
+            if item.key.endswith(f"/{marker}"):
+                landed.add(day)
+            else:
+                self._of_days.setdefault(day, {})[item.key] = item.etag
+        self._of_days = {day: etags for day, etags in self._of_days.items() if day in landed}
+
+    def of_days(self, days: Iterable[str]) -> dict[str, str]:
+        """The ETags of the objects of these days, by key."""
+        return {key: etag for day in days for key, etag in self._of_days.get(day, {}).items()}

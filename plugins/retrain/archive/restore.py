@@ -8,9 +8,10 @@ from pathlib import Path
 
 from retrain.archive import entry, recorded_environment
 from retrain.deployment.sections import Repository
-from retrain.errors import DiskFullError, RestoreTargetError
+from retrain.errors import DiskFullError, GoneError, PrunedRunError, RestoreTargetError
 from retrain.run.release import Release
 from retrain.run.run_record import RunRecord
+from retrain.store import ledger_facts
 from retrain.store.fetch import Progress, fetch, require_files
 from retrain.store.ledger import Ledger
 from retrain.store.remote import Remote
@@ -59,6 +60,7 @@ def restore(
         RestoreTargetError: `to` is not empty. Nothing was written.
         DiskFullError: the disk has too little space. Nothing was written.
         GoneError: objects are missing on the remote; each is named by its path. Nothing was written.
+        PrunedRunError: they are missing because a prune removed them. Nothing was written.
         EnvironmentGoneError: a package of the environment is not available any more. Nothing was written; with `environments`
             None the rest can be restored.
         TamperedError: an object has other content than was recorded.
@@ -72,7 +74,15 @@ def restore(
             f"{existing} has {free:,} bytes free, {record.partition} needs {needed:,}. Nothing was written."
         )
     outputs = entry.outputs(record, ledger)
-    files = require_files(remote, outputs)
+    try:
+        files = require_files(remote, outputs)
+    except GoneError as error:
+        if ledger_facts.is_pruned(ledger, record.spec):
+            raise PrunedRunError(
+                f"The objects of {record.partition} ({record.run_key[:12]}) were removed by make prune. Nothing was written. "
+                "A backfill of the day computes and stores them again; make replay computes it without storing anything."
+            ) from error
+        raise
     built = None
     # Before anything is written: if a package is gone, `to` is still empty for another try without the environment.
     if environments is not None:

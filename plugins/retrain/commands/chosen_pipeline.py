@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from retrain.archive import recorded_environment
@@ -11,6 +12,8 @@ from retrain.deployment.pipeline_file import load
 from retrain.run import partition
 from retrain.run.release import Release
 from retrain.run.run_record import RunRecord
+from retrain.store import ledger_facts, ledger_index
+from retrain.store.ledger_index import LedgerIndex
 from retrain.work import git, workspace
 from retrain.work.dvc.description import Description
 from retrain.work.dvc.program import DEPLOYMENT_DVC, Dvc
@@ -63,6 +66,24 @@ class ChosenPipeline:
 
     def _entry(self, day: str, run_key: str | None) -> RunRecord:
         return self.ledger.entry(self.deployment.pipeline, partition.parse(day).isoformat(), run_key)
+
+    def pruned_notes(self, *records: RunRecord) -> list[str]:
+        """A sentence for each of these runs whose objects were removed by a prune."""
+        return [
+            f"The objects of {record.partition} ({record.run_key[:12]}) were removed by make prune; its ledger entry is whole. "
+            "A backfill of the day stores them again."
+            for record in records
+            if ledger_facts.is_pruned(self.ledger, record.spec)
+        ]
+
+    @property
+    def indexes(self) -> Path | None:
+        """The folder of the ledgers' indexes; None where RETRAIN_HOME is not set: there is no index then."""
+        return workspace.home() / "index" if os.environ.get("RETRAIN_HOME") else None
+
+    def index(self) -> AbstractContextManager[LedgerIndex]:
+        """The index of the pipeline's ledger, open."""
+        return ledger_index.opened(self.indexes, self.ledger.url, self.deployment.pipeline)
 
     def mirror(self, record: RunRecord) -> Path:
         """The local mirror of the Git origin, with the run's commit.

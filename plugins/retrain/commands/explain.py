@@ -47,7 +47,7 @@ def answer(options: argparse.Namespace) -> Answer:
     for kind in _BY_VALUE:
         shown = [f"{change.name}: {change.before} -> {change.after}" for change in getattr(found, kind)]
         lines += _lines(kind, shown, options.most)
-    return Answer(asdict(found), lines)
+    return Answer(asdict(found), lines + chosen.pruned_notes(one, two))
 
 
 def _lines(kind: str, differences: list[str], most: int) -> list[str]:

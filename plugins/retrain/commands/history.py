@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Sequence
 
-from retrain.archive import history
+from retrain.archive import history, recorded_documents
 from retrain.archive.history import RecordedRun
+from retrain.archive.recorded_documents import RecordedDocuments
 from retrain.commands.chosen_pipeline import ChosenPipeline
 from retrain.commands.command import Answer, Subparsers, add_command
-from retrain.run import manifest, partition
-from retrain.run.run_record import RunRecord
+from retrain.commands.progress import bar
+from retrain.run import partition
 from retrain.store import ledger_facts, s3
 
 _HEADING = (
@@ -34,36 +35,45 @@ def answer(options: argparse.Namespace) -> Answer:
         StoreError: S3 refuses a request or does not answer.
     """
     chosen = ChosenPipeline(options.pipeline)
-    rows: list[dict[str, Any]] = []
-    lines = [_HEADING]
-    known = history.runs(
-        chosen.ledger.records(options.pipeline),
-        chosen.ledger.counts(options.pipeline),
-        ledger_facts.pruned(chosen.ledger, options.pipeline),
-    )
-    for run in known:
-        stale = _stale_days(chosen, run.record) if options.stale and run.status == "live" else []
-        if options.stale and not stale:
-            continue
-        rows.append(
-            {
-                **run.record.to_dict(),
-                "status": run.status,
-                "superseded_by": run.superseded_by,
-                "pruned": run.pruned,
-                "stale": stale,
-            }
+    with chosen.index() as index:
+        documents = recorded_documents.of_all_days(chosen.ledger, options.pipeline, index)
+        known = history.runs(
+            documents.records(bar("records")),
+            chosen.ledger.counts(options.pipeline),
+            ledger_facts.pruned(chosen.ledger, options.pipeline),
         )
-        lines.append(_line(run, stale))
-    return Answer(rows, lines)
+        stale = _stale_days(chosen, documents, known) if options.stale else {}
+    shown = [run for run in known if not options.stale or run.record.run_key in stale]
+    rows = [
+        {
+            **run.record.to_dict(),
+            "status": run.status,
+            "superseded_by": run.superseded_by,
+            "pruned": run.pruned,
+            "stale": stale.get(run.record.run_key, []),
+        }
+        for run in shown
+    ]
+    return Answer(rows, [_HEADING, *(_line(run, stale.get(run.record.run_key, [])) for run in shown)])
 
 
-def _stale_days(chosen: ChosenPipeline, record: RunRecord) -> list[str]:
+def _stale_days(
+    chosen: ChosenPipeline, documents: RecordedDocuments, known: Sequence[RecordedRun]
+) -> dict[str, list[str]]:
+    """The days whose raw data has changed, by run key, of each live run with such days. Lists the raw objects once for all runs."""
+    live = [run.record for run in known if run.status == "live"]
+    if not live:
+        return {}
     raw = chosen.deployment.raw
-    days = partition.window(record.partition, raw.window_days)
-    listing = s3.list_versions(chosen.services.s3, raw.url, f"dt={days[0]}", f"dt={days[-1]}")
-    now = manifest.of_listing(record.pipeline, record.partition, raw.url, days, listing, raw.marker)
-    return history.stale_days(chosen.ledger.manifest(record.spec), {item.key: item for item in now.objects})
+    first = partition.window(live[0].partition, raw.window_days)[0]
+    listing = s3.list_versions(chosen.services.s3, raw.url, f"dt={first}", f"dt={live[-1].partition}")
+    present = history.PresentRaw(listing, raw.marker)
+    found = {}
+    for record, held in zip(live, documents.raw_objects(live, bar("manifests")), strict=True):
+        now = present.of_days(partition.window(record.partition, raw.window_days))
+        if stale := history.stale_days(held, now):
+            found[record.run_key] = stale
+    return found
 
 
 def _line(run: RecordedRun, stale: list[str]) -> str:

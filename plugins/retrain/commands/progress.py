@@ -15,10 +15,10 @@ def bar(label: str) -> Progress:
     if not sys.stderr.isatty():
         return lambda _done, _total: None
     shown = Bar(console=Console(stderr=True))
-    shown.start()
     task = shown.add_task(label)
 
     def show(done: int, total: int) -> None:
+        shown.start()  # not before: where there is nothing to do, nothing is shown
         shown.update(task, completed=done, total=total)
         if done == total:
             shown.stop()

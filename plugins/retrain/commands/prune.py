@@ -7,6 +7,7 @@ import argparse
 from retrain.archive import prune
 from retrain.commands.chosen_pipeline import ChosenPipeline
 from retrain.commands.command import Answer, Subparsers, add_command
+from retrain.commands.progress import bar
 
 
 def add(commands: Subparsers) -> None:
@@ -24,7 +25,16 @@ def answer(options: argparse.Namespace) -> Answer:
         LedgerUnreadableError: it is not known which objects are needed.
     """
     chosen = ChosenPipeline(options.pipeline)
-    plan = prune.plan(chosen.ledger, chosen.remote, options.pipeline, options.keep_days)
+    # What is removed is decided by the ledger itself: a wrong row of an index must not cost an object.
+    indexes = None if options.really else chosen.indexes
+    plan = prune.plan(
+        chosen.ledger,
+        chosen.remote,
+        options.pipeline,
+        options.keep_days,
+        indexes=indexes,
+        progress=bar("pipelines"),
+    )
     size = f"{len(plan.remove)} objects, {plan.bytes:,} bytes"
     lines = [f"{len(plan.kept)} runs are kept, {len(plan.losing)} older ones lose objects: {size}."]
     if options.really:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from retrain.archive import recorded_documents
 from retrain.commands.chosen_pipeline import ChosenPipeline
 from retrain.commands.command import Answer, Subparsers, add_command
 from retrain.commands.progress import bar
@@ -39,8 +40,13 @@ def answer(options: argparse.Namespace) -> Answer:
     mirrored = MirroredLedger(chosen.deployment, chosen.ledger, chosen.remote, tracking)
     since = partition.parse(options.since).isoformat() if options.since else ""
     only = partition.parse(options.partition).isoformat() if options.partition else None
-    records = [r for r in chosen.ledger.records(options.pipeline, only) if r.partition >= since]
-    lost = rebuild.plan(records, mirrored)
+    if only:
+        records = chosen.ledger.records(options.pipeline, only)
+    else:
+        with chosen.index() as index:
+            documents = recorded_documents.of_all_days(chosen.ledger, options.pipeline, index)
+            records = [record for record in documents.records(bar("records")) if record.partition >= since]
+    lost = rebuild.plan(records, mirrored, bar("runs in MLflow"))
     planned = f"{len(records)} runs are in the ledger, {len(lost)} of them are incomplete in MLflow at {tracking.uri}."
     if options.plan:
         lines = [planned, *(f"{each.record.partition}  {each.record.run_key[:12]}" for each in lost)]
@@ -48,8 +54,7 @@ def answer(options: argparse.Namespace) -> Answer:
     sys.stderr.write(f"{planned}\n")
     scratch = workspace.home()
     scratch.mkdir(parents=True, exist_ok=True)
-    show = bar("runs") if lost else lambda _done, _total: None
-    outcomes = list(rebuild.rebuild(lost, mirrored, chosen.describe, scratch=scratch, progress=show))
+    outcomes = list(rebuild.rebuild(lost, mirrored, chosen.describe, scratch=scratch, progress=bar("runs")))
     rebuilt = [each for each in outcomes if isinstance(each, Rebuilt)]
     failed = [each for each in outcomes if isinstance(each, NotRebuilt)]
     alias = rebuild.champion(tracking, model, chosen.ledger, options.pipeline) if model else None

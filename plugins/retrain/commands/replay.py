@@ -31,4 +31,5 @@ def answer(options: argparse.Namespace) -> Answer:
     ]
     verdict = "Every output is the same" if done.same else "Not every output is the same"
     lines.append(f"{verdict}, after {done.seconds:.0f} s without a cache.")
+    lines += chosen.pruned_notes(record)
     return Answer({**asdict(done), "same": done.same}, lines, done.same)

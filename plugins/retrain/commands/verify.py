@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from retrain.archive import verify
+from retrain.archive import recorded_documents, verify
 from retrain.commands.chosen_pipeline import ChosenPipeline, add_day
 from retrain.commands.command import Answer, Subparsers, add_command
+from retrain.commands.progress import bar
 from retrain.store import ledger_facts
 from retrain.store.receipt import name
 
@@ -27,9 +28,15 @@ def answer(options: argparse.Namespace) -> Answer:
         RetrainError: as `archive.verify.verify`.
     """
     chosen = ChosenPipeline(options.pipeline)
-    records = chosen.ledger.records(options.pipeline) if options.all else [chosen.record(options)]
     pruned = ledger_facts.pruned(chosen.ledger, options.pipeline)
-    found = verify.verify(records, chosen.ledger, chosen.remote, pruned)
+    with chosen.index() as index:
+        if options.all:
+            documents = recorded_documents.of_all_days(chosen.ledger, options.pipeline, index)
+            records = documents.records(bar("records"))
+        else:
+            documents = recorded_documents.of_some_runs(chosen.ledger, options.pipeline, index)
+            records = [chosen.record(options)]
+        found = verify.verify(records, documents, chosen.remote, pruned, bar("runs"))
     lines = [f"{found.runs} runs, {found.proven} objects proven with {found.requests} requests."]
     lines += [f"{found.pruned} runs were left out: prune removed their objects."] if found.pruned else []
     lines += [f"missing: {name(item)}" for item in found.missing] + [f"wrong: {name(item)}" for item in found.wrong]

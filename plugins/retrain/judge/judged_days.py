@@ -100,7 +100,7 @@ def judge_day(policies: Policies, ledger: Ledger, spec: RunSpec, checkout: Path)
     kept = {**_kept(ledger, spec.pipeline, first, last), spec.partition: own}
     days = [each.day for each in kept.values()]
     releases = {partition: each.release for partition, each in kept.items()}
-    later = ledger.event_names(spec.pipeline, JUDGED, after=f"{spec.partition}~")  # `~` sorts after every run key
+    later = ledger.has_later_event(spec.pipeline, JUDGED, f"{spec.partition}~")  # `~` sorts after every run key
     return Judged(days, *walk(days, policies), releases, newest=not later)
 
 

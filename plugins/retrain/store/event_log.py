@@ -14,9 +14,9 @@ from retrain.store.events import COUNTS
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_AT_ONCE = 8
 _DATE = len("YYYY-MM-DD")
 _NUMBER = 4  # digits
+_END = "~"  # sorts after all that follows a partition in a name
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,14 @@ class EventLog:
         body = s3.get(self.client, url)
         return None if body is None else _document(body, url)
 
-    def event_names(self, pipeline: str, kind: str, *, after: str = "") -> list[str]:
-        """The names of the events of a kind that sort after `after`; all by default."""
-        listed = s3.list_objects(self.client, f"{self.url}/{pipeline}/{kind}", after=after)
+    def event_names(self, pipeline: str, kind: str, *, after: str = "", until: str = "") -> list[str]:
+        """The names of the events of a kind that sort after `after`, up to `until`; all by default."""
+        listed = s3.list_objects(self.client, f"{self.url}/{pipeline}/{kind}", after, until)
         return [key.removesuffix(".json") for key in listed]
+
+    def has_later_event(self, pipeline: str, kind: str, after: str) -> bool:
+        """True if the name of an event of this kind sorts after `after`. Costs one request, however many events follow."""
+        return bool(s3.page(self.client, f"{self.url}/{pipeline}/{kind}", after, 1)[0])
 
     def newest_daily_event(self, pipeline: str, kind: str, first: str = "") -> tuple[str, dict[str, Any]] | None:
         """Name and document of the event of the newest partition, among events named `<partition>-<run_key>`.
@@ -82,22 +86,21 @@ class EventLog:
     def daily_events(self, pipeline: str, kind: str, first: str = "", last: str = "9") -> dict[str, dict[str, Any]]:
         """The document of one event per partition from `first` to `last`, in order, among events named `<partition>-<run_key>`.
 
-        It is the event of the run that counts, or else the one written last. Costs two requests per thousand events and one per
-        partition.
+        It is the event of the run that counts, or else the one written last. Costs two requests per thousand events of these
+        partitions and one per partition; events of other partitions cost nothing.
 
         Raises:
             RecordError: one is no JSON object.
         """
         folder = f"{self.url}/{pipeline}/{kind}"
         newest: dict[str, str] = {}
-        listed = s3.list_objects(self.client, folder, after=first)
+        listed = s3.list_objects(self.client, folder, first, f"{last}{_END}")
         for key in sorted(listed, key=lambda key: (key[:_DATE], listed[key][1], key)):
-            if key[:_DATE] <= last:
-                newest[key[:_DATE]] = key
-        for day, run_key in self.counts(pipeline, first=first).items():
+            newest[key[:_DATE]] = key
+        for day, run_key in self.counts(pipeline, first=first, last=last).items():
             if day in newest and f"{day}-{run_key}.json" in listed:
                 newest[day] = f"{day}-{run_key}.json"
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(s3.AT_ONCE) as pool:
             bodies = pool.map(lambda key: s3.get(self.client, f"{folder}/{key}"), newest.values())
             return {
                 day: _document(body, f"{folder}/{newest[day]}")
@@ -105,17 +108,21 @@ class EventLog:
                 if body is not None
             }
 
-    def counts(self, pipeline: str, partition: str | None = None, *, first: str = "") -> dict[str, str]:
+    def counts(
+        self, pipeline: str, partition: str | None = None, *, first: str = "", last: str = "9"
+    ) -> dict[str, str]:
         """The run key that counts, by partition, for partitions with an event; `run_record.counting` covers the others.
 
         Args:
             pipeline: the pipeline.
             partition: only this partition.
             first: without `partition`, only partitions from this one on.
+            last: without `partition`, only partitions up to this one.
         """
         below = f"{COUNTS}/dt={partition}" if partition else COUNTS
         found: dict[str, str] = {}
-        for name in sorted(self.event_names(pipeline, below, after=f"dt={first}" if first else "")):
+        bounds = ("", "") if partition else (f"dt={first}" if first else "", f"dt={last}{_END}")
+        for name in sorted(self.event_names(pipeline, below, after=bounds[0], until=bounds[1])):
             day, _, event = name.rpartition("/") if partition is None else (f"dt={partition}", "", name)
             found[day.removeprefix("dt=")] = event.partition("-")[2]
         return found

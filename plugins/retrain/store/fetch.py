@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrain.errors import GoneError, TamperedError
+from retrain.store import s3
 from retrain.store.receipt import names
 from retrain.store.remote import Remote
 from retrain.work.dvc.outputs import CachedObject, Output
 
-_AT_ONCE = 8
 _ALL_MAY_RUN = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 # Called with the number of items done and the number of all items.
@@ -47,9 +47,7 @@ def list_files(remote: Remote, outputs: Sequence[Output]) -> tuple[list[OutputFi
     ]
     for folder in folders:
         if folder.key in seen:
-            for member in json.loads(_content(remote, folder)):
-                path = f"{folder.path}/{member['relpath']}"
-                files.append(OutputFile(path, CachedObject(member["md5"], folder.stage, path)))
+            files += [OutputFile(item.path, item) for item in members_of(folder, remote.read(folder.key), remote)]
     return files, [folder for folder in folders if folder.key not in seen]
 
 
@@ -97,7 +95,7 @@ def fetch(
     for file in files:
         objects.setdefault(file.item.key, (file.item, []))[1].append(file)
     size = done = 0
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(s3.AT_ONCE) as pool:
         fetched = pool.map(lambda one: _fetch(remote, one[0], one[1], to), objects.values())
         for (_, own), written in zip(objects.values(), fetched, strict=True):
             size, done = size + written, done + len(own)
@@ -105,17 +103,29 @@ def fetch(
     return size
 
 
-def _content(remote: Remote, item: CachedObject) -> bytes:
-    content = remote.read(item.key)
-    _require(item, hashlib.md5(content, usedforsecurity=False).hexdigest(), remote)
-    return content
+def tampered(item: CachedObject, remote: Remote) -> TamperedError:
+    """The error for an object whose content is not the recorded one."""
+    return TamperedError(
+        f"{names([item])} on {remote.url} is not the content that was recorded. Do not use it; make replay recomputes it."
+    )
+
+
+def members_of(folder: CachedObject, content: bytes, remote: Remote) -> list[CachedObject]:
+    """The files in the listing of a directory, whose content is verified.
+
+    Raises:
+        TamperedError: it is not the recorded content.
+    """
+    _require(folder, hashlib.md5(content, usedforsecurity=False).hexdigest(), remote)
+    return [
+        CachedObject(member["md5"], folder.stage, f"{folder.path}/{member['relpath']}")
+        for member in json.loads(content)
+    ]
 
 
 def _require(item: CachedObject, md5: str, remote: Remote) -> None:
     if md5 != item.checksum:
-        raise TamperedError(
-            f"{names([item])} on {remote.url} is not the content that was recorded. Do not use it; make replay recomputes it."
-        )
+        raise tampered(item, remote)
 
 
 def _fetch(remote: Remote, item: CachedObject, files: Sequence[OutputFile], to: Path) -> int:

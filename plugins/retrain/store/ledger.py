@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 RECORD = "run.json"
 DESCRIPTION = "description.json"
 ENVIRONMENT = "environment.txt"  # version 1: environment.lock
-_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ class Ledger(EventLog):
         """
         folder = f"{self.url}/{pipeline}" + (f"/dt={partition}" if partition else "")
         keys = [key for key in s3.list_objects(self.client, folder) if key.endswith(f"/{RECORD}")]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(s3.AT_ONCE) as pool:
             return list(pool.map(lambda key: self._record(f"{folder}/{key}"), keys))
 
     def is_recorded(self, pipeline: str, partition: str) -> bool:
@@ -191,7 +190,7 @@ class Ledger(EventLog):
         return counting(found, self.counts(pipeline, day))[-1]
 
     def _record_keys(self, pipeline: str, first: str) -> list[str]:
-        keys = s3.list_objects(self.client, f"{self.url}/{pipeline}", after=f"dt={first}", beginning="dt=")
+        keys = s3.list_objects(self.client, f"{self.url}/{pipeline}", after=f"dt={first}", prefix="dt=")
         return [key for key in keys if key.endswith(f"/{RECORD}")]
 
     def entry(self, pipeline: str, partition: str, run_key: str | None = None) -> RunRecord:

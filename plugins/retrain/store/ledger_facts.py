@@ -173,6 +173,12 @@ def pruned(ledger: Ledger, pipeline: str) -> frozenset[str]:
     return frozenset(run_key for run_key, state in newest.items() if state == "removed")
 
 
+def is_pruned(ledger: Ledger, spec: RunSpec) -> bool:
+    """True if the objects of this run were removed and have not been stored again."""
+    names = ledger.event_names(spec.pipeline, _of_run(PRUNED, spec))
+    return bool(names) and max(names).endswith("-removed")
+
+
 def note_removed(ledger: Ledger, record: RunRecord, keep_days: int) -> None:
     """Note that a prune which keeps `keep_days` days removes objects of this run."""
     event = events.RemovedEvent(_now(), keep_days)
@@ -181,6 +187,5 @@ def note_removed(ledger: Ledger, record: RunRecord, keep_days: int) -> None:
 
 def note_stored(ledger: Ledger, spec: RunSpec) -> None:
     """Note that the objects of a run are on the remote again, if they had been pruned."""
-    names = ledger.event_names(spec.pipeline, _of_run(PRUNED, spec))
-    if names and max(names).endswith("-removed"):
+    if is_pruned(ledger, spec):
         ledger.numbered_event(spec.pipeline, _of_run(PRUNED, spec), "stored", events.StoredEvent(_now()).to_dict())

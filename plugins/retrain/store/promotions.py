@@ -76,10 +76,10 @@ def newest(ledger: Ledger, pipeline: str, first: str = "") -> NotedPromotion | N
     return None if found is None else NotedPromotion.from_json(found[1], found[0])
 
 
-def partitions(ledger: Ledger, pipeline: str) -> list[str]:
-    """The partitions whose models became champion, oldest first; one that was promoted twice is there twice.
+def partitions(ledger: Ledger, pipeline: str, first: str = "", last: str = "9") -> list[str]:
+    """The partitions from `first` to `last` whose models became champion, oldest first; one that was promoted twice is there twice.
 
     Raises:
         StoreError: the ledger does not answer.
     """
-    return [name[:_DATE] for name in ledger.event_names(pipeline, _KIND)]
+    return [name[:_DATE] for name in ledger.event_names(pipeline, _KIND, after=first, until=f"{last}~")]

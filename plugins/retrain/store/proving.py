@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from retrain.errors import CorruptCacheError, LostObjectError, UnprovenPushError
+from retrain.store import s3
 from retrain.store.cached_objects import put_aside
 from retrain.store.receipt import Look, Proof, ProvenBy, Receipt, Seen, look, names
 from retrain.store.remote import Remote, checksums_of, md5_of, multipart_etag
@@ -51,19 +53,19 @@ def push_and_prove(
     """
     started = time.monotonic()
     proofs: dict[str, Proof] = {}
-    missing, wrong = examine(remote, objects, remote.look(o.key for o in objects), cache, earlier, proofs)
+    missing, wrong = examine(remote, objects, remote.look_at_each(o.key for o in objects), cache, earlier, proofs)
     _check_local([*missing, *wrong], cache)
     # Before the push: DVC reads the listings of directories from the remote, and fails on a corrupt one.
     _heal(remote, wrong, cache)
     push()
     sent = len(missing)
     if missing:
-        still, bad = examine(remote, missing, remote.look(o.key for o in missing), cache, {}, proofs)
+        still, bad = examine(remote, missing, remote.look_at_each(o.key for o in missing), cache, {}, proofs)
         _heal(remote, [*still, *bad], cache)
         wrong = [*wrong, *still, *bad]
         sent -= len(still)
     if wrong:
-        after = {o.key: seen for o in wrong if (seen := remote.details(o.key)) is not None}
+        after = remote.look_at_each(o.key for o in wrong)
         unhealed = [item for group in examine(remote, wrong, after, cache, {}, proofs) for item in group]
         if unhealed:
             raise UnprovenPushError(
@@ -93,29 +95,45 @@ def examine(
     Args:
         remote: the remote.
         objects: the objects to examine.
-        seen: what `Remote.look` or `Remote.details` returned for them, by key.
+        seen: what `Remote.look` or `Remote.look_at_each` returned for them, by key.
         cache: the local DVC cache to compare with. Without it, an object whose ETag proves nothing is read whole.
         earlier: proofs of earlier receipts by key.
         proofs: the proof of each proven object is added here, by key.
     """
     missing: list[CachedObject] = []
     wrong: list[CachedObject] = []
+
+    def proof(item: CachedObject) -> tuple[Look, Proof | None]:
+        return _proof(remote, item, seen.get(item.key), cache, earlier.get(item.key))
+
+    undecided = [item for item in objects if look(item, seen.get(item.key), earlier.get(item.key))[0] is Look.UNDECIDED]
+    with ThreadPoolExecutor(s3.AT_ONCE) as pool:  # what a listing does not decide costs a request or two
+        deeper = dict(zip((item.key for item in undecided), pool.map(proof, undecided), strict=True))
     for item in objects:
-        what, how = look(item, seen.get(item.key), earlier.get(item.key))
-        found = seen.get(item.key)
-        if what is Look.UNDECIDED:
-            found = remote.details(item.key)
-            what, how = look(item, found, earlier.get(item.key))
-        if what is Look.UNDECIDED and found is not None:
-            how = _look_deeper(remote, item, found, cache / item.key if cache else None)
-            what = Look.PROVEN if how else Look.WRONG
-        if what is Look.PROVEN and how and found:
-            proofs[item.key] = Proof(item.key, found.size, found.etag, how.value)
+        what, proven = deeper.get(item.key) or proof(item)
+        if proven is not None:
+            proofs[item.key] = proven
         elif what is Look.MISSING:
             missing.append(item)
         else:
             wrong.append(item)
     return missing, wrong
+
+
+def _proof(
+    remote: Remote, item: CachedObject, found: Seen | None, cache: Path | None, earlier: Proof | None
+) -> tuple[Look, Proof | None]:
+    """Examine one object; the proof is None unless it is PROVEN."""
+    what, how = look(item, found, earlier)
+    if what is Look.UNDECIDED and found is not None and found.details is None:
+        found = remote.details(item.key)
+        what, how = look(item, found, earlier)
+    if what is Look.UNDECIDED and found is not None:
+        how = _look_deeper(remote, item, found, cache / item.key if cache else None)
+        what = Look.PROVEN if how else Look.WRONG
+    if what is Look.PROVEN and how and found:
+        return what, Proof(item.key, found.size, found.etag, how.value)
+    return what, None
 
 
 def _look_deeper(remote: Remote, item: CachedObject, seen: Seen, local: Path | None) -> ProvenBy | None:

@@ -18,7 +18,6 @@ from retrain.store.receipt import Details, Seen
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_AT_ONCE = 16
 _CHUNK = 1 << 20  # bytes
 # By S3's prices, a page of a listing costs about as much as this many requests for single objects; each takes one round trip.
 _LOOKS_A_PAGE = 12
@@ -47,10 +46,18 @@ class Remote:
         with self._counting:
             self.requests += requests
 
+    def look_at_each(self, keys: Iterable[str]) -> dict[str, Seen]:
+        """Which of these objects exist, with all that S3 knows of them. One request per object, however much the remote holds."""
+        wanted = sorted(set(keys))
+        with ThreadPoolExecutor(s3.AT_ONCE) as pool:
+            found = zip(wanted, pool.map(self.details, wanted), strict=True)
+            return {key: seen for key, seen in found if seen is not None}
+
     def look(self, keys: Iterable[str]) -> dict[str, Seen]:
         """Which of these objects exist, with size and ETag.
 
-        Lists the remote page by page as long as that is cheaper than a request per object; the rest is asked for one by one.
+        Lists the remote page by page as long as that is cheaper than a request per object; the rest is asked for one by one. The
+        number of requests depends on what else the remote holds: a day's run uses `look_at_each`.
         """
         wanted = sorted(keys)
         if not wanted:
@@ -65,10 +72,7 @@ class Remote:
             if not more or after >= wanted[-1]:
                 return {key: found[key] for key in wanted if key in found}
         rest = [key for key in wanted if key > after]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            found |= {
-                key: seen for key, seen in zip(rest, pool.map(self.details, rest), strict=True) if seen is not None
-            }
+        found |= self.look_at_each(rest)
         return {key: found[key] for key in wanted if key in found}
 
     def details(self, key: str) -> Seen | None:
@@ -108,6 +112,11 @@ class Remote:
     def _chunks(self, key: str) -> Iterator[bytes]:
         self._count()
         return s3.chunks(self.client, f"{self.url}/{key}")
+
+    def find(self, key: str) -> bytes | None:
+        """The object's bytes; None if it does not exist."""
+        self._count()
+        return s3.get(self.client, f"{self.url}/{key}")
 
     def read(self, key: str) -> bytes:
         """The object's bytes.

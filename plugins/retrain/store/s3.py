@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ _EXISTS = ("PreconditionFailed", "412")
 _FORBIDDEN = ("AccessDenied", "403")
 _OF_ONE_OBJECT = ("HeadObject", "GetObject")
 _CHUNK = 1 << 20  # bytes
+AT_ONCE = 16  # requests that a task or a command sends at the same time; a client keeps as many connections
 _DELETED_AT_ONCE = 1000  # S3's limit
 
 
@@ -102,26 +104,47 @@ def require_unchanged(client: S3Client, manifest: Manifest) -> None:
         )
 
 
-def list_objects(
-    client: S3Client, url: str, after: str = "", *, beginning: str = ""
-) -> dict[str, tuple[int, datetime]]:
-    """The objects below `url`, by key relative to it: size in bytes, time of the last write.
+@dataclass(frozen=True)
+class ListedObject:
+    """One object of a listing: its key relative to the listed folder, size in bytes, ETag, time of the last write."""
+
+    key: str
+    size: int
+    etag: str
+    at: datetime
+
+
+def entries(
+    client: S3Client, url: str, *, prefix: str = "", after: str = "", until: str = ""
+) -> Iterator[ListedObject]:
+    """The objects below the folder `url`, sorted by key, page by page.
 
     Args:
         client: an S3 client.
         url: the folder.
+        prefix: only keys that begin with this.
         after: only keys that sort after this one.
-        beginning: only keys that begin so.
+        until: only keys up to this one; pages behind it are not asked for.
     """
-    bucket, prefix = split(f"{url}/")
+    bucket, folder = split(f"{url}/")
     with naming("ListObjectsV2", url):
-        return {
-            entry["Key"].removeprefix(prefix): (entry["Size"], entry["LastModified"])
-            for page in client.get_paginator("list_objects_v2").paginate(
-                Bucket=bucket, Prefix=f"{prefix}{beginning}", StartAfter=f"{prefix}{after}"
-            )
-            for entry in page.get("Contents", ())
-        }
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=f"{folder}{prefix}", StartAfter=f"{folder}{after}"
+        )
+        for page in pages:
+            for entry in page.get("Contents", ()):
+                key = entry["Key"].removeprefix(folder)
+                if until and key > until:
+                    return
+                yield ListedObject(key, entry["Size"], entry["ETag"].strip('"'), entry["LastModified"])
+
+
+def list_objects(
+    client: S3Client, url: str, after: str = "", until: str = "", *, prefix: str = ""
+) -> dict[str, tuple[int, datetime]]:
+    """The objects below `url`, by key relative to it: size in bytes, time of the last write. Arguments as for `entries`."""
+    listed = entries(client, url, prefix=prefix, after=after, until=until)
+    return {each.key: (each.size, each.at) for each in listed}
 
 
 def list_folders(client: S3Client, url: str) -> list[str]:
@@ -182,10 +205,17 @@ def _is_absent(error: ClientError) -> bool:
 
 def get(client: S3Client, url: str) -> bytes | None:
     """The object's bytes; None if there is no such object."""
+    found = get_with_etag(client, url)
+    return None if found is None else found[0]
+
+
+def get_with_etag(client: S3Client, url: str) -> tuple[bytes, str] | None:
+    """The object's bytes and their ETag; None if there is no such object."""
     bucket, key = split(url)
     with naming("GetObject", url):
         try:
-            return client.get_object(Bucket=bucket, Key=key)["Body"].read()
+            found = client.get_object(Bucket=bucket, Key=key)
+            return found["Body"].read(), found.get("ETag", "").strip('"')
         except ClientError as error:
             if _is_absent(error):
                 return None

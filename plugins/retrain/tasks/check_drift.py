@@ -80,7 +80,7 @@ def _tell_performance(spec: RunSpec, judged: Judged, policy: Performance, ledger
         return
     pictures = {}
     if verdict.state is State.ALERT:
-        promoted = promotions.partitions(ledger, spec.pipeline)
+        promoted = promotions.partitions(ledger, spec.pipeline, judged.days[0].partition, spec.partition)
         drawn = error_picture.draw(judged.days, judged.errors, judged.releases, promoted, policy.unit)
         pictures[f"{spec.partition}-{spec.run_key[:12]}-error.png"] = drawn
     shown = tuple((name, f"{verdict.metric} of the last weeks") for name in pictures)

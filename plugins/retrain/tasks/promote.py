@@ -66,7 +66,8 @@ def _promote(
     if champion is not None and champion.version == version:
         return Promoted(promoted=False, version=version, reason="This version is the champion already.")
     today = datetime.now(ZoneInfo(services.deployment.schedule.timezone)).date().isoformat()
-    newest = tracking.newest_partition(model, until=today)
+    # A backfill never promotes, so it does not ask for newer days.
+    newest = "" if run.is_backfill else tracking.newest_partition(model, since=spec.partition, until=today)
     decision = promotion.may_compete(spec.partition, champion, newest, backfill=run.is_backfill)
     if not decision.promote:
         log.info("%s", decision.reason)

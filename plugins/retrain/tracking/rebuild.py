@@ -86,11 +86,13 @@ class ChampionAlias:
     said: str
 
 
-def plan(records: Iterable[RunRecord], mirrored: MirroredLedger) -> list[Lost]:
+def plan(
+    records: Iterable[RunRecord], mirrored: MirroredLedger, progress: Progress = lambda _done, _total: None
+) -> list[Lost]:
     """The records that MLflow does not hold completely, in the order of recording, so that model versions are numbered as before.
 
     A complete run has artifacts in the folders `run` and `model`, and its model version. Runs whose objects were pruned are left
-    out. Costs two or three requests per run.
+    out. Costs two or three requests per run. `progress` is called with the runs done and all runs.
 
     Raises:
         TrackingError: MLflow does not answer.
@@ -110,8 +112,12 @@ def plan(records: Iterable[RunRecord], mirrored: MirroredLedger) -> list[Lost]:
         )
         return None if whole else Lost(record, found.run_id, version)
 
+    checked = [record for record in records if record.run_key not in pruned]
+    found: list[Lost] = []
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = [each for each in pool.map(lost, (r for r in records if r.run_key not in pruned)) if each is not None]
+        for done, each in enumerate(pool.map(lost, checked), start=1):
+            found += [each] if each is not None else []
+            progress(done, len(checked))
     return sorted(found, key=lambda loss: (loss.record.recorded_at, int(loss.version or 0), loss.record.partition))
 
 

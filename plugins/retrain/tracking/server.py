@@ -67,6 +67,12 @@ def _pages(search: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
             return
 
 
+def _months_back(since: str, until: str) -> Iterator[str]:
+    """The months, YYYY-MM, from that of `until` back to that of `since`."""
+    first, last = (12 * int(day[:4]) + int(day[5:7]) - 1 for day in (since, until))
+    yield from (f"{number // 12:04}-{number % 12 + 1:02}" for number in range(last, first - 1, -1))
+
+
 @dataclass(frozen=True)
 class MlflowServer:
     """An MLflow server. `lock` is a file with which concurrent tasks find or make a run one at a time.
@@ -243,15 +249,20 @@ class MlflowServer:
                 raise
         return {**version.tags, "version": str(version.version), "run_id": str(version.run_id)}
 
-    def newest_partition(self, model: str, until: str) -> str:
-        """The newest partition up to `until` with a version of the model; empty if there is none.
+    def newest_partition(self, model: str, since: str, until: str) -> str:
+        """The newest partition from `since` to `until` with a version of the model; empty if there is none.
 
-        Later partitions are ignored: a version of a day in the future was made by mistake.
+        Later partitions are ignored: a version of a day in the future was made by mistake. Costs one request per month, from
+        the newest month back to the first one that has a version, however many versions the model has.
         """
         with _naming("list model versions", self.uri):
-            versions = _pages(self._client().search_model_versions, f"name = '{model}'")
-            partitions = (str(version.tags.get("partition", "")) for version in versions)
-            return max((partition for partition in partitions if partition <= until), default="")
+            client = self._client()
+            for month in _months_back(since, until):
+                text = f"name = '{model}' and tags.partition LIKE '{month}-%'"
+                partitions = (str(each.tags["partition"]) for each in _pages(client.search_model_versions, text))
+                if found := max((each for each in partitions if since <= each <= until), default=""):
+                    return found
+            return ""
 
     def download_model(self, run_id: str, to: Path) -> Path:
         """Download the model of a run below `to`; returns its folder."""

@@ -1,7 +1,7 @@
 from recorded import record
 
-from retrain.archive.history import runs, stale_days
-from retrain.run.manifest import Manifest, RawObject
+from retrain.archive.history import PresentRaw, runs, stale_days
+from retrain.run.manifest import RawObject
 
 
 def test_a_superseded_entry_stays_in_the_history_and_names_the_one_that_counts() -> None:
@@ -15,13 +15,17 @@ def test_a_superseded_entry_stays_in_the_history_and_names_the_one_that_counts()
     ]
 
 
-def raw(day: str, etag: str) -> RawObject:
-    return RawObject(f"dt={day}/part-0.parquet", etag, 1, None)
-
-
 def test_a_day_is_stale_when_raw_bytes_of_its_window_changed_came_or_went() -> None:
-    held = Manifest(
-        "p", "2020-03-05", "s3://raw", (raw("2020-03-03", "x"), raw("2020-03-04", "x"), raw("2020-03-05", "x"))
-    )
-    now = [raw("2020-03-02", "x"), raw("2020-03-03", "y"), raw("2020-03-05", "x")]
-    assert stale_days(held, {item.key: item for item in now}) == ["2020-03-02", "2020-03-03", "2020-03-04"]
+    held = {f"dt={day}/part-0.parquet": "x" for day in ("2020-03-03", "2020-03-04", "2020-03-05")}
+    now = {
+        f"dt={day}/part-0.parquet": etag
+        for day, etag in (("2020-03-02", "x"), ("2020-03-03", "y"), ("2020-03-05", "x"))
+    }
+    assert stale_days(held, now) == ["2020-03-02", "2020-03-03", "2020-03-04"]
+
+
+def test_only_days_with_a_marker_have_landed() -> None:
+    keys = ("dt=2020-03-03/a", "dt=2020-03-03/_SUCCESS", "dt=2020-03-04/a", "dt=2020-03-05/a", "dt=2020-03-05/_SUCCESS")
+    present = PresentRaw([RawObject(key, key[-1], 1, None) for key in keys], "_SUCCESS")
+    assert present.of_days(["2020-03-03", "2020-03-04"]) == {"dt=2020-03-03/a": "a"}
+    assert present.of_days(["2020-03-01"]) == {}

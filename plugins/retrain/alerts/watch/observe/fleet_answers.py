@@ -10,7 +10,8 @@ from typing import Any, TypeVar, cast
 from retrain.airflow.api import AirflowApi
 from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
-from retrain.deployment.pipeline_file import LANDINGS, Deployment
+from retrain.deployment.dag_ids import LANDINGS
+from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import AirflowApiError
 
 LOOK_BACK = timedelta(days=2)  # how far back the ends of runs and backfills are news

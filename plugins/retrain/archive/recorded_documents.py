@@ -1,0 +1,168 @@
+"""The documents of many recorded runs, read at the same time from the ledger; those that a local index knows are not read again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import islice
+
+from retrain.archive import entry
+from retrain.errors import StoreError
+from retrain.run.manifest import Manifest
+from retrain.run.run_record import RunRecord
+from retrain.store import s3
+from retrain.store.fetch import Progress
+from retrain.store.ledger import DESCRIPTION, RECORD, Ledger
+from retrain.store.ledger_index import DocumentFacts, DocumentVersion, LedgerIndex
+from retrain.store.receipt import Receipt
+from retrain.work.dvc.description import Description
+from retrain.work.dvc.outputs import Output
+
+_DAYS = "dt="  # begins the folders of runs; events are in others
+_AT_A_TIME = 256  # documents whose facts are in memory together
+
+
+@dataclass(frozen=True)
+class Form:
+    """The facts that are kept of a kind of document. `name` has a new number when `facts` gives others.
+
+    `facts` gets the document and its URL, and raises the document type's errors.
+    """
+
+    name: str
+    document: str
+    facts: Callable[[bytes, str], DocumentFacts]
+
+
+def _of_record(body: bytes, url: str) -> DocumentFacts:
+    RunRecord.from_json(body, url)
+    return (body.decode(),)
+
+
+def _of_receipt(body: bytes, url: str) -> DocumentFacts:
+    return tuple(proof.key for proof in Receipt.from_json(body, url).proofs)
+
+
+def _of_manifest(body: bytes, url: str) -> DocumentFacts:
+    return tuple(f"{each.key}\t{each.etag}" for each in Manifest.from_json(body, url).objects)
+
+
+def _of_description(body: bytes, url: str) -> DocumentFacts:
+    return tuple(json.dumps(asdict(output), sort_keys=True) for output in Description.from_json(body, url).stored)
+
+
+_RECORDS = Form("record 1", RECORD, _of_record)
+_RECEIPTS = Form("receipt 1", "receipt.json", _of_receipt)
+_MANIFESTS = Form("manifest 1", "manifest.json", _of_manifest)
+_OUTPUTS = Form("outputs 1", DESCRIPTION, _of_description)
+_FORMS = (_RECORDS, _RECEIPTS, _MANIFESTS, _OUTPUTS)
+
+
+@dataclass(frozen=True)
+class RecordedDocuments:
+    """The documents of a pipeline's runs. `listed` has those that one listing of the ledger found, by key below the pipeline.
+
+    A document that is not in `listed` is read without the index. What is returned has the order of the arguments.
+
+    Raises:
+        StoreError: every method, if a document does not exist any more, or S3 refuses a request or does not answer.
+        RecordError: every method, if a document cannot be read.
+        RecordVersionError: every method, if a newer deployment wrote a document.
+    """
+
+    ledger: Ledger
+    pipeline: str
+    index: LedgerIndex
+    listed: Mapping[str, DocumentVersion]
+
+    def records(self, progress: Progress = lambda _done, _total: None) -> list[RunRecord]:
+        """Every committed run, sorted by partition and run key."""
+        keys = [key for key in self.listed if key.endswith(f"/{RECORD}")]
+        found = self._facts(_RECORDS, keys, progress)
+        return [RunRecord.from_json(facts[0].encode(), key) for key, facts in zip(keys, found, strict=True)]
+
+    def stored_keys(self, records: Sequence[RunRecord]) -> Iterator[DocumentFacts]:
+        """For each run, the keys of the objects that its receipt proves."""
+        return self._facts(_RECEIPTS, [self._key(record, _RECEIPTS) for record in records])
+
+    def raw_objects(
+        self, records: Sequence[RunRecord], progress: Progress = lambda _done, _total: None
+    ) -> Iterator[dict[str, str]]:
+        """For each run, the ETags of the raw objects that it read, by key."""
+        for facts in self._facts(_MANIFESTS, [self._key(record, _MANIFESTS) for record in records], progress):
+            yield {key: etag for key, _, etag in (fact.partition("\t") for fact in facts)}
+
+    def outputs(
+        self, records: Sequence[RunRecord], progress: Progress = lambda _done, _total: None
+    ) -> Iterator[list[Output]]:
+        """For each run, its outputs that are on the remote."""
+        done, left = 0, iter(records)
+        while some := list(islice(left, _AT_A_TIME)):
+            described = [record for record in some if record.version_1 is None]
+            facts = self._facts(_OUTPUTS, [self._key(record, _OUTPUTS) for record in described])
+            found = {
+                r.run_key: [Output(**json.loads(fact)) for fact in each]
+                for r, each in zip(described, facts, strict=True)
+            }
+            with ThreadPoolExecutor(s3.AT_ONCE) as pool:
+                old = [record for record in some if record.version_1 is not None]
+                read = pool.map(lambda record: entry.outputs(record, self.ledger), old)
+                found |= {record.run_key: outputs for record, outputs in zip(old, read, strict=True)}
+            for record in some:
+                done += 1
+                progress(done, len(records))
+                yield found[record.run_key]
+
+    def _key(self, record: RunRecord, form: Form) -> str:
+        return f"{_DAYS}{record.partition}/{record.run_key}/{form.document}"
+
+    def _facts(
+        self, form: Form, keys: Sequence[str], progress: Progress = lambda _done, _total: None
+    ) -> Iterator[DocumentFacts]:
+        """For each document, its facts: from the index, else from the ledger, and then kept in the index."""
+        for start in range(0, len(keys), _AT_A_TIME):
+            some = keys[start : start + _AT_A_TIME]
+            known = self.index.known(form.name, (self.listed[key] for key in some if key in self.listed))
+            unknown = [key for key in some if key not in known]
+            with ThreadPoolExecutor(s3.AT_ONCE) as pool:
+                read = dict(zip(unknown, pool.map(lambda key: self._read(form, key), unknown), strict=True))
+            # Only a document that still was the listed one when it was read belongs to the listed ETag.
+            kept = {
+                self.listed[k]: facts
+                for k, (facts, etag) in read.items()
+                if k in self.listed and etag == self.listed[k].etag
+            }
+            self.index.keep(form.name, kept)
+            progress(start + len(some), len(keys))
+            for key in some:
+                yield known[key] if key in known else read[key][0]
+
+    def _read(self, form: Form, key: str) -> tuple[DocumentFacts, str]:
+        url = f"{self.ledger.url}/{self.pipeline}/{key}"
+        found = s3.get_with_etag(self.ledger.client, url)
+        if found is None:
+            raise StoreError(
+                f"{url} is gone, though its run is recorded. If the bucket keeps versions, restore it there."
+            )
+        return form.facts(found[0], url), found[1]
+
+
+def of_all_days(ledger: Ledger, pipeline: str, index: LedgerIndex) -> RecordedDocuments:
+    """The documents of all runs of a pipeline, from one listing. The index forgets documents that are not in it."""
+    names = {form.document for form in _FORMS}
+    found = s3.entries(ledger.client, f"{ledger.url}/{pipeline}", prefix=_DAYS)
+    listed = {
+        each.key: DocumentVersion(each.key, each.etag, each.size)
+        for each in found
+        if each.key.count("/") == 2 and each.key.rpartition("/")[2] in names  # noqa: PLR2004 - day, run key, document
+    }
+    for form in _FORMS:
+        index.forget_others(form.name, (key for key in listed if key.endswith(f"/{form.document}")))
+    return RecordedDocuments(ledger, pipeline, index, listed)
+
+
+def of_some_runs(ledger: Ledger, pipeline: str, index: LedgerIndex) -> RecordedDocuments:
+    """The documents of runs that are known already, each read without a listing."""
+    return RecordedDocuments(ledger, pipeline, index, {})
