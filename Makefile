@@ -127,14 +127,15 @@ test-units: $(AIRFLOW_ENV)
 test-contract: $(AIRFLOW_ENV) $(SERVERS_ENV)
 	@.venv/bin/pytest tests/contract -k "not moto" -m "not slow"
 
-test-slow: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Run the tests against real servers that take long and rarely fail
-	@.venv/bin/pytest tests/contract -k "not moto" -m slow
+test-slow: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Run the tests marked slow, which take long and rarely fail
+	@pipeline/.venv/bin/pytest tests/pipeline -m slow
+	.venv/bin/pytest tests/contract -k "not moto" -m slow
 
 test-moto: $(AIRFLOW_ENV) $(SERVERS_ENV) $(MOTO_ENV) ## Repeat on a second S3 server the tests that must pass on any
 	@.venv/bin/pytest tests/contract -k moto
 
 test-pipeline: $(PIPELINE_ENV) $(SERVERS_ENV) $(AIRFLOW_ENV)
-	@pipeline/.venv/bin/pytest tests/pipeline
+	@pipeline/.venv/bin/pytest tests/pipeline -m "not slow"
 
 test-infra: $(AIRFLOW_ENV) $(SERVERS_ENV)
 	@$(SERVERS)/bin/pytest tests/infra tests/aws/test_modules.py

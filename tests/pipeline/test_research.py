@@ -76,6 +76,7 @@ def test_a_second_checkout_gets_every_stage_from_the_run_cache(checkout: Path, t
     assert (tmp_path / "dvc.lock").read_bytes() == (checkout / "dvc.lock").read_bytes()
 
 
+@pytest.mark.slow
 def test_reproduced_again_from_nothing_every_output_is_the_same_bytes(checkout: Path, tmp_path: Path) -> None:
     copy_pipeline(tmp_path)
     git(tmp_path, "init", "--quiet")
