@@ -30,7 +30,7 @@ CONTAINERS = env PYTHONPATH=infra/docker:infra/local $(SERVERS)/bin/python infra
 RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json)
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo test test-units test-contract test-moto test-pipeline test-infra test-aws test-release test-e2e test-faults report actions release-environment lint format up down status release rollback pin history restore verify replay explain prune rebuild inputs quality bench bench-requests alerts-replay screenshots alerts-test runbook-pictures compose-up compose-down compose-demo test-compose
+.PHONY: help demo test raw-days test-units test-contract test-slow test-moto test-pipeline test-infra test-aws test-release test-e2e test-faults report actions release-environment lint format up down status release rollback pin history restore verify replay explain prune rebuild inputs quality bench bench-requests alerts-replay screenshots alerts-test runbook-pictures compose-up compose-down compose-demo test-compose
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -90,20 +90,55 @@ inputs: $(PIPELINE_ENV) $(SERVERS_ENV) ## Research: write a partition's inputs i
 	@: "$${PARTITION:?Which day? make inputs PARTITION=2020-03-05}"
 	$(SERVERS)/bin/python infra/local/trips inputs --partition "$$PARTITION"
 
-test: lint test-units test-contract test-pipeline test-infra test-e2e ## Lint, then every test
-	@command -v chromedriver >/dev/null || echo "SKIPPED: no page was opened in a browser, because chromedriver is not on the PATH. Debian: apt-get install chromium chromium-driver"
+# Two lanes at once; a lane's parts run one after the other. They are balanced by the times in infra/docs/tests.md.
+LANE_1 := part-lint part-test-units part-test-contract
+LANE_2 := part-test-e2e part-test-infra part-test-pipeline
+part-test-units: part-lint
+part-test-contract: part-test-units
+part-test-infra: part-test-e2e
+part-test-pipeline: part-test-infra
+
+# Both lanes need the environments and the raw days: they are made before, once. If a part fails, its lane ends there, and the other goes on.
+test: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) $(RELEASE_ENV) raw-days ## Lint, then every test, in two lanes at once
+	@export TEST_PARTS="$$(mktemp)"
+	trap 'rm -f "$$TEST_PARTS"' EXIT
+	echo "Two lanes at once; the output of a part is shown when it has ended."
+	failed=0
+	$(MAKE) --jobs=2 --keep-going --output-sync=recurse $(LANE_1) $(LANE_2) || failed=1
+	printf '\n%-16s %7s\n' part minutes
+	for part in $(patsubst part-%,%,$(LANE_1) $(LANE_2)); do
+		grep "^$$part " "$$TEST_PARTS" || printf '%-16s %7s  NOT RUN\n' "$$part" -
+	done
+	printf '%-16s %4d:%02d\n' 'both lanes' $$((SECONDS / 60)) $$((SECONDS % 60))
+	command -v chromedriver >/dev/null || echo "SKIPPED: no page was opened in a browser, because chromedriver is not on the PATH. Debian: apt-get install chromium chromium-driver"
+	exit $$failed
+
+.PHONY: $(LANE_1) $(LANE_2)
+$(LANE_1) $(LANE_2): part-%:
+	@outcome=FAILED
+	trap 'printf "%-16s %4d:%02d  %s\n" $* $$((SECONDS / 60)) $$((SECONDS % 60)) "$$outcome" >>"$$TEST_PARTS"' EXIT
+	echo "== make $*"
+	$(MAKE) $*
+	outcome=passed
+
+raw-days: $(SERVERS_ENV)
+	@$(SERVERS)/bin/python infra/local/trips cut >/dev/null
 
 test-units: $(AIRFLOW_ENV)
 	@.venv/bin/pytest tests/retrain tests/dags
 
 test-contract: $(AIRFLOW_ENV) $(SERVERS_ENV)
-	@.venv/bin/pytest tests/contract -k "not moto"
+	@.venv/bin/pytest tests/contract -k "not moto" -m "not slow"
+
+test-slow: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Run the tests marked slow: longer forms of claims that quicker tests hold as well
+	@pipeline/.venv/bin/pytest tests/pipeline -m slow
+	.venv/bin/pytest tests/contract -k "not moto" -m slow
 
 test-moto: $(AIRFLOW_ENV) $(SERVERS_ENV) $(MOTO_ENV) ## Repeat on a second S3 server the tests that must pass on any
 	@.venv/bin/pytest tests/contract -k moto
 
 test-pipeline: $(PIPELINE_ENV) $(SERVERS_ENV) $(AIRFLOW_ENV)
-	@pipeline/.venv/bin/pytest tests/pipeline
+	@pipeline/.venv/bin/pytest tests/pipeline -m "not slow"
 
 test-infra: $(AIRFLOW_ENV) $(SERVERS_ENV)
 	@$(SERVERS)/bin/pytest tests/infra tests/aws/test_modules.py

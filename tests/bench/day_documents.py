@@ -15,6 +15,7 @@ import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,23 +34,36 @@ from pipeline.evaluate import evaluate, importance  # noqa: E402
 from pipeline.featurize import featurize, pair_medians  # noqa: E402
 from pipeline.prepare import prepare  # noqa: E402
 from pipeline.train import fit  # noqa: E402
-from pipeline.window import days_before, days_present, part_path, read_days, same_weekdays_before  # noqa: E402
+from pipeline.window import days_before, part_path, read_days, same_weekdays_before  # noqa: E402
 
 PARAMS = ROOT / "params.yaml"
 
 
-def document(partition: date, trips: Path) -> dict[str, Any]:
-    """Return the drift report and the metrics of a partition, as the stages would write them."""
+@cache
+def all_trips(folder: Path) -> pd.DataFrame:
+    """Return the clean trips of every day, oldest first. A process reads them once: a window is a slice of them."""
+    return read_days(folder, sorted(date.fromisoformat(path.name.removeprefix("dt=")) for path in folder.glob("dt=*")))
+
+
+def between(trips: pd.DataFrame, first: date, last: date) -> pd.DataFrame:
+    """Return the trips of the days from `first` to `last`, both included."""
+    begin, end = trips["day"].searchsorted([pd.Timestamp(first), pd.Timestamp(last + timedelta(days=1))])
+    return trips.iloc[begin:end].reset_index(drop=True)
+
+
+def document(partition: date, folder: Path) -> dict[str, Any]:
+    """Return the drift report and the metrics of a partition, as the stages would write them from the clean trips in `folder`."""
     params = {name: stage.read_params(name, PARAMS) for name in ("featurize", "train", "evaluate", "drift")}
-    past = read_days(trips, days_before(partition, params["featurize"]["history_days"]))
+    trips, history_days = all_trips(folder), days_before(partition, params["featurize"]["history_days"])
+    past = between(trips, history_days[0], history_days[-1])
     history, training = featurize(past, partition, params["featurize"])
     regressor = fit(training, params["train"])
 
     def predict(rows: pd.DataFrame) -> Any:
         return predict_minutes(encode(rows, history), regressor)
 
-    reference = days_present(trips, same_weekdays_before(partition, params["drift"]["reference_weeks"]))
-    both = read_days(trips, [*reference, partition])
+    reference = same_weekdays_before(partition, params["drift"]["reference_weeks"])
+    both = pd.concat([between(trips, day, day) for day in [*reference, partition]], ignore_index=True)
     both["predicted_min"] = predict(both)
     rows = both[both["day"] == pd.Timestamp(partition)]
     metrics = evaluate(rows, rows["predicted_min"].to_numpy(), pair_medians(past))

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import pyarrow.parquet as pq  # noqa: E402
+from day_documents import all_trips, between  # noqa: E402
 
 from pipeline import stage  # noqa: E402
 from pipeline.duration_model import encode, predict_minutes  # noqa: E402
@@ -30,7 +31,7 @@ from pipeline.evaluate import evaluate  # noqa: E402
 from pipeline.featurize import featurize, pair_medians  # noqa: E402
 from pipeline.prepare import prepare  # noqa: E402
 from pipeline.train import fit  # noqa: E402
-from pipeline.window import days_before, part_path, read_days  # noqa: E402
+from pipeline.window import days_before, part_path  # noqa: E402
 
 MAX_MAE = 4.15
 MIN_R2 = 0.68
@@ -42,10 +43,11 @@ def measure(partition: date, trips: Path) -> dict[str, Any]:
     """Return the metrics of the partition, as stage evaluate would write them, with its date and the seconds taken."""
     started = time.process_time()
     params = stage.read_params("featurize", ROOT / "params.yaml")
-    past = read_days(trips, days_before(partition, params["history_days"]))
+    window = days_before(partition, params["history_days"])
+    past = between(all_trips(trips), window[0], window[-1])
     history, training = featurize(past, partition, params)
     regressor = fit(training, stage.read_params("train", ROOT / "params.yaml"))
-    rows = read_days(trips, [partition])
+    rows = between(all_trips(trips), partition, partition)
     predicted = predict_minutes(encode(rows, history), regressor)
     found = evaluate(rows, predicted, pair_medians(past))
     return {"partition": partition.isoformat(), **found, "cpu_seconds": round(time.process_time() - started, 2)}

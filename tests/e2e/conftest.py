@@ -15,6 +15,8 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "infra" / "local"))
 
+import foreign_visit
+import landing_queue
 import trips
 from foreign_repository import ForeignOrigin, make_origin
 from running_stack import DAY, DAY_BEFORE, PIPELINE, ROOT, SHARED, Killed, Live, stack_up, wait_until
@@ -27,14 +29,15 @@ def foreign_origin(tmp_path_factory: pytest.TempPathFactory) -> ForeignOrigin:
 
 @pytest.fixture(scope="session")
 def pipelines(tmp_path_factory: pytest.TempPathFactory, foreign_origin: ForeignOrigin) -> Path:
-    """A folder of three pipeline files: ours, which only looks for its data more often; another team's; a broken one."""
+    """A folder of three pipeline files: ours, which only looks for its data and retries more often; another team's; a broken one."""
     folder = tmp_path_factory.mktemp("pipelines")
+    quick = {"retry_seconds": 10}
 
     def write(name: str, document: dict[str, Any]) -> None:
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(document))
 
     ours = yaml.safe_load((ROOT / "dags" / "pipelines" / f"{PIPELINE}.yaml").read_text())
-    write(PIPELINE, {**ours, "raw": {**ours["raw"], "poke_seconds": 2}})
+    write(PIPELINE, {**ours, "raw": {**ours["raw"], "poke_seconds": 2}, "limits": {**ours["limits"], **quick}})
     foreign = {
         "schema_version": 1,
         "description": "How much did visitors send?",
@@ -44,6 +47,7 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory, foreign_origin: ForeignO
         "raw": {"url": "s3://${RETRAIN_RAW_BUCKET}/raw/foreign", "window_days": 3, "poke_seconds": 2},
         "store": "s3://${RETRAIN_STORE_BUCKET}/foreign",
         "ledger": "s3://${RETRAIN_LEDGER_BUCKET}/ledger",
+        "limits": quick,
         "tracking": {"experiment": "foreign"},
         "slack": {"channel": "${RETRAIN_SLACK_CHANNEL}"},
     }
@@ -67,8 +71,21 @@ def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path, foreign_orig
 
 
 @pytest.fixture(scope="session")
-def killed(live: Live) -> Killed:
-    """A backfill of the day before DAY, whose training is killed. Airflow tries again after one to two minutes."""
+def queue(live: Live, pipelines: Path) -> str:
+    """The runs of the other pipelines have begun: they need nothing of ours. Returns the URL of the queue that starts `landed`."""
+    url = landing_queue.begin(live, pipelines)
+    live.airflow.unpause("broken")
+    live.airflow.trigger("broken", "today", {})
+    foreign_visit.begin(live)
+    landing_queue.start(live)
+    landing_queue.land(live, landing_queue.DAY)
+    return url
+
+
+@pytest.fixture(scope="session")
+def killed(live: Live, queue: str) -> Killed:
+    """A backfill of the day before DAY, whose training is killed. Airflow tries again after 10 to 20 seconds."""
+    assert queue
     day = DAY_BEFORE.isoformat()
     live.airflow.backfill(PIPELINE, day, day, at_once=1, reprocess="none")
     run_id = wait_until(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 FILES = {
@@ -73,9 +73,10 @@ _ISOLATED = {
 
 @dataclass(frozen=True)
 class ForeignOrigin:
-    """The team's bare repository: v0.0.1 has no dvc.yaml yet, v0.1.0 (an annotated tag) has."""
+    """The team's bare repository: v0.0.1 has no dvc.yaml yet, v0.1.0 (an annotated tag) has. `begun_with` are its first references."""
 
     path: Path
+    begun_with: str = ""
 
     def git(self, *arguments: str) -> str:
         return _git(f"--git-dir={self.path}", *arguments)
@@ -93,7 +94,8 @@ def make_origin(folder: Path) -> ForeignOrigin:
     commit(work, FILES, "Count and summarize")
     _git("-C", str(work), "tag", "--annotate", "--message=first", "v0.1.0")
     _git("clone", "--quiet", "--bare", str(work), str(origin))
-    return ForeignOrigin(origin)
+    made = ForeignOrigin(origin)
+    return replace(made, begun_with=made.references())
 
 
 def commit(work: Path, files: dict[str, str], message: str) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from threading import Event
@@ -22,16 +20,14 @@ import requests
 import trips
 from foreign_repository import ForeignOrigin
 from stack_airflow import StackAirflow
-from stack_loading import load_stack
-from stack_model import Ports, Stack
+from stack_command import ROOT, StackCommand, on_free_ports
+from stack_model import Stack
 from state_files import read_stack_file
 
-ROOT = Path(__file__).resolve().parents[2]
 PIPELINE = "trip_duration"
 DAY, DAY_BEFORE = date(2019, 9, 10), date(2019, 9, 9)
 # The download and the big release environments are the same for every stack, so all stacks share them.
 SHARED = ROOT / ".local"
-PORTS = [f"RETRAIN_{field.name.upper()}_PORT" for field in fields(Ports)]
 BUILD = "import pathlib, sys; from retrain.work.environments.environment import provide; print(provide(*map(pathlib.Path, sys.argv[1:])).path)"
 
 
@@ -49,6 +45,7 @@ def wait_until(condition: Callable[[], Any], seconds: float, what: str, every: f
 class Live:
     """A stack that is up, with three pipelines: ours, another team's, and one whose file is broken."""
 
+    command: StackCommand
     stack: Stack
     airflow: StackAirflow
     variables: dict[str, str]
@@ -133,14 +130,6 @@ class Killed:
     checkout: Path
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
-
-
 def share_environments(state: Path) -> None:
     """Build the two big environments in the shared folder, and link them into this stack.
 
@@ -162,23 +151,18 @@ def share_environments(state: Path) -> None:
 @contextmanager
 def stack_up(state: Path, pipelines: Path, foreign: ForeignOrigin) -> Iterator[Live]:
     """Run a stack of the checkout on free ports, with these pipelines, until the end of the block; `foreign` is only passed on."""
-    environment = {**os.environ, "RETRAIN_STATE": str(state), "RETRAIN_PIPELINES": str(pipelines)}
     # Below a path, as behind many a company's proxy: every address that is made without it is found here.
-    environment |= {"RETRAIN_AIRFLOW_PATH": "/airflow"}
-    environment |= {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
-    command = [sys.executable, str(ROOT / "infra" / "local" / "stack.py")]
+    command = on_free_ports(state, RETRAIN_PIPELINES=str(pipelines), RETRAIN_AIRFLOW_PATH="/airflow")
     trips.fetch(SHARED)
     trips.cut(state=SHARED)
     share_environments(state)
-    up = subprocess.run([*command, "up"], env=environment, capture_output=True, text=True, check=False, timeout=300)
+    up = command("up")
     try:
         assert up.returncode == 0, up.stdout + up.stderr
-        stack = load_stack(ROOT, environment)
+        stack = command.stack
         variables = read_stack_file(stack.env_file)
         os.environ.update({name: value for name, value in variables.items() if name.startswith("AWS_")})
-        yield Live(stack, StackAirflow(stack.airflow_url), variables, foreign)
+        yield Live(command, stack, StackAirflow(stack.airflow_url), variables, foreign)
     finally:
-        down = subprocess.run(
-            [*command, "down"], env=environment, capture_output=True, text=True, check=False, timeout=120
-        )
+        down = command("down")
         assert down.returncode == 0, down.stdout + down.stderr

@@ -23,7 +23,7 @@ from retrain.results import Reproduced
 # The backfill of the day before runs meanwhile, with its retry: see test_killed_stage.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("killed")]
 
-RUN = "first"
+RUN, REFUSED_DAY = "first", "2019-09-11"
 
 Outcome = dict[str, dict[str, Any]]
 
@@ -38,6 +38,20 @@ def first(live: Live) -> Outcome:
     trips.land(DAY, DAY, state=SHARED)
     assert live.ended(PIPELINE, RUN)["state"] == "success", live.states(PIPELINE, RUN)
     return live.left_behind(PIPELINE, RUN, "resolve_run", "reproduce", "push", "record_run", "promote")
+
+
+@pytest.fixture(scope="module")
+def doomed(live: Live, first: Outcome) -> None:
+    """Two runs that fail, begun at once: `unknown` of a release that does not exist, `refused` of a day with a column missing."""
+    assert first
+    rows = pd.read_parquet(trips.part_path(REFUSED_DAY, trips.raw_dir(SHARED))).drop(columns="pickup_location_id")
+    buffer = io.BytesIO()
+    rows.to_parquet(buffer)
+    landed = f"s3://{live.variables['RETRAIN_RAW_BUCKET']}/raw/yellow/dt={REFUSED_DAY}"
+    live.put(f"{landed}/part-0.parquet", buffer.getvalue())
+    live.put(f"{landed}/_SUCCESS", b"")
+    live.airflow.trigger(PIPELINE, "unknown", {"partition": DAY.isoformat(), "release": "v9.9.9"})
+    live.airflow.trigger(PIPELINE, "refused", {"partition": REFUSED_DAY})
 
 
 def test_a_day_runs_from_its_marker_to_a_recorded_model(live: Live, first: Outcome) -> None:
@@ -102,6 +116,7 @@ def test_airflow_s_page_below_a_path_shows_the_run_s_release(live: Live, first: 
         assert fact in shown
 
 
+@pytest.mark.usefixtures("doomed")
 def test_clearing_record_run_brings_its_workspace_back_from_the_cache_and_records_nothing_twice(
     live: Live, first: Outcome
 ) -> None:
@@ -121,7 +136,38 @@ def test_no_workspace_of_an_ended_run_is_left(live: Live, first: Outcome) -> Non
     assert not workspace.parent.exists()
 
 
+@pytest.mark.parametrize(
+    "conf",
+    [{"partition": "2020-03-05; touch x"}, {"release": "main"}, {"release": "v1.0.0;x"}],
+    ids=["a command behind the date", "a branch", "a command behind the tag"],
+)
+def test_a_parameter_that_is_no_date_or_release_never_becomes_a_run(live: Live, conf: dict[str, str]) -> None:
+    with pytest.raises(AirflowError, match="does not match"):
+        live.airflow.trigger(PIPELINE, "bad", conf)
+    assert "bad" not in {run["dag_run_id"] for run in live.airflow.runs(PIPELINE)}
+
+
+@pytest.mark.usefixtures("doomed")
+def test_an_unknown_release_fails_at_once_and_names_the_tag(live: Live) -> None:
+    assert live.ended(PIPELINE, "unknown", 120)["state"] == "failed"
+    log = live.airflow.log(PIPELINE, "unknown", "resolve_run", 1)
+    assert "UnknownTagError" in log
+    assert "v9.9.9" in log
+
+
+@pytest.mark.usefixtures("doomed")
+def test_a_refused_partition_fails_as_data_without_a_retry_and_names_the_column(live: Live) -> None:
+    assert live.ended(PIPELINE, "refused", 240)["state"] == "failed"
+    task = live.airflow.tasks(PIPELINE, "refused")["reproduce"]
+    assert (task["state"], task["try_number"]) == ("failed", 1)
+    log = live.airflow.log(PIPELINE, "refused", "reproduce", 1)
+    assert "DataRefusedError" in log
+    assert "pickup_location_id" in log
+    assert f"dt={REFUSED_DAY}" in log
+
+
 def test_a_moved_tag_is_refused_with_both_commits_and_slack_hears_why(live: Live, first: Outcome) -> None:
+    """The last: while the tag is moved, no other run of this pipeline may look it up."""
     pinned = first["resolve_run"]["commit"]
     tree = live.git("rev-parse", f"{pinned}^{{tree}}")
     identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
@@ -135,48 +181,12 @@ def test_a_moved_tag_is_refused_with_both_commits_and_slack_hears_why(live: Live
         log = live.airflow.log(PIPELINE, "moved", "resolve_run", 1)
         assert pinned in log
         assert other in log
-        [message] = wait_until(lambda: incidents(live, PIPELINE, "release_refused"), 60, "no message in Slack")
-        for part in ("RELEASE", pinned, other):
-            assert part in json.dumps(message["blocks"])
+
+        def naming_both() -> list[str]:
+            said = [json.dumps(message["blocks"]) for message in incidents(live, PIPELINE, "release_refused")]
+            return [text for text in said if pinned in text and other in text]
+
+        [message] = wait_until(naming_both, 60, "no message in Slack")
+        assert "RELEASE" in message
     finally:
         live.git("tag", "--force", "v1.0.0", pinned)
-
-
-@pytest.mark.parametrize(
-    "conf",
-    [{"partition": "2020-03-05; touch x"}, {"release": "main"}, {"release": "v1.0.0;x"}],
-    ids=["a command behind the date", "a branch", "a command behind the tag"],
-)
-def test_a_parameter_that_is_no_date_or_release_never_becomes_a_run(live: Live, conf: dict[str, str]) -> None:
-    with pytest.raises(AirflowError, match="does not match"):
-        live.airflow.trigger(PIPELINE, "bad", conf)
-    assert "bad" not in {run["dag_run_id"] for run in live.airflow.runs(PIPELINE)}
-
-
-def test_an_unknown_release_fails_at_once_and_names_the_tag(live: Live, first: Outcome) -> None:
-    assert first
-    live.airflow.trigger(PIPELINE, "unknown", {"partition": DAY.isoformat(), "release": "v9.9.9"})
-    assert live.ended(PIPELINE, "unknown", 120)["state"] == "failed"
-    log = live.airflow.log(PIPELINE, "unknown", "resolve_run", 1)
-    assert "UnknownTagError" in log
-    assert "v9.9.9" in log
-
-
-def test_a_refused_partition_fails_as_data_without_a_retry_and_names_the_column(live: Live, first: Outcome) -> None:
-    """The next day lands with a column missing."""
-    assert first
-    day = "2019-09-11"
-    rows = pd.read_parquet(trips.part_path(day, trips.raw_dir(SHARED))).drop(columns="pickup_location_id")
-    buffer = io.BytesIO()
-    rows.to_parquet(buffer)
-    landed = f"s3://{live.variables['RETRAIN_RAW_BUCKET']}/raw/yellow/dt={day}"
-    live.put(f"{landed}/part-0.parquet", buffer.getvalue())
-    live.put(f"{landed}/_SUCCESS", b"")
-    live.airflow.trigger(PIPELINE, "refused", {"partition": day})
-    assert live.ended(PIPELINE, "refused", 240)["state"] == "failed"
-    task = live.airflow.tasks(PIPELINE, "refused")["reproduce"]
-    assert (task["state"], task["try_number"]) == ("failed", 1)
-    log = live.airflow.log(PIPELINE, "refused", "reproduce", 1)
-    assert "DataRefusedError" in log
-    assert "pickup_location_id" in log
-    assert f"dt={day}" in log

@@ -6,36 +6,22 @@ import json
 from typing import Any
 
 import pytest
+from foreign_visit import DAY, PIPELINE, RUN, SENT, release
 from running_stack import Live
 
 from retrain.results import Reproduced
 
 pytestmark = pytest.mark.timeout(900)
 
-PIPELINE, RUN, DAY = "foreign", "visit", "2024-02-29"
-SENT = {"2024-02-27": b"one", "2024-02-28": b"two visitors", DAY: b"and three"}
-
 Outcome = dict[str, dict[str, Any]]
 
 
-def release(live: Live, tag: str) -> Any:
-    return live.retrain("--pipeline", PIPELINE, "release", tag)
-
-
 @pytest.fixture(scope="module")
-def visit(live: Live) -> Outcome:
-    """DAY's run of the other team's v0.1.0; the result of each task."""
-    for day, body in SENT.items():
-        folder = f"s3://{live.variables['RETRAIN_RAW_BUCKET']}/raw/foreign/dt={day}"
-        live.put(f"{folder}/visits.txt", body)
-        live.put(f"{folder}/_SUCCESS", b"")
-    before = live.foreign.references()
-    released = release(live, "v0.1.0")
-    assert released.returncode == 0, released.stderr
-    live.airflow.unpause(PIPELINE)
-    live.airflow.trigger(PIPELINE, RUN, {"partition": DAY})
+def visit(live: Live, queue: str) -> Outcome:
+    """The result of each task of DAY's run, which the fixture `queue` has begun."""
+    assert queue
     assert live.ended(PIPELINE, RUN)["state"] == "success", live.states(PIPELINE, RUN)
-    assert live.foreign.references() == before
+    assert live.foreign.references() == live.foreign.begun_with
     return live.left_behind(PIPELINE, RUN, "resolve_run", "reproduce", "push", "record_run")
 
 
@@ -112,8 +98,6 @@ def test_a_broken_file_fails_its_own_dag_which_names_the_key(live: Live) -> None
     shown = live.airflow.documentation("broken")
     assert "Broken" in shown
     assert "broken.yaml: raw.window_dayz" in shown
-    live.airflow.unpause("broken")
-    live.airflow.trigger("broken", "today", {})
     assert live.ended("broken", "today", 120)["state"] == "failed"
     log = live.airflow.log("broken", "today", "read_configuration", 1)
     assert "ConfigurationError" in log

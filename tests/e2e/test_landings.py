@@ -3,56 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-import yaml
+from landing_queue import DAY, PIPELINE, PREFIX, land
 from running_stack import Live, wait_until
 
 pytestmark = pytest.mark.timeout(900)
 
-PIPELINE, PREFIX = "landed", "raw/landed/"
-DAY, OLDER = "2024-02-29", "2024-02-27"
-
-
-@pytest.fixture(scope="module")
-def queue(live: Live, pipelines: Path) -> str:
-    """The URL of the queue with the pipeline's markers. The pipeline is another team's repository."""
-    sqs, bucket = boto3.client("sqs"), live.variables["RETRAIN_RAW_BUCKET"]
-    url = str(sqs.create_queue(QueueName="landings")["QueueUrl"])
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    sender = {
-        "Effect": "Allow",
-        "Principal": {"Service": "s3.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [sender]})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-    rules = [{"Name": "prefix", "Value": PREFIX}, {"Name": "suffix", "Value": "_SUCCESS"}]
-    told = {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": rules}}}
-    boto3.client("s3").put_bucket_notification_configuration(
-        Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [told]}
-    )
-    other = yaml.safe_load((pipelines / "foreign.yaml").read_text())
-    raw = {**other["raw"], "url": f"s3://{bucket}/{PREFIX.rstrip('/')}", "queue": url}
-    document = {**other, "trigger": "event", "raw": raw, "tracking": {"experiment": PIPELINE}}
-    (pipelines / f"{PIPELINE}.yaml").write_text(yaml.safe_dump(document))
-    for dag in (PIPELINE, f"{PIPELINE}_landings"):
-        wait_until(lambda name=dag: live.airflow.dag(name), 120, f"Airflow has not read {dag}")
-    released = live.retrain("--pipeline", PIPELINE, "release", "v0.1.0")
-    assert released.returncode == 0, released.stderr
-    for dag in (PIPELINE, f"{PIPELINE}_landings"):
-        live.airflow.unpause(dag)
-    return url
-
-
-def land(live: Live, day: str) -> None:
-    place = f"s3://{live.variables['RETRAIN_RAW_BUCKET']}/{PREFIX}dt={day}"
-    live.put(f"{place}/part-0.csv", day.encode())
-    live.put(f"{place}/_SUCCESS", b"")
+OLDER = "2024-02-27"
 
 
 def landed_runs(live: Live, day: str) -> list[dict[str, Any]]:
@@ -65,8 +25,8 @@ def first_run(live: Live, day: str) -> str:
 
 
 def test_a_marker_starts_its_days_run(live: Live, queue: str) -> None:
+    """The fixture `queue` has landed it."""
     assert queue
-    land(live, DAY)
     run_id = first_run(live, DAY)
     assert live.ended(PIPELINE, run_id)["state"] == "success", live.states(PIPELINE, run_id)
     assert live.left_behind(PIPELINE, run_id, "resolve_run")["resolve_run"]["partition"] == DAY

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def restored(live: Live, recorded: dict[str, Any], tmp_path_factory: pytest.Temp
     assert recorded
     to = tmp_path_factory.mktemp("restored") / "day"
     elsewhere = {**live.variables, "RETRAIN_HOME": str(tmp_path_factory.mktemp("another-machine"))}
-    bare = Live(live.stack, live.airflow, elsewhere, live.foreign)
+    bare = replace(live, variables=elsewhere)
     done = bare.retrain("restore", str(DAY_BEFORE), str(to))
     assert done.returncode == 0, done.stderr
     return to

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
@@ -134,3 +135,31 @@ def warm(live: Live) -> Live:
     live.airflow.trigger("mlflow_down", "warm", {"partition": DAY.isoformat()})
     assert live.ended("mlflow_down", "warm")["state"] == "success", live.states("mlflow_down", "warm")
     return live
+
+
+@pytest.fixture(scope="session")
+def lost_worker(warm: Live) -> None:
+    """A run whose worker was killed in the middle of a stage, with everything that it had started."""
+    # Its release waits ten minutes in `train`.
+    warm.airflow.trigger("killed_worker", "killed", {"partition": DAY.isoformat(), "release": "v1.3.0"})
+    stage = wait_until(lambda: _training(warm), 240, "no training to kill", every=0.1)
+    for process in _from_worker_to_stage(stage):
+        process.kill()
+
+
+def _training(live: Live) -> psutil.Process | None:
+    folder = live.stack.state / "retrain" / "workspaces" / "killed_worker"
+    for process in psutil.process_iter(["cwd", "cmdline"]):
+        in_folder = Path(process.info["cwd"] or "/").is_relative_to(folder)
+        if in_folder and (process.info["cmdline"] or [])[-2:] == ["-m", "pipeline.train"]:
+            return process
+    return None
+
+
+def _from_worker_to_stage(stage: psutil.Process) -> list[psutil.Process]:
+    """The stage and its ancestors up to the executor's worker: the processes that end together when a host is lost."""
+    chain = [stage, *stage.parents()]
+    worker = next(
+        n for n, p in enumerate(chain) if "airflow" in " ".join(p.cmdline()) and "scheduler" in " ".join(p.cmdline())
+    )
+    return chain[:worker]

@@ -9,7 +9,8 @@ import pytest
 from running_stack import Live, wait_until
 from told import incidents, thread
 
-pytestmark = pytest.mark.timeout(900)
+# The killed worker of `lost_worker` is missed meanwhile.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("lost_worker")]
 
 DAYS = [(date(2020, 3, 2) + timedelta(days=back)).isoformat() for back in range(14)]
 EMPTY = {"2020-03-05", "2020-03-06", "2020-03-12"}

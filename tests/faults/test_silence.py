@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime
 
 import pytest
@@ -17,9 +16,7 @@ pytestmark = pytest.mark.timeout(1500)
 
 def test_a_stopped_scheduler_is_reported_within_two_minutes_and_its_message_ends_in_place(live: Live) -> None:
     with stopped(live, "airflow-scheduler"):
-        began = time.monotonic()
         message = wait_until(lambda: next(iter(incidents(live, "airflow")), None), 120, "no message")
-        assert time.monotonic() - began < 120
         assert "scheduler" in json.dumps(message["blocks"])
     wait_until(lambda: "esolved" in json.dumps(incidents(live, "airflow")[0]["blocks"]), 120, "it is not resolved")
     assert len(incidents(live, "airflow")) == 1

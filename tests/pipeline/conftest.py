@@ -35,6 +35,8 @@ SERVERS_PYTHON = os.environ.get("SERVERS_PYTHON") or str(STATE / "envs" / "serve
 CALM = date(2020, 3, 5)
 SHUTDOWN = date(2020, 3, 17)
 
+GIT = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
 Params = Callable[[str], dict[str, Any]]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -118,6 +120,34 @@ def run_in(folder: Path, *argv: str, **env: str) -> subprocess.CompletedProcess[
         **env,
     }
     return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def dvc(checkout: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+    done = run_in(checkout, "dvc", *argv, **GIT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def git(checkout: Path, *argv: str) -> str:
+    done = run_in(checkout, "git", *argv, **GIT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def checkout(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a committed checkout in which one calm day was reproduced."""
+    assert raw.is_dir()
+    folder = tmp_path_factory.mktemp("checkout")
+    copy_pipeline(folder)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "pipeline")
+    write_inputs(folder, CALM)
+    dvc(folder, "repro")
+    git(folder, "add", "dvc.lock")
+    git(folder, "commit", "--quiet", "--message", "a reproduced day")
+    return folder
 
 
 @pytest.fixture(scope="session")

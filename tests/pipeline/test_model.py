@@ -56,44 +56,46 @@ print(json.dumps({"rows": list(model.predict(rows)), "example": list(model.predi
 
 
 @pytest.fixture(scope="module")
-def models(trips: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Return two folders with history and model of the same day, made by two processes."""
-    made = []
-    for seed, threads in (("1", "1"), ("2", "2")):
-        out = tmp_path_factory.mktemp("made")
-        done = run_in(
-            out,
-            *(sys.executable, "-c", TRAIN_AGAIN, str(ROOT), str(trips), CALM.isoformat(), str(out)),
-            PYTHONHASHSEED=seed,
-            OMP_NUM_THREADS=threads,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        made.append(out)
-    return made[0], made[1]
-
-
-def test_trained_again_in_another_process_the_model_is_the_same_bytes(models: tuple[Path, Path]) -> None:
-    first, again = (
-        {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-        for folder in models
+def made(trips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with history and model of the calm day, made by another process with another hash seed and more threads than DVC's."""
+    out = tmp_path_factory.mktemp("made")
+    done = run_in(
+        out,
+        *(sys.executable, "-c", TRAIN_AGAIN, str(ROOT), str(trips), CALM.isoformat(), str(out)),
+        PYTHONHASHSEED="2",
+        OMP_NUM_THREADS="2",
     )
-    assert first == again
-    assert {"model/MLmodel", "model/duration_model.py", "model/artifacts/regressor.skops"} <= set(first)
+    assert (done.returncode, done.stderr) == (0, "")
+    return out
 
 
-def test_the_model_names_no_path_of_the_machine_it_was_made_on(models: tuple[Path, Path]) -> None:
-    text = (models[0] / "model" / "MLmodel").read_text()
+def contents(history: Path, model: Path) -> dict[str, bytes]:
+    """Return the bytes of every file of a history and a model."""
+    files = [path for folder in (history, model) for path in folder.rglob("*") if path.is_file()]
+    return {f"{path.parent.name}/{path.name}": path.read_bytes() for path in files}
+
+
+def test_trained_again_in_another_process_the_model_is_the_same_bytes(made: Path, checkout: Path) -> None:
+    first = contents(checkout / "data" / "history", checkout / "model")
+    assert contents(made / "history", made / "model") == first
+    assert {"model/MLmodel", "model/duration_model.py", "artifacts/regressor.skops", "history/pairs.parquet"} <= set(
+        first
+    )
+
+
+def test_the_model_names_no_path_of_the_machine_it_was_made_on(made: Path) -> None:
+    text = (made / "model" / "MLmodel").read_text()
     assert str(ROOT) not in text
     assert "/tmp" not in text
 
 
 def test_the_model_serves_where_no_pipeline_is_installed(
-    models: tuple[Path, Path], featurized: Featurized, params: Params, tmp_path: Path
+    made: Path, featurized: Featurized, params: Params, tmp_path: Path
 ) -> None:
     rows = featurized.test
     pq_path = tmp_path / "rows.parquet"
     rows[INPUTS].to_parquet(pq_path, index=False)
-    argv = [sys.executable, "-I", "-c", SERVE, str(models[0] / "model"), str(pq_path)]
+    argv = [sys.executable, "-I", "-c", SERVE, str(made / "model"), str(pq_path)]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=True)
     answer = json.loads(done.stdout)
     regressor = fit(featurized.training, params("train"))
@@ -101,9 +103,9 @@ def test_the_model_serves_where_no_pipeline_is_installed(
     assert all(0.5 < minutes < 180 for minutes in answer["example"] + answer["two"])
 
 
-def test_a_model_whose_trees_were_changed_is_not_loaded(models: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_model_whose_trees_were_changed_is_not_loaded(made: Path, tmp_path: Path) -> None:
     model = tmp_path / "model"
-    shutil.copytree(models[0] / "model", model)
+    shutil.copytree(made / "model", model)
     path = model / "artifacts" / "regressor.skops"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -115,11 +117,9 @@ def test_a_model_whose_trees_were_changed_is_not_loaded(models: tuple[Path, Path
     assert "the model was saved with" in done.stderr.splitlines()[-1]
 
 
-def test_scoring_a_model_leaves_its_folder_as_it_was(
-    models: tuple[Path, Path], featurized: Featurized, tmp_path: Path
-) -> None:
+def test_scoring_a_model_leaves_its_folder_as_it_was(made: Path, featurized: Featurized, tmp_path: Path) -> None:
     rows, model = tmp_path / "rows.parquet", tmp_path / "model"
-    shutil.copytree(models[0] / "model", model)
+    shutil.copytree(made / "model", model)
     before = sorted(model.rglob("*"))
     featurized.test.to_parquet(rows, index=False)
     argv = ("python", "-m", "pipeline.score", str(model), str(rows), "out.json")
@@ -131,10 +131,10 @@ def test_scoring_a_model_leaves_its_folder_as_it_was(
     assert sorted(model.rglob("*")) == before
 
 
-def test_rows_without_a_column_of_the_model_are_refused_by_name(models: tuple[Path, Path], tmp_path: Path) -> None:
+def test_rows_without_a_column_of_the_model_are_refused_by_name(made: Path, tmp_path: Path) -> None:
     rows = tmp_path / "rows.parquet"
     pd.DataFrame({"pickup_datetime": pd.to_datetime(["2020-03-05"]), "duration_min": [1.0]}).to_parquet(rows)
-    argv = ("python", "-m", "pipeline.score", str(models[0] / "model"), str(rows), "out.json")
+    argv = ("python", "-m", "pipeline.score", str(made / "model"), str(rows), "out.json")
     done = run_in(tmp_path, *argv, PYTHONPATH=str(ROOT))
     assert done.returncode == 1
     assert "no column pickup_location_id, dropoff_location_id" in done.stderr.splitlines()[-1]

@@ -4,45 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from botocore.session import get_session
-from conftest import CALM, copy_pipeline, run_in, write_inputs
+from conftest import CALM, GIT, copy_pipeline, dvc, git, run_in, write_inputs
 
-GIT = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 STAGES = ["ingest", "prepare", "featurize", "train", "evaluate", "drift"]
-
-
-def dvc(checkout: Path, *argv: str) -> subprocess.CompletedProcess[str]:
-    done = run_in(checkout, "dvc", *argv, **GIT)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
-def git(checkout: Path, *argv: str) -> str:
-    done = run_in(checkout, "git", *argv, **GIT)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def checkout(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a committed checkout in which one calm day was reproduced."""
-    assert raw.is_dir()
-    folder = tmp_path_factory.mktemp("checkout")
-    copy_pipeline(folder)
-    git(folder, "init", "--quiet")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "pipeline")
-    write_inputs(folder, CALM)
-    dvc(folder, "repro")
-    git(folder, "add", "dvc.lock")
-    git(folder, "commit", "--quiet", "--message", "a reproduced day")
-    return folder
 
 
 def read(checkout: Path, name: str) -> Any:
@@ -106,6 +76,7 @@ def test_a_second_checkout_gets_every_stage_from_the_run_cache(checkout: Path, t
     assert (tmp_path / "dvc.lock").read_bytes() == (checkout / "dvc.lock").read_bytes()
 
 
+@pytest.mark.slow
 def test_reproduced_again_from_nothing_every_output_is_the_same_bytes(checkout: Path, tmp_path: Path) -> None:
     copy_pipeline(tmp_path)
     git(tmp_path, "init", "--quiet")
