@@ -130,7 +130,7 @@ test-units: $(AIRFLOW_ENV)
 test-contract: $(AIRFLOW_ENV) $(SERVERS_ENV)
 	@.venv/bin/pytest tests/contract -k "not moto" -m "not slow"
 
-test-slow: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Run the tests marked slow: longer forms of claims that quicker tests hold as well
+test-slow: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Run the tests marked slow, which take long and rarely break
 	@pipeline/.venv/bin/pytest tests/pipeline -m slow
 	.venv/bin/pytest tests/contract -k "not moto" -m slow
 

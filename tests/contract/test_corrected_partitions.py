@@ -14,6 +14,8 @@ from retrain.tasks.reproduce import reproduce
 from retrain.tasks.resolve_run import resolve_run
 from retrain.work.dvc.program import Dvc
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def team(request, either_server, connection, environments, tmp_path, monkeypatch):

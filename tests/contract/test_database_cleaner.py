@@ -28,6 +28,8 @@ from retrain.housekeeping.database_errors import CleaningFailedError
 from retrain.housekeeping.metadata_rows import TABLES, archive_tables
 from retrain.work.file_lock import locked
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime.now(UTC).replace(microsecond=0)
 LIMIT = 90  # days
 

@@ -26,6 +26,8 @@ from retrain.tasks.resolve_run import resolve_run
 from retrain.work import pipeline_caches, workspace
 from retrain.work.dvc.description import Description
 
+pytestmark = pytest.mark.slow
+
 LANDED = "2020-03-03"
 DAYS = ("2020-03-05", "2020-03-06")  # only the window of the first reaches back to LANDED
 LIMITS = HousekeepingLimits(schema_version=1, owner="them", keep_days=1)
@@ -186,14 +188,19 @@ def test_a_pipeline_without_a_recorded_day_keeps_its_caches(team, tmp_path, monk
 
 def test_the_environment_of_a_kept_day_stays_however_long_nobody_used_it(team):
     in_a_year = replace(start(), now=datetime.now(UTC) + timedelta(days=365), dry_run=True)
-    own = (
-        workspace.home() / "environments" / services(team.deployment).ledger.entry(PIPELINE, DAYS[-1]).environment[:32]
-    )
-    other = own.with_name("0" * 32)
-    (other / "bin").mkdir(parents=True)
-    (other / ".complete").touch()
-    said = {place.name: place for place in environments.clean(in_a_year).places}["installed"]
-    shutil.rmtree(other)
-    assert own.is_dir()
-    assert said.freed.files >= 1
-    assert said.stays.files >= sum(path.is_file() and not path.is_symlink() for path in own.rglob("*")) > 0
+    kept = services(team.deployment).ledger.entry(PIPELINE, DAYS[-1]).environment[:32]
+    own, other = (workspace.home() / "environments" / name for name in (kept, "0" * 32))
+    shared = own.readlink()  # with the other tests; only a folder of the volume itself is ever removed
+    own.unlink()
+    try:
+        for folder in (own, other):
+            (folder / "bin").mkdir(parents=True)
+            (folder / ".complete").touch()
+        (own / "bin" / "python").write_bytes(b"12345")
+        said = {place.name: place for place in environments.clean(in_a_year).places}["installed"]
+    finally:
+        shutil.rmtree(own)
+        shutil.rmtree(other)
+        own.symlink_to(shared)
+    assert (said.freed.files, said.freed.bytes) == (1, 0)
+    assert (said.stays.files, said.stays.bytes) == (2, 5)

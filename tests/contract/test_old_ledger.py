@@ -33,6 +33,8 @@ from retrain.tasks.remove_workspace import remove_workspace
 from retrain.tasks.reproduce import reproduce
 from retrain.tasks.resolve_run import resolve_run
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND, CORRECTED, THIRD, BACKFILL = old_ledger.runs()
 NEXT_DAY = "2020-03-08"
 PACKAGES = {"v1.0.0": "2.0.0", "v1.1.0": "2.1.0"}  # the iniconfig that each release ran with
@@ -171,11 +173,11 @@ def test_an_object_that_was_lost_is_named_by_its_path(old):
 @pytest.mark.parametrize(
     "run",
     [
-        pytest.param(FIRST, id="superseded, from uv.lock", marks=pytest.mark.slow),
+        pytest.param(FIRST, id="superseded, from uv.lock"),
         pytest.param(SECOND, id="its raw object is overwritten"),
         pytest.param(CORRECTED, id="from uv.lock"),
         pytest.param(THIRD, id="from requirements.txt"),
-        pytest.param(BACKFILL, id="backfill, from requirements.txt", marks=pytest.mark.slow),
+        pytest.param(BACKFILL, id="backfill, from requirements.txt"),
     ],
 )
 def test_a_run_is_restored_byte_for_byte_with_the_packages_that_it_ran_with(old, tmp_path, run):
@@ -194,7 +196,7 @@ def test_a_run_is_restored_byte_for_byte_with_the_packages_that_it_ran_with(old,
 @pytest.mark.parametrize(
     "run",
     [
-        pytest.param(CORRECTED, id="from uv.lock", marks=pytest.mark.slow),
+        pytest.param(CORRECTED, id="from uv.lock"),
         pytest.param(THIRD, id="from requirements.txt"),
     ],
 )

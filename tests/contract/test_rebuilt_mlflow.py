@@ -28,6 +28,8 @@ from retrain.tasks.remove_workspace import remove_workspace
 from retrain.tasks.reproduce import reproduce
 from retrain.tasks.resolve_run import resolve_run
 
+pytestmark = pytest.mark.slow
+
 DAYS = ("2020-03-03", "2020-03-04", "2020-03-05")
 CHAMPION = DAYS[1]
 # The middle day has the best model, so that the champion is not the newest version.
