@@ -190,6 +190,15 @@ def test_documents_that_the_ledger_no_longer_lists_are_forgotten(ledger, tmp_pat
         assert not index.known("record 1", [DocumentVersion(f"dt=2017-01-01/key/{RECORD}", "e" * 32, 1)])
 
 
+def test_directories_of_runs_that_are_not_verified_any_more_are_forgotten(ledger, remote, tmp_path):
+    for left_out in ((), {ledger.records(NAMES[0])[0].run_key}):
+        with documents_of(ledger, tmp_path) as documents:
+            verify(documents.records(), documents, remote, left_out)
+    with sqlite3.connect(next(tmp_path.iterdir())) as index:
+        kept = index.execute("SELECT count(*) FROM documents WHERE form = 'folder 1'").fetchone()
+    assert kept == (DAYS - 1,)
+
+
 def test_two_processes_keep_their_rows_in_one_index(tmp_path):
     code = """
 import json, sys
