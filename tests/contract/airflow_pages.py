@@ -12,7 +12,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 _HEALTHY = {name: {"status": "healthy"} for name in ("metadatabase", "scheduler", "triggerer", "dag_processor")}
 _HELD_SECONDS = 60
-_LARGEST_PAGE = 100  # Airflow's default
 _ENDS = {"gte": lambda value, limit: value >= limit, "lte": lambda value, limit: value <= limit}
 
 Query = Mapping[str, list[str]]
@@ -34,6 +33,7 @@ class AirflowPages:
         self.variables: dict[str, str] = {}
         self.unknown: set[str] = set()
         self.connections = 0
+        self.largest_page = 100  # rows: `[api] maximum_page_limit`, by default
         self._answers: dict[str, Any] = {"/auth/token": {"access_token": "x"}, "/api/v2/monitor/health": _HEALTHY}
         self._hanging: set[str] = set()
         self._released = Event()
@@ -61,26 +61,28 @@ class AirflowPages:
             return self._of_dags(rest, query, body)
         if first == "backfills":
             rows = [each for each in self.backfills if each["dag_id"] == query["dag_id"][0]]
-            return _page("backfills", sorted(rows, key=lambda each: -each["id"]), query)
+            return self._page("backfills", sorted(rows, key=lambda each: -each["id"]), query)
         return self._of_variables(rest, query) if first == "variables" else None
 
     def _of_dags(self, rest: list[str], query: Query, body: Mapping[str, Any]) -> object:
         match rest:
             case []:
                 named = [name for name in query["dag_id_prefix_pattern"][0].split("|") if name not in self.unknown]
-                return _page("dags", [{"dag_id": name} for name in named], query)
+                return self._page("dags", [{"dag_id": name} for name in named], query)
             case [_]:
                 return {"is_paused": False}
             case [dag, "dagRuns"]:
                 rows = [run for run in self.runs if dag in ("~", run["dag_id"]) and _fits(run, query)]
-                return _page("dag_runs", sorted(rows, key=lambda run: str(run.get("run_after")), reverse=True), query)
+                return self._page(
+                    "dag_runs", sorted(rows, key=lambda run: str(run.get("run_after")), reverse=True), query
+                )
             case ["~", "dagRuns", "~", "taskInstances", "list"]:
                 chosen = {"state": body["state"], "dag_run_id": body["dag_run_ids"], "dag_id": body["dag_ids"]}
                 query = {"limit": [str(body["page_limit"])], "offset": [str(body["page_offset"])]}
-                return _page("task_instances", [row for row in self.tasks if _fits(row, chosen)], query)
+                return self._page("task_instances", [row for row in self.tasks if _fits(row, chosen)], query)
             case [dag, "dagRuns", run, "taskInstances"]:
                 chosen = {**query, "dag_id": [dag], "dag_run_id": [run]}
-                return _page("task_instances", [row for row in self.tasks if _fits(row, chosen)], query)
+                return self._page("task_instances", [row for row in self.tasks if _fits(row, chosen)], query)
         return None
 
     def _of_variables(self, rest: list[str], query: Query) -> object:
@@ -88,7 +90,11 @@ class AirflowPages:
             return {"key": rest[0], "value": self.variables[rest[0]]} if rest[0] in self.variables else None
         begins = tuple(query["variable_key_prefix_pattern"][0].split("|"))
         found = [{"key": k, "value": v} for k, v in sorted(self.variables.items()) if k.startswith(begins)]
-        return _page("variables", found, query)
+        return self._page("variables", found, query)
+
+    def _page(self, name: str, rows: list[dict[str, Any]], query: Query) -> dict[str, Any]:
+        limit, offset = (int(query.get(key, [plain])[0]) for key, plain in (("limit", "50"), ("offset", "0")))
+        return {name: rows[offset : offset + min(limit, self.largest_page)], "total_entries": len(rows)}
 
 
 def _fits(row: Mapping[str, Any], query: Query) -> bool:
@@ -104,11 +110,6 @@ def _fits(row: Mapping[str, Any], query: Query) -> bool:
         elif name not in ("limit", "offset", "order_by") and row[name] not in values:
             return False
     return True
-
-
-def _page(name: str, rows: list[dict[str, Any]], query: Query) -> dict[str, Any]:
-    limit, offset = (int(query.get(key, [plain])[0]) for key, plain in (("limit", "50"), ("offset", "0")))
-    return {name: rows[offset : offset + min(limit, _LARGEST_PAGE)], "total_entries": len(rows)}
 
 
 @contextmanager

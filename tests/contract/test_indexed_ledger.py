@@ -9,9 +9,11 @@ import sqlite3
 import sys
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from gate import FOR_EVER, gate_to
 from live_servers import ROOT, free_ports, running, together
 from stack_model import RAW_BUCKET, REGION, Ports, Secrets, Stack
 
@@ -26,8 +28,8 @@ from retrain.archive import prune, recorded_documents
 from retrain.archive.verify import verify
 from retrain.commands import history as history_command
 from retrain.commands import prune as prune_command
-from retrain.errors import TamperedError
-from retrain.store import ledger_index
+from retrain.errors import StoreError, TamperedError
+from retrain.store import ledger_facts, ledger_index
 from retrain.store import s3 as store
 from retrain.store.ledger import RECORD, Ledger
 from retrain.store.ledger_index import DocumentVersion
@@ -190,6 +192,15 @@ def test_documents_that_the_ledger_no_longer_lists_are_forgotten(ledger, tmp_pat
         assert not index.known("record 1", [DocumentVersion(f"dt=2017-01-01/key/{RECORD}", "e" * 32, 1)])
 
 
+def test_directories_of_runs_that_are_not_verified_any_more_are_forgotten(ledger, remote, tmp_path):
+    for left_out in ((), {ledger.records(NAMES[0])[0].run_key}):
+        with documents_of(ledger, tmp_path) as documents:
+            verify(documents.records(), documents, remote, left_out)
+    with sqlite3.connect(next(tmp_path.iterdir())) as index:
+        kept = index.execute("SELECT count(*) FROM documents WHERE form = 'folder 1'").fetchone()
+    assert kept == (DAYS - 1,)
+
+
 def test_two_processes_keep_their_rows_in_one_index(tmp_path):
     code = """
 import json, sys
@@ -260,6 +271,19 @@ def test_a_prune_reads_each_receipt_once_and_plans_the_same(ledger, remote, tmp_
     # The pipelines, the days of both, the remote, the earlier removals; a record and a receipt each day.
     assert dict(cold) == {"LIST": 5, "GET": 4 * DAYS}
     assert dict(warm) == {"LIST": 5}
+
+
+def test_a_prune_that_s3_refuses_leaves_no_run_noted_as_pruned(server, ledger, remote):
+    chosen = prune.plan(ledger, remote, NAMES[0], KEEP, now=LATER)
+    assert chosen.losing
+    with gate_to(server.s3_url) as gate:
+        behind = s3_client(replace(server, ports=replace(server.ports, s3=int(gate.url.rpartition(":")[2]))))
+        gate.refuse(FOR_EVER, "POST")
+        with pytest.raises(StoreError, match="SlowDown to DeleteObjects"):
+            prune.carry_out(chosen, Ledger(behind, ledger.url), Remote(behind, remote.url), KEEP)
+        assert [path for path in gate.puts if path.endswith("-removed.json")]
+    assert ledger_facts.pruned(ledger, NAMES[0]) == frozenset()
+    assert verified(ledger, remote, None) == (DAYS, 4 * DAYS, (), (), ())
 
 
 @pytest.fixture

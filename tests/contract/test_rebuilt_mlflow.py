@@ -5,20 +5,30 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import tempfile
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from botocore.httpsession import URLLib3Session
 from foreign_pipeline import PIPELINE, Origin, isolated_git
 from live_servers import ROOT, free_ports, running
+from requests.adapters import HTTPAdapter
 from stack_model import STORE_BUCKET, Stack
+
+sys.path.insert(0, str(ROOT / "tests" / "bench"))
+
+from counted_command import operation
 
 from retrain.airflow.adapters import services
 from retrain.commands.command_line import parser
 from retrain.deployment.pipeline_file import Deployment, load
+from retrain.store import ledger_facts
 from retrain.store import s3 as store
 from retrain.store.ledger import Ledger
 from retrain.tasks.promote import promote
@@ -106,6 +116,7 @@ class Days:
     client: object
     before: dict
     file: str
+    asked: dict  # by day, then by task: the requests to S3 and MLflow, by kind
 
     @property
     def records(self):
@@ -171,23 +182,51 @@ def recorded(mlflow_server, s3, environments, deployment_dvc, tmp_path_factory):
         text = DEPLOYMENT.replace("{name}", "{{name}}").format(origin=origin.path, bucket=bucket, store=STORE_BUCKET)
         deployment = deploy(text, "fits")
         s3.create_bucket(Bucket=bucket)
+        asked = {}
         for day in DAYS:
             for name in ("part-0.txt", "_SUCCESS"):
                 s3.put_object(Bucket=bucket, Key=f"raw/dt={day}/{name}", Body=day.encode())
-            run_day(deployment, day)
+            asked[day] = run_day(deployment, day)
         before = held(deployment)
         with new_mlflow(mlflow_server, s3, folder / "new") as artifacts:
-            yield Days(deployment, s3, before, text), artifacts
+            yield Days(deployment, s3, before, text, asked), artifacts
 
 
 def run_day(deployment, day):
-    """The tasks of a day that MLflow hears of."""
-    reach = services(deployment)
-    run = resolve_run(reach, day, "v1.0.0", f"run of {day}", "daily")
-    reproduced = reproduce(reach, run)
-    recorded = record_run(reach, run, reproduced, push(reach, run, reproduced))
-    promote(reach, run, reproduced, recorded)
+    """The tasks of a day that MLflow hears of; returns the requests of each, without those of other programs."""
+    reach, asked = services(deployment), {}
+    with counted(asked, "resolve_run"):
+        run = resolve_run(reach, day, "v1.0.0", f"run of {day}", "daily")
+    with counted(asked, "reproduce"):
+        reproduced = reproduce(reach, run)
+    with counted(asked, "push"):
+        pushed = push(reach, run, reproduced)
+    with counted(asked, "record_run"):
+        recorded = record_run(reach, run, reproduced, pushed)
+    with counted(asked, "promote"):
+        promote(reach, run, reproduced, recorded)
     remove_workspace(reach, run.dag_run)
+    return asked
+
+
+@contextmanager
+def counted(asked, task):
+    """Count this process's requests to S3 and to MLflow while the context is open."""
+    found, to_s3, to_mlflow = Counter(), URLLib3Session.send, HTTPAdapter.send
+
+    def of_s3(self, request):
+        found[f"S3 {operation(request.method, request.url)}"] += 1
+        return to_s3(self, request)
+
+    def of_mlflow(self, request, **options):
+        found[f"MLflow {request.method} {urlsplit(request.url).path.rpartition('/')[2]}"] += 1
+        return to_mlflow(self, request, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(URLLib3Session, "send", of_s3)
+        patch.setattr(HTTPAdapter, "send", of_mlflow)
+        yield
+    asked[task] = dict(found)
 
 
 @pytest.fixture
@@ -234,10 +273,15 @@ def finished(days):
     return services(days.deployment).tracking.finished(names.experiment, names.model)
 
 
+def command(*arguments):
+    """The answer of a command."""
+    options = parser().parse_args(["--pipeline", PIPELINE, *arguments])
+    return options.command(options)
+
+
 def rebuild(*arguments):
     """What the command answers with --json, and whether all is well: its exit code is 0 then, else 1."""
-    options = parser().parse_args(["--pipeline", PIPELINE, "rebuild", *arguments])
-    found = options.command(options)
+    found = command("rebuild", *arguments)
     return found.document, found.well
 
 
@@ -261,6 +305,15 @@ def test_what_is_compared_is_not_empty(days):
             run["artifacts"]
         )
     assert days.before["champion"] == days.records[CHAMPION].run_key
+
+
+def test_a_day_s_tasks_ask_s3_and_mlflow_no_more_than_those_of_the_day_before(days):
+    _, second, third = days.asked.values()
+    promoted, kept = second.pop("promote"), third.pop("promote")
+    assert third == second
+    assert second["record_run"]["S3 PUT"] > 0
+    assert {"S3 PUT": 1, "MLflow POST alias": 1}.items() <= promoted.items()
+    assert Counter(kept) <= Counter(promoted)  # the third day's model is not better
 
 
 def test_runs_models_versions_and_the_champion_come_back_and_a_second_time_nothing_is_doubled(days):
@@ -330,3 +383,39 @@ def test_a_plan_names_what_is_lost_and_writes_nothing(days):
     assert set(document["lost"]) == {record.run_key for record in days.records.values()}
     assert held(days.deployment)["runs"] == {}
     assert not list(Path(os.environ["RETRAIN_HOME"]).glob("rebuild-*"))
+
+
+@pytest.fixture
+def pruned(days):
+    """The first day, of which the ledger notes that a prune removes its objects."""
+    ledger, record = Ledger(days.client, days.deployment.ledger), days.records[DAYS[0]]
+    ledger_facts.note_removed(ledger, record, 30)
+    yield record
+    ledger_facts.note_stored(ledger, record.spec)
+
+
+def test_a_pruned_run_is_left_out_of_a_rebuild_and_is_not_called_complete(days, pruned):
+    planned = command("rebuild", "--plan")
+    assert pruned.run_key not in planned.document["lost"]
+    assert "1 are left out: prune removed their objects." in planned.lines[0]
+    found = command("rebuild")
+    assert found.well
+    assert [told["partition"] for told in found.document["told"]] == list(DAYS[1:])
+    assert (found.document["recorded"], found.document["pruned"]) == (3, 1)
+    assert found.lines[0] == "2 runs rebuilt, 0 were complete, 0 could not be rebuilt."
+    assert pruned.run_key not in finished(days)
+
+
+def test_commands_that_show_a_pruned_run_say_that_its_objects_are_gone(pruned):
+    rows = [line for line in command("history").lines if "removed by prune" in line]
+    assert [row.split()[:3] for row in rows] == [[pruned.partition, "v1.0.0", pruned.run_key[:12]]]
+    said = f"The objects of {pruned.partition} ({pruned.run_key[:12]}) were removed by make prune"
+    assert command("explain", *DAYS[:2]).lines[-1].startswith(said)
+    assert not [line for line in command("explain", *DAYS[1:]).lines if "make prune" in line]
+
+
+@pytest.mark.slow
+def test_a_pruned_run_can_be_replayed_and_the_command_says_how_its_objects_come_back(pruned):
+    replayed = command("replay", pruned.partition)
+    assert replayed.well
+    assert "make prune; its ledger entry is whole. A backfill of the day stores them again." in replayed.lines[-1]

@@ -13,7 +13,14 @@ from stack_model import REGION
 
 from retrain.archive import prune, recorded_documents, restore, verify
 from retrain.deployment.sections import Repository
-from retrain.errors import DiskFullError, GoneError, LedgerUnreadableError, RestoreTargetError, TamperedError
+from retrain.errors import (
+    DiskFullError,
+    GoneError,
+    LedgerUnreadableError,
+    PrunedRunError,
+    RestoreTargetError,
+    TamperedError,
+)
 from retrain.run.run_record import RunRecord
 from retrain.store import ledger_facts, ledger_index, proving
 from retrain.store import s3 as store
@@ -212,7 +219,7 @@ def test_pruning_takes_only_what_no_kept_entry_reaches_and_nothing_young(recorde
     assert verify.verify([recorded.record], recorded.documents, recorded.remote).sound
 
 
-def test_a_run_whose_objects_were_pruned_is_known_to_be(recorded):
+def test_a_run_whose_objects_were_pruned_is_known_to_be(recorded, tmp_path):
     """A year later the day is older than what is kept; a newer day keeps nothing that only the older one needs."""
     spec = replace(recorded.record.spec, partition="2021-03-05")
     receipt = recorded.ledger.committed_receipt(recorded.record)
@@ -225,6 +232,10 @@ def test_a_run_whose_objects_were_pruned_is_known_to_be(recorded):
     found = verify.verify([recorded.record], recorded.documents, recorded.remote, gone)
     assert (found.runs, found.pruned, found.sound) == (0, 1, True)
     assert prune.plan(recorded.ledger, recorded.remote, PIPELINE, 30, now=LATER).losing == ()
+    with pytest.raises(PrunedRunError, match=rf"of {recorded.record.partition} .*make prune.*backfill") as raised:
+        recorded.restore(tmp_path / "day")
+    assert isinstance(raised.value.__cause__, GoneError)
+    assert not (tmp_path / "day").exists()
 
 
 def test_pruning_refuses_when_the_ledger_cannot_be_read_whole(recorded):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -20,8 +20,9 @@ _TIMEOUT = 30.0  # seconds, for each step of a request: to connect, to send, to 
 _HEALTH_TIMEOUT = 10.0
 # Shorter than the 5 seconds after which uvicorn closes an idle connection, so that no request meets one that is closing.
 _IDLE = 2.0
-_PAGE = 100  # rows: Airflow's default for [api] maximum_page_limit, so no answer holds more
+_PAGE = 100  # rows: Airflow's default for [api] maximum_page_limit; where that is smaller, pages are smaller
 _MOST_PAGES = 100  # of one listing
+_TASKS = "/api/v2/dags/~/dagRuns/~/taskInstances/list"
 
 
 @dataclass
@@ -160,24 +161,23 @@ class AirflowApi:
                 "order_by": "id",
                 "page_limit": _PAGE,
             }
-            for page in range(_MOST_PAGES):
-                asked = self._request(
-                    "POST", "/api/v2/dags/~/dagRuns/~/taskInstances/list", body | {"page_offset": page * _PAGE}
-                )
-                rows = self._checked(asked, "listing the failed tasks").json()["task_instances"]
-                found += rows
-                if len(rows) < _PAGE:
-                    break
+
+            def page(offset: int, asked: Mapping[str, Any] = body) -> dict[str, Any]:
+                answer = self._request("POST", _TASKS, {**asked, "page_offset": offset})
+                document: dict[str, Any] = self._checked(answer, "listing the failed tasks").json()
+                return document
+
+            found += _rows("task_instances", page)
         return found
 
     def _pages(self, path: str, name: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         """The rows of all pages of a listing."""
-        for page in range(_MOST_PAGES):
-            asked = urlencode({**query, "limit": _PAGE, "offset": page * _PAGE})
-            rows = self._get(f"/api/v2/{path}?{asked}", f"listing {path}")[name]
-            yield from rows
-            if len(rows) < _PAGE:
-                return
+
+        def page(offset: int) -> dict[str, Any]:
+            asked = urlencode({**query, "limit": _PAGE, "offset": offset})
+            return self._get(f"/api/v2/{path}?{asked}", f"listing {path}")
+
+        return _rows(name, page)
 
     def _get(self, path: str, action: str) -> dict[str, Any]:
         document: dict[str, Any] = self._checked(self._request("GET", path), action).json()
@@ -195,3 +195,14 @@ class AirflowApi:
         if answer.status_code == httpx.codes.NOT_FOUND:
             answer = self._request("POST", "/api/v2/variables", body)
         self._checked(answer, f"writing the Variable {name}")
+
+
+def _rows(name: str, page: Callable[[int], Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows of all pages of a listing. `page` asks for the page that begins at an offset; its rows have this name."""
+    read = 0
+    for _ in range(_MOST_PAGES):
+        answer = page(read)
+        yield from answer[name]
+        read += len(answer[name])
+        if not answer[name] or read >= answer["total_entries"]:
+            return

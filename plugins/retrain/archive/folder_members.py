@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from retrain.store import s3
@@ -36,6 +36,11 @@ def folder_members(
         facts = known[folder.key] if folder.key in known else read[folder.key] or ()
         pairs = (fact.split("\t", 1) for fact in facts)
         yield folder, [CachedObject(md5, folder.stage, f"{folder.path}/{path}") for md5, path in pairs]
+
+
+def forget_others(folders: Iterable[str], index: LedgerIndex) -> None:
+    """Drop what the index holds of directories whose keys are not among `folders`."""
+    index.forget_others(_FORM, folders)
 
 
 def _read(remote: Remote, folder: CachedObject) -> DocumentFacts | None:

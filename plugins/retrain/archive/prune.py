@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from retrain.archive import recorded_documents
-from retrain.errors import LedgerUnreadableError, RetrainError
+from retrain.errors import LedgerUnreadableError, RetrainError, StoreError
 from retrain.run.run_record import RunRecord
 from retrain.store import ledger_facts, ledger_index, s3
 from retrain.store.fetch import Progress
@@ -119,11 +119,17 @@ def carry_out(chosen: Plan, ledger: Ledger, remote: Remote, keep_days: int) -> i
     """Delete the objects of a plan that was made without an index; returns how many were deleted.
 
     The ledger notes the runs that lose objects before anything is deleted, so that `verify` and `rebuild` know of them even if
-    this is interrupted.
+    this is interrupted. If S3 refuses and nothing was deleted, it notes that the runs have their objects.
 
     Raises:
         StoreError: S3 refused.
     """
     with ThreadPoolExecutor(s3.AT_ONCE) as pool:
         list(pool.map(lambda record: ledger_facts.note_removed(ledger, record, keep_days), chosen.losing))
-    return s3.delete(remote.client, remote.url, sorted(chosen.remove))
+    try:
+        return s3.delete(remote.client, remote.url, sorted(chosen.remove))
+    except StoreError:
+        if len(remote.look(chosen.remove)) == len(chosen.remove):
+            for record in chosen.losing:
+                ledger_facts.note_stored(ledger, record.spec)
+        raise

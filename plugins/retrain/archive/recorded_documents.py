@@ -81,7 +81,8 @@ class RecordedDocuments:
         """Every committed run, sorted by partition and run key."""
         keys = [key for key in self.listed if key.endswith(f"/{RECORD}")]
         found = self._facts(_RECORDS, keys, progress)
-        return [RunRecord.from_json(facts[0].encode(), key) for key, facts in zip(keys, found, strict=True)]
+        pairs = zip(keys, found, strict=True)
+        return [RunRecord.from_json(facts[0].encode(), self._url(key)) for key, facts in pairs]
 
     def stored_keys(self, records: Sequence[RunRecord]) -> Iterator[DocumentFacts]:
         """For each run, the keys of the objects that its receipt proves."""
@@ -92,7 +93,7 @@ class RecordedDocuments:
     ) -> Iterator[dict[str, str]]:
         """For each run, the ETags of the raw objects that it read, by key."""
         for facts in self._facts(_MANIFESTS, [self._key(record, _MANIFESTS) for record in records], progress):
-            yield {key: etag for key, _, etag in (fact.partition("\t") for fact in facts)}
+            yield {key: etag for key, _, etag in (fact.rpartition("\t") for fact in facts)}
 
     def outputs(
         self, records: Sequence[RunRecord], progress: Progress = lambda _done, _total: None
@@ -118,6 +119,9 @@ class RecordedDocuments:
     def _key(self, record: RunRecord, form: Form) -> str:
         return f"{_DAYS}{record.partition}/{record.run_key}/{form.document}"
 
+    def _url(self, key: str) -> str:
+        return f"{self.ledger.url}/{self.pipeline}/{key}"
+
     def _facts(
         self, form: Form, keys: Sequence[str], progress: Progress = lambda _done, _total: None
     ) -> Iterator[DocumentFacts]:
@@ -140,7 +144,7 @@ class RecordedDocuments:
                 yield known[key] if key in known else read[key][0]
 
     def _read(self, form: Form, key: str) -> tuple[DocumentFacts, str]:
-        url = f"{self.ledger.url}/{self.pipeline}/{key}"
+        url = self._url(key)
         found = s3.get_with_etag(self.ledger.client, url)
         if found is None:
             raise StoreError(

@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from retrain.archive.folder_members import folder_members
+from retrain.archive.folder_members import folder_members, forget_others
 from retrain.archive.recorded_documents import RecordedDocuments
 from retrain.run.run_record import RunRecord
 from retrain.store.fetch import Progress, tampered
@@ -79,6 +79,8 @@ def verify(
                     folders.setdefault(item.key, item)
         for folder, found in folder_members(remote, list(folders.values()), documents.index):
             members[folder.key] = [items.setdefault(item.key, item).key for item in found]
+    if documents.listed:  # of all days: the directories of pruned runs are not read again
+        forget_others(members, documents.index)
     seen = remote.look(items)
     # Only a folder whose listing is there needs its files: without the listing they cannot be found.
     needed = {**own, **dict.fromkeys(key for folder, keys in members.items() if folder in seen for key in keys)}

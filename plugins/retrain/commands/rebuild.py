@@ -12,6 +12,7 @@ from retrain.commands.chosen_pipeline import ChosenPipeline
 from retrain.commands.command import Answer, Subparsers, add_command
 from retrain.commands.progress import bar
 from retrain.run import partition
+from retrain.store import ledger_facts
 from retrain.tracking import rebuild
 from retrain.tracking.rebuild import ChampionAlias, MirroredLedger, NotRebuilt, Rebuilt
 from retrain.work import workspace
@@ -46,11 +47,17 @@ def answer(options: argparse.Namespace) -> Answer:
         with chosen.index() as index:
             documents = recorded_documents.of_all_days(chosen.ledger, options.pipeline, index)
             records = [record for record in documents.records(bar("records")) if record.partition >= since]
-    lost = rebuild.plan(records, mirrored, bar("runs in MLflow"))
+    gone = ledger_facts.pruned(chosen.ledger, options.pipeline)
+    whole = [record for record in records if record.run_key not in gone]
+    pruned = len(records) - len(whole)
+    lost = rebuild.plan(whole, mirrored, bar("runs in MLflow"))
     planned = f"{len(records)} runs are in the ledger, {len(lost)} of them are incomplete in MLflow at {tracking.uri}."
+    if pruned:
+        planned = f"{planned} {pruned} are left out: prune removed their objects."
+    counts = {"recorded": len(records), "pruned": pruned}
     if options.plan:
         lines = [planned, *(f"{each.record.partition}  {each.record.run_key[:12]}" for each in lost)]
-        return Answer({"recorded": len(records), "lost": [each.record.run_key for each in lost]}, lines)
+        return Answer({**counts, "lost": [each.record.run_key for each in lost]}, lines)
     sys.stderr.write(f"{planned}\n")
     scratch = workspace.home()
     scratch.mkdir(parents=True, exist_ok=True)
@@ -59,12 +66,12 @@ def answer(options: argparse.Namespace) -> Answer:
     failed = [each for each in outcomes if isinstance(each, NotRebuilt)]
     alias = rebuild.champion(tracking, model, chosen.ledger, options.pipeline) if model else None
     document = {
-        "recorded": len(records),
+        **counts,
         "told": [asdict(each) for each in rebuilt],
         "failed": [asdict(each) for each in failed],
         "champion": asdict(alias) if alias else None,
     }
-    lines = _lines(len(records) - len(lost), rebuilt, failed, alias)
+    lines = _lines(len(whole) - len(lost), rebuilt, failed, alias)
     return Answer(document, lines, not failed and (alias is None or alias.well))
 
 

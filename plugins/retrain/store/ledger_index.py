@@ -179,11 +179,12 @@ def opened(folder: Path | None, ledger: str, pipeline: str) -> Iterator[LedgerIn
 
 
 def _packed(facts: DocumentFacts) -> bytes:
-    return zlib.compress("\0".join(facts).encode()) if facts else b""
+    # A file's name that is no UTF-8 is in a directory's listing with surrogates.
+    return zlib.compress("\0".join(facts).encode(errors="surrogatepass")) if facts else b""
 
 
 def _unpacked(packed: bytes) -> DocumentFacts:
-    return tuple(zlib.decompress(packed).decode().split("\0")) if packed else ()
+    return tuple(zlib.decompress(packed).decode(errors="surrogatepass").split("\0")) if packed else ()
 
 
 def _digest(form: str, version: DocumentVersion, packed: bytes) -> bytes:

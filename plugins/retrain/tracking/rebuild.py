@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -87,18 +87,17 @@ class ChampionAlias:
 
 
 def plan(
-    records: Iterable[RunRecord], mirrored: MirroredLedger, progress: Progress = lambda _done, _total: None
+    records: Sequence[RunRecord], mirrored: MirroredLedger, progress: Progress = lambda _done, _total: None
 ) -> list[Lost]:
     """The records that MLflow does not hold completely, in the order of recording, so that model versions are numbered as before.
 
-    A complete run has artifacts in the folders `run` and `model`, and its model version. Runs whose objects were pruned are left
-    out. Costs two or three requests per run. `progress` is called with the runs done and all runs.
+    A complete run has artifacts in the folders `run` and `model`, and its model version. Costs two or three requests per run.
+    `progress` is called with the runs done and all runs.
 
     Raises:
         TrackingError: MLflow does not answer.
     """
     ledger, tracking, tracked = mirrored.ledger, mirrored.tracking, mirrored.deployment.tracking
-    pruned = ledger_facts.pruned(ledger, mirrored.deployment.pipeline)
     held = tracking.finished(tracked.experiment, tracked.model)
 
     def lost(record: RunRecord) -> Lost | None:
@@ -112,12 +111,11 @@ def plan(
         )
         return None if whole else Lost(record, found.run_id, version)
 
-    checked = [record for record in records if record.run_key not in pruned]
     found: list[Lost] = []
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for done, each in enumerate(pool.map(lost, checked), start=1):
+        for done, each in enumerate(pool.map(lost, records), start=1):
             found += [each] if each is not None else []
-            progress(done, len(checked))
+            progress(done, len(records))
     return sorted(found, key=lambda loss: (loss.record.recorded_at, int(loss.version or 0), loss.record.partition))
 
 

@@ -20,9 +20,9 @@ LOOK_BACK = timedelta(days=2)  # how far back the ends of runs and backfills are
 OVERLAP = timedelta(minutes=10)
 SWEEP = timedelta(minutes=10)  # between two looks that list every DAG's backfills
 
-READ_ON = frozenset(
-    {"unreported_ends", "backfill_progress"}
-)  # the questions that read runs from where the last look ended
+_SWEEPS = "backfill_progress"  # the question that a sweep is for
+# The questions that read runs from where the last look ended.
+_READ_ON = frozenset({"unreported_ends", _SWEEPS})
 
 _Answer = TypeVar("_Answer")
 
@@ -110,9 +110,10 @@ class FleetAnswers:
         """How far the runs have been read after this look. What was missed is read again in the next one."""
         dags, known = frozenset(self.dags), self._known.get("dags")
         all_known = self.now if isinstance(known, set) and known >= dags else self.before.all_known
-        if self.missed & READ_ON:
-            return replace(self.before, all_known=all_known)
-        return Progress(dags, self.now, self.now if self.is_sweep else self.before.swept, all_known)
+        swept = self.now if self.is_sweep and _SWEEPS not in self.missed else self.before.swept
+        if self.missed & _READ_ON:
+            return replace(self.before, swept=swept, all_known=all_known)
+        return Progress(dags, self.now, swept, all_known)
 
     def _begin(self) -> datetime:
         until = self.before.until if self.before.dags == frozenset(self.dags) else None

@@ -34,12 +34,13 @@ def late_data(inquiry: Inquiry, deployment: Deployment, now: datetime) -> Iterat
         # Of a new pipeline many days are unknown. Those in the ledger had their data, and one listing names them all.
         recorded = Ledger(inquiry.client, deployment.ledger).recorded_days(pipeline, unknown[0], unknown[-1])
         known.add(pipeline, landed=recorded, recorded=recorded)
-    days = awaited(owed, incidents, known.landed(pipeline))
+    days, found = awaited(owed, incidents, known.landed(pipeline)), set[str]()
     for day in asking.due(pipeline, days.values(), now):
         marker = f"{deployment.raw.url}/dt={day}/{deployment.raw.marker}"
         there = s3.get(inquiry.client, marker) is not None
         asking.asked(pipeline, days[day], now)
         if there:
+            found.add(day)
             known.add(pipeline, landed=frozenset({day}))
         elif day in owed:
             facts = LateFacts(
@@ -48,5 +49,6 @@ def late_data(inquiry: Inquiry, deployment: Deployment, now: datetime) -> Iterat
                 next="Ask the data's owner. The run goes on by itself when the marker is there.",
             )
             yield observed(f"{pipeline}/late/{day}", now, Step.TROUBLE, key, day, facts)
-    for day in sorted(waiting & known.landed(pipeline)):
+    # A day that is older than all that are kept is in `found` alone.
+    for day in sorted(waiting & (found | known.landed(pipeline))):
         yield observed(f"{pipeline}/landed/{day}", now, Step.GOOD, key, day)

@@ -38,11 +38,12 @@ def missing_records(inquiry: Inquiry, deployment: Deployment, now: datetime) -> 
     else:
         explained = {day for i in inquiry.incidents if i.key.pipeline == pipeline and i.key != key for day in i.missing}
     reportable = {day: due for day, due in owed.items() if day in silent or day not in explained}
-    days = awaited(reportable, incidents, known.recorded(pipeline))
+    days, found = awaited(reportable, incidents, known.recorded(pipeline)), set[str]()
     for day in asking.due(pipeline, days.values(), now):
         recorded = Ledger(inquiry.client, deployment.ledger).is_recorded(pipeline, day)
         asking.asked(pipeline, days[day], now)
         if recorded:
+            found.add(day)
             known.add(pipeline, recorded=frozenset({day}))
         elif day in reportable and day not in explained and not _is_reported(inquiry, key, day):
             facts = SilenceFacts(
@@ -52,7 +53,7 @@ def missing_records(inquiry: Inquiry, deployment: Deployment, now: datetime) -> 
                 next="Open the DAG: is it paused, is a run queued, does a task hang?",
             )
             yield observed(_name(key, day), now, Step.TROUBLE, key, day, facts)
-    for day in sorted(silent & known.recorded(pipeline)):
+    for day in sorted(silent & (found | known.recorded(pipeline))):
         yield observed(f"{pipeline}/recorded/{day}", now, Step.GOOD, key, day)
 
 

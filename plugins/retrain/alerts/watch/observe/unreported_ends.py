@@ -68,8 +68,8 @@ def _failures(inquiry: Inquiry, deployment: Deployment, dag: str, now: datetime)
     inquiry.answered.failed_runs.update(_seen(run) for run in unread.values())
 
 
-def _seen(run: Mapping[str, Any]) -> tuple[str, str]:
-    return run["dag_run_id"], run["end_date"]
+def _seen(run: Mapping[str, Any]) -> tuple[str, str, str]:
+    return run["dag_id"], run["dag_run_id"], run["end_date"]
 
 
 def _failure(
