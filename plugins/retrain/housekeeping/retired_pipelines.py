@@ -1,4 +1,4 @@
-"""Removes caches and Git mirrors of pipelines that have no file any more."""
+"""Removes caches, Git mirrors and ledger indexes of pipelines that have no file any more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from retrain.housekeeping.cleaned import Amount, Cleaned, CleanedPlace
 from retrain.housekeeping.dvc_caches import BUSY
 from retrain.housekeeping.housekeeping_run import HousekeepingRun
-from retrain.housekeeping.stored_files import amount, files_below
+from retrain.housekeeping.stored_files import amount, files_below, remove
 from retrain.work import git, pipeline_caches
 
 log = logging.getLogger(__name__)
@@ -37,10 +37,12 @@ def clean(run: HousekeepingRun) -> Cleaned:
 
 def _clean(run: HousekeepingRun, name: str, before: float) -> CleanedPlace:
     folders = [path for path in _of_pipeline(run.home, name) if path.is_dir() and not path.is_symlink()]
-    files = [file for path in folders for file in files_below(path)]
+    indexes = [file for file in files_below(run.home / "index") if file.path.name.startswith(f"{name}-")]
+    files = [*indexes, *(file for path in folders for file in files_below(path))]
     size = amount(files)
     if any(file.written >= before for file in files):
         return CleanedPlace(name, Amount(), size, f"not deployed, but it wrote within {run.limits.keep_days} days")
+    remove(indexes, dry_run=run.dry_run)
     for path in folders if not run.dry_run else ():
         log.info("%s belongs to no deployed pipeline", path)
         git.remove_mirror(path) if path.suffix == ".git" else shutil.rmtree(path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,9 +22,13 @@ from retrain.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
+_OF_REBUILD = re.compile(r"rebuild-[a-z0-9_]{8}")  # as tempfile names it
+
 
 def clean(run: HousekeepingRun) -> Cleaned:
-    """Remove the workspaces that no task has changed for `workspaces_days`, also those of pipelines that are not deployed.
+    """Remove the workspaces that no task has used for `workspaces_days`, also those of pipelines that are not deployed.
+
+    Folders that a killed `make rebuild` has left go after the same time.
 
     Raises:
         HousekeepingError: some could not be removed. All others were.
@@ -38,6 +44,13 @@ def clean(run: HousekeepingRun) -> Cleaned:
             except OSError as error:
                 failed.append(error)
         places.append(CleanedPlace(folder.name, freed, whole - freed))
+    freed = Amount()
+    for folder in (path for path in _folders(run.home) if _OF_REBUILD.fullmatch(path.name)):
+        try:
+            freed += _remove_left_behind(folder, before, dry_run=run.dry_run)
+        except OSError as error:
+            failed.append(error)
+    places.append(CleanedPlace("make rebuild", freed, Amount()))
     result = run.cleaned(places)
     if failed:
         raise HousekeepingError(
@@ -56,6 +69,16 @@ def _remove(abandoned: Path, before: float, *, dry_run: bool) -> Amount:
     if not dry_run:
         workspace.remove_folder(abandoned)
     return size
+
+
+def _remove_left_behind(folder: Path, before: float, *, dry_run: bool) -> Amount:
+    """Remove the folder of a `make rebuild` that has written nothing since `before`, and return how much that freed."""
+    files = list(files_below(folder))
+    if folder.stat().st_mtime >= before or any(file.written >= before for file in files):
+        return Amount()
+    if not dry_run:
+        shutil.rmtree(folder)
+    return amount(files)
 
 
 def of_pipeline(home: Path, pipeline: str) -> list[Workspace]:

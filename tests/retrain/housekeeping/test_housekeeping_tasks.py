@@ -196,6 +196,16 @@ def test_abandoned_workspaces_of_all_pipelines_go(home: Path, *, dry_run: bool) 
     assert (old.exists(), new.exists(), foreign.exists()) == (dry_run, True, True)
 
 
+def test_a_folder_that_a_killed_rebuild_left_goes_once_nothing_was_written_in_it_for_long(home: Path) -> None:
+    old, new, foreign = (home / name for name in ("rebuild-abcd_123", "rebuild-efgh4567", "rebuild-notes"))
+    for folder, days in ((old, 8), (new, 6), (foreign, 800)):
+        write(folder / "model", days=days)
+        age_folders(folder, 800)
+    assert workspaces.clean(run(dry_run=True)).freed == Amount(1, 5)
+    workspaces.clean(run())
+    assert [folder.exists() for folder in (old, new, foreign)] == [False, True, True]
+
+
 def test_an_old_workspace_stays_once_a_task_of_its_run_was_cleared(home: Path) -> None:
     folder = workspace.of_run("taxi", "run")
     write(folder / "attempt" / "checkout" / "dvc.lock")
@@ -335,11 +345,15 @@ def test_folders_of_a_pipeline_without_a_file_go_once_nothing_was_written_for_lo
         write(home / "cache" / name / "files" / "md5" / "ab" / "cd", days=days)
         write(home / "git" / f"{name}.git" / "HEAD", days=days)
     write(home / "workspaces" / "busy" / "run" / "attempt" / "dvc.yaml")
+    indexes = [
+        write(home / "index" / f"{name}-{'0' * 16}.sqlite", days=31) for name in ("gone", "gone_too", "lately", "taxi")
+    ]
     photos = [write(home / folder / "photos" / "a.jpg", days=800) for folder in ("cache", "raw", "git")]
     cleaned = retired_pipelines.clean(run(taxi=SimpleNamespace()))
     assert sorted(path.name for path in (home / "cache").iterdir()) == ["busy", "lately", "photos", "taxi"]
     assert not (home / "git" / "gone.git").exists()
-    assert {place.name: place.freed.files for place in cleaned.places} == {"gone": 2, "lately": 0}
+    assert {place.name: place.freed.files for place in cleaned.places} == {"gone": 3, "lately": 0}
+    assert [index.exists() for index in indexes] == [False, True, True, True]
     assert all(photo.exists() for photo in photos)
 
 
