@@ -6,12 +6,12 @@ remote, the raw bucket, the Git origin or the package index, or is computed agai
 
 | Task | Removes | Had again |
 | --- | --- | --- |
-| `remove_workspaces` | workspaces that no task changed for `workspaces_days` | by running the day again |
+| `remove_workspaces` | workspaces that no task used for `workspaces_days` | by running the day again |
 | `clean_dvc_caches` | objects that neither the newest `keep_days` recorded days nor a workspace needs | from the remote, or computed |
 | `clean_run_caches` | entries of run caches whose outputs are gone | computed |
 | `clean_raw_caches` | raw objects that neither these days nor a workspace reads | from the raw bucket |
 | `remove_environments` | environments and packages that nothing used for `environments_days` | from the package index |
-| `pack_git_mirrors` | nothing: the objects of each mirror are packed | - |
+| `pack_git_mirrors` | what a killed Git left; the objects of each mirror are packed | - |
 | `remove_retired_pipelines` | caches and mirrors of pipelines that have no file any more | by deploying it again |
 | `remove_files_put_aside` | `*.corrupt-*` after `corrupt_days`, files that the watch refused after `garbage_days` | not needed |
 | `remove_lock_files` | lock files that nobody locked for `workspaces_days` | made when needed |

@@ -96,7 +96,7 @@ def _needed(run: HousekeepingRun, folder: Path) -> set[str]:
 
 
 def _is_old_resolution(path: Path, used: float, before: float) -> bool:
-    return path.suffix == ".txt" and used < before
+    return path.suffix != ".lock" and used < before  # also one that was half-written
 
 
 def _prune_uv(run: HousekeepingRun, *, packages: bool) -> CleanedPlace:

@@ -305,6 +305,18 @@ def test_an_environment_goes_if_nothing_needs_it_and_nothing_used_it_lately() ->
     assert environments.unused(used, {"needed"}, before=5) == {"old"}
 
 
+def test_old_resolutions_go_with_those_that_were_half_written_and_lock_files_have_a_limit_of_their_own(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uv, "is_there", lambda: False)
+    old, draft, lock, used = (
+        write(home / "environments" / "resolved" / name, days=days)
+        for name, days in (("a.txt", 31), (".a.txt.0123abcd", 31), ("a.lock", 31), ("b.txt", 29))
+    )
+    environments.clean(run())
+    assert [path.exists() for path in (old, draft, lock, used)] == [False, False, True, True]
+
+
 def test_corrupt_objects_age_from_the_moment_they_were_put_aside(home: Path) -> None:
     cache = home / "cache" / "taxi" / "files" / "md5" / "ab"
     lately = write(cache / f"cd.corrupt-{int(days_ago(29)) * 10**9}", days=400)
