@@ -6,12 +6,12 @@ remote, the raw bucket, the Git origin or the package index, or is computed agai
 
 | Task | Removes | Had again |
 | --- | --- | --- |
-| `remove_workspaces` | workspaces that no task changed for `workspaces_days` | by running the day again |
+| `remove_workspaces` | workspaces that no task used for `workspaces_days` | by running the day again |
 | `clean_dvc_caches` | objects that neither the newest `keep_days` recorded days nor a workspace needs | from the remote, or computed |
 | `clean_run_caches` | entries of run caches whose outputs are gone | computed |
 | `clean_raw_caches` | raw objects that neither these days nor a workspace reads | from the raw bucket |
 | `remove_environments` | environments and packages that nothing used for `environments_days` | from the package index |
-| `pack_git_mirrors` | nothing: the objects of each mirror are packed | - |
+| `pack_git_mirrors` | what a killed Git left; the objects of each mirror are packed | - |
 | `remove_retired_pipelines` | caches and mirrors of pipelines that have no file any more | by deploying it again |
 | `remove_files_put_aside` | `*.corrupt-*` after `corrupt_days`, files that the watch refused after `garbage_days` | not needed |
 | `remove_lock_files` | lock files that nobody locked for `workspaces_days` | made when needed |
@@ -34,7 +34,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_parsing_context, task
+from airflow.sdk import DAG, CronTriggerTimetable, Param, get_parsing_context, task
 
 from retrain.alerts.callbacks import Failed, Succeeded
 from retrain.deployment import housekeeping_file
@@ -52,7 +52,6 @@ PARAMS = {
         description="recorded days of each pipeline whose objects stay; empty: the file's keep_days",
     ),
 }
-START = datetime(2018, 1, 1, tzinfo=UTC)
 TASK_LIMIT = timedelta(hours=2)
 WHAT_NEXT = "Fix the fault named above. The next run cleans what this one left; or clear `{task}`."
 # Stands in for a file that cannot be read.
@@ -142,10 +141,11 @@ def remove_task_logs(params: Any = None) -> Json:
 
 @task(doc_md="Shows the last cleaning of Airflow's database. Fails if that failed, or is over two days old.")
 def check_metadata_database() -> Json:
-    from retrain.housekeeping.database import last_cleaning
+    from retrain.housekeeping.database import first_cleaning, last_cleaning
     from retrain.work.workspace import home
 
-    return dict(last_cleaning(home(), datetime.now(UTC)).to_json())
+    now = datetime.now(UTC)
+    return dict((first_cleaning(home(), now) or last_cleaning(home(), now)).to_json())
 
 
 def housekeeping_dag(limits: HousekeepingLimits) -> DAG:
@@ -154,8 +154,7 @@ def housekeeping_dag(limits: HousekeepingLimits) -> DAG:
         HOUSEKEEPING,
         description="Keeps the shared volume and Airflow's logs within limits.",
         doc_md=__doc__,
-        schedule=CronDataIntervalTimetable(limits.cron, timezone=limits.timezone),
-        start_date=START,
+        schedule=daily(limits),
         catchup=False,
         is_paused_upon_creation=False,  # the volume of a new deployment grows too
         max_active_runs=1,
@@ -178,6 +177,15 @@ def housekeeping_dag(limits: HousekeepingLimits) -> DAG:
     return dag
 
 
+def daily(limits: HousekeepingLimits) -> CronTriggerTimetable:
+    """Return the schedule. A new deployment has nothing to clean: its first run is at the next time of day, not at once.
+
+    That holds only without a start_date. From the first run on, a run that was missed is made up for.
+    """
+    # Airflow asks again whenever it has read this file, also in the moment in which the first run is due.
+    return CronTriggerTimetable(limits.cron, timezone=limits.timezone, run_immediately=timedelta(minutes=10))
+
+
 def task_defaults(limits: HousekeepingLimits) -> dict[str, Any]:
     """Return the defaults of every task. The callbacks write signals for the watch."""
     return {
@@ -195,8 +203,7 @@ def broken_dag(error: ConfigurationError) -> DAG:
     with DAG(
         HOUSEKEEPING,
         doc_md=f"**Broken:** {error}\n\nNothing is cleaned until it is corrected.",
-        schedule=CronDataIntervalTimetable(BROKEN_LIMITS.cron, timezone=BROKEN_LIMITS.timezone),
-        start_date=START,
+        schedule=daily(BROKEN_LIMITS),
         catchup=False,
         is_paused_upon_creation=False,  # the volume of a new deployment grows too
         max_active_runs=1,

@@ -22,8 +22,7 @@ import pytest
 from live_servers import ROOT, wait_until
 from sqlalchemy import MetaData, create_engine, insert
 
-from retrain.housekeeping.database import DatabaseCleaned, last_cleaning, read_result
-from retrain.housekeeping.database_cleaner import heartbeat_file
+from retrain.housekeeping.database import DatabaseCleaned, first_cleaning, heartbeat_file, last_cleaning, read_result
 from retrain.housekeeping.database_errors import CleaningFailedError
 from retrain.housekeeping.metadata_rows import TABLES, archive_tables
 from retrain.work.file_lock import locked
@@ -246,6 +245,7 @@ def test_sigterm_ends_the_process_and_its_running_child(metadata: Metadata, clea
     wait_until(lambda: parent.children(recursive=True), "the cleaning has begun", seconds=120)
     children = parent.children(recursive=True)
     assert heartbeat_file(metadata.home).exists()
+    assert first_cleaning(metadata.home, datetime.now(UTC)) is not None
 
     cleaner.send_signal(signal.SIGTERM)
 

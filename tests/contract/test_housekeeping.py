@@ -187,20 +187,17 @@ def test_a_pipeline_without_a_recorded_day_keeps_its_caches(team, tmp_path, monk
 
 
 def test_the_environment_of_a_kept_day_stays_however_long_nobody_used_it(team):
-    in_a_year = replace(start(), now=datetime.now(UTC) + timedelta(days=365), dry_run=True)
-    kept = services(team.deployment).ledger.entry(PIPELINE, DAYS[-1]).environment[:32]
-    own, other = (workspace.home() / "environments" / name for name in (kept, "0" * 32))
-    shared = own.readlink()  # with the other tests; only a folder of the volume itself is ever removed
-    own.unlink()
-    try:
-        for folder in (own, other):
-            (folder / "bin").mkdir(parents=True)
-            (folder / ".complete").touch()
-        (own / "bin" / "python").write_bytes(b"12345")
-        said = {place.name: place for place in environments.clean(in_a_year).places}["installed"]
-    finally:
-        shutil.rmtree(own)
-        shutil.rmtree(other)
-        own.symlink_to(shared)
-    assert (said.freed.files, said.freed.bytes) == (1, 0)
-    assert (said.stays.files, said.stays.bytes) == (2, 5)
+    in_a_year = replace(start(), now=datetime.now(UTC) + timedelta(days=365))
+    folder = workspace.home() / "environments"
+    shared = folder.readlink()  # those that the tests share
+    folder.unlink()
+    own = folder / services(team.deployment).ledger.entry(PIPELINE, DAYS[-1]).environment[:32]
+    other = own.with_name("0" * 32)
+    for path in (own, other):
+        (path / "bin").mkdir(parents=True)
+        (path / ".complete").touch()
+    said = {place.name: place for place in environments.clean(in_a_year).places}["installed"]
+    assert (own.is_dir(), other.exists()) == (True, False)
+    assert (said.freed.files, said.stays.files) == (1, 1)
+    shutil.rmtree(folder)
+    folder.symlink_to(shared)

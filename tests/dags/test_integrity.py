@@ -18,7 +18,9 @@ import pytest
 import yaml
 
 from retrain import results
+from retrain.housekeeping.database import heartbeat_file
 from retrain.run import partition
+from retrain.work.files import write_whole
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESSES = {
@@ -346,6 +348,40 @@ def test_the_housekeeping_runs_once_a_day_and_never_twice_at_once(dags: Path) ->
     assert dag.timetable.expression == "30 3 * * *"
     assert (dag.catchup, dag.max_active_runs, dag.max_active_tasks) == (False, 1, 1)
     assert dag.is_paused_upon_creation is False
+
+
+@pytest.mark.parametrize(
+    ("now", "last", "next_run"),
+    [
+        pytest.param("2026-03-31T09:00", None, "2026-04-01T03:30", id="a new deployment"),
+        pytest.param("2026-03-31T03:31", None, "2026-03-31T03:30", id="read again while the first run is due"),
+        pytest.param("2026-03-31T09:00", "2026-03-28T03:30", "2026-03-31T03:30", id="missed runs"),
+        pytest.param("2026-03-31T09:00", "2026-03-31T03:30", "2026-04-01T03:30", id="every day"),
+    ],
+)
+def test_a_new_deployment_is_first_cleaned_at_the_next_time_of_day_and_a_missed_run_is_made_up_for(
+    ours: Any, monkeypatch: pytest.MonkeyPatch, now: str, last: str | None, next_run: str
+) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.timetables import trigger
+    from airflow.timetables.base import DagRunInfo
+
+    at = {text: datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (now, last, next_run) if text}
+    monkeypatch.setattr(trigger, "utcnow", lambda: at[now])
+    dag = DagSerialization.from_dict(DagSerialization.to_dict(ours.dags["retrain_housekeeping"]))
+    before = DagRunInfo.interval(at[last], at[last]) if last else None
+    assert dag.next_dagrun_info(last_automated_run_info=before).run_after == at[next_run]
+
+
+def test_the_metadata_database_of_a_new_deployment_is_not_reported_as_never_cleaned(
+    ours: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETRAIN_HOME", str(tmp_path))
+    check = ours.dags["retrain_housekeeping"].get_task("check_metadata_database").python_callable
+    with pytest.raises(Exception, match="has not been cleaned yet"):
+        check()
+    write_whole(heartbeat_file(tmp_path), datetime.now(UTC).isoformat().encode())
+    assert "The first cleaning is due by" in check()["summary"]
 
 
 def test_no_task_of_the_housekeeping_waits_for_another_so_that_a_failure_holds_up_none(dags: Path) -> None:

@@ -29,7 +29,7 @@ class HousekeepingLimits(Section):
     cron: DailyCron = "30 3 * * *"
     timezone: TimeZone = "UTC"
     keep_days: PositiveInt = 30
-    environments_days: PositiveInt = 30
+    environments_days: int = Field(default=30, ge=2)  # a run uses its environment for up to two days
     workspaces_days: int = Field(default=7, ge=2)  # the longest run takes less than two days
     corrupt_days: PositiveInt = 30
     garbage_days: PositiveInt = 90

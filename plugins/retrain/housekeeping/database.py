@@ -25,6 +25,7 @@ from retrain.work.files import write_whole
 
 SCHEMA_VERSION = 1
 OLDEST = timedelta(days=2)
+FIRST_WITHIN = timedelta(days=1)
 _ADVICE = "Use the deployment that wrote it, or delete the file and restart airflow-database-cleaner."
 
 
@@ -37,6 +38,14 @@ class CleaningDocument(TypedDict):
     removed: dict[str, int]
     seconds: float
     error: str | None
+
+
+class FirstCleaningDocument(TypedDict):
+    """The JSON form of `FirstCleaningDue`."""
+
+    schema_version: int
+    summary: str
+    by: str
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,11 @@ def result_file(home: Path) -> Path:
     return home / "housekeeping" / "database.json"
 
 
+def heartbeat_file(home: Path) -> Path:
+    """The file below RETRAIN_HOME that the running process touches at least once a minute. It says when it was first started."""
+    return home / "housekeeping" / "database_cleaner.heartbeat"
+
+
 def write_result(home: Path, cleaned: DatabaseCleaned) -> None:
     """Replace the last result by `cleaned`."""
     write_whole(result_file(home), (json.dumps(cleaned.to_json(), indent=2) + "\n").encode())
@@ -116,6 +130,38 @@ def read_result(home: Path) -> DatabaseCleaned | None:
     except (OSError, ValueError) as error:
         raise CleaningUnreadableError(f"{path} cannot be read ({error}). {_ADVICE}") from error
     return DatabaseCleaned.from_json(value, str(path))
+
+
+@dataclass(frozen=True)
+class FirstCleaningDue:
+    """The database was never cleaned, which is no fault until `by`: the process has not run for long."""
+
+    by: datetime
+
+    def to_json(self) -> FirstCleaningDocument:
+        """The document that the housekeeping DAG shows."""
+        return FirstCleaningDocument(
+            schema_version=SCHEMA_VERSION,
+            summary=f"Airflow's database was not cleaned yet. The first cleaning is due by {self.by:%Y-%m-%d %H:%M} UTC.",
+            by=self.by.isoformat(),
+        )
+
+
+def first_cleaning(home: Path, now: datetime) -> FirstCleaningDue | None:
+    """When the first cleaning is due; None if there is a result, or it is overdue, or the process never ran.
+
+    Raises:
+        CleaningUnreadableError: the time of the first start cannot be read.
+    """
+    beat = heartbeat_file(home)
+    if result_file(home).exists() or not beat.exists():
+        return None
+    text = beat.read_text()
+    try:
+        due = datetime.fromisoformat(text) + FIRST_WITHIN if text else now
+    except ValueError as error:
+        raise CleaningUnreadableError(f"{beat} has no time ({error}). {_ADVICE}") from error
+    return FirstCleaningDue(due) if now < due else None
 
 
 def last_cleaning(home: Path, now: datetime) -> DatabaseCleaned:

@@ -21,11 +21,12 @@ from types import FrameType
 from retrain.deployment import housekeeping_file
 from retrain.deployment.housekeeping_file import HousekeepingLimits
 from retrain.errors import RetrainError
-from retrain.housekeeping.cleaning_time import next_cleaning
-from retrain.housekeeping.database import DatabaseCleaned, read_result, write_result
+from retrain.housekeeping.cleaning_time import RETRY, next_cleaning
+from retrain.housekeeping.database import DatabaseCleaned, heartbeat_file, read_result, write_result
 from retrain.housekeeping.database_cleaning import clean
 from retrain.housekeeping.database_errors import CleaningUnreadableError
 from retrain.work.file_lock import try_locked
+from retrain.work.files import write_whole
 from retrain.work.workspace import home
 
 log = logging.getLogger("retrain.housekeeping.database_cleaner")
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
+        volume = home()
         limits = housekeeping_file.load_housekeeping(housekeeping_file.path())
     except RetrainError as error:
         log.error("%s", error)  # noqa: TRY400 - the sentence says all
@@ -55,15 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, _end)
     if options.once:
-        cleaned = clean_alone(home(), limits, lambda _: True)
+        cleaned = clean_alone(volume, limits, lambda _: True)
         return 0 if cleaned and cleaned.error is None else 1
-    _run(home(), limits, options.first_after)
+    _run(volume, limits, options.first_after)
     return 0
-
-
-def heartbeat_file(home: Path) -> Path:
-    """The file below RETRAIN_HOME that the running process touches at least once a minute."""
-    return home / "housekeeping" / "database_cleaner.heartbeat"
 
 
 def clean_alone(
@@ -94,17 +91,32 @@ def _run(home: Path, limits: HousekeepingLimits, first_after: float) -> None:
         return now >= next_cleaning(last, limits, now)
 
     while True:  # until `_end` is called
-        _beat(home)
-        if time.monotonic() >= first:
-            clean_alone(home, limits, is_due)
+        limits = _read_again(limits)
+        try:
+            _beat(home)
+            if time.monotonic() >= first:
+                clean_alone(home, limits, is_due)
+        except OSError:  # such as a full volume, which must not lead to one cleaning after another
+            log.exception("The result cannot be written to %s. It is tried again in an hour.", home)
+            first = time.monotonic() + RETRY.total_seconds()
         time.sleep(PAUSE_SECONDS)
 
 
+def _read_again(limits: HousekeepingLimits) -> HousekeepingLimits:
+    """The limits as the file has them now; `limits` while it is broken, which the DAG reports."""
+    try:
+        return housekeeping_file.load_housekeeping(housekeeping_file.path())
+    except RetrainError as error:
+        log.warning("%s The limits from before hold.", error)
+        return limits
+
+
 def _beat(home: Path) -> None:
-    """Touch the heartbeat file, unless it is younger than PAUSE_SECONDS."""
+    """Touch the heartbeat file, unless it is younger than PAUSE_SECONDS. The first beat of all is written into it."""
     path = heartbeat_file(home)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or abs(time.time() - path.stat().st_mtime) >= PAUSE_SECONDS:
+    if not path.exists():
+        write_whole(path, datetime.now(UTC).isoformat().encode())
+    elif abs(time.time() - path.stat().st_mtime) >= PAUSE_SECONDS:
         path.touch()
 
 

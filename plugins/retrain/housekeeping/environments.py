@@ -25,15 +25,20 @@ _INSTALLED = re.compile(r"[0-9a-f]{32}")
 def clean(run: HousekeepingRun) -> Cleaned:
     """Remove what is unused in the writable folder of environments. The folder of the worker's image is never touched.
 
+    Nothing is removed while the file of a pipeline cannot be read.
+
     Raises:
         LedgerUnreadableError: it is not known which environments the kept days need.
-        HousekeepingError: uv's cache was not pruned. The rest was cleaned.
+        HousekeepingError: uv's cache was not pruned, or files could not be removed. The rest was cleaned.
         OSError: a file cannot be removed.
     """
     folder = run.home / "environments"
     shipped = os.environ.get("RETRAIN_ENVIRONMENTS")
     if shipped and folder.exists() and Path(shipped).exists() and folder.samefile(shipped):
         return run.cleaned([CleanedPlace(folder.name, Amount(), Amount(), "the folder is RETRAIN_ENVIRONMENTS")])
+    if run.broken:
+        why = f"it is not known what {', '.join(sorted(run.broken))} needs: the file cannot be read"
+        return run.cleaned([CleanedPlace(folder.name, Amount(), amount(files_below(folder)), why)])
     before = run.days_ago(run.limits.environments_days)
     installed = _installed(folder)
     going = unused(
@@ -91,7 +96,7 @@ def _needed(run: HousekeepingRun, folder: Path) -> set[str]:
 
 
 def _is_old_resolution(path: Path, used: float, before: float) -> bool:
-    return path.suffix == ".txt" and used < before
+    return path.suffix != ".lock" and used < before  # also one that was half-written
 
 
 def _prune_uv(run: HousekeepingRun, *, packages: bool) -> CleanedPlace:

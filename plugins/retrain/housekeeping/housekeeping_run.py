@@ -58,7 +58,7 @@ class HousekeepingRun:
         for name, known in sorted(self.services.items()):
             try:
                 places.append(clean(known))
-            except (RetrainError, OSError) as error:
+            except Exception as error:  # such as Airflow's own for a missing connection; it is raised at the end
                 log.exception("%s is not cleaned", name)
                 failed[name] = error
         result = self.cleaned(places)

@@ -20,7 +20,7 @@ def clean(run: HousekeepingRun) -> Cleaned:
     The watch itself removes old incidents and pictures.
 
     Raises:
-        OSError: a file cannot be removed.
+        HousekeepingError: some files could not be removed. All others were.
     """
     corrupt = [file for file in files_below(run.home / "cache") if CORRUPT in file.path.name]
     alerts = alerts_folder()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from retrain.errors import HousekeepingError
 from retrain.housekeeping.cleaned import Amount
 
 _EMPTY_FOR_SECONDS = 24 * 3600  # a folder that was just made gets its first file
@@ -28,7 +30,7 @@ def files_below(folder: Path) -> Iterator[StoredFile]:
     Raises:
         OSError: a folder cannot be read.
     """
-    for below, _, names in os.walk(folder, onerror=_unless_gone):
+    for below, _, names in os.walk(folder, onerror=unless_gone):
         for name in names:
             path = Path(below, name)
             with suppress(FileNotFoundError):
@@ -49,13 +51,22 @@ def remove(files: Iterable[StoredFile], *, dry_run: bool) -> Amount:
     """Remove files, and return how much that freed; with `dry_run` nothing is removed.
 
     Raises:
-        OSError: a file cannot be removed.
+        HousekeepingError: some could not be removed. All others were.
     """
     freed = Amount()
+    failed: list[OSError] = []
     for file in files:
-        if not dry_run:
-            file.path.unlink(missing_ok=True)
-        freed += Amount(1, file.bytes)
+        try:
+            if not dry_run:
+                file.path.unlink(missing_ok=True)
+            freed += Amount(1, file.bytes)
+        except OSError as error:
+            failed.append(error)
+    if failed:
+        raise HousekeepingError(
+            f"{len(failed)} files could not be removed, the first because of {failed[0]}. The others were: {freed}. "
+            "Let the user of the workers remove them."
+        ) from failed[0]
     return freed
 
 
@@ -65,15 +76,19 @@ def remove_empty_folders(folder: Path, now: float) -> None:
     Raises:
         OSError: one cannot be removed.
     """
-    for below, folders, _ in os.walk(folder, topdown=False, onerror=_unless_gone):
+    for below, folders, _ in os.walk(folder, topdown=False, onerror=unless_gone):
         for name in folders:
             path = Path(below, name)
-            with suppress(FileNotFoundError):
+            try:
                 if path.is_symlink() or any(path.iterdir()) or now - path.stat().st_mtime < _EMPTY_FOR_SECONDS:
                     continue
                 path.rmdir()
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):  # somebody else was faster
+                    raise
 
 
-def _unless_gone(error: OSError) -> None:
+def unless_gone(error: OSError) -> None:
+    """Raise the error of `os.walk`, unless somebody else has removed the folder meanwhile."""
     if not isinstance(error, FileNotFoundError):
         raise error

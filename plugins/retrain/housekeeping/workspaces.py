@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from retrain.errors import DvcLockError, RecordError
+from retrain.errors import DvcLockError, HousekeepingError, RecordError
 from retrain.housekeeping.cleaned import Amount, Cleaned, CleanedPlace
 from retrain.housekeeping.housekeeping_run import HousekeepingRun
-from retrain.housekeeping.stored_files import amount, files_below
+from retrain.housekeeping.stored_files import amount, files_below, unless_gone
 from retrain.run.manifest import Manifest
 from retrain.store.ledger import ENVIRONMENT
 from retrain.work import workspace
@@ -20,26 +22,63 @@ from retrain.work.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
+_OF_REBUILD = re.compile(r"rebuild-[a-z0-9_]{8}")  # as tempfile names it
+
 
 def clean(run: HousekeepingRun) -> Cleaned:
-    """Remove the workspaces that no task has changed for `workspaces_days`, also those of pipelines that are not deployed.
+    """Remove the workspaces that no task has used for `workspaces_days`, also those of pipelines that are not deployed.
+
+    Folders that a killed `make rebuild` has left go after the same time.
 
     Raises:
-        OSError: a file cannot be removed.
+        HousekeepingError: some could not be removed. All others were.
     """
     before = run.days_ago(run.limits.workspaces_days)
+    failed: list[OSError] = []
     places = []
     for folder in _folders(run.home / "workspaces"):
-        abandoned = workspace.abandoned(folder, before)
-        stays = [other for other in _folders(folder) if other not in abandoned]
-        freed = Amount()
-        for each in abandoned:
-            log.info("%s is abandoned", each)
-            freed += amount(files_below(each))
-            if not run.dry_run:
-                workspace.remove_folder(each)
-        places.append(CleanedPlace(folder.name, freed, sum((amount(files_below(one)) for one in stays), Amount())))
-    return run.cleaned(places)
+        whole, freed = amount(files_below(folder)), Amount()
+        for each in workspace.abandoned(folder, before):
+            try:
+                freed += _remove(each, before, dry_run=run.dry_run)
+            except OSError as error:
+                failed.append(error)
+        places.append(CleanedPlace(folder.name, freed, whole - freed))
+    freed = Amount()
+    for folder in (path for path in _folders(run.home) if _OF_REBUILD.fullmatch(path.name)):
+        try:
+            freed += _remove_left_behind(folder, before, dry_run=run.dry_run)
+        except OSError as error:
+            failed.append(error)
+    places.append(CleanedPlace("make rebuild", freed, Amount()))
+    result = run.cleaned(places)
+    if failed:
+        raise HousekeepingError(
+            f"{len(failed)} of the abandoned runs could not be removed, the first because of {failed[0]}. The others were: {result.line()} "
+            "Let the user of the workers remove them."
+        ) from failed[0]
+    return result
+
+
+def _remove(abandoned: Path, before: float, *, dry_run: bool) -> Amount:
+    """Remove the workspaces of a run, and return how much that freed."""
+    size = amount(files_below(abandoned))
+    if workspace.newest_use(abandoned) >= before:  # while its files were counted, a task of its run was cleared
+        return Amount()
+    log.info("%s is abandoned", abandoned)
+    if not dry_run:
+        workspace.remove_folder(abandoned)
+    return size
+
+
+def _remove_left_behind(folder: Path, before: float, *, dry_run: bool) -> Amount:
+    """Remove the folder of a `make rebuild` that has written nothing since `before`, and return how much that freed."""
+    files = list(files_below(folder))
+    if folder.stat().st_mtime >= before or any(file.written >= before for file in files):
+        return Amount()
+    if not dry_run:
+        shutil.rmtree(folder)
+    return amount(files)
 
 
 def of_pipeline(home: Path, pipeline: str) -> list[Workspace]:
@@ -53,6 +92,7 @@ def objects(places: list[Workspace]) -> frozenset[str]:
 
     Raises:
         DvcLockError: one cannot be read, so it is not known what it needs.
+        OSError: a folder cannot be read.
     """
     found: set[str] = set()
     for lock in (lock for place in places for lock in _locks(place.checkout)):
@@ -87,7 +127,7 @@ def environments(places: list[Workspace]) -> frozenset[str]:
 
 
 def _locks(checkout: Path) -> Iterator[Path]:
-    for below, _, names in os.walk(checkout):
+    for below, _, names in os.walk(checkout, onerror=unless_gone):
         if "dvc.lock" in names:
             yield Path(below, "dvc.lock")
 

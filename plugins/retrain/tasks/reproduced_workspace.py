@@ -6,6 +6,7 @@ from pathlib import Path
 
 from retrain.results import Reproduced
 from retrain.store.ledger import ENVIRONMENT
+from retrain.work import workspace
 from retrain.work.dvc.description import Description
 from retrain.work.environments import environment
 from retrain.work.environments.environment import Environment
@@ -13,7 +14,10 @@ from retrain.work.workspace import Workspace, home
 
 
 def workspace_of(reproduced: Reproduced) -> Workspace:
-    return Workspace(Path(reproduced.workspace))
+    """The workspace, which is noted as used now."""
+    place = Workspace(Path(reproduced.workspace))
+    workspace.note_use(place)
+    return place
 
 
 def description_of(place: Workspace) -> Description:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from retrain.errors import HousekeepingError, NotAPipelineError, OriginError, UnknownTagError
@@ -12,6 +14,7 @@ from retrain.work import process
 from retrain.work.file_lock import locked
 
 _TIMEOUT = 300.0
+_LEFT_SECONDS = 24 * 3600
 _ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ADVICE": "0", "LC_ALL": "C"}
 # The machine's configuration may have the credentials of the origin: a credential helper, a rewritten address, a proxy, a key.
 _ACCESS = ("GIT_SSH", "GIT_ASKPASS", "GIT_CONFIG_", "GIT_SSL_", "GIT_HTTP_", "GIT_PROXY_")
@@ -106,16 +109,24 @@ def mirror(origin: str, release: Release, at: Path) -> Path:
 def pack(mirror: Path) -> None:
     """Pack the objects of a mirror. None is removed, not even one that no tag leads to: a workspace may use it.
 
+    What a killed Git has left half-written goes after a day: Git itself removes it only together with such objects.
+
     Raises:
         HousekeepingError: Git failed.
         FileLockTimeoutError: another process has been fetching into the mirror for too long.
+        OSError: a file that is half-written cannot be removed.
     """
     with locked(mirror.with_suffix(".lock")):
+        for left in list(mirror.glob("objects/**/tmp_*")):
+            with suppress(FileNotFoundError):  # it was in a folder of them
+                if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
         done = _git("gc", "--quiet", "--prune=never", cwd=mirror)
     if done.returncode != 0:
         last = done.lines[-1] if done.lines else "no output"
         raise HousekeepingError(
-            f"git gc in {mirror} failed ({last}). Remove that folder: the next run fetches it again."
+            f"git gc in {mirror} failed ({last}). Clear the task. If that does not help, remove that folder while no run of its "
+            "pipeline is active: the next run fetches it again."
         )
 
 

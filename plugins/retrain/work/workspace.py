@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain.errors import DiskFullError
+from retrain.errors import ConfigurationError, DiskFullError
 from retrain.run.manifest import Manifest
 from retrain.run.release import Release
 from retrain.run.run_spec import RunSpec
@@ -21,10 +21,21 @@ from retrain.work import git
 
 log = logging.getLogger(__name__)
 
+_OF_RUN = re.compile(r".*-[0-9a-f]{8}")
+
 
 def home() -> Path:
-    """The volume that all workers share, RETRAIN_HOME: mirrors, workspaces, DVC cache, environments."""
-    return Path(os.environ["RETRAIN_HOME"])
+    """The volume that all workers share, RETRAIN_HOME: mirrors, workspaces, DVC cache, environments.
+
+    Raises:
+        ConfigurationError: RETRAIN_HOME is not set, or is no absolute path. An empty one would be the current folder.
+    """
+    named = Path(os.environ.get("RETRAIN_HOME", ""))
+    if not named.is_absolute():
+        raise ConfigurationError(
+            f"RETRAIN_HOME is {os.environ.get('RETRAIN_HOME')!r}. Set it to the absolute path of the volume that all workers share."
+        )
+    return named
 
 
 @dataclass(frozen=True)
@@ -65,9 +76,9 @@ def create(origin: str, spec: RunSpec, manifest: Manifest, *, dag_run: str, min_
     """
     home().mkdir(parents=True, exist_ok=True)
     require_space(home(), min_free_mb)
-    folder = of_run(spec.pipeline, dag_run)
-    folder.mkdir(parents=True, exist_ok=True)
     repository = git.mirror(origin, Release(spec.release, spec.commit), home() / "git" / f"{spec.pipeline}.git")
+    folder = of_run(spec.pipeline, dag_run)
+    folder.mkdir(parents=True, exist_ok=True)  # right before its first file: the housekeeping removes one that is old
     workspace = Workspace(Path(tempfile.mkdtemp(prefix=f"{spec.run_key[:12]}-", dir=folder)))
     try:
         git.checkout(repository, spec.commit, workspace.checkout)
@@ -117,8 +128,15 @@ def remove(pipeline: str, dag_run: str) -> list[str]:
 
 
 def abandoned(pipeline_folder: Path, before: float) -> list[Path]:
-    """The folders of DAG runs in which nothing was made or removed since `before` (seconds since the epoch)."""
-    return sorted(folder for folder in pipeline_folder.iterdir() if folder.is_dir() and _newest_change(folder) < before)
+    """The folders of DAG runs that no task has used since `before` (seconds since the epoch). Other folders are not ours."""
+    ours = (folder for folder in pipeline_folder.iterdir() if _OF_RUN.fullmatch(folder.name) and folder.is_dir())
+    return sorted(folder for folder in ours if newest_use(folder) < before)
+
+
+def note_use(workspace: Workspace) -> None:
+    """Note that a task uses a workspace, which may be days old, so that the housekeeping leaves it alone."""
+    with suppress(FileNotFoundError):  # the task says what it misses
+        os.utime(workspace.path)
 
 
 def remove_folder(folder: Path) -> bool:
@@ -139,8 +157,11 @@ def _unless_gone(_function: object, _path: str, error: tuple[type[BaseException]
         raise error[1]
 
 
-def _newest_change(folder: Path) -> float:
-    """When something was last made or removed in a run's folder, in its attempts or at the top of their checkouts."""
+def newest_use(folder: Path) -> float:
+    """When a task last used an attempt of a run, or made or removed something in it or at the top of its checkout.
+
+    In seconds since the epoch; infinite for a folder that does not exist any more.
+    """
     changes = []
     for path in (folder, *folder.glob("*"), *folder.glob("*/checkout")):
         with suppress(FileNotFoundError):  # its run has just removed it

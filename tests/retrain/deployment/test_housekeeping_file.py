@@ -28,6 +28,7 @@ def test_the_file_names_every_limit_with_the_default_of_the_program() -> None:
         pytest.param({"keep_days": 0}, "keep_days", id="no day is kept"),
         pytest.param({"keep_day": 3}, "keep_day", id="a misspelt key"),
         pytest.param({"workspaces_days": 1}, "workspaces_days", id="shorter than a run may take"),
+        pytest.param({"environments_days": 1}, "environments_days", id="shorter than a run may use its environment"),
         pytest.param({"metadata_days": 30}, "metadata_days", id="shorter than the watch looks back"),
         pytest.param({"cron": "30 * * * *"}, "cron", id="every hour"),
         pytest.param({"timezone": "Mars"}, "timezone", id="no time zone"),

@@ -8,6 +8,8 @@ import pytest
 from retrain.errors import RecordVersionError
 from retrain.housekeeping.database import (
     DatabaseCleaned,
+    first_cleaning,
+    heartbeat_file,
     last_cleaning,
     read_result,
     result_file,
@@ -19,6 +21,7 @@ from retrain.housekeeping.database_errors import (
     CleaningUnreadableError,
     NeverCleanedError,
 )
+from retrain.work.files import write_whole
 
 NOW = datetime(2020, 3, 14, 2, 31, tzinfo=UTC)
 CLEANED = DatabaseCleaned(NOW, NOW - timedelta(days=365), {"dag_run": 4, "xcom": 12}, 13.6)
@@ -46,6 +49,29 @@ def test_without_a_result_the_process_to_start_is_named(tmp_path: Path) -> None:
     assert read_result(tmp_path) is None
     with pytest.raises(NeverCleanedError, match=r"database\.json does not exist.* Start airflow-database-cleaner"):
         last_cleaning(tmp_path, NOW)
+
+
+def test_the_first_cleaning_is_due_within_a_day_of_the_first_start(tmp_path: Path) -> None:
+    write_whole(heartbeat_file(tmp_path), NOW.isoformat().encode())
+    due = first_cleaning(tmp_path, NOW + timedelta(hours=23))
+    assert due is not None
+    assert due.to_json()["summary"].endswith("The first cleaning is due by 2020-03-15 02:31 UTC.")
+    assert first_cleaning(tmp_path, NOW + timedelta(days=1)) is None
+
+
+def test_no_first_cleaning_is_due_without_the_process_or_after_a_result(tmp_path: Path) -> None:
+    assert first_cleaning(tmp_path, NOW) is None
+    write_whole(heartbeat_file(tmp_path), b"")  # of a version that wrote no time
+    assert first_cleaning(tmp_path, NOW) is None
+    write_whole(heartbeat_file(tmp_path), NOW.isoformat().encode())
+    write_result(tmp_path, replace(CLEANED, error="no space."))
+    assert first_cleaning(tmp_path, NOW) is None
+
+
+def test_a_first_start_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
+    write_whole(heartbeat_file(tmp_path), b"yesterday")
+    with pytest.raises(CleaningUnreadableError, match=r"heartbeat has no time .*yesterday"):
+        first_cleaning(tmp_path, NOW)
 
 
 def test_a_failed_cleaning_is_refused_with_its_reason(tmp_path: Path) -> None:

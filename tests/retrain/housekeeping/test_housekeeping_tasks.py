@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -25,8 +27,12 @@ from retrain.housekeeping import (
 )
 from retrain.housekeeping.cleaned import Amount, Cleaned, CleanedPlace, in_words
 from retrain.housekeeping.housekeeping_run import HousekeepingRun, begin
-from retrain.housekeeping.stored_files import StoredFile, files_below, remove_empty_folders
+from retrain.housekeeping.stored_files import StoredFile, files_below, remove, remove_empty_folders
+from retrain.results import Reproduced
 from retrain.run.manifest import Manifest, RawObject
+from retrain.tasks.reproduced_workspace import workspace_of
+from retrain.work import pipeline_caches, workspace
+from retrain.work.environments import uv
 from retrain.work.file_lock import locked
 from retrain.work.workspace import Workspace
 
@@ -138,18 +144,23 @@ def test_raw_files_stay_by_etag_and_size_and_files_named_otherwise_by_their_age(
 # --- one pipeline after another ----------------------------------------------------------------------------------------------
 
 
-def test_the_failure_of_a_pipeline_keeps_no_other_from_being_cleaned_and_is_named() -> None:
+@pytest.mark.parametrize(
+    "error", [StoreError("S3 did not answer. Check it."), KeyError("S3 did not answer. Check it.")]
+)
+def test_the_failure_of_a_pipeline_keeps_no_other_from_being_cleaned_and_is_named(
+    error: Exception,
+) -> None:
     cleaned = []
 
     def clean(known: SimpleNamespace) -> CleanedPlace:
         if known.pipeline == "b":
-            raise StoreError("S3 did not answer. Check it.")
+            raise error
         cleaned.append(known.pipeline)
         return CleanedPlace(known.pipeline, Amount(1, 5), Amount())
 
     three = {name: SimpleNamespace(pipeline=name) for name in ("a", "b", "c")}
     with pytest.raises(
-        HousekeepingError, match=r"1 of 3 pipelines .* b: S3 did not answer\. Check it\. .* 10 B in 2 files"
+        HousekeepingError, match=r"1 of 3 pipelines .* b: '?S3 did not answer\. Check it\.'?.* 10 B in 2 files"
     ):
         run(**three).each_pipeline(clean)  # type: ignore[arg-type]
     assert cleaned == ["a", "c"]
@@ -173,14 +184,104 @@ def test_a_folder_without_a_pipeline_s_file_stops_everything(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_abandoned_workspaces_of_all_pipelines_go(home: Path, *, dry_run: bool) -> None:
-    old, new = (home / "workspaces" / name for name in ("gone/run", "taxi/run"))
-    for folder in (old, new):
+    old, new = (workspace.of_run(pipeline, "run") for pipeline in ("gone", "taxi"))
+    foreign = home / "workspaces" / "taxi" / "notes"
+    for folder in (old, new, foreign):
         write(folder / "attempt" / "checkout" / "dvc.yaml")
     age_folders(old, 8)
+    age_folders(foreign, 800)
     age_folders(new, 6)
     cleaned = workspaces.clean(run(dry_run=dry_run))
-    assert (cleaned.freed, cleaned.stays) == (Amount(1, 5), Amount(1, 5))
-    assert (old.exists(), new.exists()) == (dry_run, True)
+    assert (cleaned.freed, cleaned.stays) == (Amount(1, 5), Amount(2, 10))
+    assert (old.exists(), new.exists(), foreign.exists()) == (dry_run, True, True)
+
+
+def test_a_folder_that_a_killed_rebuild_left_goes_once_nothing_was_written_in_it_for_long(home: Path) -> None:
+    old, new, foreign = (home / name for name in ("rebuild-abcd_123", "rebuild-efgh4567", "rebuild-notes"))
+    for folder, days in ((old, 8), (new, 6), (foreign, 800)):
+        write(folder / "model", days=days)
+        age_folders(folder, 800)
+    assert workspaces.clean(run(dry_run=True)).freed == Amount(1, 5)
+    workspaces.clean(run())
+    assert [folder.exists() for folder in (old, new, foreign)] == [False, True, True]
+
+
+def test_an_old_workspace_stays_once_a_task_of_its_run_was_cleared(home: Path) -> None:
+    folder = workspace.of_run("taxi", "run")
+    write(folder / "attempt" / "checkout" / "dvc.lock")
+    age_folders(home, 8)
+    workspace_of(Reproduced(str(folder / "attempt"), "", 1, (), 0.0))
+    assert workspaces.clean(run()).freed == Amount()
+    assert folder.exists()
+
+
+def test_a_workspace_is_looked_at_again_right_before_it_is_removed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = workspace.of_run("taxi", "run")
+    lock = write(folder / "attempt" / "checkout" / "dvc.lock")
+    age_folders(home, 8)
+
+    def cleared_meanwhile(below: Path) -> Iterator[StoredFile]:
+        workspace.note_use(Workspace(folder / "attempt"))
+        return files_below(below)
+
+    monkeypatch.setattr(workspaces, "files_below", cleared_meanwhile)
+    monkeypatch.setattr(workspace, "abandoned", lambda *_: [folder])
+    workspaces.clean(run())
+    assert lock.exists()
+
+
+def test_a_workspace_that_cannot_be_removed_keeps_no_other_from_being_removed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = sorted(workspace.of_run("taxi", name) for name in ("one", "two"))
+    for folder in (first, second):
+        write(folder / "attempt" / "checkout" / "dvc.lock")
+    age_folders(home, 8)
+    remove = workspace.remove_folder
+
+    def refused(folder: Path) -> bool:
+        if folder == first:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return remove(folder)
+
+    monkeypatch.setattr(workspace, "remove_folder", refused)
+    with pytest.raises(HousekeepingError, match=r"1 of the abandoned runs could not be removed.*Permission denied"):
+        workspaces.clean(run())
+    assert (first.exists(), second.exists()) == (True, False)
+
+
+def test_a_file_that_cannot_be_removed_keeps_no_other_from_being_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (write(tmp_path / name) for name in ("a", "b"))
+    unlink = Path.unlink
+
+    def refused(path: Path, *, missing_ok: bool = False) -> None:
+        if path == first:
+            raise PermissionError(13, "Permission denied", str(path))
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    files = sorted(files_below(tmp_path), key=lambda file: file.path)
+    with pytest.raises(HousekeepingError, match=r"1 files .*Permission denied.* 5 B in 1 file"):
+        remove(files, dry_run=False)
+    assert (first.exists(), second.exists()) == (True, False)
+
+
+def test_what_a_workspace_needs_is_unknown_while_a_folder_of_it_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sub = write(tmp_path / "attempt" / "checkout" / "sub" / "dvc.lock").parent
+    scandir = os.scandir
+
+    def refused(path: str) -> Any:
+        if Path(path) == sub:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(PermissionError):
+        workspaces.objects([Workspace(tmp_path / "attempt")])
 
 
 def test_a_workspace_needs_what_every_dvc_lock_in_it_names(tmp_path: Path) -> None:
@@ -202,6 +303,18 @@ def test_a_lock_of_a_workspace_that_cannot_be_read_is_named(tmp_path: Path) -> N
 def test_an_environment_goes_if_nothing_needs_it_and_nothing_used_it_lately() -> None:
     used = {"needed": 1.0, "recent": 9.0, "old": 1.0}
     assert environments.unused(used, {"needed"}, before=5) == {"old"}
+
+
+def test_old_resolutions_go_with_those_that_were_half_written_and_lock_files_have_a_limit_of_their_own(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uv, "is_there", lambda: False)
+    old, draft, lock, used = (
+        write(home / "environments" / "resolved" / name, days=days)
+        for name, days in (("a.txt", 31), (".a.txt.0123abcd", 31), ("a.lock", 31), ("b.txt", 29))
+    )
+    environments.clean(run())
+    assert [path.exists() for path in (old, draft, lock, used)] == [False, False, True, True]
 
 
 def test_corrupt_objects_age_from_the_moment_they_were_put_aside(home: Path) -> None:
@@ -244,18 +357,50 @@ def test_folders_of_a_pipeline_without_a_file_go_once_nothing_was_written_for_lo
         write(home / "cache" / name / "files" / "md5" / "ab" / "cd", days=days)
         write(home / "git" / f"{name}.git" / "HEAD", days=days)
     write(home / "workspaces" / "busy" / "run" / "attempt" / "dvc.yaml")
+    indexes = [
+        write(home / "index" / f"{name}-{'0' * 16}.sqlite", days=31) for name in ("gone", "gone_too", "lately", "taxi")
+    ]
+    photos = [write(home / folder / "photos" / "a.jpg", days=800) for folder in ("cache", "raw", "git")]
     cleaned = retired_pipelines.clean(run(taxi=SimpleNamespace()))
-    assert sorted(path.name for path in (home / "cache").iterdir()) == ["busy", "lately", "taxi"]
+    assert sorted(path.name for path in (home / "cache").iterdir()) == ["busy", "lately", "photos", "taxi"]
     assert not (home / "git" / "gone.git").exists()
-    assert {place.name: place.freed.files for place in cleaned.places} == {"gone": 2, "lately": 0}
+    assert {place.name: place.freed.files for place in cleaned.places} == {"gone": 3, "lately": 0}
+    assert [index.exists() for index in indexes] == [False, True, True, True]
+    assert all(photo.exists() for photo in photos)
 
 
-def test_old_logs_go_with_their_folders_and_links_are_never_followed(tmp_path: Path) -> None:
+def test_folders_of_a_pipeline_without_a_file_stay_while_a_run_of_it_is_reproduced(home: Path) -> None:
+    kept = write(home / "cache" / "gone" / "files" / "md5" / "ab" / "cd", days=31)
+    with pipeline_caches.in_use("gone"):
+        retired_pipelines.clean(run())
+    assert kept.exists()
+    retired_pipelines.clean(run())
+    assert not kept.exists()
+
+
+def test_no_environment_goes_while_the_file_of_a_pipeline_cannot_be_read(home: Path) -> None:
+    kept = write(home / "environments" / ("0" * 32) / ".complete", days=400)
+    age_folders(home, 400)
+    (place,) = environments.clean(
+        HousekeepingRun(LIMITS, dry_run=False, now=NOW, services={}, broken={"b": "x"})
+    ).places
+    assert kept.exists()
+    assert place.note.startswith("it is not known what b needs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uv, "is_there", lambda: False)
+        environments.clean(run())
+    assert not kept.exists()
+
+
+def test_old_logs_go_with_their_folders_and_links_are_never_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     logs, outside = tmp_path / "logs", write(tmp_path / "outside" / "kept.log", days=400)
     old = write(logs / "dag_id=taxi" / "run_id=1" / "attempt=1.log", days=91)
     new = write(logs / "dag_id=taxi" / "run_id=2" / "attempt=1.log", days=89)
     (logs / "latest").symlink_to(outside.parent)
     (logs / "one.log").symlink_to(outside)
+    monkeypatch.setenv("RETRAIN_HOME", str(tmp_path / "home"))
     task_logs.clean(run(), [logs])
     assert (old.exists(), new.exists(), outside.exists(), (logs / "latest").is_symlink()) == (False, True, True, True)
     assert (logs / "one.log").is_symlink()
@@ -263,6 +408,25 @@ def test_old_logs_go_with_their_folders_and_links_are_never_followed(tmp_path: P
     age_folders(old.parent, 2)
     remove_empty_folders(logs, NOW.timestamp())
     assert (old.parent.exists(), new.parent.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("folder", ["..", ".", "airflow", "link"])
+def test_no_log_is_removed_from_a_folder_that_holds_more_than_logs(
+    home: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_HOME", str(home / "airflow" / "own"))
+    old = write(home / "cache" / "old", days=400)
+    (home / "link").symlink_to(home)
+    logs = home / "logs"
+    with pytest.raises(HousekeepingError, match=r"which also holds .* Set base_log_folder"):
+        task_logs.clean(run(), [logs, home / folder])
+    assert old.exists()
+    task_logs.clean(run(), [logs])
+
+
+def test_the_root_of_the_file_system_is_no_folder_of_logs(tmp_path: Path) -> None:
+    with pytest.raises(HousekeepingError, match="Airflow logs to /, which also holds"):
+        task_logs.require_only_logs([Path("/")], [tmp_path])
 
 
 # --- results -----------------------------------------------------------------------------------------------------------------

@@ -174,9 +174,27 @@ def test_packing_makes_one_pack_of_what_each_release_brought(origin: Origin, tmp
     assert not [path for path in mirror.glob("objects/??/*") if path.is_file()]
 
 
+def test_packing_removes_what_a_killed_git_left_half_written_a_day_ago(origin: Origin, tmp_path: Path) -> None:
+    commit = origin.commit({"dvc.yaml": "stages: {}"})
+    origin.tag("v1.0.0")
+    mirror = git.mirror(str(origin.path), Release("v1.0.0", commit), tmp_path / "mirror.git")
+    objects = mirror / "objects"
+    pack, folder, lately = (objects / name for name in ("pack/tmp_pack_a", "tmp_objdir-incoming-b", "pack/tmp_idx_c"))
+    (folder / "pack").mkdir(parents=True)
+    for path in (pack, folder / "pack" / "tmp_pack_d", lately):
+        path.touch()
+    for path in (pack, folder / "pack" / "tmp_pack_d", folder):
+        os.utime(path, (YEARS_AGO, YEARS_AGO))
+    git.pack(mirror)
+    assert [path.exists() for path in (pack, folder, lately)] == [False, False, True]
+    git.checkout(mirror, commit, tmp_path / "checkout")
+
+
 def test_a_mirror_that_git_cannot_pack_is_named(tmp_path: Path) -> None:
     (tmp_path / "mirror.git").mkdir()
-    with pytest.raises(HousekeepingError, match=r"mirror\.git failed .*Remove that folder"):
+    with pytest.raises(
+        HousekeepingError, match=r"mirror\.git failed .*Clear the task.*remove that folder while no run"
+    ):
         git.pack(tmp_path / "mirror.git")
 
 

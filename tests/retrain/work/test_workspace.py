@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from retrain.errors import ConfigurationError
 from retrain.work import workspace
 
 WEEKS_AGO = 1_500_000_000
@@ -25,6 +26,17 @@ def left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         for path in (folder / "attempt" / "checkout", folder / "attempt", folder):
             os.utime(path, (WEEKS_AGO, WEEKS_AGO))
     return folders
+
+
+@pytest.mark.parametrize("value", [None, "", "retrain"])
+def test_a_volume_that_is_not_named_is_never_the_current_folder(
+    monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    monkeypatch.delenv("RETRAIN_HOME", raising=False)
+    if value is not None:
+        monkeypatch.setenv("RETRAIN_HOME", value)
+    with pytest.raises(ConfigurationError, match=f"RETRAIN_HOME is {value!r}"):
+        workspace.home()
 
 
 def test_a_run_removes_its_own_workspaces_and_no_others(left_behind: list[Path]) -> None:

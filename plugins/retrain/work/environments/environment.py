@@ -77,7 +77,8 @@ def known(environments: Path, identity: str) -> Environment | None:
     for folder in folders.searched(environments):
         path = folder / identity[:32]
         there = all((path / name).exists() for name in (_COMPLETE, _FROZEN, "bin/python"))
-        if there and frozen.identity((path / _FROZEN).read_bytes()) == identity and _noted(path, environments):
+        # Noted before it is read: from then on the housekeeping leaves it alone.
+        if there and _noted(path, environments) and frozen.identity((path / _FROZEN).read_bytes()) == identity:
             return Environment(path, identity, path / _FROZEN)
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from retrain.errors import EnvironmentDefinitionError
@@ -80,10 +81,11 @@ def remembered(project: Path, environments: Path) -> str | None:
 def _remembered(name: str, environments: Path) -> str | None:
     for folder in folders.searched(environments):
         memory = folder / RESOLVED / f"{name}.txt"
-        if memory.is_file():
+        with suppress(FileNotFoundError):  # the housekeeping may remove it at this moment
+            text = memory.read_bytes().decode()
             if folder == environments.absolute():
                 folders.note_use(memory)
-            return memory.read_bytes().decode()
+            return text
     return None
 
 

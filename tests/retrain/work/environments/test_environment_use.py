@@ -33,6 +33,22 @@ def test_asking_for_an_environment_notes_its_use(tmp_path: Path) -> None:
     assert environment.last_use(path) > LONG_AGO
 
 
+def test_the_use_of_an_environment_is_noted_before_it_is_read_so_that_it_cannot_go_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = install(tmp_path)
+    removed = []
+    identity = frozen.identity
+
+    def removal_meanwhile(content: bytes) -> str:
+        removed.append(environment.remove_unused(path, before=LONG_AGO + 1))
+        return identity(content)
+
+    monkeypatch.setattr(frozen, "identity", removal_meanwhile)
+    assert environment.known(tmp_path, IDENTITY)
+    assert removed == [False]
+
+
 def test_an_environment_of_the_image_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = install(tmp_path / "image")
     monkeypatch.setenv("RETRAIN_ENVIRONMENTS", str(tmp_path / "image"))
