@@ -91,12 +91,12 @@ inputs: $(PIPELINE_ENV) $(SERVERS_ENV) ## Research: write a partition's inputs i
 	$(SERVERS)/bin/python infra/local/trips inputs --partition "$$PARTITION"
 
 # Two lanes at once; a lane's parts run one after the other. They are balanced by the times in infra/docs/tests.md.
-LANE_1 := part-lint part-test-units part-test-contract
-LANE_2 := part-test-e2e part-test-infra part-test-pipeline
+LANE_1 := part-lint part-test-units part-test-contract part-test-pipeline
+LANE_2 := part-test-e2e part-test-infra
 part-test-units: part-lint
 part-test-contract: part-test-units
+part-test-pipeline: part-test-contract
 part-test-infra: part-test-e2e
-part-test-pipeline: part-test-infra
 
 # Both lanes need the environments and the raw days: they are made before, once. If a part fails, its lane ends there, and the other goes on.
 test: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) $(RELEASE_ENV) raw-days ## Lint, then every test, in two lanes at once

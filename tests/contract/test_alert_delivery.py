@@ -100,6 +100,7 @@ def test_a_day_that_was_left_behind_is_named_until_it_is_made_up_for(standin, ch
     assert "1 h 30 min" in says()
 
 
+@pytest.mark.slow
 def test_with_slack_down_for_long_nothing_is_lost_doubled_or_out_of_order(standin, chosen, outbox):
     standin.stop()
     with watching(chosen) as watch:

@@ -165,7 +165,13 @@ def counted(client, found, task):
     found[task] = dict(requests)
 
 
-@pytest.mark.parametrize("newest", [True, False], ids=["the day after the newest", "an older day, in a backfill"])
+@pytest.mark.parametrize(
+    "newest",
+    [
+        pytest.param(True, id="the day after the newest"),
+        pytest.param(False, id="an older day, in a backfill", marks=pytest.mark.slow),
+    ],
+)
 def test_a_day_costs_the_same_requests_after_four_times_as_many_days(client, tmp_path, newest):
     asked = {}
     for pipeline, days in MANY.items():

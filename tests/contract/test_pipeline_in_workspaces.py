@@ -227,6 +227,7 @@ def test_each_stage_is_measured_and_one_from_the_cache_has_used_no_memory(pipeli
     assert [(stage.outcome, stage.peak_memory) for stage in again.stages] == [("cached", 0)] * 3
 
 
+@pytest.mark.slow
 def test_what_the_dvc_yaml_at_the_top_needs_of_others_is_run_and_proven_and_nothing_else_of_them(pipeline):
     """As `dvc repro` does it."""
     nested = {
@@ -257,6 +258,7 @@ def with_iniconfig(version):
     return {**WITH_PACKAGES, **two_stages, "requirements.txt": f"iniconfig=={version}\n", "fit.py": FIT + SEEN}
 
 
+@pytest.mark.slow
 def test_a_release_that_changes_one_package_runs_its_stages_again_and_going_back_finds_its_own(pipeline):
     first = pipeline.attempt("v1.0.0", with_iniconfig("2.0.0"))
     assert first.repro().executed == ("split", "fit")

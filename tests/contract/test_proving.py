@@ -228,6 +228,7 @@ def many(stack, deployment_dvc, tmp_path_factory):  # noqa: ARG001 - the connect
     return attempt
 
 
+@pytest.mark.slow
 def test_a_push_killed_half_way_sends_only_what_is_missing_when_it_is_retried(many, gate, either_s3, tmp_path, place):
     attempt, half = many.copy(tmp_path, place), MANY // 2
     objects = attempt.objects()
@@ -287,6 +288,7 @@ def test_a_bucket_that_is_busy_for_ever_fails_with_the_action_and_the_place(atte
         attempt.prove()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_a_bucket_that_takes_no_writes_for_ever_fails_with_the_action_within_bounds(attempt, gate, either_s3):
     seed(either_s3, attempt)

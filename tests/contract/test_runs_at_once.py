@@ -11,6 +11,7 @@ from retrain.tasks.reproduce import reproduce
 from retrain.tasks.resolve_run import resolve_run
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_run_key_at_once_compute_each_stage_once(team):  # noqa: F811
     team.land(DAY, 1)
     runs = [resolve_run(services(team.deployment), DAY, "v1.0.0", name, "daily") for name in ("scheduled", "landed")]

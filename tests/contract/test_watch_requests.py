@@ -72,7 +72,7 @@ def talking(many: Served, tmp_path: Path) -> Iterator[CountedWatch]:
         yield counted
 
 
-@pytest.fixture(params=["fleet", "alone"])
+@pytest.fixture(params=["fleet", pytest.param("alone", marks=pytest.mark.slow)])
 def counted(request: pytest.FixtureRequest) -> CountedWatch:
     """Each in turn: several pipelines, then many days."""
     found: CountedWatch = request.getfixturevalue(request.param)
@@ -144,6 +144,7 @@ def test_from_its_deadline_on_a_day_is_asked_for_in_each_look_and_reported_in_th
     assert opened == [f"{fleet.last + timedelta(days=2)}T10:00:00.000+00:00"] * len(fleet.made.pipelines)
 
 
+@pytest.mark.slow
 def test_of_days_that_wait_for_longer_than_a_day_few_are_asked_for_and_each_within_the_hour(
     fleet: CountedWatch,
 ) -> None:
@@ -315,6 +316,7 @@ def test_a_quiet_watch_asks_slack_only_whether_it_would_take_a_message(talking: 
     assert found == {"auth.test": 10, "conversations.info": 10 * len(talking.made.pipelines)}
 
 
+@pytest.mark.slow
 def test_an_incident_of_three_hundred_entries_is_written_once_and_costs_nothing_more(talking: CountedWatch) -> None:
     for number in range(300):
         talking.watch.state.outbox.put(signal(talking, number))
