@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from test_corrected_partitions import DAY, team  # noqa: F401 - a fixture
 
 from retrain.airflow.adapters import services
