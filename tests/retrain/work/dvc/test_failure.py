@@ -219,7 +219,8 @@ def test_a_message_without_an_end_is_cut() -> None:
     "said",
     [
         pytest.param(
-            "[Errno 2] No such file or directory: '/var/lib/retrain/cache/t/environments/e/runs/ab/abc/x7Hk.tmp'", id="run cache"
+            "[Errno 2] No such file or directory: '/var/lib/retrain/cache/t/environments/e/runs/ab/abc/x7Hk.tmp'",
+            id="run cache",
         ),
         pytest.param("unable to remove 'data/parts' without a confirmation. Use `-f` to force.", id="a file"),
     ],
