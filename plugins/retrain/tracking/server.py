@@ -67,12 +67,6 @@ def _pages(search: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
             return
 
 
-def _months_back(since: str, until: str) -> Iterator[str]:
-    """The months, YYYY-MM, from that of `until` back to that of `since`."""
-    first, last = (12 * int(day[:4]) + int(day[5:7]) - 1 for day in (since, until))
-    yield from (f"{number // 12:04}-{number % 12 + 1:02}" for number in range(last, first - 1, -1))
-
-
 @dataclass(frozen=True)
 class MlflowServer:
     """An MLflow server. `lock` is a file with which concurrent tasks find or make a run one at a time.
@@ -252,13 +246,13 @@ class MlflowServer:
     def newest_partition(self, model: str, since: str, until: str) -> str:
         """The newest partition from `since` to `until` with a version of the model; empty if there is none.
 
-        Later partitions are ignored: a version of a day in the future was made by mistake. Costs one request per month, from
-        the newest month back to the first one that has a version, however many versions the model has.
+        Later partitions are ignored: a version of a day in the future was made by mistake. Costs one request per year, from
+        the newest year back to the first one that has a version, however many versions the model has.
         """
         with _naming("list model versions", self.uri):
             client = self._client()
-            for month in _months_back(since, until):
-                text = f"name = '{model}' and tags.partition LIKE '{month}-%'"
+            for year in range(int(until[:4]), int(since[:4]) - 1, -1):
+                text = f"name = '{model}' and tags.partition LIKE '{year:04}-%'"
                 partitions = (str(each.tags["partition"]) for each in _pages(client.search_model_versions, text))
                 if found := max((each for each in partitions if since <= each <= until), default=""):
                     return found
