@@ -25,6 +25,7 @@ from retrain.housekeeping.cleaning_time import RETRY, next_cleaning
 from retrain.housekeeping.database import DatabaseCleaned, heartbeat_file, read_result, write_result
 from retrain.housekeeping.database_cleaning import clean
 from retrain.housekeeping.database_errors import CleaningUnreadableError
+from retrain.work import process
 from retrain.work.file_lock import try_locked
 from retrain.work.files import write_whole
 from retrain.work.workspace import home
@@ -56,10 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, _end)
-    if options.once:
-        cleaned = clean_alone(volume, limits, lambda _: True)
-        return 0 if cleaned and cleaned.error is None else 1
-    _run(volume, limits, options.first_after)
+    try:
+        if options.once:
+            cleaned = clean_alone(volume, limits, lambda _: True)
+            return 0 if cleaned and cleaned.error is None else 1
+        _run(volume, limits, options.first_after)
+    finally:
+        process.end_children()
     return 0
 
 
@@ -129,7 +133,7 @@ def _last(home: Path) -> DatabaseCleaned | None:
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    """End the process, and through the exception its child: see `retrain.work.process`."""
+    """End the process, and through the exception its child."""
     log.info("ended by %s", signal.Signals(number).name)
     sys.exit(0)
 

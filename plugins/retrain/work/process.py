@@ -136,6 +136,18 @@ def _sampled(pid: int, each_sample: Callable[[int], None] | None) -> Iterator[No
         sampler.join()
 
 
+def end_children() -> None:
+    """End all descendants of this process: SIGTERM, then SIGKILL to those that are left after the grace period.
+
+    For a program that ends on a signal: if the signal came while `run` started a child, `run` does not know the child yet.
+    """
+    descendants = psutil.Process().children(recursive=True)
+    for send in ("terminate", "kill"):
+        for descendant in descendants:
+            _signal(descendant, send)
+        _, descendants = psutil.wait_procs(descendants, timeout=_GRACE_SECONDS)
+
+
 def _end_tree(child: subprocess.Popen[bytes]) -> None:
     """Send SIGTERM to a child and all its descendants, then SIGKILL to those that are left after the grace period."""
     try:

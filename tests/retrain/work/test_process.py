@@ -8,6 +8,8 @@ import pytest
 
 from retrain.work import process
 
+PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
+
 
 def run(code: str, cwd: Path, timeout: float = 20) -> process.Finished:
     return process.run([sys.executable, "-c", code], cwd=cwd, env=dict(os.environ), timeout=timeout, quiet=True)
@@ -93,3 +95,12 @@ def test_output_can_be_had_without_what_stands_on_stderr(tmp_path: Path) -> None
         [sys.executable, "-c", code], cwd=tmp_path, env=dict(os.environ), timeout=20, quiet=True, stderr_too=False
     )
     assert done.lines == ["out"]
+
+
+def test_a_child_that_a_signal_interrupted_at_its_start_can_be_ended(tmp_path: Path) -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(PLUGINS)!r}); import psutil, subprocess; from retrain.work import process;"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+        "process.end_children(); print(psutil.pid_exists(child.pid))"
+    )
+    assert run(code, tmp_path).lines == ["False"]
