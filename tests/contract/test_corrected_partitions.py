@@ -54,6 +54,7 @@ def test_a_corrected_day_supersedes_its_entry_makes_later_days_stale_and_both_ca
 
     assert team.restored(tmp_path / "newest") == ("2", "2")
     assert team.restored(tmp_path / "superseded", "--run-key", first.run_key[:12]) == ("1", "1")
+    assert team.answer("replay", DAY, "--run-key", first.run_key[:12])["same"] is True
 
 
 def test_a_bucket_without_versions_works_and_what_is_overwritten_there_is_told_by_name(team, tmp_path, capsys):

@@ -1,24 +1,19 @@
-"""A recorded day is verified, restored into an empty folder and replayed, by the commands that people type."""
+"""A recorded day is verified, and restored into an empty folder, by the commands that people type."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
-import trips
 import yaml
-from running_stack import DAY_BEFORE, PIPELINE, SHARED, Killed, Live
+from running_stack import DAY_BEFORE, PIPELINE, Killed, Live
 
 pytestmark = pytest.mark.timeout(900)
-
-CORRECTED = "corrected"
 
 
 def answer(live: Live, *arguments: str) -> Any:
@@ -106,41 +101,3 @@ def test_every_recorded_day_is_sound_in_the_bucket(live: Live, recorded: dict[st
 def test_an_unknown_day_says_what_to_look_at(live: Live) -> None:
     done = live.retrain("verify", "2018-01-01")
     assert (done.returncode, "UnknownEntryError" in done.stderr, "make history" in done.stderr) == (1, True, True)
-
-
-@pytest.fixture(scope="module")
-def stale(live: Live, recorded: dict[str, Any]) -> dict[str, list[str]]:
-    """Land DAY_BEFORE again with one trip less, and trigger it; returns the answer of `history --stale` in between, by day."""
-    assert recorded
-    buffer = io.BytesIO()
-    pd.read_parquet(trips.part_path(str(DAY_BEFORE), trips.raw_dir(SHARED))).iloc[:-1].to_parquet(buffer)
-    landed = f"s3://{live.variables['RETRAIN_RAW_BUCKET']}/raw/yellow/dt={DAY_BEFORE}"
-    live.put(f"{landed}/part-0.parquet", buffer.getvalue())
-    live.put(f"{landed}/_SUCCESS", b"")
-    told = {line["partition"]: line["stale"] for line in answer(live, "history", "--stale")}
-    live.airflow.trigger(PIPELINE, CORRECTED, {"partition": str(DAY_BEFORE)})
-    return told
-
-
-def test_a_corrected_raw_day_makes_itself_and_later_days_stale_and_its_replay_still_reads_the_recorded_bytes(
-    live: Live, recorded: dict[str, Any], stale: dict[str, list[str]]
-) -> None:
-    days = {line["partition"] for line in answer(live, "history")}
-    assert stale == {day: [str(DAY_BEFORE)] for day in days if day >= str(DAY_BEFORE)}
-    replayed = answer(live, "replay", str(DAY_BEFORE), "--run-key", recorded["run_key"][:16])
-    assert replayed["same"] is True
-    assert {output["path"]: output["recomputed"] for output in replayed["outputs"]} == recorded["outputs"]
-
-
-def test_the_run_of_a_corrected_day_supersedes_its_entry_and_later_days_stay_stale(
-    live: Live, recorded: dict[str, Any], stale: dict[str, list[str]]
-) -> None:
-    assert live.ended(PIPELINE, CORRECTED)["state"] == "success", live.states(PIPELINE, CORRECTED)
-    run = live.left_behind(PIPELINE, CORRECTED, "resolve_run")["resolve_run"]
-    lines = [line for line in answer(live, "history") if line["partition"] == str(DAY_BEFORE)]
-    assert {line["run_key"]: (line["status"], line["superseded_by"]) for line in lines} == {
-        recorded["run_key"]: ("superseded", run["run_key"]),
-        run["run_key"]: ("live", None),
-    }
-    left = {line["partition"] for line in answer(live, "history", "--stale")}
-    assert left == set(stale) - {str(DAY_BEFORE)}
