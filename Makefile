@@ -91,12 +91,12 @@ inputs: $(PIPELINE_ENV) $(SERVERS_ENV) ## Research: write a partition's inputs i
 	$(SERVERS)/bin/python infra/local/trips inputs --partition "$$PARTITION"
 
 # Two lanes at once; a lane's parts run one after the other. They are balanced by the times in infra/docs/tests.md.
-LANE_1 := part-lint part-test-units part-test-contract part-test-pipeline
-LANE_2 := part-test-e2e part-test-infra
+LANE_1 := part-lint part-test-units part-test-contract
+LANE_2 := part-test-e2e part-test-infra part-test-pipeline
 part-test-units: part-lint
 part-test-contract: part-test-units
-part-test-pipeline: part-test-contract
 part-test-infra: part-test-e2e
+part-test-pipeline: part-test-infra
 
 # Both lanes need the environments and the raw days: they are made before, once. If a part fails, its lane ends there, and the other goes on.
 test: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) $(RELEASE_ENV) raw-days ## Lint, then every test, in two lanes at once
@@ -133,6 +133,7 @@ test-contract: $(AIRFLOW_ENV) $(SERVERS_ENV)
 test-slow: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Run the tests marked slow, which take long and rarely break
 	@pipeline/.venv/bin/pytest tests/pipeline -m slow
 	.venv/bin/pytest tests/contract -k "not moto" -m slow
+	$(SERVERS)/bin/pytest tests/aws/test_modules.py
 
 test-moto: $(AIRFLOW_ENV) $(SERVERS_ENV) $(MOTO_ENV) ## Repeat on a second S3 server the tests that must pass on any
 	@.venv/bin/pytest tests/contract -k moto
@@ -141,7 +142,7 @@ test-pipeline: $(PIPELINE_ENV) $(SERVERS_ENV) $(AIRFLOW_ENV)
 	@pipeline/.venv/bin/pytest tests/pipeline -m "not slow"
 
 test-infra: $(AIRFLOW_ENV) $(SERVERS_ENV)
-	@$(SERVERS)/bin/pytest tests/infra tests/aws/test_modules.py
+	@$(SERVERS)/bin/pytest tests/infra
 
 test-aws: $(PIPELINE_ENV) $(SERVERS_ENV) $(MOTO_ENV) $(SCANNER_ENV) ## Apply infra/aws to two stand-ins for an AWS account, try its roles, scan it
 	@$(SERVERS)/bin/pytest tests/aws --ignore tests/aws/test_modules.py

@@ -119,6 +119,7 @@ def test_a_receipt_of_another_outcome_is_not_taken_for_this_one(pipeline, publis
         published[1].receipt.require(other.objects())
 
 
+@pytest.mark.slow
 def test_what_dvc_keeps_nowhere_needs_no_proof_in_a_folder_of_its_own_too(pipeline):
     """`cache: false`, at the top and under a `wdir`, from which dvc.lock's paths start."""
     scratch = "\npathlib.Path('scratch.txt').write_text('not kept ' + pathlib.Path.cwd().name)\n"

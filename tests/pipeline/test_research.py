@@ -86,6 +86,7 @@ def test_reproduced_again_from_nothing_every_output_is_the_same_bytes(checkout: 
     assert (tmp_path / "dvc.lock").read_bytes() == (checkout / "dvc.lock").read_bytes()
 
 
+@pytest.mark.slow
 def test_an_experiment_changes_a_parameter_and_is_compared(checkout: Path) -> None:
     before = hashlib.md5((checkout / "dvc.lock").read_bytes(), usedforsecurity=False).hexdigest()
     dvc(checkout, "exp", "run", "--set-param", "train.iterations=10", "--name", "few")
