@@ -34,7 +34,8 @@ HISTORY_DAYS = 365
 LAST_BACKFILLED = date(2020, 3, 12)
 _AT_ONCE = 2
 _DAG_SECONDS = 90
-_RUN_SECONDS = 600
+ENDED = ("success", "failed")
+_STEP_SECONDS = 600  # of one task on a slow machine; a day has eight
 _COMMAND_SECONDS = 600  # the first release installs the deployment's own DVC
 _POLL_SECONDS = 1.0
 
@@ -182,25 +183,31 @@ def follow(runs: DemoRuns, days: Iterable[str], release: str, say: Callable[[str
     """Print the progress of each day's newest run until all have ended, in success or failure.
 
     Raises:
-        DemoError: they did not end in time.
+        DemoError: no run made progress for ten minutes.
     """
     wanted, told = set(days), dict.fromkeys(days, "")
 
-    def ended() -> bool:
-        newest = runs.newest()
+    def progress() -> bool:
+        """Print what is new. True if anything was, or if all have ended."""
+        newest, new = runs.newest(), False
         for partition in sorted(wanted & newest.keys()):
             run = newest[partition]
-            state = run["state"] if run["state"] in ("success", "failed") else _task_at_work(runs.airflow, run)
+            state = run["state"] if run["state"] in ENDED else _task_at_work(runs.airflow, run)
             if state and state != told[partition]:
                 say(f"{partition}  {state}")
-                told[partition] = state
-        return wanted <= newest.keys() and all(newest[p]["state"] in ("success", "failed") for p in wanted)
+                told[partition], new = state, True
+        return new or ended()
 
-    await_true(
-        ended,
-        _RUN_SECONDS,
-        f"{sorted(wanted)} did not end in {_RUN_SECONDS} s with {release}. See {runs.airflow.url}",
-    )
+    def ended() -> bool:
+        return all(state in ENDED for state in told.values())
+
+    while not ended():
+        await_true(
+            progress,
+            _STEP_SECONDS,
+            f"{sorted(day for day in wanted if told[day] not in ENDED)} made no progress for {_STEP_SECONDS} s "
+            f"with {release}. See {runs.airflow.url}",
+        )
 
 
 def _task_at_work(airflow: AirflowClient, run: dict[str, Any]) -> str:
