@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -286,41 +285,6 @@ def test_a_producer_lands_days_in_its_folder_and_neither_elsewhere_nor_over_anot
     refused(s3.delete_object, Bucket=buckets["raw"], Key="raw/yellow/dt=2019-12-31/_SUCCESS")
     refused(s3.get_object, Bucket=buckets["raw"], Key=PART)
     refused(s3.list_objects_v2, Bucket=buckets["raw"], Prefix="raw/")
-
-
-def test_a_ledger_takes_no_write_that_could_replace(owner, buckets):
-    s3 = owner.client("s3")
-    refused(s3.put_object, Bucket=buckets["ledger"], Key="ledger/trip_duration/plain.json", Body=b"{}")
-    copied = {"Bucket": buckets["ledger"], "Key": "ledger/trip_duration/copied.json"}
-    refused(s3.copy_object, **copied, CopySource={"Bucket": buckets["store"], "Key": OBJECT})
-    upload = s3.create_multipart_upload(**copied)["UploadId"]
-    part = s3.upload_part(**copied, UploadId=upload, PartNumber=1, Body=b"{}")
-    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
-    refused(s3.complete_multipart_upload, **copied, UploadId=upload, MultipartUpload=parts)
-    s3.complete_multipart_upload(**copied, UploadId=upload, MultipartUpload=parts, IfNoneMatch="*")
-
-
-def test_a_ledger_is_filled_from_a_copy_as_disaster_recovery_says(owner, buckets, tmp_path):
-    s3 = owner.client("s3")
-    keys = ["ledger/tips/dt=2020-03-05/key/run.json", "ledger/tips/pinned/0001 first.json"]
-    for key in keys:
-        s3.put_object(Bucket=buckets["store"], Key=key, Body=key.encode())
-    page = (ROOT / "infra" / "docs" / "disaster-recovery.md").read_text()
-    (loop,) = re.findall(r"```bash\n(aws s3api list-objects-v2 .*?)```", page, re.DOTALL)
-    assert {"COPY", "NEW"} <= set(re.findall(r"[A-Z]{3,}", loop))
-    loop = loop.replace("COPY", buckets["store"]).replace("NEW", buckets["ledger"])
-    programs = ROOT / ".local" / "envs" / "release" / "bin"
-
-    def filled() -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(tmp_path)} | owner.environment()
-        return subprocess.run(["bash", "-c", loop], env=environment, capture_output=True, text=True, check=True)
-
-    assert filled().stdout == ""
-    for key in keys:
-        assert s3.get_object(Bucket=buckets["ledger"], Key=key)["Body"].read() == key.encode()
-    again = filled()
-    assert again.stdout.splitlines() == [f"not copied: {key}" for key in keys]
-    assert again.stderr.count("PreconditionFailed") == 2
 
 
 @pytest.mark.parametrize("role", ["run", "control", "watch"])
