@@ -186,7 +186,7 @@ run "a_silent_watch_a_silent_host_and_a_grown_volume_are_alarms" {
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["volume-size"].threshold == 300000000000 && aws_cloudwatch_metric_alarm.this["volume-size"].dimensions == tomap({ FileSystemId = "fs-0123456789abcdef0", StorageClass = "Total" })
-    error_message = "Nobody is told of a volume that grows."
+    error_message = "A volume that grows raises no alarm."
   }
   assert {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_actions == toset(["arn:aws:sns:us-east-1:123456789012:retrain-landed"]) && length(alarm.alarm_description) > 20])

@@ -58,8 +58,8 @@ locals {
     }
   }
 
-  # Before the first release nothing on the host sends these metrics, and silence is no fault. Made in an apply after it, a silent
-  # alarm goes from INSUFFICIENT_DATA to ALARM and sends its mail; one that was red from the beginning would never change, nor tell.
+  # Before the first release nothing on the host sends these metrics, and silence is no fault. An alarm that is made after it goes
+  # from INSUFFICIENT_DATA to ALARM if there is silence, and sends a mail; one that is red already changes no more and sends none.
   live = {
     host-memory = {
       description = "The host's memory is nearly used up: the next stage may be killed."
@@ -87,7 +87,7 @@ locals {
     }
   }
 
-  # EFS is never full and reports endless space: it only costs more. Its size is told each quarter of an hour.
+  # EFS is never full and reports endless space: it only costs more. CloudWatch gets its size every 15 minutes.
   volume = {
     volume-size = {
       description = "The shared volume holds more than ${var.volume_gb} GB: caches and environments grow. See infra/docs/housekeeping.md; raise shared_volume_gb if it is right."

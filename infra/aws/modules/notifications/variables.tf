@@ -44,7 +44,7 @@ variable "pipelines" {
   }
   validation {
     condition     = alltrue([for prefix in values(var.pipelines) : endswith(prefix, "/") && anytrue([for told in var.prefixes : startswith(prefix, told)])])
-    error_message = "A pipeline's prefix has a slash at its end and is one of the prefixes, or inside one: the bucket tells nobody of others."
+    error_message = "A pipeline's prefix has a slash at its end and is one of the prefixes, or inside one: the bucket sends no message about others."
   }
 }
 
