@@ -144,7 +144,7 @@ test-pipeline: $(PIPELINE_ENV) $(SERVERS_ENV) $(AIRFLOW_ENV)
 test-infra: $(AIRFLOW_ENV) $(SERVERS_ENV)
 	@$(SERVERS)/bin/pytest tests/infra
 
-test-aws: $(PIPELINE_ENV) $(SERVERS_ENV) $(MOTO_ENV) $(SCANNER_ENV) ## Apply infra/aws to two stand-ins for an AWS account, try its roles, scan it
+test-aws: $(PIPELINE_ENV) $(SERVERS_ENV) $(MOTO_ENV) $(SCANNER_ENV) $(RELEASE_ENV) ## Apply infra/aws to two stand-ins for an AWS account, try its roles, scan it
 	@$(SERVERS)/bin/pytest tests/aws --ignore tests/aws/test_modules.py
 
 test-release: $(AIRFLOW_ENV) $(RELEASE_ENV) $(MOTO_ENV) ## Test the release train against stand-ins for a host, an AWS account and GitHub

@@ -45,7 +45,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from retrain.airflow.adapters import services
 from retrain.alerts.callbacks import Failed, Succeeded
-from retrain.deployment.dag_ids import LANDINGS
+from retrain.deployment import dag_ids, landing_queues
 from retrain.deployment.pipeline_file import Deployment, load
 from retrain.deployment.sections import Schedule
 from retrain.errors import ConfigurationError, FinalError
@@ -75,8 +75,7 @@ TASK_LIMIT = timedelta(hours=1)
 PUSH_LIMIT = timedelta(hours=2)  # `dvc push` alone may take one hour
 PROMOTE_LIMIT = timedelta(hours=2)  # it may build an environment, and scores two models
 AROUND_REPRO = timedelta(hours=1)  # workspace and environment, on top of `limits.reproduce_minutes` for `dvc repro`
-# Stands in for a schedule that cannot be read.
-BROKEN_SCHEDULE = Schedule(cron="0 6 * * *", start_date=date(2018, 1, 1))
+BROKEN_SCHEDULE = Schedule(cron="0 6 * * *", start_date=date(2018, 1, 1))  # in place of one that cannot be read
 
 
 def pipeline_dag(deployment: Deployment) -> DAG:
@@ -206,7 +205,9 @@ def landings_dag(deployment: Deployment) -> DAG:
     from airflow.providers.amazon.aws.triggers.sqs import SqsSensorTrigger
     from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 
-    name = f"{deployment.pipeline}{LANDINGS}"
+    name = f"{deployment.pipeline}{dag_ids.LANDINGS}"
+    if error := landing_queues.shared(deployment, PIPELINES):
+        return broken_dag(PIPELINES / f"{deployment.pipeline}.yaml", error, name)
     messages = SqsSensorTrigger(
         sqs_queue=deployment.raw.queue or "",
         aws_conn_id=deployment.aws_conn_id,
@@ -229,9 +230,9 @@ def landings_dag(deployment: Deployment) -> DAG:
         def read_messages(triggering_asset_events: Any = None) -> list[dict[str, Any]]:
             return landings.runs(landings.messages(triggering_asset_events), deployment.raw)
 
-        @task(doc_md="Fails with any message that S3 did not send. The landings in the other messages have their runs.")
+        @task(doc_md="Fails with a message that is not S3's, or is another pipeline's. The others have their runs.")
         def refuse_others(triggering_asset_events: Any = None) -> None:
-            landings.refuse_others(landings.messages(triggering_asset_events))
+            landings.refuse_others(landings.messages(triggering_asset_events), deployment.raw)
 
         TriggerDagRunOperator.partial(
             task_id="start_run",
@@ -244,13 +245,13 @@ def landings_dag(deployment: Deployment) -> DAG:
     return dag
 
 
-def broken_dag(file: Path, error: Exception) -> DAG:
+def broken_dag(file: Path, error: Exception, name: str | None = None) -> DAG:
     """Return a DAG for a pipeline whose file is broken: it shows the error in the UI and fails each day, so that Slack reports it."""
     said = str(error) if isinstance(error, ConfigurationError) else f"{file.name}: {type(error).__name__}: {error}"
     sentence = f"{said.rstrip('.')}."
     what_next = "Correct the file: Airflow reads it again by itself. The days without a run need a backfill then."
     with DAG(
-        dag_id(file),
+        name or dag_id(file),
         schedule=CronDataIntervalTimetable(BROKEN_SCHEDULE.cron, timezone=BROKEN_SCHEDULE.timezone),
         start_date=first_moment(BROKEN_SCHEDULE),
         catchup=False,
@@ -285,7 +286,7 @@ def dags_of(file: Path, asked: str | None = None) -> list[DAG]:
         deployment = load(file, calendar=False)
         makers = {deployment.pipeline: pipeline_dag}
         if deployment.trigger == "event":
-            makers[f"{deployment.pipeline}{LANDINGS}"] = landings_dag
+            makers[f"{deployment.pipeline}{dag_ids.LANDINGS}"] = landings_dag
         return [make(deployment) for name, make in makers.items() if asked in (None, name)]
     except Exception as error:  # noqa: BLE001 - pydantic or Airflow may raise anything over one file; the others keep their DAGs
         return [broken_dag(file, error)]
@@ -293,7 +294,7 @@ def dags_of(file: Path, asked: str | None = None) -> list[DAG]:
 
 asked = get_parsing_context().dag_id  # set when a task starts: it needs its own DAG only
 for file in sorted(PIPELINES.glob("*.yaml")):
-    if asked in (None, dag_id(file), f"{dag_id(file)}{LANDINGS}"):
+    if asked in (None, dag_id(file), f"{dag_id(file)}{dag_ids.LANDINGS}"):
         for dag in dags_of(file, asked):
             # Airflow finds DAGs among the module's names. The prefix keeps a pipeline from replacing a name that this file uses.
             globals().setdefault(f"dag_{dag.dag_id}", dag)

@@ -42,6 +42,10 @@ class ConfigurationError(FinalError, cause=Cause.CODE):
     """A pipeline's YAML file is broken, or a setting of the deployment is missing or wrong."""
 
 
+class SharedQueueError(ConfigurationError):
+    """Two pipelines read the same SQS queue, so that each takes the other's messages."""
+
+
 class PartitionError(FinalError, cause=Cause.DATA):
     """A partition is not a date, or a run has none."""
 
@@ -55,7 +59,7 @@ class PartitionLateError(FinalError, cause=Cause.DATA):
 
 
 class LandingError(FinalError, cause=Cause.DATA):
-    """A message about landed data cannot be read."""
+    """A message about landed data cannot be read, or is about another pipeline's data."""
 
 
 class DataRefusedError(FinalError, cause=Cause.DATA):

@@ -114,7 +114,7 @@ def enforcing(state: Path) -> Iterator[Account]:
     state.mkdir()
     owner = {"aws_access_key_id": "owner", "aws_secret_access_key": "owner-secret"}
     server = _AccountServer(
-        [sys.executable, "-m", "ministack"],
+        [sys.executable, str(Path(__file__).with_name("enforcing_standin.py"))],
         {
             "PATH": os.environ["PATH"],
             "BIND_HOST": "127.0.0.1",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,18 @@ _SETTINGS = {
     "alarm_emails": ["ml-platform@example.com"],
     "compose": {"version": "2.40.3", "sha256": "0" * 64},
 }
+
+GITHUB = {
+    "github_repository": "example/trip-duration",
+    "github_owner_id": "583231",
+    "github_repository_id": "1296269",
+}
+
+
+def _trust(account: str) -> dict[str, Any]:
+    """Whose credentials may take a role: the account's."""
+    statement = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 @dataclass(frozen=True)
@@ -53,12 +65,12 @@ class AppliedExample:
 
 @contextmanager
 def applied(
-    account: Account, folder: Path, settings: dict[str, Any], targets: Sequence[str] = ()
+    account: Account, folder: Path, settings: Mapping[str, Any], targets: Sequence[str] = ()
 ) -> Iterator[AppliedExample]:
     """Apply the example with its own settings, completely or only these targets; destroy everything at the end."""
     terraform = copied(folder, account.environment())
     (terraform.folder / "stand_in_override.tf").write_text('provider "aws" {\n  s3_use_path_style = true\n}\n')
-    (terraform.folder / "terraform.tfvars.json").write_text(json.dumps(_SETTINGS | settings))
+    (terraform.folder / "terraform.tfvars.json").write_text(json.dumps({**_SETTINGS, **settings}))
     try:
         terraform.run("apply", "-input=false", "-no-color", "-auto-approve", *targets)
         outputs = json.loads(terraform.run("output", "-json"))
@@ -73,9 +85,26 @@ def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppliedExampl
     """Data, messages, images, secrets, roles, budget. The machine is not here: this stand-in, which enforces IAM, forgets half of its attributes."""
     folder = tmp_path_factory.mktemp("enforced")
     with enforcing(folder / "server") as account:
-        settings = {"enable_host": False, "operator_arns": [f"arn:aws:iam::{account.number}:user/operator"]}
+        iam = account.client("iam")
+        iam.create_role(RoleName="producer", AssumeRolePolicyDocument=json.dumps(_trust(account.number)))
+        settings = {
+            "enable_host": False,
+            "operator_arns": [f"arn:aws:iam::{account.number}:user/operator"],
+            "producers": {f"arn:aws:iam::{account.number}:role/producer": ["raw/yellow/"]},
+            "raw_prefixes": ["raw/yellow/", "raw/green/"],
+            "event_pipelines": {"trip_duration": "raw/yellow/", "green_tips": "raw/green/"},
+        }
         with applied(account, folder, settings) as deployment:
             yield deployment
+
+
+@pytest.fixture(scope="session")
+def trusting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppliedExample]:
+    """The deploy role and GitHub's identity provider alone: the stand-in that enforces IAM has no documents of Systems Manager."""
+    folder = tmp_path_factory.mktemp("trusting")
+    targets = ["-target=module.deployer[0].aws_iam_role.this"]
+    with enforcing(folder / "server") as account, applied(account, folder, GITHUB, targets) as deployment:
+        yield deployment
 
 
 @pytest.fixture(scope="session")
@@ -84,10 +113,11 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppliedExamp
     folder = tmp_path_factory.mktemp("described")
     targets = [f"-target=module.{name}" for name in ("deployer", "alarms", "database")]
     settings = {
-        "github_repository": "example/trip-duration",
         "release": "v1.0.0",
+        "live": True,
         "enable_database": True,
-        "event_trigger": True,
+        "event_pipelines": {"trip_duration": "raw/yellow/"},
+        **GITHUB,
     }
     with describing(folder / "server") as account, applied(account, folder, settings, targets) as deployment:
         yield deployment

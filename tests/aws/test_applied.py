@@ -73,15 +73,24 @@ def test_the_ledger_is_locked(enforced):
     assert lock["ObjectLockConfiguration"]["Rule"]["DefaultRetention"] == {"Mode": "GOVERNANCE", "Days": 3650}
 
 
-def test_the_queue_keeps_messages_and_gives_them_up_as_configured(enforced):
+def test_each_queue_keeps_messages_and_gives_them_up_as_configured(enforced):
     sqs = enforced.account.client("sqs")
-    landed = sqs.get_queue_attributes(QueueUrl=enforced.outputs["queue_url"], AttributeNames=["All"])["Attributes"]
-    failed = sqs.get_queue_attributes(QueueUrl=enforced.outputs["failed_queue_url"], AttributeNames=["All"])[
-        "Attributes"
-    ]
-    assert int(landed["MessageRetentionPeriod"]) == int(failed["MessageRetentionPeriod"]) == 14 * DAY
-    assert json.loads(landed["RedrivePolicy"]) == {"deadLetterTargetArn": failed["QueueArn"], "maxReceiveCount": 5}
-    assert json.loads(failed["RedriveAllowPolicy"])["sourceQueueArns"] == [landed["QueueArn"]]
+
+    def attributes(url: str) -> dict[str, str]:
+        return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+
+    queues, dead = enforced.outputs["queue_urls"], enforced.outputs["failed_queue_urls"]
+    assert set(queues) == set(dead) == {"trip_duration", "green_tips"}
+    for pipeline in queues:
+        landed, failed = attributes(queues[pipeline]), attributes(dead[pipeline])
+        assert int(landed["MessageRetentionPeriod"]) == int(failed["MessageRetentionPeriod"]) == 14 * DAY
+        assert json.loads(landed["RedrivePolicy"]) == {"deadLetterTargetArn": failed["QueueArn"], "maxReceiveCount": 5}
+        assert json.loads(failed["RedriveAllowPolicy"])["sourceQueueArns"] == [landed["QueueArn"]]
+
+
+def test_every_queue_is_named_as_the_pipelines_files_name_it(enforced):
+    begin = enforced.outputs["queue_urls_begin"]
+    assert enforced.outputs["queue_urls"] == {name: f"{begin}{name}" for name in ("trip_duration", "green_tips")}
 
 
 def test_a_tag_in_the_registry_never_moves_and_images_are_scanned(enforced):
@@ -156,7 +165,7 @@ def test_the_deploy_role_pushes_and_asks_this_host_alone(described):
 
 def test_silence_is_an_alarm_and_every_alarm_tells_somebody(described):
     alarms = described.account.client("cloudwatch").describe_alarms()["MetricAlarms"]
-    assert len(alarms) == 8
+    assert len(alarms) == 9
     topic = described.outputs["alarm_topic"]
     assert {(*alarm["AlarmActions"], *alarm["OKActions"]) for alarm in alarms} == {(topic, topic)}
     silent = {alarm["AlarmName"] for alarm in alarms if alarm["TreatMissingData"] == "breaching"}
@@ -168,6 +177,6 @@ def test_silence_is_an_alarm_and_every_alarm_tells_somebody(described):
 def test_the_readme_shows_what_a_plan_makes(described):
     table = runpy.run_path(str(MODULES / "plan_table.py"))["table"]
     made = table(
-        described.terraform.plan("-state=none.tfstate", "-var=enable_database=false", "-var=event_trigger=false")
+        described.terraform.plan("-state=none.tfstate", "-var=enable_database=false", "-var=event_pipelines={}")
     )
     assert made in (MODULES / "README.md").read_text(), f"The README's table is not the plan's, which is:\n{made}"

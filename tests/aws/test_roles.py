@@ -230,24 +230,61 @@ def test_plain_http_is_refused_even_to_a_role_that_may_read(host, buckets):
     refused(s3.list_objects_v2, Bucket=buckets["raw"], Prefix="raw/yellow/")
 
 
-def test_a_landed_marker_reaches_the_run_and_nothing_else_does(owner, host, enforced):
-    sqs = host.role("retrain-run").client("sqs")
-    queue, told = enforced.outputs["queue_url"], []
+def told(account: Account, queue: str) -> list[str]:
+    """Take the messages that a queue has now; the keys of their objects."""
+    sqs, keys = account.client("sqs"), []
+    for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", ()):
+        keys += [record["s3"]["object"]["key"] for record in json.loads(message["Body"]).get("Records", ())]
+        sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return keys
+
+
+def test_a_landed_marker_reaches_the_queue_of_its_own_pipeline_and_nothing_else_does(owner, host, enforced, buckets):
+    run, queues = host.role("retrain-run"), enforced.outputs["queue_urls"]
+    green = "raw/green/dt=2020-03-05/_SUCCESS"
+    owner.client("s3").put_object(Bucket=buckets["raw"], Key=green, Body=b"")
+    found = {pipeline: list[str]() for pipeline in queues}
 
     def received() -> bool:
-        for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1).get(
-            "Messages", ()
-        ):
-            told.extend(record["s3"]["object"]["key"] for record in json.loads(message["Body"]).get("Records", ()))
-            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-        return bool(told)
+        for pipeline, queue in queues.items():
+            found[pipeline] += told(run, queue)
+        return all(found.values())
 
-    wait_until(received, "the marker's message arrives")
-    assert set(told) == {MARKER.replace("=", "%3D")}
-    refused(sqs.send_message, QueueUrl=queue, MessageBody="forged")
-    refused(sqs.purge_queue, QueueUrl=queue)
-    refused(host.role("retrain-watch").client("sqs").receive_message, QueueUrl=queue)
-    assert owner.client("sqs").receive_message(QueueUrl=enforced.outputs["failed_queue_url"]).get("Messages", []) == []
+    wait_until(received, "each marker's message arrives")
+    received()
+    assert {pipeline: set(keys) for pipeline, keys in found.items()} == {
+        "trip_duration": {MARKER.replace("=", "%3D")},
+        "green_tips": {green.replace("=", "%3D")},
+    }
+    for pipeline, queue in queues.items():
+        refused(run.client("sqs").send_message, QueueUrl=queue, MessageBody="forged")
+        refused(run.client("sqs").purge_queue, QueueUrl=queue)
+        refused(host.role("retrain-watch").client("sqs").receive_message, QueueUrl=queue)
+        assert told(owner, enforced.outputs["failed_queue_urls"][pipeline]) == []
+
+
+def test_a_producer_lands_days_in_its_folder_and_neither_elsewhere_nor_over_anothers(owner, buckets, tmp_path):
+    producer = owner.role("producer")
+    part = tmp_path / "raw" / "yellow" / "dt=2019-12-31" / "part-0.parquet"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"trips")
+    asked = ["--from", "2019-12-31", "--to", "2019-12-31", "--bucket", buckets["raw"]]
+    landed = subprocess.run(
+        [sys.executable, ROOT / "infra" / "local" / "trips", "land", *asked],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "RETRAIN_STATE": str(tmp_path)} | producer.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert landed.returncode == 0, landed.stderr
+    s3 = producer.client("s3")
+    listed = s3.list_objects_v2(Bucket=buckets["raw"], Prefix="raw/yellow/dt=2019-12-31/")["Contents"]
+    assert {entry["Key"].rpartition("/")[2] for entry in listed} == {"_SUCCESS", "part-0.parquet"}
+    refused(s3.put_object, Bucket=buckets["raw"], Key="raw/green/dt=2019-12-31/_SUCCESS", Body=b"")
+    refused(s3.put_object, Bucket=buckets["store"], Key="dvc/files/md5/ab/cd", Body=b"")
+    refused(s3.delete_object, Bucket=buckets["raw"], Key="raw/yellow/dt=2019-12-31/_SUCCESS")
+    refused(s3.get_object, Bucket=buckets["raw"], Key=PART)
+    refused(s3.list_objects_v2, Bucket=buckets["raw"], Prefix="raw/")
 
 
 @pytest.mark.parametrize("role", ["run", "control", "watch"])

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from retrain import results
+from retrain.errors import ConfigurationError
 from retrain.housekeeping.database import heartbeat_file
 from retrain.run import partition
 from retrain.work.files import write_whole
@@ -316,6 +317,29 @@ def test_a_pipeline_that_messages_start_keeps_its_schedule_and_gets_a_dag_that_r
         "start_run": set(),
         "refuse_others": set(),
     }
+
+
+@pytest.mark.parametrize("asked", [None, "second_landings"])
+def test_pipelines_that_name_one_queue_read_nothing_and_keep_their_schedules(
+    dags: Path, monkeypatch: pytest.MonkeyPatch, asked: str | None
+) -> None:
+    """Each would take the other's messages. Also in the process of a task, which builds its own DAG only."""
+    copied(event_driven(dags, QUEUE), "second")
+    other = yaml.safe_load((dags / "pipelines" / "trip_duration.yaml").read_text())["raw"] | {"queue": f"{QUEUE}-third"}
+    copied(dags, "third", raw=other)
+    if asked:
+        monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", asked)
+    bag = load_dags(dags)
+    assert bag.import_errors == {}
+    refused = {name for name, dag in bag.dags.items() if "broken" in dag.tags}
+    assert refused == ({asked} if asked else {"trip_duration_landings", "second_landings"})
+    said = bag.dags["second_landings"].doc_md
+    assert f"second.yaml: raw.queue {QUEUE} is the queue of trip_duration.yaml too." in said
+    with pytest.raises(ConfigurationError, match=r"\$\{RETRAIN_LANDED_QUEUES\}second"):
+        bag.dags["second_landings"].get_task("read_configuration").python_callable()
+    if not asked:
+        assert {"read_messages", "refuse_others"} <= set(bag.dags["third_landings"].task_ids)
+        assert [t.task_id for t in bag.dags["trip_duration"].topological_sort()] == TASKS
 
 
 def test_messages_without_a_queue_are_refused_by_name(dags: Path) -> None:

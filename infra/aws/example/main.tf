@@ -36,6 +36,7 @@ module "raw" {
   name   = "${var.name}-${local.account}-raw"
   # No expiry: a manifest names the versions that its run read, and a replay reads those.
   archive_replaced_days = 90
+  writers               = var.producers
   force_destroy         = var.trial
 }
 
@@ -69,6 +70,7 @@ module "notifications" {
   bucket_name = module.raw.name
   bucket_arn  = module.raw.arn
   prefixes    = var.raw_prefixes
+  pipelines   = var.event_pipelines
   kms_key_arn = module.key.arn
 }
 
@@ -102,7 +104,7 @@ module "roles" {
   store                = { bucket_arn = module.store.arn, prefix = var.store_prefix }
   ledger               = { bucket_arn = module.ledger.arn, prefix = var.ledger_prefix }
   artifacts_bucket_arn = module.artifacts.arn
-  queue_arn            = module.notifications.queue_arn
+  queue_arns           = module.notifications.queue_arns
   kms_key_arn          = module.key.arn
   repository_arns      = module.registry.arns
   metrics_namespace    = local.metrics
@@ -110,13 +112,15 @@ module "roles" {
 }
 
 module "deployer" {
-  source            = "../modules/deployer"
-  count             = var.github_repository == null ? 0 : 1
-  name              = var.name
-  github_repository = var.github_repository
-  oidc_provider_arn = var.github_oidc_provider_arn
-  repository_arns   = module.registry.arns
-  instance_arn      = one(module.host[*].instance_arn)
+  source               = "../modules/deployer"
+  count                = var.github_repository == null ? 0 : 1
+  name                 = var.name
+  github_repository    = var.github_repository
+  github_owner_id      = var.github_owner_id
+  github_repository_id = var.github_repository_id
+  oidc_provider_arn    = var.github_oidc_provider_arn
+  repository_arns      = module.registry.arns
+  instance_arn         = one(module.host[*].instance_arn)
 }
 
 # --- the machine ---
@@ -168,7 +172,7 @@ module "host" {
     RETRAIN_STORE_BUCKET    = module.store.name
     RETRAIN_LEDGER_BUCKET   = module.ledger.name
     RETRAIN_MLFLOW_BUCKET   = module.artifacts.name
-    RETRAIN_LANDED_QUEUE    = module.notifications.queue_url
+    RETRAIN_LANDED_QUEUES   = module.notifications.queue_urls_begin
     RETRAIN_REPOSITORY      = var.pipeline_repository
     RETRAIN_SLACK_CHANNEL   = var.slack_channel
     RETRAIN_HOME_VOLUME     = "/mnt/retrain"
@@ -223,18 +227,28 @@ module "redis" {
 # --- alarms and budget ---
 
 module "alarms" {
-  source            = "../modules/alarms"
-  name              = var.name
-  account_id        = local.account
-  kms_key_arn       = module.key.arn
-  emails            = var.alarm_emails
-  namespace         = local.metrics
-  queue_name        = module.notifications.queue_name
-  failed_queue_name = module.notifications.failed_queue_name
-  queue_read        = var.event_trigger
-  host_enabled      = var.enable_host
-  instance_id       = one(module.host[*].instance_id)
-  file_system_id    = one(module.shared_volume[*].file_system_id)
+  source         = "../modules/alarms"
+  name           = var.name
+  account_id     = local.account
+  partition      = local.partition
+  region         = var.region
+  kms_key_arn    = module.key.arn
+  emails         = var.alarm_emails
+  namespace      = local.metrics
+  queue_names    = module.notifications.queue_names
+  host_enabled   = var.enable_host
+  live           = var.live
+  instance_id    = one(module.host[*].instance_id)
+  volume_enabled = length(module.shared_volume) > 0
+  file_system_id = one(module.shared_volume[*].file_system_id)
+  volume_gb      = var.shared_volume_gb
+}
+
+check "alarms" {
+  assert {
+    condition     = !var.enable_host || var.live || var.release == null
+    error_message = "A release is named, and live is false: there is no alarm on the watch, the memory and the disks. Set live = true."
+  }
 }
 
 module "budget" {

@@ -7,12 +7,19 @@ output "buckets" {
   }
 }
 
-output "queue_url" {
-  value = module.notifications.queue_url
+output "queue_urls" {
+  description = "By pipeline."
+  value       = module.notifications.queue_urls
 }
 
-output "failed_queue_url" {
-  value = module.notifications.failed_queue_url
+output "queue_urls_begin" {
+  description = "RETRAIN_LANDED_QUEUES of the host: a pipeline's file adds the pipeline's name."
+  value       = module.notifications.queue_urls_begin
+}
+
+output "failed_queue_urls" {
+  description = "By pipeline."
+  value       = module.notifications.failed_queue_urls
 }
 
 output "repositories" {
@@ -41,8 +48,9 @@ output "database" {
   value       = one([for each in module.database : { endpoint = each.endpoint, secret = each.secret_arn }])
 }
 
-output "redis" {
-  value = one(module.redis[*].endpoint)
+output "broker_url" {
+  description = "ElastiCache: the value of the secret <name>/host/broker_url."
+  value       = one(module.redis[*].broker_url)
 }
 
 output "aws_credentials" {
@@ -52,4 +60,8 @@ output "aws_credentials" {
 
 output "alarm_topic" {
   value = module.alarms.topic_arn
+}
+
+output "alarms" {
+  value = module.alarms.names
 }

@@ -33,15 +33,21 @@ variable "trial" {
 # --- data ---
 
 variable "raw_prefixes" {
-  description = "The folders of the raw bucket that this deployment reads; their markers fill the queue."
+  description = "The folders of the raw bucket that this deployment reads."
   type        = list(string)
   default     = ["raw/yellow/"]
 }
 
-variable "event_trigger" {
-  description = "Whether a pipeline has `trigger: event`: then a message that waits for an hour is an alarm."
-  type        = bool
-  default     = false
+variable "event_pipelines" {
+  description = "The pipelines with `trigger: event`, and the folder of each one's data: pipeline -> prefix. Each gets a queue of its own; its file names it as $${RETRAIN_LANDED_QUEUES}<pipeline>."
+  type        = map(string)
+  default     = {}
+}
+
+variable "producers" {
+  description = "Who lands data: ARNs of roles or users, of any account -> folders of the raw bucket. Each must exist already."
+  type        = map(list(string))
+  default     = {}
 }
 
 variable "store_prefix" {
@@ -107,7 +113,7 @@ variable "host_secrets" {
 # --- roles ---
 
 variable "operator_arns" {
-  description = "Roles or users that may take the prune role."
+  description = "Roles or users that may take the prune role. Each must exist already: IAM refuses a trust in another (MalformedPolicyDocument)."
   type        = list(string)
   default     = []
 }
@@ -118,9 +124,37 @@ variable "github_repository" {
   default     = null
 }
 
+variable "github_owner_id" {
+  description = "The number of its owner: gh api repos/OWNER/NAME --jq .owner.id"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.github_owner_id == null) == (var.github_repository == null)
+    error_message = "github_repository needs github_owner_id, which `gh api repos/OWNER/NAME --jq .owner.id` prints: GitHub's tokens name newer repositories with it."
+  }
+}
+
+variable "github_repository_id" {
+  description = "Its own number: gh api repos/OWNER/NAME --jq .id"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.github_repository_id == null) == (var.github_repository == null)
+    error_message = "github_repository needs github_repository_id, which `gh api repos/OWNER/NAME --jq .id` prints: GitHub's tokens name newer repositories with it."
+  }
+}
+
 variable "github_oidc_provider_arn" {
-  type    = string
-  default = null
+  description = "GitHub's identity provider, if the account has it (else IAM answers EntityAlreadyExists): aws iam list-open-id-connect-providers"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_oidc_provider_arn == null ? true : endswith(var.github_oidc_provider_arn, ":oidc-provider/token.actions.githubusercontent.com")
+    error_message = "The ARN of token.actions.githubusercontent.com, as `aws iam list-open-id-connect-providers` prints it."
+  }
 }
 
 # --- the machine ---
@@ -159,6 +193,11 @@ variable "release" {
 variable "pipeline_repository" {
   description = "The Git repository of the pipeline, whose tags are the releases."
   type        = string
+
+  validation {
+    condition     = !strcontains(var.pipeline_repository, "OWNER/NAME")
+    error_message = "Write the address of your own repository in place of OWNER/NAME: its code runs in this account."
+  }
 }
 
 variable "slack_channel" {
@@ -181,6 +220,18 @@ variable "enable_redis" {
 }
 
 # --- alarms and budget ---
+
+variable "live" {
+  description = "True once the host runs its first release. Then the watch, the memory and the disks get their alarms; before that they would all be red."
+  type        = bool
+  default     = false
+}
+
+variable "shared_volume_gb" {
+  description = "An alarm if the shared volume holds more: EFS is never full, it only costs more."
+  type        = number
+  default     = 200
+}
 
 variable "alarm_emails" {
   type    = list(string)

@@ -32,8 +32,8 @@ def messages(asset_events: Mapping[Any, Iterable[Any]]) -> list[Mapping[str, Any
 def runs(found: Iterable[Mapping[str, Any]], raw: Raw) -> list[dict[str, Any]]:
     """`trigger_run_id` and `conf` of each run to start for these messages, without duplicates.
 
-    S3's test events, and keys that are not `dt=<partition>/<marker>` below the pipeline's raw data, start no run. A message that
-    is not S3's does not hold up the others, because a batch is deleted from the queue when it is read; `refuse_others` names it.
+    S3's test events, and keys that are not `dt=<partition>/<marker>` below the pipeline's raw data, start no run. A message that is
+    not S3's, or is another pipeline's, does not hold up the others: a batch is deleted when it is read. `refuse_others` names it.
     """
     starts: dict[str, dict[str, Any]] = {}
     for message in found:
@@ -49,14 +49,22 @@ def runs(found: Iterable[Mapping[str, Any]], raw: Raw) -> list[dict[str, Any]]:
     return list(starts.values())
 
 
-def refuse_others(found: Iterable[Mapping[str, Any]]) -> None:
-    """Make sure that all messages are S3's.
+def refuse_others(found: Iterable[Mapping[str, Any]], raw: Raw) -> None:
+    """Make sure that all messages are S3's, and about objects below the pipeline's raw data.
 
     Raises:
         LandingError: one is not; the message quotes the first.
     """
+    place = urlsplit(raw.url)
+    folder = f"{place.path.lstrip('/')}/"
     for message in found:
-        _created(message)
+        for item in _created(message):
+            if item.bucket != place.netloc or not item.key.startswith(folder):
+                raise LandingError(
+                    f"The queue {raw.queue} has a message about s3://{item.bucket}/{item.key}, which is not below {raw.url}: it may "
+                    "be another pipeline's, whose day now waits for its scheduled run. A queue is of one pipeline: correct the "
+                    "prefix of its subscription (event_pipelines in infra/aws)."
+                )
 
 
 @dataclass(frozen=True)

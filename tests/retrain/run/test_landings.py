@@ -46,15 +46,32 @@ def test_the_same_landing_told_twice_is_one_run_and_another_landing_of_the_day_i
     [
         pytest.param({"Body": json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"})}, id="S3's test event"),
         pytest.param(message(record(key="raw/yellow/dt%3D2020-03-10/part-0.parquet")), id="data, not the marker"),
-        pytest.param(message(record(key="raw/green/dt%3D2020-03-10/_SUCCESS")), id="other data"),
-        pytest.param(message(record(bucket="other")), id="another bucket"),
         pytest.param(message(record(key="raw/yellow/dt%3D2020-13-45/_SUCCESS")), id="no day of the calendar"),
         pytest.param(message(record(key="raw/yellow/dt%3D2020-03-10%3B+touch+x/_SUCCESS")), id="a command"),
+        pytest.param(message(record(key="raw/yellow/tips/dt%3D2020-03-10/_SUCCESS")), id="a folder inside ours"),
         pytest.param(message({**record(), "eventName": "ObjectRemoved:Delete"}), id="a removal"),
     ],
 )
 def test_what_is_no_landing_of_ours_starts_nothing(other: dict[str, Any]) -> None:
     assert runs([other], RAW) == []
+    refuse_others([other], RAW)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(record(key="raw/green/dt%3D2020-03-10/_SUCCESS"), id="other data"),
+        pytest.param(record(key="raw/yellow-old/dt%3D2020-03-10/_SUCCESS"), id="a folder whose name goes on"),
+        pytest.param(record(bucket="other"), id="another bucket"),
+    ],
+)
+def test_a_message_of_another_pipeline_is_named_and_holds_up_no_other(other: dict[str, Any]) -> None:
+    batch = [message(other), message(record())]
+    assert runs(batch, RAW) == runs([message(record())], RAW)
+    with pytest.raises(
+        LandingError, match=rf"s3://{other['s3']['bucket']['name']}/raw/.*is not below s3://raw-bucket/raw/yellow"
+    ):
+        refuse_others(batch, RAW)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +89,6 @@ def test_what_is_no_landing_of_ours_starts_nothing(other: dict[str, Any]) -> Non
 def test_a_message_that_is_none_of_s3s_is_named_and_holds_up_no_other(body: str) -> None:
     batch = [{"Body": body}, message(record())]
     assert runs(batch, RAW) == runs([message(record())], RAW)
-    refuse_others(batch[1:])
+    refuse_others(batch[1:], RAW)
     with pytest.raises(LandingError, match="is not S3's"):
-        refuse_others(batch)
+        refuse_others(batch, RAW)

@@ -144,3 +144,44 @@ run "expiry_under_a_lock_is_refused" {
   }
   expect_failures = [var.expire_replaced_days]
 }
+
+run "a_producer_writes_to_its_folders_and_deletes_nothing" {
+  module {
+    source = "../modules/bucket"
+  }
+  variables {
+    writers = { "arn:aws:iam::210987654321:role/producer" = ["raw/yellow/", "raw/green/"] }
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_s3_bucket_policy.this.policy).Statement : statement if statement.Effect == "Allow"] == [
+      {
+        Sid       = "Writes2adc2998"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:aws:iam::210987654321:role/producer" }
+        Action    = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+        Resource  = ["arn:aws:s3:::retrain-trial/raw/yellow/*", "arn:aws:s3:::retrain-trial/raw/green/*"]
+      },
+      {
+        Sid       = "Lists2adc2998"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:aws:iam::210987654321:role/producer" }
+        Action    = "s3:ListBucket"
+        Resource  = "arn:aws:s3:::retrain-trial"
+        Condition = { StringLike = { "s3:prefix" = ["raw/yellow/*", "raw/green/*"] } }
+      },
+    ]
+    error_message = "It may write elsewhere, or delete."
+  }
+}
+
+run "everybody_and_whole_buckets_are_refused_as_producers" {
+  command = plan
+  module {
+    source = "../modules/bucket"
+  }
+  variables {
+    writers = { "arn:aws:iam::210987654321:root" = ["raw/*"] }
+  }
+  expect_failures = [var.writers]
+}

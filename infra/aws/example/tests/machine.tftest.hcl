@@ -173,6 +173,10 @@ run "redis_speaks_tls_to_the_hosts_alone" {
     condition     = aws_elasticache_replication_group.this.transit_encryption_enabled && aws_elasticache_replication_group.this.at_rest_encryption_enabled && aws_vpc_security_group_ingress_rule.redis.referenced_security_group_id == "sg-1"
     error_message = "Redis is open, or in the clear."
   }
+  assert {
+    condition     = startswith(output.broker_url, "rediss://") && endswith(output.broker_url, ":6379/0?ssl_cert_reqs=required")
+    error_message = "Workers would speak plain text to a server that speaks TLS, or to any server."
+  }
 }
 
 run "a_backup_of_a_weekend_is_refused" {

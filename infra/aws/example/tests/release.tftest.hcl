@@ -8,11 +8,13 @@ mock_provider "aws" {
 }
 
 variables {
-  name              = "retrain"
-  github_repository = "example/trip-duration"
-  repository_arns   = ["arn:aws:ecr:us-east-1:123456789012:repository/retrain/airflow"]
-  kms_key_arn       = "arn:aws:kms:us-east-1:123456789012:key/1"
-  secrets           = { "airflow/connections/slack_default" = "Slack" }
+  name                 = "retrain"
+  github_repository    = "example/trip-duration"
+  github_owner_id      = "583231"
+  github_repository_id = "1296269"
+  repository_arns      = ["arn:aws:ecr:us-east-1:123456789012:repository/retrain/airflow"]
+  kms_key_arn          = "arn:aws:kms:us-east-1:123456789012:key/1"
+  secrets              = { "airflow/connections/slack_default" = "Slack" }
 }
 
 run "one_environment_asks_one_host_by_one_document" {
@@ -42,10 +44,18 @@ run "one_environment_asks_one_host_by_one_document" {
     condition = jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition == {
       StringEquals = {
         "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
-        "token.actions.githubusercontent.com:sub" = "repo:example/trip-duration:environment:production"
+        "token.actions.githubusercontent.com:sub" = [
+          "repo:example/trip-duration:environment:production",
+          "repo:example@583231/trip-duration@1296269:environment:production",
+        ]
+        "token.actions.githubusercontent.com:repository_id" = "1296269"
+      }
+      StringLike = {
+        "token.actions.githubusercontent.com:ref"              = "refs/tags/v*"
+        "token.actions.githubusercontent.com:job_workflow_ref" = "example/trip-duration/.github/workflows/release.yml@refs/tags/v*"
       }
     }
-    error_message = "Another repository, branch or environment can take the role."
+    error_message = "Another repository, workflow, branch or environment can take the role."
   }
 }
 
@@ -60,16 +70,37 @@ run "without_a_host_it_asks_nobody" {
   }
 }
 
-run "a_wildcard_repository_is_refused" {
+run "an_account_that_knows_github_already_keeps_its_provider" {
+  module {
+    source = "../modules/deployer"
+  }
+  variables {
+    oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+  }
+
+  assert {
+    condition     = length(aws_iam_openid_connect_provider.github) == 0
+    error_message = "A second provider: IAM would answer EntityAlreadyExists."
+  }
+  assert {
+    condition     = jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Principal.Federated == "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+    error_message = "The role trusts another provider than the account's."
+  }
+}
+
+run "wildcards_and_names_in_place_of_numbers_are_refused" {
   command = plan
   module {
     source = "../modules/deployer"
   }
   variables {
-    github_repository  = "example/*"
-    github_environment = "prod*"
+    github_repository    = "example/*"
+    github_owner_id      = "example"
+    github_repository_id = "*"
+    github_environment   = "prod*"
+    github_workflow      = "*.yml"
   }
-  expect_failures = [var.github_repository, var.github_environment]
+  expect_failures = [var.github_repository, var.github_owner_id, var.github_repository_id, var.github_environment, var.github_workflow]
 }
 
 run "images_are_scanned_and_tags_never_move" {

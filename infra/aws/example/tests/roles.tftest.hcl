@@ -12,7 +12,7 @@ variables {
   store                = { bucket_arn = "arn:aws:s3:::store", prefix = "dvc/" }
   ledger               = { bucket_arn = "arn:aws:s3:::ledger", prefix = "ledger/" }
   artifacts_bucket_arn = "arn:aws:s3:::mlflow"
-  queue_arn            = "arn:aws:sqs:us-east-1:123456789012:retrain-landed"
+  queue_arns           = ["arn:aws:sqs:us-east-1:123456789012:retrain-landed-trip_duration"]
   kms_key_arn          = "arn:aws:kms:us-east-1:123456789012:key/1"
   repository_arns      = ["arn:aws:ecr:us-east-1:123456789012:repository/retrain/airflow"]
   metrics_namespace    = "Retrain/retrain"
@@ -80,6 +80,20 @@ run "work_is_confined_to_its_folders" {
       ])
     ])
     error_message = "Something is allowed on every resource that could be allowed on one."
+  }
+}
+
+run "without_a_queue_no_queue_is_read" {
+  module {
+    source = "../modules/roles"
+  }
+  variables {
+    queue_arns = []
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.work["run"].policy, "sqs:")
+    error_message = "A statement without a resource, which IAM refuses, or one on every queue."
   }
 }
 

@@ -59,3 +59,21 @@ run "a_region_that_is_none_is_refused" {
   }
   expect_failures = [var.region, var.name]
 }
+
+run "a_repository_without_its_numbers_and_an_example_are_refused" {
+  command = plan
+  variables {
+    github_repository        = "OWNER/NAME"
+    pipeline_repository      = "https://github.com/OWNER/NAME.git"
+    github_oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/example.com"
+  }
+  expect_failures = [var.github_owner_id, var.github_repository_id, var.pipeline_repository, var.github_oidc_provider_arn]
+}
+
+run "a_release_without_alarms_is_noticed" {
+  command = plan
+  variables {
+    release = "v1.0.0"
+  }
+  expect_failures = [check.alarms]
+}

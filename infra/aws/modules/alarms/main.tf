@@ -1,4 +1,4 @@
-# Alarms on things that nothing on the host can watch: the host itself, its watch, the queue, the shared volume.
+# Alarms on things that nothing on the host can watch: the host itself, its watch, the queues, the shared volume.
 
 resource "aws_sns_topic" "this" {
   name              = "${var.name}-alarms"
@@ -9,13 +9,19 @@ resource "aws_sns_topic_policy" "this" {
   arn = aws_sns_topic.this.arn
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "AlarmsAndBudgetsPublish"
+    Statement = [for service, source in {
+      cloudwatch = "arn:${var.partition}:cloudwatch:${var.region}:${var.account_id}:alarm:${var.name}-*"
+      budgets    = "arn:${var.partition}:budgets::${var.account_id}:*"
+      } : {
+      Sid       = "${title(service)}Publishes"
       Effect    = "Allow"
-      Principal = { Service = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"] }
+      Principal = { Service = "${service}.amazonaws.com" }
       Action    = "sns:Publish"
       Resource  = aws_sns_topic.this.arn
-      Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = var.account_id }
+        ArnLike      = { "aws:SourceArn" = source }
+      }
     }]
   })
 }
@@ -28,23 +34,20 @@ resource "aws_sns_topic_subscription" "email" {
 }
 
 locals {
-  queue = {
-    landed-failed = {
-      description = "Messages of landed data could not be handled. Look at the triggerer's log, then redrive the dead-letter queue."
-      namespace   = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", statistic = "Maximum"
-      dimensions  = { QueueName = var.failed_queue_name }
-      above       = 0, period = 300, periods = 1, missing = "notBreaching"
-    }
-  }
-
-  reader = {
-    landed-waiting = {
-      description = "A message of landed data has waited for an hour: nobody reads the queue."
+  queues = merge([for pipeline, queue in var.queue_names : {
+    "landed-waiting-${pipeline}" = {
+      description = "A message of landed data of ${pipeline} has waited for an hour: its trigger does not read the queue."
       namespace   = "AWS/SQS", metric = "ApproximateAgeOfOldestMessage", statistic = "Maximum"
-      dimensions  = { QueueName = var.queue_name }
+      dimensions  = { QueueName = queue }
       above       = 3600, period = 300, periods = 1, missing = "notBreaching"
     }
-  }
+    "landed-failed-${pipeline}" = {
+      description = "Messages of landed data of ${pipeline} could not be handled. Look at the triggerer's log, then redrive the dead-letter queue."
+      namespace   = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", statistic = "Maximum"
+      dimensions  = { QueueName = "${queue}-failed" }
+      above       = 0, period = 300, periods = 1, missing = "notBreaching"
+    }
+  }]...)
 
   host = {
     host-status = {
@@ -53,6 +56,11 @@ locals {
       dimensions  = { InstanceId = var.instance_id }
       above       = 0, period = 60, periods = 5, missing = "breaching"
     }
+  }
+
+  # Before the first release nothing on the host sends these metrics, and silence is no fault. An alarm that is made after it goes
+  # from INSUFFICIENT_DATA to ALARM if there is silence, and sends a mail; one that is red already changes no more and sends none.
+  live = {
     host-memory = {
       description = "The host's memory is nearly used up: the next stage may be killed."
       namespace   = var.namespace, metric = "mem_used_percent", statistic = "Average"
@@ -77,6 +85,16 @@ locals {
       dimensions  = { InstanceId = var.instance_id }
       below       = 1, period = 300, periods = 1, missing = "breaching"
     }
+  }
+
+  # EFS is never full and reports endless space: it only costs more. CloudWatch gets its size every 15 minutes.
+  volume = {
+    volume-size = {
+      description = "The shared volume holds more than ${var.volume_gb} GB: caches and environments grow. See infra/docs/housekeeping.md; raise shared_volume_gb if it is right."
+      namespace   = "AWS/EFS", metric = "StorageBytes", statistic = "Maximum"
+      dimensions  = { FileSystemId = var.file_system_id, StorageClass = "Total" }
+      above       = var.volume_gb * 1000000000, period = 3600, periods = 1, missing = "notBreaching"
+    }
     volume-burst = {
       description = "The shared volume runs out of burst credits and will be slow. Give it provisioned or elastic throughput."
       namespace   = "AWS/EFS", metric = "BurstCreditBalance", statistic = "Minimum"
@@ -86,9 +104,10 @@ locals {
   }
 
   alarms = merge(
-    local.queue,
-    { for name, alarm in local.reader : name => alarm if var.queue_read },
+    local.queues,
     { for name, alarm in local.host : name => alarm if var.host_enabled },
+    { for name, alarm in local.live : name => alarm if var.host_enabled && var.live },
+    { for name, alarm in local.volume : name => alarm if var.volume_enabled },
   )
 }
 

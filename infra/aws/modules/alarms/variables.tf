@@ -6,6 +6,15 @@ variable "account_id" {
   type = string
 }
 
+variable "partition" {
+  type    = string
+  default = "aws"
+}
+
+variable "region" {
+  type = string
+}
+
 variable "kms_key_arn" {
   type = string
 }
@@ -26,18 +35,10 @@ variable "namespace" {
   type        = string
 }
 
-variable "queue_name" {
-  type = string
-}
-
-variable "failed_queue_name" {
-  type = string
-}
-
-variable "queue_read" {
-  description = "True if a pipeline starts by the queue. If none does, it is correct that messages wait there unread."
-  type        = bool
-  default     = false
+variable "queue_names" {
+  description = "Pipeline -> its queue; `-failed` after that is its dead-letter queue."
+  type        = map(string)
+  default     = {}
 }
 
 variable "host_enabled" {
@@ -45,12 +46,35 @@ variable "host_enabled" {
   type        = bool
 }
 
+variable "live" {
+  description = "True once the host runs a release: only then do the watch and the host's agent have something to report."
+  type        = bool
+  default     = false
+}
+
 variable "instance_id" {
   type    = string
   default = null
 }
 
+variable "volume_enabled" {
+  description = "True if there is a shared volume, an EFS. Separate from its id, which is not known when a plan is made."
+  type        = bool
+  default     = false
+}
+
 variable "file_system_id" {
   type    = string
   default = null
+}
+
+variable "volume_gb" {
+  description = "An alarm if the shared volume holds more."
+  type        = number
+  default     = 200
+
+  validation {
+    condition     = var.volume_gb >= 1
+    error_message = "A size in GB, 1 at least."
+  }
 }

@@ -140,11 +140,32 @@ locals {
   ]
 }
 
+locals {
+  # Allowed here, so that a role of another account may write too; there its own policy must allow it as well. Nobody may delete.
+  writers = flatten([for arn, prefixes in var.writers : [
+    {
+      Sid       = "Writes${substr(sha256(arn), 0, 8)}"
+      Effect    = "Allow"
+      Principal = { AWS = arn }
+      Action    = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+      Resource  = [for prefix in prefixes : "${aws_s3_bucket.this.arn}/${prefix}*"]
+    },
+    {
+      Sid       = "Lists${substr(sha256(arn), 0, 8)}"
+      Effect    = "Allow"
+      Principal = { AWS = arn }
+      Action    = "s3:ListBucket"
+      Resource  = aws_s3_bucket.this.arn
+      Condition = { StringLike = { "s3:prefix" = [for prefix in prefixes : "${prefix}*"] } }
+    },
+  ]])
+}
+
 resource "aws_s3_bucket_policy" "this" {
   # S3 refuses a policy while it is still deciding whether the bucket is public.
   bucket = aws_s3_bucket_public_access_block.this.bucket
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = concat(local.tls_only, [for statement in local.create_only : statement if var.create_only])
+    Statement = concat(local.tls_only, [for statement in local.create_only : statement if var.create_only], local.writers)
   })
 }

@@ -62,3 +62,18 @@ variable "force_destroy" {
   type        = bool
   default     = false
 }
+
+variable "writers" {
+  description = "Roles or users, of any account, that write here: ARN -> folders. Each must exist already: S3 refuses a policy that names another."
+  type        = map(list(string))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for arn in keys(var.writers) : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:(role|user)/.+", arn))])
+    error_message = "Each is the ARN of a role or a user: a whole account or everybody may not write."
+  }
+  validation {
+    condition     = alltrue([for prefixes in values(var.writers) : length(prefixes) > 0 && alltrue([for prefix in prefixes : can(regex("^[^*?]+/$", prefix))])])
+    error_message = "Each writes to folders, each with a slash at its end and no wildcard, such as raw/yellow/."
+  }
+}

@@ -6,6 +6,17 @@ resource "aws_iam_openid_connect_provider" "github" {
   client_id_list = ["sts.amazonaws.com"]
 }
 
+locals {
+  github     = "token.actions.githubusercontent.com"
+  repository = split("/", var.github_repository)
+
+  # GitHub writes a repository's ids into the subject if it was made, renamed or moved after 15 July 2026, or has opted in.
+  subjects = [for named in [
+    var.github_repository,
+    "${local.repository[0]}@${var.github_owner_id}/${local.repository[1]}@${var.github_repository_id}",
+  ] : "repo:${named}:environment:${var.github_environment}"]
+}
+
 resource "aws_iam_role" "this" {
   name                 = "${var.name}-deploy"
   max_session_duration = 3600
@@ -17,9 +28,16 @@ resource "aws_iam_role" "this" {
       Action    = "sts:AssumeRoleWithWebIdentity"
       Condition = {
         StringEquals = {
-          "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
-          # An environment, not a branch: who may deploy is decided by its reviewers, in GitHub.
-          "token.actions.githubusercontent.com:sub" = "repo:${var.github_repository}:environment:${var.github_environment}"
+          "${local.github}:aud" = "sts.amazonaws.com"
+          # An environment, not a branch: who may deploy is decided by its rules, in GitHub.
+          "${local.github}:sub" = local.subjects
+          # The old subject has names only. Another repository that gets the name later has another id.
+          "${local.github}:repository_id" = var.github_repository_id
+        }
+        # Not a branch's own workflow that names the environment.
+        StringLike = {
+          "${local.github}:ref"              = "refs/tags/v*"
+          "${local.github}:job_workflow_ref" = "${var.github_repository}/.github/workflows/${var.github_workflow}@refs/tags/v*"
         }
       }
     }]

@@ -16,13 +16,14 @@ resource "aws_kms_key" "this" {
         Resource  = "*"
       },
       {
-        # An encrypted topic takes a message only from a service that may use its key.
+        # An encrypted topic takes a message only from a service that may use its key. As AWS documents it, without a condition:
+        # not every service passes aws:SourceAccount to KMS, and a missing one loses each message silently. Whose bucket, alarm
+        # or budget may publish is in the policy of each topic, where AWS documents the conditions.
         Sid       = "ServicesPublish"
         Effect    = "Allow"
         Principal = { Service = ["s3.amazonaws.com", "cloudwatch.amazonaws.com", "budgets.amazonaws.com"] }
         Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
         Resource  = "*"
-        Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
       },
     ]
   })

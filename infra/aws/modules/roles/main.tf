@@ -1,7 +1,7 @@
 # Who may do what. The host's own role cannot read data: each container takes the role of its work (see output aws_credentials).
 #
 #   host     starts the stack: pulls images, reads its own secrets, mounts the volume, takes the roles below
-#   run      workers and triggerer: read raw, write the store, create in the ledger, read the queue
+#   run      workers and triggerer: read raw, write the store, create in the ledger, read the queues
 #   control  api-server, scheduler, dag-processor: Airflow's secrets, nothing else
 #   watch    the watch: reads raw and ledger, changes nothing
 #   mlflow   the tracking server: its own bucket
@@ -154,12 +154,12 @@ locals {
       [local.may_list.raw, local.may_read.raw],
       [local.may_list.store, local.may_read.store, local.may_write.store],
       [local.may_list.ledger, local.may_read.ledger, local.may_write.ledger],
-      [{
+      [for queues in [var.queue_arns] : {
         Sid      = "TakeLandedMessages"
         Effect   = "Allow"
         Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
-        Resource = var.queue_arn
-      }],
+        Resource = queues
+      } if length(queues) > 0],
       local.read_airflow_secrets,
       [local.never_deletes],
     )

@@ -48,8 +48,10 @@ variable "artifacts_bucket_arn" {
   type = string
 }
 
-variable "queue_arn" {
-  type = string
+variable "queue_arns" {
+  description = "The queues of the pipelines that messages start."
+  type        = list(string)
+  default     = []
 }
 
 variable "kms_key_arn" {
