@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-# `cosign attest` sends the whole attestation to the public log, whose load balancer cuts off large requests: refusals are known from
-# 3.5 MB on (Sage-Bionetworks/sage-monorepo #3982, "a couple MiB" in ublue-os/bluefin #4272), and no limit is documented (sigstore/rekor #2808).
+# `cosign attest` sends the whole attestation to the public log, whose load balancer cuts off large requests without saying why. No limit is
+# documented (sigstore/rekor #2808, #2915); the smallest known refusals had "a couple MiB" (ublue-os/bluefin #4272).
 LARGEST_ATTESTATION = 1_500_000
 _STATEMENT_BYTES = 4_000  # the statement around the list, signature and certificate
 
@@ -17,17 +17,17 @@ class AttestationSizeError(Exception):
 
 
 def reduce(document: dict[str, Any]) -> dict[str, Any]:
-    """The list without what neither a scan nor a reader of packages uses: files, and invented product names.
+    """The list with the packages and their licences only: no files, no tree of dependencies, no invented product names.
 
     syft guesses up to thirty product names (CPE) for a package. grype matches packages of an ecosystem by their package URL; only
-    binaries, whose URL is `pkg:generic/…` or missing, are matched by product name.
+    binaries, whose URL is `pkg:generic/…` or missing, are matched by product name. The tree is in the lock files.
     """
     packages = [_package(package) for package in document["packages"]]
-    kept = {package["SPDXID"] for package in packages} | {document["SPDXID"]}
+    kept = {package["SPDXID"] for package in packages}
     relationships = [
         relationship
         for relationship in document.get("relationships", [])
-        if {relationship["spdxElementId"], relationship["relatedSpdxElement"]} <= kept
+        if relationship["relationshipType"] == "DESCRIBES" and relationship["relatedSpdxElement"] in kept
     ]
     rest = {name: value for name, value in document.items() if name not in {"files", "packages", "relationships"}}
     return rest | {"packages": packages, "relationships": relationships}
