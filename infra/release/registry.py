@@ -41,7 +41,7 @@ class Registry:
         """The manifest under a release's tag; None if the tag is free.
 
         Raises:
-            RegistryError: ECR answered with another failure than "not found".
+            RegistryError: ECR answered with another failure than "not found", or with another form of the image.
         """
         return self._manifest(image, {"imageTag": release})
 
@@ -108,7 +108,14 @@ class Registry:
             repositoryName=f"{self.name}/{image}", imageIds=[wanted], acceptedMediaTypes=_MANIFESTS
         )
         if answer["images"]:
-            return Manifest(str(answer["images"][0]["imageManifest"]).encode())
+            found = answer["images"][0]
+            manifest = Manifest(str(found["imageManifest"]).encode())
+            if manifest.digest != found["imageId"]["imageDigest"]:
+                raise RegistryError(
+                    f"ECR answered with another form of {image} {wanted} ({manifest.digest}) than it keeps "
+                    f"({found['imageId']['imageDigest']}): it was not pushed as an OCI image. Release the commit under a new tag."
+                )
+            return manifest
         if {failure.get("failureCode") for failure in answer.get("failures", [])} - {"ImageNotFound"}:
             raise RegistryError(
                 f"ECR did not say whether {image} {wanted} exists: {answer['failures']}. Run this again."

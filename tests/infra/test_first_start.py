@@ -263,7 +263,9 @@ def test_uv_is_installed_by_its_hash_and_other_bytes_are_refused(proxied: Proxie
     python = getattr(sys, "_base_executable", sys.executable)
     install = [python, "infra/local/install.py", "uv", "0.0.1", tmp_path / "tools", locked]
     nothing = f"http://127.0.0.1:{free_ports(1)[0]}/simple"
-    variables = proxied.variables("none", XDG_CACHE_HOME=str(tmp_path / "cache"), PIP_INDEX_URL=nothing)
+    variables = proxied.variables(
+        "none", XDG_CACHE_HOME=str(tmp_path / "cache"), PIP_INDEX_URL=nothing, PIP_RETRIES="0"
+    )
     for digest in ("0" * 64, hashlib.sha256(wheel.read_bytes()).hexdigest()):
         assert not (tmp_path / "tools").exists()
         locked.write_text(f"uv==0.0.1 --hash=sha256:{digest}\n")

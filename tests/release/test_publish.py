@@ -11,14 +11,15 @@ from typing import Any
 
 import publish
 import pytest
+import signatures
 from botocore.exceptions import ClientError
-from conftest import DeployAccount
+from conftest import ROOT, DeployAccount
 from contents import LARGEST_ATTESTATION, AttestationSizeError
 from image_layout import MANIFEST, Layout, LayoutError
 from publish import IMAGES, PublishError, find, pack, push, verify
 from registry import Registry, RegistryError
 from registry_standin import LOG_TAKES
-from signatures import SignatureError
+from signatures import SignatureError, identity
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 TAG = "v1.2.0"
@@ -245,6 +246,19 @@ def test_another_image_under_the_same_tag_is_refused(
     assert not programs.called("cosign")
 
 
+def test_a_tag_that_another_run_has_taken_in_the_meantime_is_refused(
+    programs: Programs, registry: Registry, packed: Path, tmp_path: Path
+) -> None:
+    ours = Layout(packed).manifests()["mlflow"]
+    registry.push("mlflow", ours, Layout(packed))
+    programs.built("of another build")
+    theirs = pack(TAG, tmp_path / "again")["mlflow"]
+    registry.push("mlflow", theirs, Layout(tmp_path / "again"))
+    registry.tag("mlflow", theirs, TAG)
+    with pytest.raises(RegistryError, match=r"mlflow:v1\.2\.0 is there already and is another image"):
+        registry.tag("mlflow", ours, TAG)
+
+
 @pytest.mark.parametrize("blob", [0, -1], ids=["layer", "configuration"])
 def test_an_image_that_was_changed_after_the_build_gets_no_tag(registry: Registry, packed: Path, blob: int) -> None:
     layout = Layout(packed)
@@ -287,6 +301,28 @@ def test_a_signature_of_another_repository_does_not_count(
     monkeypatch.setenv("GITHUB_REPOSITORY", "somebody/trip-duration")
     with pytest.raises(SignatureError, match="no matching signatures"):
         find(TAG, registry, os.environ)
+
+
+@pytest.mark.usefixtures("programs")
+def test_the_hosts_check_accepts_a_published_image_and_not_under_another_releases_name(
+    registry: Registry, packed: Path
+) -> None:
+    pushed = push(TAG, packed, registry, os.environ)
+    with registry.login() as access:
+        for image, digest in pushed.items():
+            signatures.verify(registry.reference(image, digest), identity("example/trip-duration", TAG), access)
+            with pytest.raises(SignatureError, match="no matching signatures"):
+                signatures.verify(
+                    registry.reference(image, digest), identity("example/trip-duration", "v9.9.9"), access
+                )
+
+
+def test_the_page_says_what_the_host_checks() -> None:
+    page = (ROOT / "infra" / "release" / "README.md").read_text()
+    for argument in identity("OWNER/NAME", TAG):
+        assert f"  {argument} \\\n" in page
+    for image in IMAGES[1:]:
+        assert f"`retrain.image.{image}`" in page
 
 
 @pytest.mark.usefixtures("programs")
