@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 TOOLS := .local
-UV_VERSION := 0.13.8
+UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' infra/docker/uv/requirements.txt)
 UV := $(CURDIR)/$(TOOLS)/tools/bin/uv
 SERVERS := $(CURDIR)/$(TOOLS)/envs/servers
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { $$p -c 'import sys; print(sys.executable)'; break; }; done)
@@ -30,7 +30,7 @@ CONTAINERS = env PYTHONPATH=infra/docker:infra/local $(SERVERS)/bin/python infra
 RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json)
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo test raw-days test-units test-contract test-slow test-moto test-pipeline test-infra test-aws test-release test-e2e test-faults report actions release-environment lint format up down status release rollback pin history restore verify replay explain prune rebuild inputs quality bench bench-requests alerts-replay screenshots alerts-test runbook-pictures compose-up compose-down compose-demo test-compose
+.PHONY: help demo test raw-days test-units test-contract test-slow test-moto test-pipeline test-infra test-aws test-release test-e2e test-faults report actions base-images release-environment lint format up down status release rollback pin history restore verify replay explain prune rebuild inputs quality bench bench-requests alerts-replay screenshots alerts-test runbook-pictures compose-up compose-down compose-demo test-compose
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -175,6 +175,9 @@ report: $(PIPELINE_ENV) $(SERVERS_ENV) $(RELEASE_ENV) ## Compare a real day at t
 actions: ## Check that the workflows' actions are pinned to the commits of their tags
 	@"$(PYTHON)" infra/release/action_pins.py
 
+base-images: ## Ask the registries whether the pinned base images are still those of their tags (UPDATE=1 pins the new ones)
+	@"$(PYTHON)" infra/release/base_images.py $(if $(UPDATE),update,check)
+
 release-environment: $(RELEASE_ENV)
 
 quality: $(PIPELINE_ENV) $(SERVERS_ENV) ## Measure the model on the second half of 2019; fails if it misses its targets
@@ -215,7 +218,7 @@ format: $(AIRFLOW_ENV) ## Format the code, and fix the findings that ruff can fi
 $(UV):
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found. Install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
 	command -v git >/dev/null || { echo "git is needed and was not found. Install it."; exit 1; }
-	"$(PYTHON)" infra/local/install.py uv "$(UV_VERSION)" "$(TOOLS)/tools"
+	"$(PYTHON)" infra/local/install.py uv "$(UV_VERSION)" "$(TOOLS)/tools" infra/docker/uv/requirements.txt
 
 define install
 	@echo "installing $(1) from its lock"

@@ -1,8 +1,9 @@
-"""Build the deployment's images from a commit: `images.py [--commit HEAD] [--release v1.2.0] [TARGET…]`.
+"""Build the deployment's images from a commit: `images.py [--commit HEAD] [--release v1.2.0] [--platform linux/amd64] [TARGET…]`.
 
 The build context is `git archive` of the commit: it has only the commit's files, all with the commit's time. PYTHON_IMAGE and
 UV_IMAGE replace the Dockerfile's base images. If the network has its own CAs, SSL_CERT_FILE names their bundle; UV_CONFIG_FILE names
-a uv.toml with another package index. Both are build secrets, which leave no trace in an image.
+a uv.toml with another package index. Both are build secrets, which leave no trace in an image. Without --platform, the images of a release are for linux/amd64, wherever they are built, and
+others for this machine.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ("airflow", "worker", "mlflow", "local")
+UNRELEASED = "unreleased"
+RELEASE_PLATFORM = "linux/amd64"  # the hosts' machines
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -44,8 +47,10 @@ def docker() -> str:
     )
 
 
-def build(targets: Sequence[str], commit: str, release: str, *, tag: str) -> dict[str, str]:
+def build(targets: Sequence[str], commit: str, release: str, *, tag: str, platform: str = "") -> dict[str, str]:
     """Build `retrain/<target>:<tag>` for each target from `commit`; returns target -> image name. `release` goes into a label.
+
+    `platform` is the machine on which they run, such as linux/amd64; by default this one.
 
     Raises:
         ImageError: no Docker client, no such commit, or the build failed.
@@ -69,6 +74,7 @@ def build(targets: Sequence[str], commit: str, release: str, *, tag: str) -> dic
             f"--target={target}",
             f"--tag={names[target]}",
         ]
+        command += [f"--platform={platform}"] if platform else []
         command += [f"--label=org.opencontainers.image.{name}={value}" for name, value in labels.items()]
         command += [f"--build-arg={name}={value}" for name, value in bases.items()]
         command += [f"--secret=id={name},src={path}" for name, path in secrets.items() if path.is_file()]
@@ -92,7 +98,7 @@ def build_missing(say: Callable[[str], None]) -> bool:
         label = '{{index .Config.Labels "org.opencontainers.image.revision"}}'
         if _says(program, "image", "inspect", f"--format={label}", f"retrain/{target}:local") != head:
             say(f"building retrain/{target}:local from {head[:12]}")
-            build([target], head, "unreleased", tag="local")
+            build([target], head, UNRELEASED, tag="local")
             built = True
     return built
 
@@ -139,13 +145,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"any of {', '.join(TARGETS)}; default: all")
     parser.add_argument("--commit", default="HEAD")
-    parser.add_argument("--release", default="unreleased", help="the release's tag, for the labels")
+    parser.add_argument("--release", default=UNRELEASED, help="the release's tag, for the labels")
     parser.add_argument("--tag", default="local", help="the image's tag")
+    parser.add_argument(
+        "--platform",
+        default="",
+        help=f"such as linux/arm64; default: {RELEASE_PLATFORM} for a release, else this machine's",
+    )
     options = parser.parse_args()
     if unknown := set(options.targets) - set(TARGETS):
         parser.error(f"no target {', '.join(sorted(unknown))}")
+    platform = options.platform or ("" if options.release == UNRELEASED else RELEASE_PLATFORM)
     try:
-        build(options.targets or TARGETS, options.commit, options.release, tag=options.tag)
+        build(options.targets or TARGETS, options.commit, options.release, tag=options.tag, platform=platform)
     except ImageError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,6 +1,6 @@
 """Install what the commands of the Makefile run on.
 
-install.py uv VERSION FOLDER                         the program uv, in a new virtual environment FOLDER
+install.py uv VERSION FOLDER [LOCKED]                the program uv, in a new virtual environment FOLDER, by the hashes of LOCKED
 install.py environment UV NAME PROJECT [FOLDER]      an environment from the lock of PROJECT, in PROJECT/.venv or FOLDER
 
 It runs before there is any environment, so it needs nothing but Python.
@@ -25,8 +25,10 @@ class InstallError(Exception):
     """A program or an environment could not be installed; the message says what to check."""
 
 
-def install_uv(version: str, folder: Path) -> None:
+def install_uv(version: str, folder: Path, locked: Path | None = None) -> None:
     """Install uv in the virtual environment `folder`. Its wheel is downloaded once for all checkouts of this user.
+
+    `locked` is a requirements file with the hashes of its wheels; pip refuses other bytes.
 
     Raises:
         InstallError: the environment could not be made, or uv not be downloaded or installed. `folder` is removed.
@@ -40,11 +42,11 @@ def install_uv(version: str, folder: Path) -> None:
                 "Debian: apt-get install python3-venv"
             )
         pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-        wanted = f"uv=={version}"
-        install = ["install", "--no-index", "--find-links", str(wheels), wanted]
+        wanted = ["--require-hashes", "--requirement", str(locked)] if locked else [f"uv=={version}"]
+        install = ["install", "--no-index", "--find-links", str(wheels), *wanted]
         if run_pip(pip, install).returncode == 0:
             return
-        download = ["download", "--no-deps", "--only-binary", ":all:", "--dest", str(wheels), wanted]
+        download = ["download", "--no-deps", "--only-binary", ":all:", "--dest", str(wheels), *wanted]
         for arguments in (download, install):
             done = run_pip(pip, arguments)
             if done.returncode != 0:
@@ -77,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     of_uv = commands.add_parser("uv")
     of_uv.add_argument("version")
     of_uv.add_argument("folder", type=Path)
+    of_uv.add_argument("locked", type=Path, nargs="?")
     of_environment = commands.add_parser("environment")
     of_environment.add_argument("uv", type=Path)
     of_environment.add_argument("name")
@@ -85,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "uv":
-            install_uv(chosen.version, chosen.folder)
+            install_uv(chosen.version, chosen.folder, chosen.locked)
         else:
             install_environment(chosen.uv, chosen.name, chosen.project, chosen.folder)
     except InstallError as error:

@@ -1,240 +1,262 @@
-"""The images of a release: one job builds and scans them without any rights, another pushes and signs exactly these.
+"""The images of a release: one job builds and scans them without any rights, another pushes, signs and tags exactly these.
 
-    publish.py pack v1.2.0 FOLDER      save the built images, list their contents, scan those lists
-    publish.py push v1.2.0 FOLDER      load the saved images, push those that the registry lacks, sign them, attest the lists
-    publish.py verify v1.2.0           check that this repository's release workflow signed the registry's images of this tag
+    publish.py pack v1.2.0 FOLDER      save the built images in FOLDER, list their packages, scan the lists
+    publish.py scan FOLDER             scan lists again, with today's database of vulnerabilities
+    publish.py find v1.2.0             say whether the registry has the release already, signed: `published=true` or `false`
+    publish.py push v1.2.0 FOLDER      push the images by digest, sign them, attest the lists; the tags come last
+    publish.py verify v1.2.0           check the signatures of the registry's images of this tag
 
-Reads RETRAIN_REGISTRY (…dkr.ecr.….amazonaws.com), RETRAIN_NAME, GITHUB_REPOSITORY, GITHUB_SHA, and AWS_… (web_identity.py).
-docker, syft, grype and cosign must be on the PATH. A tag in the registry never changes: an image that is already there is kept if
-it is the same, and refused if it is another. So an interrupted `push` can be repeated.
+Reads RETRAIN_REGISTRY (…dkr.ecr.….amazonaws.com), RETRAIN_NAME, GITHUB_REPOSITORY, GITHUB_SHA, GITHUB_OUTPUT, and AWS_…
+(web_identity.py). `pack` reads RETRAIN_PLATFORM. docker, syft and grype must be on the PATH for `pack`, cosign for the others.
+A tag in the registry never changes and exists only once its images are signed: whatever interrupts `push`, it can be repeated, with
+the same images or with new ones.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import contents
+import image_layout
+import signatures
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from contents import AttestationSizeError
+from image_layout import Layout, LayoutError, Manifest
+from registry import Registry, RegistryError
 from retrain_release import RELEASE
+from signatures import SignatureError
 from web_identity import WebIdentityError, session
 
+# The first is tagged first: its manifest names the others.
 IMAGES = ("airflow", "worker", "mlflow")
+PLATFORM = "linux/amd64"
 _CONFIGURATION = Path(__file__).with_name("grype.yaml")
-_ISSUER = "https://token.actions.githubusercontent.com"
-_MANIFESTS = [
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
-]
 
 
 class PublishError(Exception):
-    """An image was not packed, pushed, signed or verified; the message says which and why."""
+    """A release's images were not packed, pushed or found; the message says which and why."""
 
 
-@dataclass(frozen=True)
-class Registry:
-    """The deployment's repositories in ECR: `<name>/<image>`."""
-
-    ecr: Any
-    host: str
-    name: str
-
-    def reference(self, image: str) -> str:
-        """The name of an image's repository, without a tag."""
-        return f"{self.host}/{self.name}/{image}"
-
-    def published(self, image: str, release: str) -> tuple[str, set[str]] | None:
-        """The digest of the tag, with all ids that a Docker engine may use for the same image; None if the tag is free.
-
-        Raises:
-            PublishError: ECR answered with another failure than "not found".
-        """
-        answer = self.ecr.batch_get_image(
-            repositoryName=f"{self.name}/{image}", imageIds=[{"imageTag": release}], acceptedMediaTypes=_MANIFESTS
-        )
-        if not answer["images"]:
-            codes = {failure.get("failureCode") for failure in answer.get("failures", [])}
-            if codes - {"ImageNotFound"}:
-                raise PublishError(
-                    f"ECR did not say whether {image}:{release} exists: {answer['failures']}. Run this again."
-                )
-            return None
-        found = answer["images"][0]
-        digest = str(found["imageId"]["imageDigest"])
-        manifest = json.loads(found["imageManifest"])
-        # An engine identifies an image by its configuration or (with containerd's store) by its manifest.
-        return digest, {digest, str(manifest.get("config", {}).get("digest", digest))}
-
-    @contextmanager
-    def login(self) -> Iterator[dict[str, str]]:
-        """Variables that give docker and cosign access to the registry, until the context ends."""
-        granted = self.ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
-        user, _, password = base64.b64decode(granted).decode().partition(":")
-        with tempfile.TemporaryDirectory() as folder:
-            environment = {"DOCKER_CONFIG": folder}
-            command = ["docker", "login", "--username", user, "--password-stdin", self.host]
-            _run(command, environment, given=password)
-            yield environment
-
-
-def pack(release: str, folder: Path) -> dict[str, str]:
-    """Save, list and scan each image; returns image -> id.
+def pack(release: str, folder: Path, platform: str = PLATFORM) -> dict[str, Manifest]:
+    """Save the built images, list their packages and scan the lists; returns image -> manifest.
 
     Raises:
-        PublishError: an image is missing, or has a known vulnerability that grype.yaml does not accept.
+        PublishError: an image is missing or is for another machine, or has a known vulnerability that grype.yaml does not accept.
+        LayoutError: the engine saved something else.
+        AttestationSizeError: the public log would not take a list.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    ids, refused = {}, []
-    for image in IMAGES:
-        built, contents = f"retrain/{image}:{release}", folder / f"{image}.spdx.json"
-        ids[image] = _run(["docker", "image", "inspect", "--format={{.Id}}", built]).strip()
-        _run(["docker", "save", f"--output={folder / f'{image}.tar'}", built])
-        _run(["syft", "scan", f"docker:{built}", f"--output=spdx-json={contents}"])
+    names = {image: f"retrain/{image}:{release}" for image in IMAGES}
+    saved = folder / "saved.tar"
+    _run(["docker", "save", f"--output={saved}", *names.values()])
+    made = image_layout.pack(saved, names, release, folder)
+    saved.unlink()
+    _checked(release, folder, platform)
+    for image, name in names.items():
+        listed = folder / f"{image}.full.json"
+        # The files of packages are nine tenths of a list, and say nothing about versions.
+        _run(
+            ["syft", "scan", f"docker:{name}", f"--output=spdx-json={listed}"], {"SYFT_FILE_METADATA_SELECTION": "none"}
+        )
+        size = contents.write(json.loads(listed.read_text(encoding="utf-8")), folder / f"{image}.spdx.json")
+        print(f"{image} is {made[image].digest}; its list is attested with {size:,} bytes", flush=True)
+        listed.unlink()
+    print(f"packed in {sum(path.stat().st_size for path in folder.rglob('*') if path.is_file()):,} bytes", flush=True)
+    scan(folder)
+    return made
+
+
+def scan(folder: Path) -> None:
+    """Scan every list of packages in `folder`, and write each result beside it.
+
+    Raises:
+        PublishError: a list has a known vulnerability that grype.yaml does not accept, or there is no list.
+    """
+    lists, refused = sorted(folder.glob("*.spdx.json")), []
+    if not lists:
+        raise PublishError(f"{folder} has no list of packages (*.spdx.json).")
+    for listed in lists:
+        image = listed.name.removesuffix(".spdx.json")
         report = folder / f"{image}.scan.txt"
-        scan = ["grype", f"sbom:{contents}", f"--config={_CONFIGURATION}", f"--file={report}"]
         try:
-            _run(scan)
+            _run(["grype", f"sbom:{listed}", f"--config={_CONFIGURATION}", f"--file={report}"])
         except PublishError as error:
             refused.append(f"{image}: {error}")
         if report.exists():
-            print(f"{image}\n{report.read_text(encoding='utf-8')}")
-    (folder / "images.json").write_text(json.dumps({"release": release, "ids": ids}, indent=1), encoding="utf-8")
+            print(f"{image}\n{report.read_text(encoding='utf-8')}", flush=True)
     if refused:
         raise PublishError(
             "; ".join(refused) + f". Use newer versions, or write in {_CONFIGURATION.name} why it does not matter."
         )
-    return ids
 
 
 def push(release: str, folder: Path, registry: Registry, environ: Mapping[str, str]) -> dict[str, str]:
-    """Push the images that the registry lacks, then sign all; returns image -> digest.
+    """Push, sign and attest the packed images, then tag them; returns image -> digest.
+
+    Nothing is pushed before everything was checked. Until the first tag the release does not exist, and untagged images expire.
 
     Raises:
-        PublishError: the folder's images are not the built ones, or the registry has others under this tag.
+        PublishError: the folder holds other images.
+        LayoutError: an image was changed after the build.
+        AttestationSizeError: the public log would not take a list.
+        RegistryError: the tag has other images, or ECR refused one.
+        SignatureError: an image was not signed.
     """
-    known = json.loads((folder / "images.json").read_text(encoding="utf-8"))
-    if known["release"] != release or set(known["ids"]) != set(IMAGES):
-        raise PublishError(f"{folder} holds {known['release']} with {sorted(known['ids'])}, not {release}.")
-    digests = {}
-    with registry.login() as access:
-        for image in IMAGES:
-            digests[image] = _pushed(release, image, folder, known["ids"][image], registry, access)
-            _sign(f"{registry.reference(image)}@{digests[image]}", folder / f"{image}.spdx.json", access, environ)
-            print(f"{registry.reference(image)}:{release} is {digests[image]}", flush=True)
-    return digests
-
-
-def _pushed(release: str, image: str, folder: Path, built: str, registry: Registry, access: dict[str, str]) -> str:
-    there = registry.published(image, release)
-    if there is None:
-        _run(["docker", "load", f"--input={folder / f'{image}.tar'}"], access)
-        if (
-            loaded := _run(["docker", "image", "inspect", "--format={{.Id}}", f"retrain/{image}:{release}"]).strip()
-        ) != built:
-            raise PublishError(
-                f"{image}.tar holds {loaded}, built was {built}. It was changed after the build: build again."
+    made = _checked(release, folder, environ.get("RETRAIN_PLATFORM") or PLATFORM)
+    for image in IMAGES:
+        contents.check(folder / f"{image}.spdx.json")
+    for image, manifest in made.items():
+        there = registry.tagged(image, release)
+        if there and there.digest != manifest.digest:
+            raise RegistryError(
+                f"{registry.reference(image)}:{release} is there already and is another image: {there.digest}, packed was "
+                f"{manifest.digest}. A release never changes. If it was published, run the whole workflow again (it then only "
+                "deploys); else release the commit under a new tag."
             )
-        _run(["docker", "tag", f"retrain/{image}:{release}", f"{registry.reference(image)}:{release}"], access)
-        _run(["docker", "push", "--quiet", f"{registry.reference(image)}:{release}"], access)
-        there = registry.published(image, release)
-    if there is None:
-        raise PublishError(
-            f"{registry.reference(image)}:{release} was pushed but is missing. Look at the repository in ECR."
-        )
-    digest, ids = there
-    if built not in ids:
-        raise PublishError(
-            f"{registry.reference(image)}:{release} is there already and is another image: {digest}, built was {built}. "
-            "A release never changes: release the commit under a new tag."
-        )
-    return digest
+    signer = signatures.identity(environ["GITHUB_REPOSITORY"], release)
+    with registry.login() as access:
+        for image, manifest in made.items():
+            registry.push(image, manifest, Layout(folder))
+            reference = registry.reference(image, manifest.digest)
+            signatures.sign(reference, folder / f"{image}.spdx.json", _at(signer, environ), access)
+            print(f"{reference} is pushed and signed", flush=True)
+    for image, manifest in made.items():
+        registry.tag(image, manifest, release)
+        print(f"{registry.reference(image)}:{release} is {manifest.digest}", flush=True)
+    return {image: manifest.digest for image, manifest in made.items()}
 
 
-def _sign(reference: str, contents: Path, access: dict[str, str], environ: Mapping[str, str]) -> None:
-    """Sign the image and attest its contents, unless that was done: each signature stays in a public log forever."""
-    attested = ["cosign", "verify-attestation", "--type=spdxjson", *_identity(environ), reference]
-    if not _succeeds(["cosign", "verify", *_identity(environ), reference], access):
-        _run(["cosign", "sign", "--yes", reference], access)
-    if not _succeeds(attested, access):
-        _run(["cosign", "attest", "--yes", "--type=spdxjson", f"--predicate={contents}", reference], access)
+def find(release: str, registry: Registry, environ: Mapping[str, str]) -> dict[str, Manifest] | None:
+    """Image -> manifest of a release that this repository's workflow published for this commit; None if the tag is free.
+
+    Raises:
+        PublishError: images have the tag that were not published by this workflow as one release.
+        RegistryError: an image of the release is missing.
+        SignatureError: an image is not signed by this workflow for this commit.
+    """
+    first = registry.tagged(IMAGES[0], release)
+    tags = {image: found.digest for image in IMAGES[1:] if (found := registry.tagged(image, release))}
+    if first is None:
+        if tags:
+            raise PublishError(
+                f"{', '.join(tags)} have the tag {release} in {registry.host}/{registry.name}, and {IMAGES[0]} has not: this workflow "
+                "did not push them. A tag never changes: release the commit under a new tag."
+            )
+        return None
+    if first.release != release or set(first.others) != set(IMAGES[1:]):
+        raise PublishError(
+            f"{registry.reference(IMAGES[0])}:{release} was not pushed by this workflow: its manifest names the release "
+            f"{first.release} with {sorted(first.others)}. A tag never changes: release the commit under a new tag."
+        )
+    if other := {image for image, digest in tags.items() if digest != first.others[image]}:
+        raise PublishError(
+            f"{', '.join(sorted(other))}:{release} is not the image that {IMAGES[0]}:{release} names. Somebody pushed it by hand: "
+            "release the commit under a new tag."
+        )
+    published = {IMAGES[0]: first} | {image: registry.by_digest(image, first.others[image]) for image in IMAGES[1:]}
+    signer = _at(signatures.identity(environ["GITHUB_REPOSITORY"], release), environ)
+    with registry.login() as access:
+        for image, manifest in published.items():
+            signatures.verify(registry.reference(image, manifest.digest), signer, access)
+    return published
 
 
 def verify(release: str, registry: Registry, environ: Mapping[str, str]) -> dict[str, str]:
-    """Image -> digest, if this repository's release workflow signed each image for this commit.
+    """Image -> digest of a published release. Tags that an interrupted `push` had not set yet are set.
 
     Raises:
-        PublishError: an image is missing, or is not signed by this workflow.
+        PublishError: the release is not published; or as `find` raises.
+        RegistryError: as `find` raises.
+        SignatureError: as `find` raises.
     """
-    digests = {}
-    with registry.login() as access:
-        for image in IMAGES:
-            there = registry.published(image, release)
-            if there is None:
-                raise PublishError(
-                    f"{registry.reference(image)}:{release} is not there. Run the release's job `publish`."
-                )
-            digests[image] = there[0]
-            reference = f"{registry.reference(image)}@{digests[image]}"
-            _run(["cosign", "verify", *_identity(environ), reference], access)
-            _run(["cosign", "verify-attestation", "--type=spdxjson", *_identity(environ), reference], access)
-            print(f"{registry.reference(image)}:{release} is {digests[image]}, signed for {environ['GITHUB_SHA']}")
-    return digests
+    found = find(release, registry, environ)
+    if found is None:
+        raise PublishError(
+            f"{registry.reference(IMAGES[0])}:{release} is not there. Run the whole workflow of the tag again."
+        )
+    for image, manifest in found.items():
+        registry.tag(image, manifest, release)
+        print(f"{registry.reference(image)}:{release} is {manifest.digest}, signed for {environ['GITHUB_SHA']}")
+    return {image: manifest.digest for image, manifest in found.items()}
 
 
-def _identity(environ: Mapping[str, str]) -> list[str]:
-    """Cosign's arguments for the signer: this repository's workflow, on this tag, at this commit."""
-    workflow = f"{environ['GITHUB_REPOSITORY']}/.github/workflows/release.yml@{environ['GITHUB_REF']}"
-    return [
-        f"--certificate-identity=https://github.com/{workflow}",
-        f"--certificate-github-workflow-sha={environ['GITHUB_SHA']}",
-        f"--certificate-oidc-issuer={_ISSUER}",
-    ]
+def _checked(release: str, folder: Path, platform: str) -> dict[str, Manifest]:
+    """Image -> manifest of the packed images, if they are the release's and run on the host's kind of machine."""
+    layout = Layout(folder)
+    made = layout.manifests()
+    if tuple(made) != IMAGES or {manifest.release for manifest in made.values()} != {release}:
+        held = {image: manifest.release for image, manifest in made.items()}
+        raise PublishError(f"{folder} holds {held}, not {release} of {', '.join(IMAGES)}.")
+    for image, manifest in made.items():
+        if (found := layout.platform(manifest)) != platform:
+            raise PublishError(
+                f"{image} was built for {found}, the hosts run {platform}: every container would end with an exec format error. "
+                f"Build with images.py --platform {platform}."
+            )
+    return made
 
 
-def _succeeds(command: list[str], environment: dict[str, str]) -> bool:
-    return subprocess.run(command, env=os.environ | environment, capture_output=True, check=False).returncode == 0
+def _at(signer: list[str], environ: Mapping[str, str]) -> list[str]:
+    """The signer, and the commit for which it signed. The host does not know the commit; this repository's workflow does."""
+    return [*signer, f"--certificate-github-workflow-sha={environ['GITHUB_SHA']}"]
 
 
-def _run(command: list[str], environment: Mapping[str, str] | None = None, *, given: str = "") -> str:
+def _run(command: list[str], environment: Mapping[str, str] | None = None) -> None:
     done = subprocess.run(
-        command, env=os.environ | dict(environment or {}), input=given, capture_output=True, text=True, check=False
+        command, env=os.environ | dict(environment or {}), capture_output=True, text=True, check=False
     )
     if done.returncode:
         said = (done.stderr or done.stdout).strip()[-2000:]
-        raise PublishError(f"{' '.join(command[:3])}… ended with exit code {done.returncode}: {said}")
-    return done.stdout
+        raise PublishError(f"{' '.join(command[:2])}… ended with exit code {done.returncode}: {said}")
+
+
+def _of_account(command: str, release: str, folder: list[str], environ: Mapping[str, str]) -> None:
+    ecr = session().client("ecr", config=Config(retries={"mode": "standard", "max_attempts": 10}))
+    registry = Registry(ecr, environ["RETRAIN_REGISTRY"], environ["RETRAIN_NAME"])
+    if command == "push":
+        push(release, Path(folder[0]), registry, environ)
+    elif command == "verify":
+        verify(release, registry, environ)
+    else:
+        found = find(release, registry, environ)
+        print(f"{release} is {'published and signed: it is not built again' if found else 'not published yet'}")
+        with Path(environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as output:
+            output.write(f"published={'true' if found else 'false'}\n")
 
 
 def main(arguments: list[str]) -> int:
     command, release, *folder = arguments
-    if not RELEASE.fullmatch(release):
-        print(f"{release!r} is no release. A release is a tag such as v1.2.0.", file=sys.stderr)
-        return 1
     try:
-        if command == "pack":
-            pack(release, Path(folder[0]))
+        if command == "scan":
+            scan(Path(release))
             return 0
-        registry = Registry(session().client("ecr"), os.environ["RETRAIN_REGISTRY"], os.environ["RETRAIN_NAME"])
-        if command == "push":
-            push(release, Path(folder[0]), registry, os.environ)
+        if not RELEASE.fullmatch(release):
+            raise PublishError(f"{release!r} is no release. A release is a tag such as v1.2.0.")
+        if command == "pack":
+            pack(release, Path(folder[0]), os.environ.get("RETRAIN_PLATFORM") or PLATFORM)
         else:
-            verify(release, registry, os.environ)
+            _of_account(command, release, folder, os.environ)
     except KeyError as error:
         print(
             f"{error} is not set. It is a variable of the GitHub environment: infra/release/README.md.", file=sys.stderr
         )
         return 1
-    except (PublishError, WebIdentityError, BotoCoreError, ClientError) as error:
+    except (
+        PublishError,
+        LayoutError,
+        AttestationSizeError,
+        RegistryError,
+        SignatureError,
+        WebIdentityError,
+        BotoCoreError,
+        ClientError,
+    ) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0

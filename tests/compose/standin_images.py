@@ -5,38 +5,48 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 from engine import make_debian, pulls
 
+sys.path.append(str(Path(__file__).resolve().parents[2] / "infra" / "release"))
+
+from base_images import base_images
+
 _HERE = Path(__file__).parent / "standins"
 _DEBIAN = "standin/debian:bookworm"
-# Variable of the image: the image that it names by default, our build target, and the stand-in's name.
+# Variable of the image: our build target, and the stand-in's name.
 IMAGES = {
-    "PYTHON_IMAGE": ("python:3.11.14-slim-bookworm", "python", "standin/python:3.11-debian"),
-    "UV_IMAGE": ("astral/uv:0.13.8", "uv", "standin/uv:of-this-machine"),
-    "POSTGRES_IMAGE": ("postgres:17.6-bookworm", "postgres", "standin/postgres:15-debian"),
-    "REDIS_IMAGE": ("redis:7.4.6-bookworm", "redis", "standin/redis:7.0-debian"),
-    "PROMETHEUS_IMAGE": ("prom/prometheus:v3.5.0", "prometheus", "standin/prometheus:2.42-debian"),
-    "ALERTMANAGER_IMAGE": ("prom/alertmanager:v0.28.1", "alertmanager", "standin/alertmanager:0.25-debian"),
-    "STATSD_EXPORTER_IMAGE": ("prom/statsd-exporter:v0.28.0", "statsd-exporter", "standin/statsd-exporter:our-own"),
-    "GRAFANA_IMAGE": ("grafana/grafana:12.2.1", "grafana", "standin/grafana:health-page-only"),
+    "PYTHON_IMAGE": ("python", "standin/python:3.11-debian"),
+    "UV_IMAGE": ("uv", "standin/uv:of-this-machine"),
+    "POSTGRES_IMAGE": ("postgres", "standin/postgres:15-debian"),
+    "REDIS_IMAGE": ("redis", "standin/redis:7.0-debian"),
+    "PROMETHEUS_IMAGE": ("prometheus", "standin/prometheus:2.42-debian"),
+    "ALERTMANAGER_IMAGE": ("alertmanager", "standin/alertmanager:0.25-debian"),
+    "STATSD_EXPORTER_IMAGE": ("statsd-exporter", "standin/statsd-exporter:our-own"),
+    "GRAFANA_IMAGE": ("grafana", "standin/grafana:health-page-only"),
 }
 
 
 def stand_in(program: str, folder: Path, uv: Path) -> dict[str, str]:
     """Build a stand-in for each image that cannot be pulled; returns their variables."""
-    if pulls(program, IMAGES["REDIS_IMAGE"][0]):  # a registry that answers has the others too
+    public = {image.variable: image.reference for image in base_images()}
+    if missing := public.keys() - IMAGES.keys():
+        raise RuntimeError(
+            f"{', '.join(sorted(missing))} need a stand-in: a target of {_HERE}/Dockerfile, and a line in IMAGES."
+        )
+    if pulls(program, public["REDIS_IMAGE"]):  # a registry that answers has the others too
         return {}
-    chosen = {variable: name for variable, (_, _, name) in IMAGES.items()}
+    chosen = {variable: name for variable, (_, name) in IMAGES.items()}
     if not is_here(program, _DEBIAN):
         make_debian(program, _DEBIAN, folder)
     with tempfile.TemporaryDirectory() as context:
         for file in _HERE.iterdir():
             shutil.copy(file, context)
         shutil.copy(uv, Path(context) / "uv")
-        for _, target, name in IMAGES.values():
+        for target, name in IMAGES.values():
             command = [program, "build", "--quiet", f"--target={target}", f"--tag={name}", context]
             done = subprocess.run(
                 command, env=os.environ | {"DOCKER_BUILDKIT": "1"}, capture_output=True, text=True, check=False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import ipaddress
 import os
 import shutil
@@ -250,6 +251,26 @@ def test_a_second_checkout_takes_uv_from_the_shared_downloads(proxied: Proxied, 
     nothing = f"http://127.0.0.1:{free_ports(1)[0]}/simple"
     variables = proxied.variables("none", XDG_CACHE_HOME=str(tmp_path / "cache"), PIP_INDEX_URL=nothing)
     _succeed(install, variables)
+    assert any((tmp_path / "tools").rglob("site-packages/uv.py"))
+
+
+def test_uv_is_installed_by_its_hash_and_other_bytes_are_refused(proxied: Proxied, tmp_path: Path) -> None:
+    shared = tmp_path / "cache" / "retrain"
+    shared.mkdir(parents=True)
+    wheel = shared / "uv-0.0.1-py3-none-any.whl"
+    write_wheel(wheel, "uv", "0.0.1")
+    locked = tmp_path / "requirements.txt"
+    python = getattr(sys, "_base_executable", sys.executable)
+    install = [python, "infra/local/install.py", "uv", "0.0.1", tmp_path / "tools", locked]
+    nothing = f"http://127.0.0.1:{free_ports(1)[0]}/simple"
+    variables = proxied.variables(
+        "none", XDG_CACHE_HOME=str(tmp_path / "cache"), PIP_INDEX_URL=nothing, PIP_RETRIES="0"
+    )
+    for digest in ("0" * 64, hashlib.sha256(wheel.read_bytes()).hexdigest()):
+        assert not (tmp_path / "tools").exists()
+        locked.write_text(f"uv==0.0.1 --hash=sha256:{digest}\n")
+        done = _run(install, variables)
+    assert done.returncode == 0
     assert any((tmp_path / "tools").rglob("site-packages/uv.py"))
 
 

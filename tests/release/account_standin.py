@@ -2,7 +2,8 @@
 
 `account_standin.py PORT FOLDER` in moto's environment. A command's document is looked up, its parameter is held against the
 document's pattern, and its line runs here with `/usr/local/sbin/retrain-release` being what FOLDER/agent.json says. Until it has
-ended the invocation is InProgress; `absent` polls of it find nothing at first, as with the real service.
+ended the invocation is InProgress; `absent` polls of it find nothing at first, as with the real service. ECR refuses what the real
+one refuses (ecr_standin.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from ecr_standin import refuse
 from moto.server import ThreadedMotoServer
 from moto.ssm import models
 from moto.ssm.exceptions import SSMException
@@ -72,6 +74,7 @@ def get_invocation(command: models.Command, instance_id: str, plugin_name: str |
     return original_get(command, instance_id, plugin_name)
 
 
+refuse()
 models.SimpleSystemManagerBackend.send_command = send_command
 models.Command.get_invocation = get_invocation
 server = ThreadedMotoServer("127.0.0.1", int(sys.argv[1]), verbose=False)

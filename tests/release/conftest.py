@@ -125,7 +125,7 @@ def account_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployA
             return True
         return False
 
-    wait_until(answers, "moto answers")
+    wait_until(answers, "moto answers", 120)
     yield account
     assert process.stdin
     process.stdin.close()

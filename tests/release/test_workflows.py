@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import action_pins
+import base_images
 import pytest
 import yaml
 from conftest import ROOT
@@ -17,6 +19,7 @@ FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 MAKEFILE = (ROOT / "Makefile").read_text()
 WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in FILES}
 JOBS = {f"{name}, {job}": body for name, flow in WORKFLOWS.items() for job, body in flow["jobs"].items()}
+DEPENDABOT = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())
 EVERY_JOB = pytest.mark.parametrize("job", JOBS.values(), ids=JOBS.keys())
 SHELLCHECK = ROOT / ".local" / "envs" / "release" / "bin" / "shellcheck"
 
@@ -66,8 +69,10 @@ def test_rights_beyond_reading_are_where_they_are_needed_and_nowhere_else() -> N
     }
     assert {name: given for name, given in rights.items() if given} == {
         "pull_request, comment": {"contents", "pull-requests"},
+        "release, find": {"id-token"},
         "release, publish": {"id-token"},
         "release, deploy": {"id-token"},
+        "images, issue": {"issues"},
     }
 
 
@@ -104,9 +109,101 @@ def test_a_release_waits_for_the_one_before_and_a_pull_request_does_not() -> Non
     assert WORKFLOWS["pull_request"]["concurrency"]["cancel-in-progress"] is True
 
 
-def test_a_release_is_checked_then_built_then_published_then_deployed() -> None:
+def test_a_release_is_looked_up_then_tested_and_built_then_published_then_deployed() -> None:
     needs = {name: job.get("needs") for name, job in WORKFLOWS["release"]["jobs"].items()}
-    assert needs == {"check": None, "build": "check", "publish": "build", "deploy": "publish"}
+    assert needs == {
+        "check": None,
+        "find": "check",
+        "test": "find",
+        "build": "find",
+        "publish": ["test", "build"],
+        "deploy": ["find", "publish"],
+    }
+
+
+def runs(condition: str, needs: dict[str, tuple[str, str]], *, cancelled: bool = False) -> bool:
+    """GitHub's answer to a job's `if` in the words that our workflows use; `needs` is job -> (result, the output `published`)."""
+    words = condition.removeprefix("${{ ").removesuffix(" }}").replace("&&", " and ").replace("||", " or ")
+    words = words.replace("!cancelled()", str(not cancelled))
+    for name, (result, published) in needs.items():
+        words = words.replace(f"needs.{name}.result", repr(result)).replace(
+            f"needs.{name}.outputs.published", repr(published)
+        )
+    assert re.fullmatch(r"[\s()'a-z=]*(?:(?:and|or|True|False)[\s()'a-z=]*)*", words), words
+    return bool(eval(words))  # noqa: S307 - only the words above
+
+
+def ran(published: str, *, failing: str = "") -> list[str]:
+    """The jobs of a release that run, in order, if the look-up answers `published` and the job `failing` fails."""
+    ended: dict[str, tuple[str, str]] = {}
+    for name, job in WORKFLOWS["release"]["jobs"].items():
+        needed = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
+        condition = job.get("if", "")
+        # A condition without a function such as cancelled() is held against `success()` first.
+        allowed = "cancelled()" in condition or all(ended[need][0] == "success" for need in needed)
+        if not allowed or (condition and not runs(condition, ended)):
+            ended[name] = ("skipped", "")
+        else:
+            ended[name] = ("failure", "") if name == failing else ("success", published if name == "find" else "")
+    return [name for name, (result, _) in ended.items() if result != "skipped"]
+
+
+def test_a_new_release_takes_every_step() -> None:
+    assert ran("false") == ["check", "find", "test", "build", "publish", "deploy"]
+
+
+def test_a_published_release_is_only_verified_and_deployed_as_on_the_way_back_to_an_older_one() -> None:
+    assert ran("true") == ["check", "find", "deploy"]
+
+
+@pytest.mark.parametrize("failing", ["check", "find", "test", "build", "publish"])
+def test_nothing_is_deployed_after_a_step_that_failed(failing: str) -> None:
+    assert "deploy" not in ran("false", failing=failing)
+    assert "publish" not in ran("false", failing=failing) or failing == "publish"
+
+
+def test_a_release_that_is_not_looked_up_is_neither_built_nor_deployed() -> None:
+    assert ran("") == ["check", "find"]
+
+
+def test_a_release_is_built_for_the_hosts_machine_and_checked_for_it_before_it_is_pushed() -> None:
+    jobs = WORKFLOWS["release"]["jobs"]
+    platform = "${{ vars.RETRAIN_PLATFORM || 'linux/amd64' }}"
+    assert {jobs[name]["env"]["RETRAIN_PLATFORM"] for name in ("build", "publish")} == {platform}
+    assert any('images.py --platform "$RETRAIN_PLATFORM"' in command for command in commands(jobs["build"]))
+
+
+def test_the_images_are_handed_over_compressed_for_a_day() -> None:
+    (images,) = (
+        step["with"]
+        for step in WORKFLOWS["release"]["jobs"]["build"]["steps"]
+        if step.get("with", {}).get("name") == "images"
+    )
+    assert (images["compression-level"], images["retention-days"]) == (0, 1)
+
+
+@EVERY_JOB
+def test_an_artifact_can_be_uploaded_again_by_a_repeated_job(job: dict[str, Any]) -> None:
+    for step in job["steps"]:
+        if "upload-artifact" in step.get("uses", ""):
+            assert step["with"].get("overwrite") is True
+
+
+def test_the_images_are_scanned_every_week_and_on_request() -> None:
+    flow = WORKFLOWS["images"]
+    assert triggers(flow) == {"schedule", "workflow_dispatch"}
+    assert re.fullmatch(r"\d+ \d+ \* \* \d", flow[True]["schedule"][0]["cron"])
+    assert flow["jobs"]["issue"]["needs"] == ["released", "main"]
+
+
+def test_the_list_that_is_scanned_every_week_is_the_published_one() -> None:
+    uploads = {
+        step["with"]["name"]: step["with"]
+        for step in WORKFLOWS["release"]["jobs"]["publish"]["steps"]
+        if "upload-artifact" in step.get("uses", "")
+    }
+    assert set(uploads) == {"released"}
+    assert any("name=released" in command for command in commands(WORKFLOWS["images"]["jobs"]["released"]))
 
 
 def test_every_test_target_runs_on_a_pull_request() -> None:
@@ -131,6 +228,40 @@ def test_the_commands_of_a_job_are_valid_shell(job: dict[str, Any]) -> None:
         checked = [SHELLCHECK, "--shell=bash", "-"]
         done = subprocess.run(checked, input=command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
+
+
+def dependabot(ecosystem: str) -> list[str]:
+    """The folders in which Dependabot looks for an ecosystem's files, with `*` as it is written."""
+    entries = [entry for entry in DEPENDABOT["updates"] if entry["package-ecosystem"] == ecosystem]
+    return [folder for entry in entries for folder in entry.get("directories", [entry.get("directory")])]
+
+
+def tracked(pattern: str) -> set[str]:
+    """The folders of the repository's files with a name, as Dependabot names folders."""
+    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", pattern], check=True, capture_output=True, text=True)
+    folders = {Path(name).parent.as_posix() for name in listed.stdout.splitlines()}
+    return {"/" if folder == "." else f"/{folder}" for folder in folders}
+
+
+def test_dependabot_knows_every_lock_and_every_terraform_module_once() -> None:
+    assert sorted(dependabot("uv")) == sorted(tracked("*uv.lock"))
+    terraform = dependabot("terraform")
+    for folder in tracked("*.tf"):
+        assert any(fnmatch(folder, pattern) for pattern in terraform), folder
+
+
+def test_dependabot_reads_every_pin_of_an_image() -> None:
+    """The compose file's name is one of those that Dependabot looks for: (docker-)compose(-x)?(.x)?.yml."""
+    readers = {"Dockerfile": "docker", "docker-compose.airflow.yml": "docker-compose"}
+    for path in base_images.FILES:
+        folder = path.parent.relative_to(ROOT).as_posix()
+        assert ("/" if folder == "." else f"/{folder}") in dependabot(readers[path.name])
+
+
+@pytest.mark.parametrize("entry", yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"])
+def test_a_new_version_is_a_week_old_and_comes_with_the_others(entry: dict[str, Any]) -> None:
+    assert entry["cooldown"]["default-days"] >= 7
+    assert [group["patterns"] for group in entry["groups"].values()] == [["*"]]
 
 
 def origin(folder: Path, annotated: bool) -> str:
