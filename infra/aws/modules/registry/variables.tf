@@ -23,6 +23,17 @@ variable "keep_releases" {
   }
 }
 
+variable "untagged_days" {
+  description = "After how many days an image without a tag goes, and with it the signatures of a release of that age. No older release can be started."
+  type        = number
+  default     = 730
+
+  validation {
+    condition     = var.untagged_days >= 90
+    error_message = "Signatures have no tag: within 90 days at least, a release can be started again."
+  }
+}
+
 variable "force_destroy" {
   type    = bool
   default = false
