@@ -24,9 +24,9 @@ resource "aws_ecr_lifecycle_policy" "this" {
       {
         rulePriority = 1
         # Signatures have no tag either, and ECR takes them for images of their own: a release without its signature cannot be started.
-        description  = "Images of releases that were never finished go."
-        selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = var.untagged_days }
-        action       = { type = "expire" }
+        description = "Images of releases that were never finished go."
+        selection   = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = var.untagged_days }
+        action      = { type = "expire" }
       },
       {
         rulePriority = 2
