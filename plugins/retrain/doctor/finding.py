@@ -31,7 +31,8 @@ class Finding:
     def lines(self) -> list[str]:
         """The finding in one line, and how to fix it in a second."""
         first = f"{self.found:<13}{self.thing}: {self.seen}"
-        return [first, f"{'':<13}  fix: {self.fix}"] if self.fix else [first]
+        word = "see" if self.found is Found.UNKNOWN else "fix"
+        return [first, f"{'':<13}  {word}: {self.fix}"] if self.fix else [first]
 
 
 def ok(thing: str, seen: str) -> Finding:

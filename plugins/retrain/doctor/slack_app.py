@@ -63,12 +63,14 @@ def scopes_of(app: SlackApp, private: frozenset[bool]) -> Finding:
     if app.scopes is None:
         return unknown("Slack's scopes", "Slack did not name them")
     found = scopes.difference(app.scopes, private)
+    spare = f"nothing uses {', '.join(found.unused)}"
     if found.missing:
+        lacks = f"the token lacks {', '.join(found.missing)}"
         return wrong(
             "Slack's scopes",
-            f"the token lacks {', '.join(found.missing)}",
+            f"{lacks}; {spare}" if found.unused else lacks,
             f"Add them at {_APP}, Bot Token Scopes, then *Reinstall to Workspace*. The token stays the same.",
         )
     if found.unused:
-        return warning("Slack's scopes", f"nothing uses {', '.join(found.unused)}", f"Remove them at {_APP}.")
+        return warning("Slack's scopes", spare, f"Remove them at {_APP}.")
     return ok("Slack's scopes", f"exactly those that are used: {', '.join(sorted(app.scopes))}")
