@@ -15,7 +15,6 @@ from retrain.doctor import rounds
 from retrain.doctor.checks import CHECKS
 from retrain.doctor.finding import Found, without_secrets
 from retrain.doctor.surroundings import SECRETS, look_around
-from retrain.work import process
 
 _PASSWORD = "watch_password"  # noqa: S105 - the name of its file
 
@@ -34,10 +33,7 @@ def answer(options: argparse.Namespace) -> Answer:
         os.environ.setdefault("AIRFLOW_API_PASSWORD_FILE", str(SECRETS / _PASSWORD))
     here = look_around(os.environ, pipelines_folder(), options.airflow)
     chosen = {name: check for name, check in CHECKS.items() if not options.only or name in options.only}
-    try:
-        found = list(rounds.examine(chosen, here))
-    finally:
-        process.end_children()
+    found = list(rounds.examine(chosen, here))
     findings = without_secrets(found, {*known_secrets(os.environ), *_values(here.secrets)})
     counts = Counter(each.found for each in findings)
     last = ", ".join(f"{counts[each]} {each}" for each in Found if counts[each])

@@ -8,18 +8,28 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from retrain.doctor.finding import Finding, wrong
 from retrain.doctor.surroundings import Surroundings
 from retrain.errors import RetrainError
+from retrain.work import process
 
 Check = Callable[[Surroundings], Iterable[Finding]]
 SECONDS = 20.0  # for each check
 
 
 def examine(checks: Mapping[str, Check], here: Surroundings, seconds: float = SECONDS) -> Iterator[Finding]:
-    """Everything that the checks found, each check's as soon as it has ended or `seconds` have passed."""
+    """Everything that the checks found, each check's as soon as it has ended or `seconds` have passed.
+
+    If a check hangs, all child processes of this process are ended after the last check.
+    """
+    hanging = False
     for name, check in checks.items():
-        yield from _within(name, check, here, seconds)
+        found, ended = _within(name, check, here, seconds)
+        hanging = hanging or not ended
+        yield from found
+    if hanging:
+        process.end_children()
 
 
-def _within(name: str, check: Check, here: Surroundings, seconds: float) -> list[Finding]:
+def _within(name: str, check: Check, here: Surroundings, seconds: float) -> tuple[list[Finding], bool]:
+    """What a check found, and whether it ended in time."""
     found: list[Finding] = []
 
     def ask() -> None:
@@ -33,9 +43,7 @@ def _within(name: str, check: Check, here: Surroundings, seconds: float) -> list
     asking = threading.Thread(target=ask, name=f"doctor: {name}", daemon=True)
     asking.start()
     asking.join(seconds)
-    if asking.is_alive():
-        return [
-            *found,
-            wrong(name, f"no answer within {seconds:.0f} s", "Look whether that server is up and can be reached."),
-        ]
-    return found
+    if not asking.is_alive():
+        return found, True
+    late = wrong(name, f"no answer within {seconds:.0f} s", "Look whether that server is up and can be reached.")
+    return [*found, late], False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ _FIX = "Make a webhook in the Slack app (Incoming Webhooks), and put its address
 
 
 def check(here: Surroundings) -> Iterator[Finding]:
-    """The webhook in the file RETRAIN_SLACK_WEBHOOK_FILE, which is read once: it may be standard input."""
+    """The webhook in the file RETRAIN_SLACK_WEBHOOK_FILE; `-` is standard input."""
     named = here.environment.get("RETRAIN_SLACK_WEBHOOK_FILE")
     if not named:
         yield unknown(
@@ -29,7 +30,7 @@ def check(here: Surroundings) -> Iterator[Finding]:
         )
         return
     try:
-        address = Path(named).read_text(encoding="utf-8").strip()
+        address = (sys.stdin.read() if named == "-" else Path(named).read_text(encoding="utf-8")).strip()
     except OSError as error:
         yield wrong("Slack's webhook", f"cannot be read: {error.strerror}", _FIX)
         return
