@@ -255,20 +255,20 @@ def test_a_bucket_that_is_not_there_is_wrong(doctor: Doctor, s3_server: Stack, m
 
 
 def test_the_settings_of_a_bucket_are_read_from_the_server(s3: Any, bucket: Callable[..., str]) -> None:
-    """A new bucket first; then with what infra/aws makes, and one rule that must not be."""
+    """An open bucket first; then with what infra/aws makes, and one rule that must not be."""
     place = Place("ledger", f"s3://{bucket(versioned=True)}/ledger")
 
     def found() -> dict[str, Found]:
         findings = buckets.check_place(place, s3, region="")
         return {each.thing.rpartition(": ")[2]: each.found for each in findings}
 
+    def public_access(*, blocked: bool) -> None:
+        names = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+        s3.put_public_access_block(Bucket=place.bucket, PublicAccessBlockConfiguration=dict.fromkeys(names, blocked))
+
+    public_access(blocked=False)
     assert {thing for thing, state in found().items() if state is Found.WRONG} == {"access", "lock"}
-    s3.put_public_access_block(
-        Bucket=place.bucket,
-        PublicAccessBlockConfiguration=dict.fromkeys(
-            ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
-        ),
-    )
+    public_access(blocked=True)
     retention = {"Mode": "GOVERNANCE", "Days": 1}
     s3.put_object_lock_configuration(
         Bucket=place.bucket,
@@ -341,6 +341,15 @@ def test_a_queue_must_be_reached_from_the_bucket_and_its_dead_letters_are_counte
     policy = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": "5"})
     url = sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": policy})["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sender = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    sqs.set_queue_attributes(
+        QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [sender]})}
+    )
     event_pipeline(url)
 
     code, found = doctor("queues")
