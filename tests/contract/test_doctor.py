@@ -232,6 +232,27 @@ def test_an_airflow_that_does_not_answer_is_wrong_and_says_where_it_was_asked(do
     assert "did not answer" in wrong(found)["Airflow"]
 
 
+@pytest.mark.slow
+def test_the_slots_of_the_workers_are_asked_from_the_workers(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real Celery worker with three threads. Its broker is in this process's memory."""
+    from celery import Celery
+    from celery.contrib.testing.worker import start_worker
+
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+    monkeypatch.setenv("AIRFLOW__CELERY__BROKER_URL", "memory://")
+    monkeypatch.setenv("AIRFLOW__CORE__PARALLELISM", "3")
+    app = Celery(broker="memory://", backend="cache+memory://")
+    with start_worker(app, pool="threads", concurrency=3, perform_ping_check=False, shutdown_timeout=30):
+        code, found = doctor("slots")
+        assert code == 0
+        assert found["slots"][:2] == (Found.OK, "parallelism is 3, and 1 workers have 3 slots")
+        monkeypatch.setenv("AIRFLOW__CORE__PARALLELISM", "16")
+        assert doctor("slots")[1]["slots"][0] == Found.WARNING
+    code, found = doctor("slots")
+    assert code == 1
+    assert "no worker answers" in wrong(found)["slots"]
+
+
 # --- buckets ---
 
 

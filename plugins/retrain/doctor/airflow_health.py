@@ -10,6 +10,7 @@ from retrain.doctor.finding import Finding, ok, unknown, warning, wrong
 from retrain.doctor.surroundings import Surroundings
 from retrain.errors import AirflowApiError, AirflowUnreachableError
 
+_SLOTS = "Make Airflow's parallelism the number of workers times their concurrency: infra/docs/scaling.md."
 _PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
@@ -78,8 +79,8 @@ def fit(parallelism: int, workers: Mapping[str, int]) -> Finding:
         return warning(
             "slots",
             f"{seen}: tasks beyond the slots wait in Celery, where Airflow counts them as started",
-            "Set AIRFLOW_PARALLELISM to the slots of all workers: infra/docs/scaling.md.",
+            _SLOTS,
         )
     if parallelism < total:
-        return warning("slots", f"{seen}: some are never used", "Set AIRFLOW_PARALLELISM to the slots of all workers.")
+        return warning("slots", f"{seen}: some are never used", _SLOTS)
     return ok("slots", seen)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ABSENT = ("404", "NoSuchKey", "NotFound")
 _EXISTS = ("PreconditionFailed", "412")
-_FORBIDDEN = ("AccessDenied", "AccessDeniedException", "403")
+_FORBIDDEN = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "403")  # SNS has a name of its own
 _OF_ONE_OBJECT = ("HeadObject", "GetObject")
 _CHUNK = 1 << 20  # bytes
 AT_ONCE = 16  # requests that a task or a command sends at the same time; a client keeps as many connections

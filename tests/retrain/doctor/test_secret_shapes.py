@@ -43,7 +43,7 @@ def test_a_secret_in_its_shape_has_no_problem(name: str) -> None:
     [
         ("jwt_secret", "", "is empty"),
         ("slack_token", " \n", "is empty"),
-        ("watch_password", f"{WORD}\n", "white space"),
+        ("watch_password", f"{WORD}\n", "ends with white space"),
         ("watch_password", "short", "shorter than 16"),
         ("jwt_secret", "two words and many characters", "white space in it"),
         ("fernet_key", WORD, "Fernet"),
