@@ -102,5 +102,6 @@ def test_a_role_that_cannot_be_taken_is_wrong_and_the_others_are_tried(
         enforced.account, enforced.terraform, enforced.targets, enforced.outputs | {"roles": roles}
     )
     found = doctor(changed, host, tmp_path, "roles")
-    assert {thing for thing, (state, _) in found.items() if state == "WRONG"} == {"role of profile watch"}
-    assert "AssumeRole" in found["role of profile watch"][1]
+    wrong = {thing: seen for thing, (state, seen) in found.items() if state == "WRONG"}
+    assert list(wrong) == ["role of profile watch"], wrong
+    assert "AssumeRole" in wrong["role of profile watch"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from retrain.alerts.redaction import redact
+
+_ADVICE = re.compile(r" Clear the task[^.]*\.|, then clear the task(?=\.)")
 
 
 class Found(StrEnum):
@@ -41,8 +44,8 @@ def ok(thing: str, seen: str) -> Finding:
 
 
 def wrong(thing: str, seen: str, fix: str) -> Finding:
-    """The thing does not work, or would lose data."""
-    return Finding(thing, Found.WRONG, seen, fix)
+    """The thing does not work, or would lose data. The advice of an error to clear a task is left out: none has failed here."""
+    return Finding(thing, Found.WRONG, _ADVICE.sub("", seen), fix)
 
 
 def warning(thing: str, seen: str, fix: str) -> Finding:

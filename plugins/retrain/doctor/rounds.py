@@ -11,7 +11,7 @@ from retrain.errors import RetrainError
 from retrain.work import process
 
 Check = Callable[[Surroundings], Iterable[Finding]]
-SECONDS = 20.0  # for each check
+SECONDS = 60.0  # for each check; its requests give up sooner
 
 
 def examine(checks: Mapping[str, Check], here: Surroundings, seconds: float = SECONDS) -> Iterator[Finding]:

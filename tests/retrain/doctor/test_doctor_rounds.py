@@ -73,6 +73,11 @@ def test_a_finding_is_a_line_and_its_fix_a_second_one() -> None:
     assert unknown("a", "is elsewhere", "there").lines[1] == "               see: there"
 
 
+def test_the_advice_to_clear_a_task_is_left_out() -> None:
+    assert wrong("a", "S3 did not answer. Clear the task when it does.", "Do it.").seen == "S3 did not answer."
+    assert wrong("a", "Check the key, then clear the task.", "Do it.").seen == "Check the key."
+
+
 def test_a_broken_pipeline_file_is_named_and_the_others_are_loaded(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("schema_version: 1\n")
     here = look_around({"RETRAIN_AIRFLOW_API_URL": "http://airflow:8080/"}, tmp_path, "http://127.0.0.1:8080")
