@@ -22,6 +22,7 @@ _HOW = (
     "Locally connections.json defines it, on AWS the secret airflow/connections/{0} (and airflow_connections in "
     "terraform.tfvars): infra/docs/first-deployment.md, Secrets."
 )
+_ROLE = "Correct the connection in connections.json or, if it is not defined, the role of AWS_PROFILE: infra/aws/modules/roles."
 
 
 def has_connections(here: Surroundings) -> bool:
@@ -46,7 +47,7 @@ def _identity(conn_id: str, aws: Aws, defined: bool) -> Finding:
         with s3.naming("GetCallerIdentity", conn_id, "STS"):
             arn = aws.asking("sts").get_caller_identity()["Arn"]
     except StoreError as error:
-        return wrong(f"connection {conn_id}", f"{source}; {error}", _HOW.format(conn_id))
+        return wrong(f"connection {conn_id}", f"{source}; {error}", _ROLE)
     return ok(f"connection {conn_id}", f"{source}; AWS knows it as {arn}")
 
 
