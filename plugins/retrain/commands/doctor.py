@@ -11,7 +11,7 @@ from pathlib import Path
 from retrain.alerts.redaction import known_secrets
 from retrain.commands.chosen_pipeline import pipelines_folder
 from retrain.commands.command import Answer, Subparsers, add_command
-from retrain.doctor import rounds
+from retrain.doctor import rounds, secret_shapes
 from retrain.doctor.checks import CHECKS
 from retrain.doctor.finding import Found, without_secrets
 from retrain.doctor.surroundings import SECRETS, look_around
@@ -44,10 +44,10 @@ def answer(options: argparse.Namespace) -> Answer:
 
 def _values(folder: Path) -> set[str]:
     """The secrets in the files of a folder, as far as this process may read them: none of them may be printed."""
-    found = set()
+    found: set[str] = set()
     for path in folder.glob("*"):
         try:
-            found.add(path.read_text(encoding="utf-8").strip())
+            found |= secret_shapes.values(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError):
             continue  # what cannot be read cannot be printed; the check of the secrets reports it
     return found

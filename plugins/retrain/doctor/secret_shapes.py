@@ -9,12 +9,20 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 # The value of git_credentials for an origin that asks for none: Secrets Manager takes no empty value.
 NO_CREDENTIALS = "none"
 _FERNET_BYTES = 32
 _SHORTEST = 16  # characters of a password
+
+
+def _address(text: str) -> SplitResult:
+    """The parts of an address; all are empty if it cannot be one."""
+    try:
+        return urlsplit(text)
+    except ValueError:  # such as a bracket that is never closed
+        return urlsplit("")
 
 
 def _fernet(text: str) -> str:
@@ -35,13 +43,13 @@ def _password(text: str) -> str:
 
 
 def _database(text: str) -> str:
-    address = urlsplit(text)
+    address = _address(text)
     whole = address.scheme.startswith("postgresql") and address.hostname and address.password
     return "" if whole else "is not postgresql+psycopg2://user:password@host:5432/database"
 
 
 def _broker(text: str) -> str:
-    address = urlsplit(text)
+    address = _address(text)
     return "" if address.scheme in ("redis", "rediss") and address.hostname else "is not redis://:password@host:6379/0"
 
 
@@ -75,7 +83,7 @@ def _git(text: str) -> str:
     if text.strip() in ("", NO_CREDENTIALS):
         return ""
     for number, line in enumerate(text.strip().splitlines(), 1):
-        address = urlsplit(line)
+        address = _address(line)
         if not (address.scheme in ("http", "https") and address.username and address.password and address.hostname):
             return f"has in line {number} no https://user:token@host; for a public repository write {NO_CREDENTIALS}"
     return ""
@@ -95,7 +103,7 @@ def _slack_token(text: str) -> str:
 
 
 def _webhook(text: str) -> str:
-    address = urlsplit(text)
+    address = _address(text)
     right = address.scheme in ("http", "https") and re.fullmatch(r"/services/[^/\s]+/[^/\s]+/[^/\s]+", address.path)
     return "" if right else "is not https://hooks.slack.com/services/T…/B…/…"
 
@@ -144,3 +152,15 @@ def problem(name: str, text: str) -> str:
 def watch_may_sign_in(users: str, password: str) -> bool:
     """True if the watch's password is the one that Airflow knows."""
     return (_object(users) or {}).get("watch") == password.strip()
+
+
+def values(text: str) -> set[str]:
+    """The secrets in a file: its whole text, and the passwords in an address, in AWS profiles and in a JSON object."""
+    found = {text.strip()}
+    for line in text.splitlines():
+        found.add(_address(line).password or "")
+        if re.match(r"requirepass|aws_(secret|session)", line.strip()):
+            found.add(line.rpartition(" ")[2])
+    for each in (_object(text) or {}).values():
+        found |= {each} if isinstance(each, str) else {str((each or {}).get("password") or "")}
+    return found - {""}

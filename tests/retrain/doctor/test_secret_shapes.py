@@ -59,6 +59,7 @@ def test_a_secret_in_its_shape_has_no_problem(name: str) -> None:
         ("airflow_database_url", "sqlite:///here", "postgresql"),
         ("broker_url", "amqp://there", "redis"),
         ("redis.conf", WORD, "requirepass"),
+        ("slack_webhook", "https://[never-closed/services/a/b/c", "services"),
     ],
 )
 def test_a_secret_of_another_shape_is_refused_by_a_sentence_that_does_not_quote_it(
@@ -116,3 +117,25 @@ def test_a_watch_password_that_airflow_does_not_know_is_wrong(tmp_path: Path) ->
     assert found(tmp_path) == {"secret airflow_passwords": Found.OK, "secret watch_password": Found.OK}
     (tmp_path / "watch_password").write_text(WORD[::-1])
     assert found(tmp_path)["secret watch_password"] is Found.WRONG
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (f"{WORD}\n", WORD),
+        (f"postgresql+psycopg2://airflow:{WORD}@postgres:5432/airflow", WORD),
+        (f"https://a:first@host\nhttps://reader:{WORD}@github.com\n", WORD),
+        (f"requirepass {WORD}", WORD),
+        (f"[default]\naws_access_key_id = AKIA\naws_secret_access_key = {WORD}\n", WORD),
+        (json.dumps({"admin": "x", "watch": WORD}), WORD),
+        (json.dumps({"aws_default": {"conn_type": "aws", "login": "a", "password": WORD}}), WORD),
+    ],
+)
+def test_the_secret_of_a_file_is_known_whatever_stands_around_it(text: str, secret: str) -> None:
+    assert secret in secret_shapes.values(text)
+
+
+def test_the_words_of_a_document_are_no_secrets() -> None:
+    found = secret_shapes.values(json.dumps({"mlflow_default": {"conn_type": "http", "host": "mlflow"}}))
+    found |= secret_shapes.values("[default]\nrole_arn = arn:aws:iam::1:role/run\n")
+    assert not found & {"mlflow_default", "http", "mlflow", "arn:aws:iam::1:role/run"}
