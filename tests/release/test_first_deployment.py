@@ -127,7 +127,8 @@ def newcomer(tmp_path: Path, account: DeployAccount) -> Newcomer:
     program(tmp_path, "docker", DOCKER)
     program(tmp_path, "terraform", TERRAFORM)
     program(tmp_path, "cosign", DOCKER.replace("docker-calls", "cosign-calls"))
-    names = re.findall(r'^    (\w+) += "', VARIABLES.partition('variable "host_secrets"')[2], re.MULTILINE)
+    of_the_host = VARIABLES.partition('variable "host_secrets" {')[2].partition("\n}\n")[0]
+    names = re.findall(r'^    (\w+) += "', of_the_host.partition("default = {")[2], re.MULTILINE)
     secrets = [*(f"retrain/host/{name}" for name in names), "airflow/connections/mlflow_default"]
     outputs: dict[str, Any] = {
         "secrets": secrets,
