@@ -30,7 +30,7 @@ CONTAINERS = env PYTHONPATH=infra/docker:infra/local $(SERVERS)/bin/python infra
 RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json)
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo test raw-days test-units test-contract test-slow test-moto test-pipeline test-infra test-aws test-release test-e2e test-faults report actions base-images release-environment lint format up down status release rollback pin history restore verify replay explain prune rebuild inputs quality bench bench-requests alerts-replay screenshots alerts-test runbook-pictures compose-up compose-down compose-demo test-compose
+.PHONY: help demo test raw-days test-units test-contract test-slow test-moto test-pipeline test-infra test-aws test-release test-e2e test-faults report actions base-images release-environment lint format up down status release rollback pin history restore verify replay explain prune rebuild doctor inputs quality bench bench-requests alerts-replay screenshots alerts-test runbook-pictures compose-up compose-down compose-demo test-compose
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -82,6 +82,9 @@ prune: $(AIRFLOW_ENV) $(SERVERS_ENV) ## List the objects that no kept day needs:
 
 rebuild: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Write runs that MLflow lost again, from ledger and store (PARTITION=, SINCE=; PLAN=1 only lists them)
 	@$(RETRAIN) rebuild $(if $(PARTITION),--partition "$$PARTITION") $(if $(SINCE),--since "$$SINCE") $(if $(PLAN),--plan)
+
+doctor: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Check connections, buckets, the origin, Airflow and Slack, and say what to fix (ONLY=slack, JSON=1)
+	@$(RETRAIN) doctor $(if $(ONLY),--only "$$ONLY")
 
 alerts-test: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Send a test message to every channel of the alerts; fails if one does not arrive
 	@$(STACK) run env PYTHONPATH=plugins .venv/bin/python -m retrain.alerts.watch --test

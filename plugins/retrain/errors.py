@@ -146,6 +146,10 @@ class StoreUnreachableError(StoreError):
     """S3 did not answer at all, so another request would wait just as long."""
 
 
+class StoreForbiddenError(StoreError):
+    """S3 refused a request because the role lacks the permission."""
+
+
 class StageKilledError(RetrainError, cause=Cause.INFRA):
     """A signal ended a stage, mostly because the memory ran out."""
 

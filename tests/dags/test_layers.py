@@ -14,6 +14,7 @@ PAGE = Path(__file__).resolve().parents[2] / "infra" / "docs" / "code.md"
 LAYERS = (
     {"__main__"},
     {"commands", "tasks"},
+    {"doctor"},
     {"housekeeping"},
     {"alerts.watch"},
     {"alerts.message"},

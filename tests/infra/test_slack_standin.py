@@ -478,3 +478,33 @@ def test_the_controls_need_the_token(slack):
 def test_a_request_for_a_foreign_host_name_gets_no_answer(slack):
     with pytest.raises(urllib.error.HTTPError, match="400"):
         fetch(f"{slack.url}/messages.json", host="attacker.example")
+
+
+def test_every_answer_names_the_token_s_scopes_and_a_call_without_its_own_is_refused_by_name(slack):
+    client = slack.client()
+    assert client.auth_test().headers["x-oauth-scopes"].split(",") == [
+        "channels:history",
+        "channels:read",
+        "chat:write",
+        "files:write",
+        "groups:history",
+        "groups:read",
+    ]
+    slack.control("scopes", {"scopes": ["chat:write", "channels:read"]})
+    with pytest.raises(SlackApiError) as caught:
+        client.conversations_list(types="public_channel,private_channel")
+    answer = caught.value.response
+    assert (answer["error"], answer["needed"], answer["provided"]) == (
+        "missing_scope",
+        "groups:read",
+        "chat:write,channels:read",
+    )
+    assert answer.headers["x-oauth-scopes"] == "chat:write,channels:read"
+    assert client.conversations_list(types="public_channel")["ok"]
+
+
+def test_a_webhook_needs_none_of_the_token_s_scopes(slack):
+    slack.control("scopes", {"scopes": []})
+    address = f"{slack.url}/services/T0RETRAIN/B0RETRAIN/{SLACK_TOKEN}"
+    assert fetch(address, data=b'{"text": "an alert"}')[1] == b"ok"
+    assert refused(slack.client().conversations_list) == ("missing_scope", [])

@@ -7,7 +7,8 @@
 | `POST faults`, `GET faults`, `DELETE faults` | add a fault (its parts: `faults.SlackFault`), list those that wait, end all |
 | `POST channels` | `{"name": "x", "state": "is_archived"}`, or `not_in_channel`, or `""`; a new name makes a channel |
 | `POST clock` | `{"at": 1584425760}` is the time of later posts, `{"at": null}` lets the clock run again |
-| `POST reset` | forget all messages, files, requests, faults; the configured channels, the true time |
+| `POST scopes` | `{"scopes": ["chat:write"]}` are those of the token from now on |
+| `POST reset` | forget all messages, files, requests, faults; the configured channels, the true time, the scopes that the watch uses |
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Controls:
             Route("/control/faults", self.faults, methods=["GET", "POST", "DELETE"]),
             Route("/control/channels", self.set_channel, methods=["POST"]),
             Route("/control/clock", self.set_clock, methods=["POST"]),
+            Route("/control/scopes", self.set_scopes, methods=["POST"]),
             Route("/control/messages", self.everything),
             Route("/control/requests", self.request_log),
             Route("/control/reset", self.reset, methods=["POST"]),
@@ -81,6 +83,12 @@ class Controls:
         """Stop the clock at a time for later posts, or let it run again."""
         at = (await request.json())["at"]
         self._store.clock = None if at is None else float(at)
+        return JSONResponse({"ok": True})
+
+    @_with_token
+    async def set_scopes(self, request: Request) -> Response:
+        """Replace the scopes of the token."""
+        self._store.scopes = tuple(str(scope) for scope in (await request.json())["scopes"])
         return JSONResponse({"ok": True})
 
     @_with_token

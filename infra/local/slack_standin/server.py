@@ -15,6 +15,7 @@ import asyncio
 import hmac
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ from slack_standin.faults import UPLOAD, Faults
 from slack_standin.overview import channels_with_messages
 from slack_standin.page import CONTENT_SECURITY_POLICY, render_page, render_thread
 from slack_standin.rules import RefusedCallError
+from slack_standin.scopes import MissingScopeError, check_scopes
 from slack_standin.store import SlackStore
 from slack_standin.web_api import Answer, Arguments, WebApi
 
@@ -86,15 +88,16 @@ class StandinServer:
         token = bearer(request) or str(token or "")
         fault = self._faults.take(method)
         if fault is None:
-            answer = self._answer(method, arguments, token)
+            answer = self._answer(method, arguments, token, self._store.scopes)
             self._store.log_request(method, arguments, "ok" if answer["ok"] else answer["error"])
-            return JSONResponse(answer)
+            known = answer.get("error") not in ("not_authed", "invalid_auth")
+            return JSONResponse(answer, headers={"x-oauth-scopes": ",".join(self._store.scopes)} if known else None)
         if fault.accept:
-            self._answer(method, arguments, token)
+            self._answer(method, arguments, token, self._store.scopes)
         self._store.log_request(method, arguments, f"fault: {fault.kind}{', accepted' if fault.accept else ''}")
         return await self._faults.answer(fault, request)
 
-    def _answer(self, method: str, arguments: Arguments, token: str) -> Answer:
+    def _answer(self, method: str, arguments: Arguments, token: str, scopes: Collection[str] | None = None) -> Answer:
         if not token:
             return {"ok": False, "error": "not_authed"}
         if not hmac.compare_digest(token.encode(), self.token.encode()):
@@ -103,12 +106,11 @@ class StandinServer:
         if handler is None:
             return {"ok": False, "error": "unknown_method", "req_method": method}
         try:
+            if scopes is not None:
+                check_scopes(method, arguments, scopes)
             return {"ok": True} | handler(arguments)
         except RefusedCallError as error:
-            if not error.messages:
-                return {"ok": False, "error": error.code}
-            details = {"messages": [f"[ERROR] {message}" for message in error.messages]}
-            return {"ok": False, "error": error.code, "errors": error.messages, "response_metadata": details}
+            return {"ok": False, "error": error.code} | _details(error)
 
     async def webhook(self, request: Request) -> Response:
         """Post a message through an incoming webhook: its secret is in the address, its channel is the first one.
@@ -209,6 +211,16 @@ class StandinServer:
     async def asset(self, request: Request) -> Response:
         """The page's style sheet or script."""
         return FileResponse(_HERE / Path(request.url.path).name, headers=_HEADERS)
+
+
+def _details(error: RefusedCallError) -> Answer:
+    """The parts of Slack's answer that explain its error."""
+    if isinstance(error, MissingScopeError):
+        return error.answer
+    if not error.messages:
+        return {}
+    metadata = {"messages": [f"[ERROR] {message}" for message in error.messages]}
+    return {"errors": error.messages, "response_metadata": metadata}
 
 
 def main() -> int:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from slack_standin.scopes import GRANTED
+
 _SCHEMA = """
 create table if not exists channels (id text primary key, name text not null unique, created integer not null);
 create table if not exists messages (
@@ -44,6 +46,7 @@ class SlackStore:
         self._connection.execute("pragma journal_mode=wal")
         self._connection.executescript(_SCHEMA)
         self.clock: float | None = None  # seconds since 1970; None: the real time
+        self.scopes: tuple[str, ...] = GRANTED  # those of the app's token
         self._configured = channels
         for name in channels:
             self._add_channel(name)
@@ -53,7 +56,7 @@ class SlackStore:
         self._connection.executescript(_FORGET)
         for file in self.files_folder.iterdir():
             file.unlink()
-        self.clock = None
+        self.clock, self.scopes = None, GRANTED
         for name in self._configured:
             self._add_channel(name)
         self._changed()

@@ -112,6 +112,11 @@ class AirflowApi:
         health: dict[str, Any] = self._checked(answer, "reading its health").json()
         return health
 
+    def import_errors(self) -> dict[str, str]:
+        """The DAG files that Airflow cannot import, each with the last line of its error."""
+        found = self._pages("importErrors", "import_errors", {})
+        return {str(each["filename"]): str(each["stack_trace"]).strip().splitlines()[-1] for each in found}
+
     def is_paused(self, dag: str) -> bool:
         """True if the DAG is paused."""
         return bool(self._get(f"/api/v2/dags/{dag}", "reading the DAG")["is_paused"])

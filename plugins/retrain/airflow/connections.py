@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 from botocore.config import Config
 
@@ -30,6 +32,7 @@ _AWS = Config(
     retries={"mode": "standard", "max_attempts": 5},
     max_pool_connections=s3.AT_ONCE,
 )
+_SHORT = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1})
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ class Aws:
         with self._taking_its_role():
             client: S3Client = self.hook.get_conn()
         return client
+
+    def asking(self, service: str) -> Any:
+        """A client for any service with this connection, which gives up after some seconds: for checks."""
+        with self._taking_its_role():
+            return AwsBaseHook(aws_conn_id=self.conn_id, client_type=service, config=_SHORT).get_conn()
 
     @property
     def endpoint(self) -> str | None:
@@ -113,6 +121,15 @@ class Aws:
     def _taking_its_role(self) -> AbstractContextManager[None]:
         """Names the role in the error of a call that asks STS first."""
         return s3.naming("AssumeRole", str(self.hook.conn_config.role_arn), "STS")
+
+
+def is_defined(conn_id: str) -> bool:
+    """True if Airflow's secrets backend, its database or a variable has the connection."""
+    try:
+        BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        return False
+    return True
 
 
 def connect_mlflow(conn_id: str) -> str:

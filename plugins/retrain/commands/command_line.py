@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from retrain.commands import (
+    doctor,
     explain,
     history,
     pin,
@@ -23,14 +24,14 @@ from retrain.commands import (
 )
 from retrain.errors import RetrainError
 
-_COMMANDS = (release, rollback, pin, history, restore, verify, replay, explain, rebuild, prune)
+_COMMANDS = (release, rollback, pin, history, restore, verify, replay, explain, rebuild, prune, doctor)
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of every command. A parsed line has its function as `command`, from the arguments to an Answer."""
     top = argparse.ArgumentParser(
         prog="retrain",
-        description="The release pin of a pipeline, and its recorded days: list, restore, verify, replay, explain, rebuild, prune.",
+        description="The release pin of a pipeline, and its recorded days: list, restore, verify, replay, explain, rebuild, prune. The deployment's doctor.",
     )
     top.add_argument("--pipeline", default="trip_duration", help="the pipeline (default: %(default)s)")
     top.add_argument("--json", action="store_true", help="answer with JSON")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from retrain.errors import OverwrittenError, StoreError, StoreUnreachableError
+from retrain.errors import OverwrittenError, StoreError, StoreForbiddenError, StoreUnreachableError
 from retrain.run.manifest import Manifest, RawObject, day_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ABSENT = ("404", "NoSuchKey", "NotFound")
 _EXISTS = ("PreconditionFailed", "412")
-_FORBIDDEN = ("AccessDenied", "403")
+_FORBIDDEN = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "403")  # SNS has a name of its own
 _OF_ONE_OBJECT = ("HeadObject", "GetObject")
 _CHUNK = 1 << 20  # bytes
 AT_ONCE = 16  # requests that a task or a command sends at the same time; a client keeps as many connections
@@ -38,21 +38,22 @@ def naming(action: str, place: str, service: str = "S3") -> Iterator[None]:
     """Translate botocore's errors into ours, which name the action, the place and the next step.
 
     Raises:
-        StoreError: the service refused.
+        StoreError: the service refused; a StoreForbiddenError if the role lacks the permission.
         StoreUnreachableError: the service did not answer.
     """
     try:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "?")
-        hint = "Clear the task when it answers"
+        hint, kind = "Clear the task when it answers", StoreError
         if code in _FORBIDDEN:
+            kind = StoreForbiddenError
             hint = "Give the role this permission"
             if action in _OF_ONE_OBJECT:
                 hint += ", and s3:ListBucket: without that S3 answers so for an object that is not there"
         elif code == "NoSuchBucket":
             hint = "Create the bucket, or correct the pipeline's file"
-        raise StoreError(f"{service} answered {code} to {action} on {place}. {hint}.") from error
+        raise kind(f"{service} answered {code} to {action} on {place}. {hint}.") from error
     except BotoCoreError as error:
         raise StoreUnreachableError(
             f"{service} did not answer {action} on {place} ({error}). Clear the task when it does."

@@ -85,6 +85,11 @@ class MlflowServer:
 
         return MlflowClient(tracking_uri=self.uri)
 
+    def accepts(self) -> None:
+        """Make the smallest request of the API, which needs the user and password that the server asks for."""
+        with _naming("list its experiments", self.uri):
+            self._client().search_experiments(max_results=1)
+
     def record(
         self,
         *,

@@ -25,6 +25,7 @@ COMMANDS = [
     ["explain", "2020-03-05", "2020-03-06", "--most", "3"],
     ["rebuild", "--partition", "2020-03-05", "--since", "2020-03-01", "--plan"],
     ["prune", "--keep-days", "30", "--really"],
+    ["doctor", "--only", "slack"],
 ]
 
 

@@ -23,6 +23,7 @@ from retrain.alerts.message.plain_text import Content
 from retrain.alerts.watch.slack.app_token import AppToken
 from retrain.alerts.watch.slack.posted import MessageLabel, PostedMessage
 from retrain.alerts.watch.slack.refusals import refusal, retry_after
+from retrain.alerts.watch.slack.scopes import granted
 
 if TYPE_CHECKING:
     from slack_sdk.http_retry.handler import RetryHandler
@@ -43,10 +44,11 @@ _wire.setLevel(logging.CRITICAL + 1)
 
 @dataclass(frozen=True)
 class SlackApp:
-    """The app that a token belongs to: the name of its user, and of its workspace."""
+    """The app that a token belongs to: the name of its user, and of its workspace; its scopes, None if Slack did not name them."""
 
     user: str
     team: str
+    scopes: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class SlackClient:
         with _translated_errors("auth.test"):
             who = self._client().auth_test()
         self._workspace["url"] = str(who.get("url") or "")
-        return SlackApp(str(who.get("user")), str(who.get("team")))
+        return SlackApp(str(who.get("user")), str(who.get("team")), granted(who.headers))
 
     def check_channel(self, channel: str, app: SlackApp) -> None:
         """Check that the app may post in the channel (name or id)."""
@@ -142,6 +144,10 @@ class SlackClient:
             raise SlackChannelError(f"{channel} is archived. Name another channel, or unarchive it.")
         if not about.get("is_member", True):
             raise SlackChannelError(f"The app is not in {channel}. Invite it: /invite @{app.user}")
+
+    def is_private(self, channel: str) -> bool:
+        """True if the channel (name or id) is a private one."""
+        return bool(self._about(channel).get("is_private"))
 
     def permalink(self, posted: PostedMessage) -> str:
         """The address of a message in the workspace; empty until `check` has learned the workspace's own. Asks Slack nothing."""

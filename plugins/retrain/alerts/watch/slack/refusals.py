@@ -56,6 +56,8 @@ def refusal(request: str, status: int, headers: Mapping[str, Any], body: Mapping
     """The error for an answer of Slack's that is not ok. `request` names the request for people, `status` is the HTTP status."""
     name = str(body.get("error") or "no reason given")
     details = "; ".join((body.get("response_metadata") or {}).get("messages") or ())
+    if body.get("needed"):
+        details = f"it needs the scope {body['needed']}, the token has {body.get('provided') or 'none'}"
     said = f"Slack refused {request}: {name}{f' ({details})' if details else ''}."
     if status == HTTPStatus.TOO_MANY_REQUESTS or name in ("ratelimited", "rate_limited"):
         seconds = retry_after(headers)

@@ -1,0 +1,60 @@
+"""The Git origin of each pipeline: it answers with the deployment's credentials, and the live tag names the recorded commit."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from retrain.airflow.api import AirflowApi
+from retrain.deployment.pipeline_file import Deployment
+from retrain.doctor.finding import Finding, ok, unknown, warning, wrong
+from retrain.doctor.surroundings import Surroundings
+from retrain.errors import OriginError, RetrainError, UnknownTagError
+from retrain.run.release import Pin
+from retrain.work import git
+
+
+def check(here: Surroundings) -> Iterator[Finding]:
+    """Each pipeline's origin."""
+    if here.environment.get("RETRAIN_SLACK_TOKEN_FILE") and here.file("git_credentials") is None:
+        yield unknown("origin", "this container has no credentials of the origin", "Run it in airflow-api-server.")
+        return
+    for deployment in here.deployments:
+        yield _origin(deployment, here.airflow)
+
+
+def _origin(deployment: Deployment, airflow: str) -> Finding:
+    url, thing = deployment.repository.url, f"origin of {deployment.pipeline}"
+    try:
+        with tempfile.TemporaryDirectory(prefix="doctor-") as folder:
+            tags = git.tags(url, cwd=Path(folder))
+            pin = _pin(airflow, deployment.pipeline)
+            now = git.commit_of_tag(url, pin.live.tag, cwd=Path(folder)) if isinstance(pin, Pin) else ""
+    except UnknownTagError as error:
+        return wrong(thing, str(error), "Push the tag again at its commit, or release another one.")
+    except OriginError as error:
+        return wrong(
+            thing,
+            str(error),
+            "Correct RETRAIN_REPOSITORY or the secret git_credentials (https://user:token@host, with the right to read).",
+        )
+    if isinstance(pin, str):
+        return unknown(thing, f"{url} answers with {len(tags)} tags; the pin cannot be read: {pin}")
+    if pin is None:
+        return warning(thing, f"{url} answers with {len(tags)} tags; none is live", "python -m retrain release vX.Y.Z")
+    if now != pin.live.commit:
+        return wrong(
+            thing,
+            f"the tag {pin.live.tag} names {now}, and was released at {pin.live.commit}",
+            "A tag must not move: put it back, or release a new tag.",
+        )
+    return ok(thing, f"{url} answers; {pin.live.tag} still names {now[:12]}")
+
+
+def _pin(airflow: str, pipeline: str) -> Pin | str | None:
+    """The pin; None if there is none; a sentence if it cannot be read, which the check of Airflow reports."""
+    try:
+        return AirflowApi(airflow).pin(pipeline)
+    except RetrainError as error:
+        return str(error)
