@@ -105,6 +105,8 @@ module "roles" {
   ledger               = { bucket_arn = module.ledger.arn, prefix = var.ledger_prefix }
   artifacts_bucket_arn = module.artifacts.arn
   queue_arns           = module.notifications.queue_arns
+  failed_queue_arns    = module.notifications.failed_queue_arns
+  topic_arn            = module.notifications.topic_arn
   kms_key_arn          = module.key.arn
   repository_arns      = module.registry.arns
   metrics_namespace    = local.metrics

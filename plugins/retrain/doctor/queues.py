@@ -17,7 +17,7 @@ from retrain.store.s3 import naming, split
 if TYPE_CHECKING:
     from retrain.airflow.connections import Aws
 
-_FIX = "Correct RETRAIN_LANDED_QUEUE (terraform output queue_url), or the role's right to the queue."
+_FIX = "Correct `queue` in the pipeline's file (terraform output queue_urls), or the role's right to the queue."
 
 
 def check(here: Surroundings) -> Iterator[Finding]:

@@ -46,6 +46,32 @@ run "only_a_persons_role_deletes_from_s3" {
   }
 }
 
+run "only_the_run_looks_at_settings_and_it_changes_none" {
+  module {
+    source = "../modules/roles"
+  }
+  variables {
+    topic_arn         = "arn:aws:sns:us-east-1:123456789012:retrain-landed"
+    failed_queue_arns = ["arn:aws:sqs:us-east-1:123456789012:retrain-landed-failed-trip_duration"]
+  }
+
+  assert {
+    condition = [
+      for name, each in aws_iam_role_policy.work : name
+      if anytrue([for statement in jsondecode(each.policy).Statement : contains(flatten([statement.Action]), "s3:GetBucketVersioning")])
+    ] == ["run"]
+    error_message = "A role other than run reads the buckets' settings, or run does not."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for statement in jsondecode(aws_iam_role_policy.work["run"].policy).Statement :
+      [for action in flatten([statement.Action]) : can(regex(":(Get|List)", action))]
+      if contains(["LookAtBucketSettings", "LookAtTheTopic", "CountFailedMessages"], try(statement.Sid, ""))
+    ]))
+    error_message = "Looking at settings may change something."
+  }
+}
+
 run "work_is_confined_to_its_folders" {
   module {
     source = "../modules/roles"

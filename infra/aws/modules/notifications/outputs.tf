@@ -16,6 +16,10 @@ output "queue_arns" {
   value = [for queue in aws_sqs_queue.landed : queue.arn]
 }
 
+output "failed_queue_arns" {
+  value = [for queue in aws_sqs_queue.failed : queue.arn]
+}
+
 output "queue_names" {
   description = "By pipeline. Made of what a plan knows."
   value       = { for pipeline in keys(var.pipelines) : pipeline => "${var.name}-landed-${pipeline}" }

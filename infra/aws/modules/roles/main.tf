@@ -71,6 +71,31 @@ locals {
     Resource = [for prefix in place.prefixes : "${place.bucket_arn}/${prefix}*"]
   } }
 
+  # `make doctor` says which settings are wrong. It reads settings and counts, no object and no message.
+  looked_at_by_doctor = concat(
+    [{
+      Sid    = "LookAtBucketSettings"
+      Effect = "Allow"
+      Action = [
+        "s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:GetBucketNotification", "s3:GetBucketObjectLockConfiguration",
+        "s3:GetBucketPublicAccessBlock", "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration",
+      ]
+      Resource = [for place in local.places : place.bucket_arn]
+    }],
+    [for topic in var.topic_arn[*] : {
+      Sid      = "LookAtTheTopic"
+      Effect   = "Allow"
+      Action   = "sns:ListSubscriptionsByTopic"
+      Resource = topic
+    }],
+    [for queues in [var.failed_queue_arns] : {
+      Sid      = "CountFailedMessages"
+      Effect   = "Allow"
+      Action   = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
+      Resource = queues
+    } if length(queues) > 0],
+  )
+
   places = {
     raw    = { bucket_arn = var.raw.bucket_arn, prefixes = var.raw.prefixes }
     store  = { bucket_arn = var.store.bucket_arn, prefixes = [var.store.prefix] }
@@ -160,6 +185,7 @@ locals {
         Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
         Resource = queues
       } if length(queues) > 0],
+      local.looked_at_by_doctor,
       local.read_airflow_secrets,
       [local.never_deletes],
     )

@@ -54,6 +54,18 @@ variable "queue_arns" {
   default     = []
 }
 
+variable "failed_queue_arns" {
+  description = "The queues of messages that could not be handled."
+  type        = list(string)
+  default     = []
+}
+
+variable "topic_arn" {
+  description = "The topic that the raw bucket writes to; null for none."
+  type        = string
+  default     = null
+}
+
 variable "kms_key_arn" {
   type = string
 }
