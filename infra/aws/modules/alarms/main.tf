@@ -88,7 +88,7 @@ locals {
   alarms = merge(
     local.queue,
     { for name, alarm in local.reader : name => alarm if var.queue_read },
-    { for name, alarm in local.host : name => alarm if var.host_enabled },
+    { for name, alarm in local.host : name => alarm if var.host_enabled && (var.volume_enabled || name != "volume-burst") },
   )
 }
 

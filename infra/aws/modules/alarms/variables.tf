@@ -50,6 +50,12 @@ variable "instance_id" {
   default = null
 }
 
+variable "volume_enabled" {
+  description = "True if the shared volume is EFS."
+  type        = bool
+  default     = true
+}
+
 variable "file_system_id" {
   type    = string
   default = null
