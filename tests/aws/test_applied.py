@@ -207,26 +207,27 @@ def test_the_databases_disk_comes_back_from_a_copy_on_the_same_machine_and_no_pl
             if volume["Attachments"][0]["Device"] == "/dev/sdf"
         }
 
-    terraform.run("apply", "-auto-approve", *host, *settings)  # a deployment's disk in place of a trial's
-    refused = terraform.run("plan", "-destroy", "-json", *host, *settings, expect=(1,))
-    assert "Instance cannot be destroyed" in refused
-    (lost,) = attached()
-    copy = ec2.create_snapshot(VolumeId=lost)["SnapshotId"]
-    refused = terraform.run("plan", "-json", *host, *settings, f"-var=data_snapshot_id={copy}", expect=(1,))
-    assert "Instance cannot be destroyed" in refused
-    ec2.detach_volume(VolumeId=lost)
-    terraform.run("state", "rm", attachment, disk)
-    terraform.run("apply", "-auto-approve", *host, *settings, f"-var=data_snapshot_id={copy}")
-    ((restored, made_of),) = attached().items()
-    assert restored != lost
-    assert made_of == copy
-    assert described.outputs["instance_id"] == json.loads(terraform.run("output", "-json"))["instance_id"]["value"]
-    # Without the copy's name in the settings the disk stays as well.
-    later = terraform.plan(*host, "-var=trial=false")
-    (change,) = [each["change"]["actions"] for each in later["resource_changes"] if each["address"] == disk]
-    assert change == ["no-op"]
-    terraform.run("state", "rm", attachment, disk)
-    ec2.detach_volume(VolumeId=restored)
+    try:
+        terraform.run("apply", "-auto-approve", *host, *settings)  # a deployment's disk in place of a trial's
+        refused = terraform.run("plan", "-destroy", "-json", *host, *settings, expect=(1,))
+        assert "Instance cannot be destroyed" in refused
+        (lost,) = attached()
+        copy = ec2.create_snapshot(VolumeId=lost, Description="last night's")["SnapshotId"]
+        refused = terraform.run("plan", "-json", *host, *settings, f"-var=data_snapshot_id={copy}", expect=(1,))
+        assert "Instance cannot be destroyed" in refused
+        ec2.detach_volume(VolumeId=lost, InstanceId=described.outputs["instance_id"], Device="/dev/sdf")
+        terraform.run("state", "rm", attachment, disk)
+        terraform.run("apply", "-auto-approve", *host, *settings, f"-var=data_snapshot_id={copy}")
+        ((restored, made_of),) = attached().items()
+        assert restored != lost
+        assert made_of == copy
+        assert described.outputs["instance_id"] == json.loads(terraform.run("output", "-json"))["instance_id"]["value"]
+        # Without the copy's name in the settings the disk stays as well.
+        later = terraform.plan(*host, "-var=trial=false")
+        (change,) = [each["change"]["actions"] for each in later["resource_changes"] if each["address"] == disk]
+        assert change == ["no-op"]
+    finally:  # else nothing could remove this account
+        terraform.run("state", "rm", attachment, disk)
 
 
 def test_a_release_is_the_only_thing_that_the_document_takes(described):
