@@ -18,7 +18,7 @@ from typing import Any
 PASSWORD = "the registry's password"
 
 
-class RefusedCallError(Exception):
+class ProgramRefusesError(Exception):
     """A stand-in refuses a call, with the sentence of the real program."""
 
 
@@ -47,13 +47,15 @@ class World:
     def at(self, reference: str) -> dict[str, Any]:
         """The registry's image of a reference by digest."""
         if reference not in self.known["images"]:
-            raise RefusedCallError(f"Error response from daemon: manifest for {reference} not found: manifest unknown")
+            raise ProgramRefusesError(
+                f"Error response from daemon: manifest for {reference} not found: manifest unknown"
+            )
         return dict(self.known["images"][reference])
 
 
 def aws(world: World, arguments: list[str], options: dict[str, str]) -> None:
     if arguments[0] in world.known["away"]:
-        raise RefusedCallError(
+        raise ProgramRefusesError(
             f'Could not connect to the endpoint URL: "https://{arguments[0]}.us-east-1.amazonaws.com/"'
         )
     if arguments[:2] == ["ecr", "get-login-password"]:
@@ -61,7 +63,7 @@ def aws(world: World, arguments: list[str], options: dict[str, str]) -> None:
     elif arguments[0] == "secretsmanager":
         name = options["--secret-id"]
         if name not in world.known["secrets"]:
-            raise RefusedCallError(
+            raise ProgramRefusesError(
                 "An error occurred (ResourceNotFoundException) when calling the GetSecretValue operation: "
                 "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT"
             )
@@ -69,7 +71,7 @@ def aws(world: World, arguments: list[str], options: dict[str, str]) -> None:
     elif arguments[0] == "ssm":
         names = arguments[arguments.index("--names") + 1 :]
         if len(names) > 10:
-            raise RefusedCallError("ValidationException: Member must have length less than or equal to 10")
+            raise ProgramRefusesError("ValidationException: Member must have length less than or equal to 10")
         known = world.known["parameters"]
         print(json.dumps({"Parameters": [{"Name": name, "Value": known[name]} for name in names if name in known]}))
 
@@ -77,21 +79,21 @@ def aws(world: World, arguments: list[str], options: dict[str, str]) -> None:
 def cosign(world: World, arguments: list[str], options: dict[str, str]) -> None:
     reference = arguments[-1]
     if arguments[0] != "verify" or "@sha256:" not in reference:
-        raise RefusedCallError("Error: verify a digest, not a tag")
+        raise ProgramRefusesError("Error: verify a digest, not a tag")
     if not (Path(os.environ["DOCKER_CONFIG"]) / "config.json").exists():
-        raise RefusedCallError("Error: GET https://registry/v2/: UNAUTHORIZED: authentication required")
+        raise ProgramRefusesError("Error: GET https://registry/v2/: UNAUTHORIZED: authentication required")
     if "cosign" in world.known["away"]:
-        raise RefusedCallError("Error: getting trusted root: tuf-repo-cdn.sigstore.dev: no such host")
+        raise ProgramRefusesError("Error: getting trusted root: tuf-repo-cdn.sigstore.dev: no such host")
     signed = world.known["signed"].get(reference)
     if signed is None:
-        raise RefusedCallError("Error: no signatures found\nerror during command execution: no signatures found")
+        raise ProgramRefusesError("Error: no signatures found\nerror during command execution: no signatures found")
     if key := options.get("--key"):
         if Path(key).read_text() != signed:
-            raise RefusedCallError(
+            raise ProgramRefusesError(
                 "Error: no matching signatures: invalid signature when validating ASN.1 encoded signature"
             )
     elif signed != [options["--certificate-identity"], options["--certificate-oidc-issuer"]]:
-        raise RefusedCallError(
+        raise ProgramRefusesError(
             f"Error: no matching signatures: none of the expected identities matched, got subjects [{signed[0]}]"
         )
     print(json.dumps([{"critical": {"image": {"docker-manifest-digest": reference.partition("@")[2]}}}]))
@@ -99,13 +101,13 @@ def cosign(world: World, arguments: list[str], options: dict[str, str]) -> None:
 
 def _login(_world: World, _arguments: list[str], _options: dict[str, str]) -> None:
     if sys.stdin.read() != PASSWORD:
-        raise RefusedCallError("Error response from daemon: login attempt failed with status: 401 Unauthorized")
+        raise ProgramRefusesError("Error response from daemon: login attempt failed with status: 401 Unauthorized")
     (Path(os.environ["DOCKER_CONFIG"]) / "config.json").write_text("{}")
 
 
 def _pull(world: World, arguments: list[str], _options: dict[str, str]) -> None:
     if not (Path(os.environ["DOCKER_CONFIG"]) / "config.json").exists():
-        raise RefusedCallError("Error response from daemon: pull access denied: no basic auth credentials")
+        raise ProgramRefusesError("Error response from daemon: pull access denied: no basic auth credentials")
     world.set_local(world.local() | {arguments[-1]: world.at(arguments[-1])["id"]})
 
 
@@ -113,7 +115,7 @@ def _image(world: World, arguments: list[str], options: dict[str, str]) -> None:
     engine, asked = world.local(), arguments[-1]
     if arguments[1] == "inspect":
         if asked not in {*engine, *engine.values()}:
-            raise RefusedCallError(f"Error response from daemon: No such image: {asked}")
+            raise ProgramRefusesError(f"Error response from daemon: No such image: {asked}")
         user = world.known["images"].get(asked, {}).get("user", "50000:50000")
         print(user if "User" in options["--format"] else engine.get(asked, asked))
     elif arguments[1] == "ls":
@@ -125,7 +127,7 @@ def _image(world: World, arguments: list[str], options: dict[str, str]) -> None:
 
 def _create(world: World, arguments: list[str], _options: dict[str, str]) -> None:
     if arguments[-1] not in world.local():
-        raise RefusedCallError(f"Unable to find image '{arguments[-1]}' locally")
+        raise ProgramRefusesError(f"Unable to find image '{arguments[-1]}' locally")
     print(arguments[-1])
 
 
@@ -166,9 +168,9 @@ def compose(world: World, arguments: list[str], options: dict[str, str]) -> None
         for volume in service.get("volumes", ()):
             source = Path(volume["source"])
             if volume["type"] == "bind" and not source.exists() and not volume["bind"]["create_host_path"]:
-                raise RefusedCallError(f"Error response from daemon: bind source path does not exist: {source}")
+                raise ProgramRefusesError(f"Error response from daemon: bind source path does not exist: {source}")
     if world.known.get("unhealthy") in document["services"]:
-        raise RefusedCallError(f"container retrain-{world.known['unhealthy']}-1 is unhealthy")
+        raise ProgramRefusesError(f"container retrain-{world.known['unhealthy']}-1 is unhealthy")
     (world.folder / "up.json").write_text(json.dumps(document))
 
 
@@ -179,9 +181,9 @@ def main(folder: Path, program: str, arguments: list[str]) -> int:
     world = World(folder)
     try:
         if program == "mount":
-            raise RefusedCallError("mount.nfs4: Connection timed out")
+            raise ProgramRefusesError("mount.nfs4: Connection timed out")
         {"aws": aws, "cosign": cosign, "docker": docker}[program](world, arguments, options)
-    except RefusedCallError as refused:
+    except ProgramRefusesError as refused:
         print(refused, file=sys.stderr)
         return 1
     return 0
