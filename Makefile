@@ -207,11 +207,11 @@ runbook-pictures: $(SERVERS_ENV) ## Take the runbooks' pictures: each kind of al
 lint: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) $(RELEASE_ENV) ## Check style, format, types and workflows; changes nothing
 	@.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy plugins/retrain plugins/retrain_plugin.py dags infra/local infra/aws/plan_table.py infra/docker infra/dvc infra/release pipeline
+	.venv/bin/mypy plugins/retrain plugins/retrain_plugin.py dags infra/local infra/aws/plan_table.py infra/aws/modules/host/files infra/docker infra/dvc infra/release pipeline
 	$(TOOLS)/envs/release/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(TOOLS)/envs/release/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(TOOLS)/envs/release/bin/zizmor --quiet --no-progress --offline --persona=auditor .github
-	$(TOOLS)/envs/release/bin/shellcheck .ci/run
+	$(TOOLS)/envs/release/bin/shellcheck .ci/run infra/aws/modules/host/files/retrain-*
 
 format: $(AIRFLOW_ENV) ## Format the code, and fix the findings that ruff can fix
 	@.venv/bin/ruff format .

@@ -127,7 +127,8 @@ def summary(answer: HostAnswer) -> str:
         return f"The host refused: {answer.errors or answer.status}"
     release, before = known["release"], known.get("before") or "nothing"
     if known["outcome"] == "released":
-        return f"{release} is live (before: {before})."
+        kept = known.get("pin_kept")
+        return f"{release} is live (before: {before})." + (f" The pin was not moved: {kept}." if kept else "")
     cause = f"{known['failed']} failed: {known['cause']}"
     if known["outcome"] == "returned":
         return f"{release} was unhealthy and {before} is live again, with its pin. {cause}"

@@ -18,6 +18,8 @@ _SETTINGS = {
     "trial": True,
     "pipeline_repository": "https://github.com/example/trip-duration.git",
     "alarm_emails": ["ml-platform@example.com"],
+    "ami_id": "ami-0123456789abcdef0",
+    "release_signer": "none",
     "compose": {"version": "2.40.3", "sha256": "0" * 64},
 }
 
@@ -119,7 +121,10 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppliedExamp
         "event_pipelines": {"trip_duration": "raw/yellow/"},
         **GITHUB,
     }
-    with describing(folder / "server") as account, applied(account, folder, settings, targets) as deployment:
-        yield deployment
-        # The stand-in accepts the volume's policy but cannot remove it.
-        deployment.terraform.run("state", "rm", "module.shared_volume[0].aws_efs_file_system_policy.this")
+    with describing(folder / "server") as account:
+        # A machine can only be made from an image that the account knows.
+        settings["ami_id"] = account.client("ec2").describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+        with applied(account, folder, settings, targets) as deployment:
+            yield deployment
+            # The stand-in accepts the volume's policy but cannot remove it.
+            deployment.terraform.run("state", "rm", "module.shared_volume[0].aws_efs_file_system_policy.this")

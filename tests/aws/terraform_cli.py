@@ -55,9 +55,10 @@ def copied(folder: Path, environment: Mapping[str, str] | None = None) -> Terraf
     shutil.copytree(
         MODULES, folder / "aws", ignore=shutil.ignore_patterns(".terraform", "*.tfstate*", "terraform.tfvars")
     )
-    # The host's module reads the release program from infra/release.
+    # The host's module reads the release programs from infra/release.
     (folder / "release").mkdir()
-    shutil.copy(ROOT / "infra" / "release" / "retrain_release.py", folder / "release")
+    for program in ("retrain_release.py", "running_host.py"):
+        shutil.copy(ROOT / "infra" / "release" / program, folder / "release")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
     terraform = Terraform(
         folder / "aws" / "example",

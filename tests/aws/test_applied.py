@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import runpy
+import subprocess
+import sys
 
 import pytest
 import yaml
-from terraform_cli import MODULES
+from terraform_cli import MODULES, ROOT
 
 DAY = 86400
 
@@ -143,6 +145,98 @@ def test_the_host_takes_no_connection_and_no_old_metadata_request(described):
     assert group["IpPermissions"] == []
     assert {rule["FromPort"] for rule in group["IpPermissionsEgress"]} == {443, 2049, 5432, 6379}
     assert host.get("KeyName") is None
+
+
+def test_another_slack_channel_or_another_script_leaves_the_machine_as_it_is(described):
+    script = described.terraform.folder.parent / "modules/host/files/retrain-heartbeat"
+    original = script.read_text()
+    script.write_text(f"{original}# another line\n")
+    try:
+        plan = described.terraform.plan(
+            *described.targets, "-var=slack_channel=#others", "-var=workers=4", "-var=store_prefix=elsewhere/"
+        )
+    finally:
+        script.write_text(original)
+    changed = {each["address"]: each["change"]["actions"] for each in plan["resource_changes"]}
+    machine = {
+        address: actions for address, actions in changed.items() if "aws_instance" in address or "aws_ebs" in address
+    }
+    assert set(map(tuple, machine.values())) <= {("no-op",), ("update",)}, machine
+    assert changed['module.host[0].aws_ssm_parameter.file["host.env"]'] == ["update"]
+    assert changed['module.host[0].aws_ssm_parameter.file["retrain-heartbeat"]'] == ["update"]
+    assert changed["module.host[0].aws_ssm_parameter.index"] == ["update"]
+
+
+def test_another_image_of_the_system_is_a_decision_that_the_plan_shows(described):
+    plan = described.terraform.plan(*described.targets, "-var=ami_id=ami-1234567890abcdef0")
+    (machine,) = [each for each in plan["resource_changes"] if each["address"] == "module.host[0].aws_instance.this"]
+    assert machine["change"]["actions"] == ["delete", "create"]
+
+
+def test_the_host_fetches_its_files_from_the_accounts_parameters(described, tmp_path):
+    """The program of a new machine, with the real AWS command line against the account that Terraform filled."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "parameters").write_text("/retrain/host us-east-1\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "aws").symlink_to(ROOT / ".local/envs/release/bin/aws")
+    (tmp_path / "bin" / "systemctl").symlink_to("/bin/true")
+    done = subprocess.run(
+        [sys.executable, MODULES / "modules/host/files/retrain_settings.py"],
+        env={
+            **described.account.environment(),
+            "PATH": f"{tmp_path}/bin:/usr/bin:/bin",
+            "RETRAIN_ETC": str(tmp_path / "etc"),
+            "RETRAIN_ROOT": str(tmp_path / "root"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    settings = (tmp_path / "root/etc/retrain/host.env").read_text()
+    assert "RETRAIN_SLACK_CHANNEL='#retrain-alerts'\n" in settings
+    assert "RETRAIN_WORKERS='2'\n" in settings
+    assert "RETRAIN_HOME_VOLUME='/mnt/retrain/home'\n" in settings
+    deploy = tmp_path / "root/usr/local/lib/retrain/retrain_deploy.py"
+    assert deploy.read_bytes() == (MODULES / "modules/host/files/retrain_deploy.py").read_bytes()
+
+
+def test_the_databases_disk_comes_back_from_a_copy_on_the_same_machine_and_no_plan_removes_it(described):
+    """The steps of infra/docs/disaster-recovery.md, Postgres lost."""
+    terraform, ec2 = described.terraform, described.account.client("ec2")
+    host, settings = ["-target=module.host"], ["-input=false", "-no-color", "-var=trial=false"]
+    attachment, disk = "module.host[0].aws_volume_attachment.data", "module.host[0].aws_ebs_volume.data[0]"
+
+    def attached() -> dict[str, str]:
+        filters = [{"Name": "attachment.instance-id", "Values": [described.outputs["instance_id"]]}]
+        found = ec2.describe_volumes(Filters=filters)["Volumes"]
+        return {
+            volume["VolumeId"]: volume.get("SnapshotId", "")
+            for volume in found
+            if volume["Attachments"][0]["Device"] == "/dev/sdf"
+        }
+
+    try:
+        terraform.run("apply", "-auto-approve", *host, *settings)  # a deployment's disk in place of a trial's
+        refused = terraform.run("plan", "-destroy", "-json", *host, *settings, expect=(1,))
+        assert "Instance cannot be destroyed" in refused
+        (lost,) = attached()
+        copy = ec2.create_snapshot(VolumeId=lost, Description="last night's")["SnapshotId"]
+        refused = terraform.run("plan", "-json", *host, *settings, f"-var=data_snapshot_id={copy}", expect=(1,))
+        assert "Instance cannot be destroyed" in refused
+        ec2.detach_volume(VolumeId=lost, InstanceId=described.outputs["instance_id"], Device="/dev/sdf")
+        terraform.run("state", "rm", attachment, disk)
+        terraform.run("apply", "-auto-approve", *host, *settings, f"-var=data_snapshot_id={copy}")
+        ((restored, made_of),) = attached().items()
+        assert restored != lost
+        assert made_of == copy
+        assert described.outputs["instance_id"] == json.loads(terraform.run("output", "-json"))["instance_id"]["value"]
+        # Without the copy's name in the settings the disk stays as well.
+        later = terraform.plan(*host, "-var=trial=false")
+        (change,) = [each["change"]["actions"] for each in later["resource_changes"] if each["address"] == disk]
+        assert change == ["no-op"]
+    finally:  # else nothing could remove this account
+        terraform.run("state", "rm", attachment, disk)
 
 
 def test_a_release_is_the_only_thing_that_the_document_takes(described):

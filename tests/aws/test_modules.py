@@ -39,35 +39,28 @@ def test_every_module_pins_the_same_terraform_and_provider():
     assert re.search(r'version = "\d+\.\d+\.\d+"', pins.pop())
 
 
-@pytest.mark.parametrize("script", sorted((MODULES / "modules/host/files").iterdir()), ids=lambda script: script.name)
+@pytest.mark.parametrize(
+    "script", sorted((MODULES / "modules/host/files").glob("retrain-*")), ids=lambda script: script.name
+)
 def test_the_hosts_scripts_are_read_by_bash(script):
     assert shutil.which("bash")
     subprocess.run(["bash", "-n", script], check=True)
     assert script.stat().st_mode & 0o111
 
 
-def test_deploying_what_is_no_release_is_refused_before_anything_is_touched(tmp_path):
-    (tmp_path / "host.env").write_text("AWS_REGION='us-east-1'\n")
-    done = subprocess.run(
-        [MODULES / "modules/host/files/retrain-deploy", "main; reboot"],
-        env={"RETRAIN_ETC": str(tmp_path), "RETRAIN_PLACE": str(tmp_path / "place"), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (64, '"main; reboot" is no release. A release is a tag such as v1.2.0.\n')
-    assert not (tmp_path / "place").exists()
-
-
 def test_what_the_host_hands_over_is_what_the_containers_ask_for():
     compose = (ROOT / "docker-compose.airflow.yml").read_text()
     asked = set(re.findall(r"\$\{(\w+):-", compose))
-    script = (MODULES / "modules/host/files/retrain-deploy").read_text()
+    script = (MODULES / "modules/host/files/retrain_deploy.py").read_text()
     example = (MODULES / "example" / "main.tf").read_text()
     handed = set(re.findall(r"^    ([A-Z_]+) +=", example, re.MULTILINE))
-    assert handed
-    assert handed <= asked
-    assert set(re.findall(r"(RETRAIN_(?:\w+_IMAGE|SECRETS)|AWS_DEFAULT_REGION)=", script)) <= asked
+    # The number of workers is also an argument of compose, which the host passes.
+    assert {"RETRAIN_AIRFLOW_URL", "RETRAIN_WORKERS", "AIRFLOW_WORKER_CONCURRENCY"} <= handed
+    assert handed - {"RETRAIN_WORKERS"} <= asked
+    assert (
+        {"RETRAIN_SECRETS", "AWS_DEFAULT_REGION"} <= set(re.findall(r'^ +"([A-Z_]+)":', script, re.MULTILINE)) <= asked
+    )
+    assert {f"RETRAIN_{name.upper()}_IMAGE" for name in ("airflow", "worker", "mlflow")} <= asked
 
     secrets = set(yaml.safe_load(compose)["secrets"])
     variables = (MODULES / "example" / "variables.tf").read_text()
@@ -81,7 +74,21 @@ def test_what_the_host_hands_over_is_what_the_containers_ask_for():
         (MODULES / "modules/registry/variables.tf").read_text(),
         re.DOTALL,
     )
-    pulled = re.search(r"for each in (.*?); do\n  docker pull", script)
+    (known,) = re.findall(
+        r"^IMAGES = \((.*)\)", (MODULES / "modules/host/files/host_settings.py").read_text(), re.MULTILINE
+    )
     assert images
-    assert pulled
-    assert re.findall(r'"(\w+)"', images[1]) == pulled[1].split()
+    assert re.findall(r'"(\w+)"', images[1]) == re.findall(r'"(\w+)"', known)
+
+
+def test_the_host_allows_every_image_of_others_that_the_compose_file_names():
+    services = yaml.safe_load((ROOT / "docker-compose.airflow.yml").read_text())["services"].values()
+    named = {re.sub(r"\$\{\w+:-(.+)\}", r"\1", service["image"]) for service in services}
+    others = {image for image in named if not image.startswith("retrain/")}
+    assert others
+    for file in ("example/variables.tf", "modules/host/variables.tf"):
+        block = (MODULES / file).read_text().split('variable "third_party_images"')[1].split("\n}\n")[0]
+        allowed = set(re.findall(r'"([^"\s]+:[^"\s]+)"', block))
+        repositories = {image.partition(":")[0] for image in allowed}
+        assert {image for image in others if "@" not in image} <= allowed
+        assert {image.partition(":")[0] for image in others} <= repositories

@@ -18,6 +18,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "infra"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "e2e"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "infra" / "docker"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "infra" / "aws" / "modules" / "host" / "files"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "infra" / "local"))
 
 import images

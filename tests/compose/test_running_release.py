@@ -1,6 +1,7 @@
 """A host's own programs, `retrain-release` and `retrain-deploy`, on the running containers: one release goes live, an unhealthy one is rolled back.
 
-The registry, the engine, compose, Airflow, the watch and the AWS command line are real; the account is moto's.
+The registry, the engine, compose, Airflow, the watch and the AWS command line are real; the account is moto's. Nobody signs here:
+signatures are in tests/release.
 The tests build on each other, and on a stack that is up.
 """
 
@@ -90,6 +91,9 @@ def _host(containers: Containers, folder: Path, images_at: str, account_at: str)
         "RETRAIN_IMAGE_PREFIX": f"{images_at}/retrain",
         "RETRAIN_HOST_SECRETS": " ".join(_KEPT),
         "RETRAIN_SECRETS_FOLDER": "retrain/host",
+        "RETRAIN_SIGNER": "none",
+        "RETRAIN_THIRD_PARTY_IMAGES": " ".join(name for name, _, _ in IMAGES.values()),
+        "RETRAIN_LOCAL_IMAGE": "retrain/local:local",
         "RETRAIN_AIRFLOW_HEALTH_URL": containers.stack.airflow_url,
         "RETRAIN_WATCH_HEALTH_URL": f"{containers.stack.alerts_url}/health",
         "RETRAIN_CHECK_SECONDS": "180",
@@ -106,7 +110,7 @@ def _host(containers: Containers, folder: Path, images_at: str, account_at: str)
         "RETRAIN_ETC": str(folder / "etc"),
         "RETRAIN_PLACE": str(folder / "place"),
         "RETRAIN_SECRETS": str(containers.files.folder),
-        "RETRAIN_DEPLOY_COMMAND": str(ROOT / "infra/aws/modules/host/files/retrain-deploy"),
+        "RETRAIN_DEPLOY_COMMAND": f"{sys.executable} {ROOT / 'infra/aws/modules/host/files/retrain_deploy.py'}",
         **{name: os.environ[name] for name in ("DOCKER_HOST", "DOCKER_CONFIG") if name in os.environ},
         **keys,
     }
@@ -128,20 +132,23 @@ def tagged(containers: Containers) -> str:
 
 @pytest.fixture
 def live(containers: Containers) -> Callable[[], tuple[dict[str, str], set[str]]]:
-    """The pinned tag, and the images of ours that run."""
+    """The pinned tag, and the images out of the registry that run."""
 
     def ask() -> tuple[dict[str, str], set[str]]:
         filters = f"--filter=label=com.docker.compose.project={containers.project}"
-        running = docker("ps", filters, "--format={{.Image}}").split()
+        ids = docker("ps", "--quiet", filters).split()
+        running = docker("inspect", "--format={{.Config.Image}}", *ids).split()
         return json.loads(retrain(containers, "--json", "pin"))["live"], {
-            image.split("/", 1)[1] for image in running if "retrain/" in image and "/local:" not in image
+            image for image in running if "@sha256:" in image
         }
 
     return ask
 
 
-def released(tag: str) -> set[str]:
-    return {f"retrain/{target}:{tag}" for target in ("airflow", "worker", "mlflow")}
+def released(host: ReleaseHost, tag: str) -> set[str]:
+    """The references by digest that the host noted when it took the release out of the registry."""
+    noted = json.loads((host.folder / "place" / "releases" / tag / "images.json").read_text())
+    return {noted[target] for target in ("airflow", "worker", "mlflow")}
 
 
 def test_a_release_out_of_the_registry_is_started_checked_and_pinned(
@@ -149,7 +156,28 @@ def test_a_release_out_of_the_registry_is_started_checked_and_pinned(
 ) -> None:
     outcome = host.ask("v1.1.0")
     assert (outcome["code"], outcome["outcome"]) == (0, "released"), outcome["said"]
-    assert live() == ({"tag": "v1.1.0", "commit": tagged}, released("v1.1.0"))
+    assert live() == ({"tag": "v1.1.0", "commit": tagged}, released(host, "v1.1.0"))
+
+
+def test_the_same_release_again_replaces_no_container_that_keeps_running(
+    host: ReleaseHost, containers: Containers
+) -> None:
+    def ids(service: str) -> str:
+        filters = (
+            f"--filter=label=com.docker.compose.{each}"
+            for each in (f"project={containers.project}", f"service={service}")
+        )
+        return docker("ps", "--quiet", "--no-trunc", *filters)
+
+    before = {service: ids(service) for service in ("postgres", "grafana", "prometheus")}
+    assert host.ask("v1.1.0")["code"] == 0
+    assert {service: ids(service) for service in before} == before
+    (dashboards,) = (
+        mount
+        for mount in json.loads(docker("inspect", ids("grafana")))[0]["Mounts"]
+        if mount["Destination"].endswith("/dashboards")
+    )
+    assert "retrain.json" in docker("exec", ids("grafana").strip(), "ls", dashboards["Destination"])
 
 
 def test_a_release_that_does_not_come_up_leaves_the_one_before_with_its_pin(
@@ -158,7 +186,7 @@ def test_a_release_that_does_not_come_up_leaves_the_one_before_with_its_pin(
     outcome = host.ask("v1.2.0")
     assert (outcome["code"], outcome["outcome"], outcome["failed"]) == (1, "returned", "start"), outcome["said"]
     assert "airflow-worker" in outcome["cause"]
-    assert live() == ({"tag": "v1.1.0", "commit": tagged}, released("v1.1.0"))
+    assert live() == ({"tag": "v1.1.0", "commit": tagged}, released(host, "v1.1.0"))
 
 
 @pytest.mark.usefixtures("host")

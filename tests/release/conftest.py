@@ -21,7 +21,11 @@ import boto3
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "infra" / "release"), str(Path(__file__).parent)]
+sys.path[:0] = [
+    str(ROOT / "infra" / "release"),
+    str(ROOT / "infra" / "aws" / "modules" / "host" / "files"),
+    str(Path(__file__).parent),
+]
 
 from host_standin import HostStandin, serving  # noqa: E402
 

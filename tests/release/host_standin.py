@@ -178,6 +178,8 @@ def retrain(host: HostStandin, arguments: list[str]) -> int:
     try:
         pin = Pin.from_mapping(host.pin, "trip_duration_release") if host.pin else None
         if words[0] == "release":
+            if words[1] in host.faults.get("broken", []):
+                return refused(host, "ConfigurationError", "trip_duration.yaml: schedule is no cron expression")
             if words[1] in host.faults.get("pin", []):
                 return refused(host, "MovedTagError", f"The tag {words[1]} has moved")
             chosen = Release(words[1], commit_of(words[1]))

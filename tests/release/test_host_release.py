@@ -16,7 +16,8 @@ import pytest
 from conftest import ROOT, wait_until
 from deploy import DELIVERY_SECONDS, DOCUMENT_SECONDS, WAIT_SECONDS
 from host_standin import HostStandin
-from retrain_release import LONGEST_SECONDS, error_code
+from retrain_release import LONGEST_SECONDS
+from running_host import error_code
 
 Ask = Callable[[str], tuple[int, dict[str, Any]]]
 
@@ -132,6 +133,39 @@ def test_a_return_that_fails_too_is_stuck_and_remembers_the_release_before(host:
     host.fail(watch=["v1.2.1"])
     code, outcome = release("v1.2.1")
     assert (code, outcome["before"], host.live) == (1, "v1.1.0", "v1.1.0")
+
+
+@pytest.mark.parametrize("how", ["an option", "a setting"])
+def test_a_release_may_change_the_images_alone(host: HostStandin, how: str) -> None:
+    host.was("v1.1.0")
+    before = host.pin
+    program = [sys.executable, str(ROOT / "infra" / "release" / "retrain_release.py"), "v7.0.0"]
+    environment = host.environment() | ({"RETRAIN_KEEP_PIN": "1"} if how == "a setting" else {})
+    option = ["--keep-pin"] if how == "an option" else []
+    done = subprocess.run([*program, *option], env=environment, capture_output=True, text=True, check=True)
+    outcome = json.loads(done.stdout.splitlines()[-1])
+    assert (outcome["outcome"], outcome["pin_kept"], host.live) == ("released", "as asked", "v7.0.0")
+    assert host.pin == before
+    assert not any(" retrain " in call for call in host.calls)
+
+
+def test_images_alone_go_back_without_a_pin(host: HostStandin) -> None:
+    host.was("v1.1.0")
+    before = host.pin
+    host.fail(airflow=["v7.0.0"])
+    program = [sys.executable, str(ROOT / "infra" / "release" / "retrain_release.py"), "--keep-pin", "v7.0.0"]
+    done = subprocess.run(program, env=host.environment(), capture_output=True, text=True, check=False)
+    assert (done.returncode, host.live, host.pin) == (1, "v1.1.0", before)
+
+
+def test_a_pipelines_broken_file_neither_blocks_nor_returns_a_release(host: HostStandin, release: Ask) -> None:
+    host.was("v1.1.0")
+    host.fail(broken=["v1.2.0"], attention=True)
+    code, outcome = release("v1.2.0")
+    assert (code, outcome["outcome"], host.live) == (0, "released", "v1.2.0")
+    assert "trip_duration.yaml: schedule" in outcome["pin_kept"]
+    assert host.pin is not None
+    assert host.pin["live"]["tag"] == "v1.1.0"
 
 
 def killed_while_it_starts(host: HostStandin, tag: str) -> None:

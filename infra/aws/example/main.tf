@@ -20,6 +20,20 @@ locals {
 
   # A trial's data may be destroyed; a deployment's is protected.
   recovery_days = var.trial ? 0 : 30
+
+  # A release of this repository is also a tag of the pipeline only if both are in one repository.
+  keep_pin = var.keep_pin != null ? var.keep_pin : var.github_repository == null ? false : !endswith(lower(trimsuffix(var.pipeline_repository, ".git")), lower(var.github_repository))
+
+  # Where people open the pages; a page without an address of its own is linked as if through Session Manager.
+  addresses = { for name, url in {
+    RETRAIN_AIRFLOW_URL      = var.airflow_url
+    RETRAIN_MLFLOW_URL       = var.mlflow_url
+    RETRAIN_RUNBOOKS_URL     = var.runbooks_url
+    RETRAIN_GRAFANA_URL      = var.grafana_url
+    RETRAIN_PROMETHEUS_URL   = var.prometheus_url
+    RETRAIN_ALERTMANAGER_URL = var.alertmanager_url
+    RETRAIN_HEARTBEAT_URL    = var.heartbeat_url
+  } : name => url if url != null }
 }
 
 module "key" {
@@ -137,7 +151,7 @@ module "network" {
 
 module "shared_volume" {
   source                   = "../modules/shared_volume"
-  count                    = var.enable_host ? 1 : 0
+  count                    = var.enable_host && var.shared_volume == "efs" ? 1 : 0
   name                     = var.name
   kms_key_arn              = module.key.arn
   vpc_id                   = module.network[0].vpc_id
@@ -159,29 +173,46 @@ module "host" {
   instance_type     = var.instance_type
   ami_id            = var.ami_id
   kms_key_arn       = module.key.arn
+  trial             = var.trial
+  data_disk_gb      = var.data_disk_gb
+  data_snapshot_id  = var.data_snapshot_id
   registry          = local.registry
   release           = var.release
-  secrets           = keys(var.host_secrets)
-  aws_credentials   = module.roles.aws_credentials
-  file_system_id    = module.shared_volume[0].file_system_id
-  access_point_id   = module.shared_volume[0].access_point_id
-  metrics_namespace = local.metrics
-  egress_ports      = var.egress_ports
-  compose           = var.compose
+  release_signer = {
+    github_repository = var.release_signer == null ? var.github_repository : null
+    public_key        = var.release_signer == null || var.release_signer == "none" ? null : var.release_signer
+    unsigned          = var.release_signer == "none"
+  }
+  keep_pin           = local.keep_pin
+  third_party_images = var.third_party_images
+  host_views         = var.host_views
+  secrets            = keys(var.host_secrets)
+  keep_secrets_copy  = var.keep_secrets_copy
+  aws_credentials    = module.roles.aws_credentials
+  shared_volume      = var.shared_volume
+  file_system_id     = one(module.shared_volume[*].file_system_id)
+  access_point_id    = one(module.shared_volume[*].access_point_id)
+  metrics_namespace  = local.metrics
+  egress_ports       = var.egress_ports
+  compose            = var.compose
+  cosign             = var.cosign
+  patch_window       = var.patch_window
 
-  environment = {
-    RETRAIN_RAW_BUCKET      = module.raw.name
-    RETRAIN_STORE_BUCKET    = module.store.name
-    RETRAIN_LEDGER_BUCKET   = module.ledger.name
-    RETRAIN_MLFLOW_BUCKET   = module.artifacts.name
-    RETRAIN_LANDED_QUEUES   = module.notifications.queue_urls_begin
-    RETRAIN_REPOSITORY      = var.pipeline_repository
-    RETRAIN_SLACK_CHANNEL   = var.slack_channel
-    RETRAIN_HOME_VOLUME     = "/mnt/retrain"
-    RETRAIN_CONTROL_PROFILE = "control"
-    RETRAIN_WATCH_PROFILE   = "watch"
-    RETRAIN_MLFLOW_PROFILE  = "mlflow"
-    AIRFLOW_SECRETS_BACKEND = "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend"
+  environment = merge(local.addresses, {
+    RETRAIN_WORKERS            = tostring(var.workers)
+    AIRFLOW_WORKER_CONCURRENCY = tostring(var.worker_concurrency)
+    AIRFLOW_WORKER_MEMORY      = var.worker_memory
+    RETRAIN_RAW_BUCKET         = module.raw.name
+    RETRAIN_STORE_BUCKET       = module.store.name
+    RETRAIN_LEDGER_BUCKET      = module.ledger.name
+    RETRAIN_MLFLOW_BUCKET      = module.artifacts.name
+    RETRAIN_LANDED_QUEUES      = module.notifications.queue_urls_begin
+    RETRAIN_REPOSITORY         = var.pipeline_repository
+    RETRAIN_SLACK_CHANNEL      = var.slack_channel
+    RETRAIN_CONTROL_PROFILE    = "control"
+    RETRAIN_WATCH_PROFILE      = "watch"
+    RETRAIN_MLFLOW_PROFILE     = "mlflow"
+    AIRFLOW_SECRETS_BACKEND    = "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend"
     AIRFLOW_SECRETS_BACKEND_KWARGS = jsonencode({
       connections_prefix         = "airflow/connections"
       variables_prefix           = "airflow/variables"
@@ -189,7 +220,7 @@ module "host" {
       variables_lookup_pattern   = "^(${join("|", keys(var.airflow_variables))})$"
       config_prefix              = null
     })
-  }
+  })
 }
 
 module "backup" {
@@ -200,6 +231,7 @@ module "backup" {
   partition     = local.partition
   kms_key_arn   = module.key.arn
   resource_arns = [module.host[0].data_volume_arn]
+  keep_days     = var.backup_keep_days
   force_destroy = var.trial
 }
 

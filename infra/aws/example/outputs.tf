@@ -43,6 +43,11 @@ output "deploy_document" {
   value = one(module.deployer[*].document)
 }
 
+output "settings_document" {
+  description = "Applies changed settings at once: aws ssm send-command --document-name …"
+  value       = one(module.host[*].settings_document)
+}
+
 output "database" {
   description = "RDS: its address, and the secret with its user and password."
   value       = one([for each in module.database : { endpoint = each.endpoint, secret = each.secret_arn }])

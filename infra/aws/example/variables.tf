@@ -170,8 +170,83 @@ variable "instance_type" {
 }
 
 variable "ami_id" {
-  type    = string
-  default = null
+  description = "An image of Amazon Linux 2023 for x86_64. Needed with a host; another id replaces the machine, its data disk stays."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.ami_id != null || !var.enable_host
+    error_message = "Choose an image. infra/aws/README.md, Apply it, has the command that names the newest one."
+  }
+}
+
+variable "patch_window" {
+  description = "When updates of the system are installed, with a reboot if they need it: systemd's OnCalendar, and the minutes for which running stages may delay them."
+  type        = object({ start = string, minutes = number })
+  default     = { start = "Sun *-*-* 02:00:00 UTC", minutes = 180 }
+}
+
+variable "workers" {
+  description = "Celery workers on the host. All tasks that run at once are workers x worker_concurrency."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = var.workers >= 1 && floor(var.workers) == var.workers
+    error_message = "At least one worker."
+  }
+}
+
+variable "worker_concurrency" {
+  description = "Tasks that one worker runs at once."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = var.worker_concurrency >= 1 && floor(var.worker_concurrency) == var.worker_concurrency
+    error_message = "At least one task."
+  }
+}
+
+variable "worker_memory" {
+  description = "Memory of one worker, with all its tasks, such as 3g. All workers' together leave 6 GB for the rest of the stack."
+  type        = string
+  default     = "3g"
+
+  validation {
+    condition     = can(regex("^[1-9][0-9]*[mg]$", var.worker_memory))
+    error_message = "Megabytes or gigabytes, such as 1536m or 3g."
+  }
+}
+
+variable "shared_volume" {
+  description = "Where cache and workspaces are: `efs`, which other hosts can mount too, or `disk`, the data disk of this host: faster, cheaper, and in the nightly copy."
+  type        = string
+  default     = "efs"
+}
+
+variable "data_disk_gb" {
+  description = "The disk with the databases, the images and, with shared_volume = \"disk\", the cache. It can grow, never shrink."
+  type        = number
+  default     = 100
+}
+
+variable "data_snapshot_id" {
+  description = "The copy from which the data disk is made, in a restore: infra/docs/disaster-recovery.md, Postgres lost."
+  type        = string
+  default     = null
+}
+
+variable "backup_keep_days" {
+  description = "Days for which a nightly copy of the data disk is kept."
+  type        = number
+  default     = 35
+}
+
+variable "keep_secrets_copy" {
+  description = "Keep the host's secrets on its system disk too, readable for root alone, so that a boot needs no Secrets Manager."
+  type        = bool
+  default     = true
 }
 
 variable "egress_ports" {
@@ -182,6 +257,48 @@ variable "egress_ports" {
 variable "compose" {
   description = "Docker's compose plugin: version and SHA-256 of docker-compose-linux-x86_64, from the release's page."
   type        = object({ version = string, sha256 = string })
+}
+
+variable "cosign" {
+  description = "The program that checks signatures on the host: the version and SHA-256 that infra/release/pinned.toml has."
+  type        = object({ version = string, sha256 = string })
+  default     = { version = "3.0.6", sha256 = "c956e5dfcac53d52bcf058360d579472f0c1d2d9b69f55209e256fe7783f4c74" }
+}
+
+variable "release_signer" {
+  description = "Who signs releases: null for the release workflow of github_repository, a cosign public key (PEM), or \"none\": then the host starts images that nobody signed."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = !var.enable_host || var.release_signer != null || var.github_repository != null
+    error_message = "Say who signs releases: set github_repository, or release_signer to a public key, or to \"none\" for images that are pushed by hand and not signed."
+  }
+  validation {
+    condition     = var.release_signer == null ? true : var.release_signer == "none" || startswith(var.release_signer, "-----BEGIN PUBLIC KEY-----")
+    error_message = "It is null, \"none\", or the content of cosign.pub."
+  }
+}
+
+variable "third_party_images" {
+  description = "Images of others that a release may start on the host: these, and any digest of the same repositories."
+  type        = list(string)
+  default = [
+    "postgres:17.6-bookworm", "redis:7.4.6-bookworm", "prom/statsd-exporter:v0.28.0", "prom/prometheus:v3.5.0", "prom/alertmanager:v0.28.1",
+    "grafana/grafana:12.2.1",
+  ]
+}
+
+variable "host_views" {
+  description = "Folders of the host that one service of a release may read, as service:/folder."
+  type        = list(string)
+  default     = []
+}
+
+variable "keep_pin" {
+  description = "Whether a release changes the images only. null: yes if pipeline_repository is another repository than github_repository, because then its tags are others."
+  type        = bool
+  default     = null
 }
 
 variable "release" {
@@ -203,6 +320,85 @@ variable "pipeline_repository" {
 variable "slack_channel" {
   type    = string
   default = "#retrain-alerts"
+}
+
+# --- addresses that people can open; null: the page's port on 127.0.0.1, as through Session Manager ---
+
+variable "airflow_url" {
+  description = "Airflow, in messages and in its own links."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.airflow_url == null ? true : can(regex("^https?://[^ ']+[^/ ']$", var.airflow_url))
+    error_message = "An address such as https://airflow.example.com, without a slash at its end."
+  }
+}
+
+variable "mlflow_url" {
+  description = "MLflow, in messages."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.mlflow_url == null ? true : can(regex("^https?://[^ ']+[^/ ']$", var.mlflow_url))
+    error_message = "An address such as https://mlflow.example.com, without a slash at its end."
+  }
+}
+
+variable "runbooks_url" {
+  description = "The folder of the runbooks, in messages; the watch's page serves them below /runbooks."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.runbooks_url == null ? true : can(regex("^https?://[^ ']+[^/ ']$", var.runbooks_url))
+    error_message = "An address such as https://runbooks.example.com, without a slash at its end."
+  }
+}
+
+variable "grafana_url" {
+  description = "Grafana, in its own links."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.grafana_url == null ? true : can(regex("^https?://[^ ']+[^/ ']$", var.grafana_url))
+    error_message = "An address such as https://grafana.example.com, without a slash at its end."
+  }
+}
+
+variable "prometheus_url" {
+  description = "Prometheus, in alerts."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.prometheus_url == null ? true : can(regex("^https?://[^ ']+[^/ ']$", var.prometheus_url))
+    error_message = "An address such as https://prometheus.example.com, without a slash at its end."
+  }
+}
+
+variable "alertmanager_url" {
+  description = "Alertmanager, in alerts."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alertmanager_url == null ? true : can(regex("^https?://[^ ']+[^/ ']$", var.alertmanager_url))
+    error_message = "An address such as https://alertmanager.example.com, without a slash at its end."
+  }
+}
+
+variable "heartbeat_url" {
+  description = "An address outside of AWS that the watch asks every minute; its owner raises an alarm when it stays silent."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.heartbeat_url == null ? true : can(regex("^https?://[^ ']+[^/ ']$", var.heartbeat_url))
+    error_message = "An address such as https://heartbeat.example.com, without a slash at its end."
+  }
 }
 
 # --- options ---

@@ -1,7 +1,4 @@
 mock_provider "aws" {
-  mock_data "aws_ssm_parameter" {
-    defaults = { value = "ami-0123456789abcdef0" }
-  }
   mock_resource "aws_efs_access_point" {
     defaults = { arn = "arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/fsap-1" }
   }
@@ -30,6 +27,9 @@ variables {
   metrics_namespace        = "Retrain/retrain"
   client_role_arn          = "arn:aws:iam::123456789012:role/retrain-host"
   client_security_group_id = "sg-1"
+  ami_id                   = "ami-0123456789abcdef0"
+  trial                    = true
+  release_signer           = { github_repository = "example/trip-duration" }
   compose                  = { version = "2.40.3", sha256 = "0000000000000000000000000000000000000000000000000000000000000000" }
 }
 
@@ -49,19 +49,28 @@ run "the_host_starts_by_itself_and_nobody_reaches_it" {
     condition = alltrue([
       startswith(output.user_data, "#cloud-config"),
       can(yamldecode(output.user_data).runcmd),
-      strcontains(output.user_data, "RETRAIN_HOST_SECRETS='fernet_key jwt_secret'"),
+      strcontains(output.user_data, "content: /retrain/host us-east-1"),
       strcontains(output.user_data, "content: v1.2.0"),
+      one([for file in yamldecode(output.user_data).write_files : file.content if file.path == "/usr/local/lib/retrain/retrain_settings.py"]) == file("../modules/host/files/retrain_settings.py"),
     ])
-    error_message = "cloud-init cannot read it, or it lacks what the scripts read."
+    error_message = "cloud-init cannot read it, or it does not bring the program that fetches the rest."
   }
   assert {
-    condition     = toset([for file in yamldecode(output.user_data).write_files : file.path if startswith(file.path, "/usr/local/sbin/")]) == toset(["/usr/local/sbin/retrain-prepare", "/usr/local/sbin/retrain-deploy", "/usr/local/sbin/retrain-release", "/usr/local/sbin/retrain-heartbeat"])
-    error_message = "A script is missing."
+    condition = alltrue([for name, file in output.files :
+    jsondecode(aws_ssm_parameter.index.value)[name] == { path = file.path, mode = file.mode, sha256 = sha256(file.content) } && aws_ssm_parameter.file[name].value == base64gzip(file.content)])
+    error_message = "The index is not that of the files."
   }
   assert {
-    condition = alltrue([for file in yamldecode(output.user_data).write_files :
-    file.content == file(file.path == "/usr/local/sbin/retrain-release" ? "../../release/retrain_release.py" : "../modules/host/files/${basename(file.path)}") if startswith(file.path, "/usr/local/sbin/")])
-    error_message = "A script came through the YAML as another."
+    condition = alltrue(concat(
+      [for name in ["retrain-deploy", "retrain-release", "retrain-settings", "retrain-stop", "retrain-patch", "retrain-install", "retrain-prepare", "retrain-heartbeat"] : output.files[name].path == "/usr/local/sbin/${name}" && output.files[name].mode == "0755"],
+      [for name in ["retrain_deploy.py", "retrain_settings.py", "retrain_release.py", "running_host.py", "compose_shape.py"] : output.files[name].path == "/usr/local/lib/retrain/${name}"],
+      [for name in ["retrain.service", "retrain-containers.service", "retrain-heartbeat.timer", "retrain-patch.timer"] : output.files[name].path == "/etc/systemd/system/${name}"],
+    ))
+    error_message = "A program or a unit is missing, or is where systemd does not look for it."
+  }
+  assert {
+    condition     = strcontains(output.files["host.env"].content, "RETRAIN_HOST_SECRETS='fernet_key jwt_secret'\n") && strcontains(output.files["host.env"].content, "RETRAIN_SIGNER='github:example/trip-duration'\n")
+    error_message = "The settings lack what the programs read."
   }
   assert {
     condition     = toset([for rule in aws_vpc_security_group_egress_rule.internet : rule.from_port]) == toset([443])
@@ -76,22 +85,109 @@ run "the_host_starts_by_itself_and_nobody_reaches_it" {
     error_message = "IMDSv1 answers, or containers get no credentials."
   }
   assert {
-    condition     = aws_instance.this.root_block_device[0].encrypted && aws_ebs_volume.data.encrypted
+    condition     = aws_instance.this.root_block_device[0].encrypted && aws_ebs_volume.trial[0].encrypted
     error_message = "A disk is in the clear."
   }
 }
 
-run "branches_and_secrets_in_user_data_are_refused" {
+run "another_setting_is_another_parameter_and_the_same_user_data" {
   command = plan
   module {
     source = "../modules/host"
   }
   variables {
-    environment = { SLACK_TOKEN = "xoxb-1" }
-    release     = "main"
-    compose     = { version = "2.40.3", sha256 = "unknown" }
+    release      = "v1.2.0"
+    environment  = { RETRAIN_RAW_BUCKET = "raw", RETRAIN_SLACK_CHANNEL = "#others" }
+    patch_window = { start = "Sat *-*-* 04:00:00 UTC", minutes = 60 }
+    cosign       = { version = "3.0.7", sha256 = "1111111111111111111111111111111111111111111111111111111111111111" }
   }
-  expect_failures = [var.environment, var.release, var.compose]
+
+  assert {
+    condition     = output.user_data == run.the_host_starts_by_itself_and_nobody_reaches_it.user_data
+    error_message = "A setting is in user data."
+  }
+  assert {
+    condition     = toset([for name, file in output.files : name if file.content != run.the_host_starts_by_itself_and_nobody_reaches_it.files[name].content]) == toset(["host.env", "window.conf"])
+    error_message = "The setting reaches no file of the host, or more than its own."
+  }
+}
+
+run "a_deployments_disk_is_protected_and_can_come_from_a_copy" {
+  command = plan
+  module {
+    source = "../modules/host"
+  }
+  variables {
+    trial            = false
+    data_snapshot_id = "snap-0123456789abcdef0"
+    data_disk_gb     = 200
+  }
+
+  assert {
+    condition     = aws_ebs_volume.data[0].snapshot_id == "snap-0123456789abcdef0" && aws_ebs_volume.data[0].size == 200 && aws_ebs_volume.data[0].final_snapshot && length(aws_ebs_volume.trial) == 0
+    error_message = "The databases' disk is empty, or goes without a copy."
+  }
+}
+
+run "cache_and_workspaces_may_be_on_the_data_disk" {
+  command = plan
+  module {
+    source = "../modules/host"
+  }
+  variables {
+    shared_volume   = "disk"
+    file_system_id  = null
+    access_point_id = null
+    keep_pin        = true
+    release_signer  = { unsigned = true }
+  }
+
+  assert {
+    condition     = !strcontains(output.files["host.env"].content, "RETRAIN_HOME_VOLUME") && !strcontains(output.files["host.env"].content, "RETRAIN_VOLUME")
+    error_message = "The host waits for a volume that is not there."
+  }
+  assert {
+    condition     = strcontains(output.files["host.env"].content, "RETRAIN_KEEP_PIN='1'\n") && strcontains(output.files["host.env"].content, "RETRAIN_SIGNER='none'\n")
+    error_message = "The choices do not reach the host."
+  }
+}
+
+run "the_public_key_comes_to_the_host" {
+  command = plan
+  module {
+    source = "../modules/host"
+  }
+  variables {
+    release_signer = { public_key = "-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----\n" }
+  }
+
+  assert {
+    condition     = output.files["release.pub"].path == "/etc/retrain/release.pub" && strcontains(output.files["host.env"].content, "RETRAIN_SIGNER='key'\n")
+    error_message = "The host cannot check the key's signatures."
+  }
+}
+
+run "branches_secrets_in_settings_and_a_signer_that_is_not_chosen_are_refused" {
+  command = plan
+  module {
+    source = "../modules/host"
+  }
+  variables {
+    environment      = { SLACK_TOKEN = "xoxb-1" }
+    release          = "main"
+    compose          = { version = "2.40.3", sha256 = "unknown" }
+    cosign           = { version = "3.0.6", sha256 = "unknown" }
+    release_signer   = {}
+    ami_id           = "latest"
+    data_snapshot_id = "vol-1"
+    shared_volume    = "nfs"
+    patch_window     = { start = "Sun'; reboot", minutes = 10 }
+    host_views       = ["/"]
+  }
+  expect_failures = [
+    var.environment, var.release, var.compose, var.cosign, var.release_signer, var.ami_id, var.data_snapshot_id, var.shared_volume,
+    var.patch_window, var.host_views,
+  ]
 }
 
 run "the_volume_is_mounted_over_tls_through_its_access_point" {

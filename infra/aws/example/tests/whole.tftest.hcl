@@ -5,14 +5,13 @@ mock_provider "aws" {
   mock_data "aws_partition" {
     defaults = { partition = "aws" }
   }
-  mock_data "aws_ssm_parameter" {
-    defaults = { value = "ami-0123456789abcdef0" }
-  }
 }
 
 variables {
   region              = "us-east-1"
   pipeline_repository = "https://github.com/example/trip-duration.git"
+  ami_id              = "ami-0123456789abcdef0"
+  release_signer      = "none"
   compose             = { version = "2.40.3", sha256 = "0000000000000000000000000000000000000000000000000000000000000000" }
 }
 
@@ -76,4 +75,72 @@ run "a_release_without_alarms_is_noticed" {
     release = "v1.0.0"
   }
   expect_failures = [check.alarms]
+}
+
+run "a_deployment_says_who_signs_its_releases_and_which_image_its_machine_has" {
+  command = plan
+  variables {
+    release_signer = null
+    ami_id         = null
+  }
+  expect_failures = [var.release_signer, var.ami_id]
+}
+
+run "with_the_cache_on_the_data_disk_there_is_no_efs_and_no_alarm_on_it" {
+  command = plan
+  variables {
+    shared_volume = "disk"
+    airflow_url   = "https://airflow.example.com"
+  }
+
+  assert {
+    condition     = length(module.shared_volume) == 0 && !contains(module.alarms.names, "retrain-volume-burst")
+    error_message = "EFS is made or watched although nothing uses it."
+  }
+  assert {
+    condition     = local.addresses == { RETRAIN_AIRFLOW_URL = "https://airflow.example.com" }
+    error_message = "An address that was given is lost, or one that was not is empty."
+  }
+}
+
+run "a_pipeline_in_another_repository_keeps_its_pin" {
+  command = plan
+  variables {
+    release_signer       = null
+    github_repository    = "example/deployment"
+    github_owner_id      = "1"
+    github_repository_id = "2"
+  }
+
+  assert {
+    condition     = local.keep_pin
+    error_message = "A release of the deployment would pin a tag that the pipeline's repository does not have."
+  }
+}
+
+run "a_pipeline_in_the_deployments_own_repository_is_pinned_by_a_release" {
+  command = plan
+  variables {
+    release_signer       = null
+    github_repository    = "example/trip-duration"
+    github_owner_id      = "1"
+    github_repository_id = "2"
+  }
+
+  assert {
+    condition     = !local.keep_pin
+    error_message = "A release would not reach the daily runs."
+  }
+}
+
+run "addresses_that_nobody_can_open_and_half_workers_are_refused" {
+  command = plan
+  variables {
+    airflow_url        = "airflow.example.com"
+    mlflow_url         = "https://mlflow.example.com/"
+    workers            = 0
+    worker_concurrency = 1.5
+    worker_memory      = "3 GB"
+  }
+  expect_failures = [var.airflow_url, var.mlflow_url, var.workers, var.worker_concurrency, var.worker_memory]
 }

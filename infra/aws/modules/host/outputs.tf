@@ -11,7 +11,17 @@ output "security_group_id" {
 }
 
 output "data_volume_arn" {
-  value = aws_ebs_volume.data.arn
+  value = local.data_volume.arn
+}
+
+output "settings_document" {
+  description = "What `aws ssm send-command` runs on the host to apply changed settings at once."
+  value       = aws_ssm_document.settings.name
+}
+
+output "files" {
+  description = "The files of the host, by name: path, mode and content, for people and tests to read."
+  value       = { for name, content in local.contents : name => { path = local.paths[name], mode = local.modes[name], content = content } }
 }
 
 output "user_data" {

@@ -37,9 +37,19 @@ variable "instance_type" {
 }
 
 variable "ami_id" {
-  description = "An image of Amazon Linux 2023 for x86_64; null takes the newest at the first apply."
+  description = "An image of Amazon Linux 2023 for x86_64. Another id replaces the machine; nothing else chooses one."
   type        = string
-  default     = null
+
+  validation {
+    condition     = can(regex("^ami-([0-9a-f]{8}|[0-9a-f]{17})$", var.ami_id))
+    error_message = "An image's id, such as ami-0123456789abcdef0. infra/aws/README.md, Apply it, has the command that lists them."
+  }
+}
+
+variable "trial" {
+  description = "Terraform may remove the disk with the databases. Decided at the first apply."
+  type        = bool
+  default     = false
 }
 
 variable "system_disk_gb" {
@@ -50,6 +60,78 @@ variable "system_disk_gb" {
 variable "data_disk_gb" {
   type    = number
   default = 100
+}
+
+variable "data_snapshot_id" {
+  description = "A copy of the data disk, from which a new one is made; null for an empty disk."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.data_snapshot_id == null ? true : can(regex("^snap-[0-9a-f]+$", var.data_snapshot_id))
+    error_message = "A snapshot's id, such as snap-0123456789abcdef0: the end of the recovery point's ARN."
+  }
+}
+
+variable "patch_window" {
+  description = "When updates of the system are installed: the start as systemd's OnCalendar, and the minutes for which running stages may delay them."
+  type        = object({ start = string, minutes = number })
+  default     = { start = "Sun *-*-* 02:00:00 UTC", minutes = 180 }
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9*:/., -]+$", var.patch_window.start)) && var.patch_window.minutes > 0
+    error_message = "The start is systemd's OnCalendar, such as `Sun *-*-* 02:00:00 UTC`, and the minutes are more than 0."
+  }
+}
+
+variable "release_signer" {
+  description = "Who must have signed a release: the release workflow of a GitHub repository (owner/name), or the owner of a cosign key (PEM). `unsigned` starts images without a signature."
+  type        = object({ github_repository = optional(string), public_key = optional(string), unsigned = optional(bool, false) })
+
+  validation {
+    condition     = length([for given in [var.release_signer.github_repository != null, var.release_signer.public_key != null, var.release_signer.unsigned] : given if given]) == 1
+    error_message = "Exactly one of github_repository, public_key, unsigned = true."
+  }
+  validation {
+    condition     = var.release_signer.github_repository == null ? true : can(regex("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", var.release_signer.github_repository))
+    error_message = "The repository is owner/name."
+  }
+  validation {
+    condition     = var.release_signer.public_key == null ? true : startswith(var.release_signer.public_key, "-----BEGIN PUBLIC KEY-----")
+    error_message = "The key is the public one, in PEM: the content of cosign.pub."
+  }
+}
+
+variable "third_party_images" {
+  description = "Images of others that a release may use: these, and any digest of the same repositories."
+  type        = list(string)
+  default = [
+    "postgres:17.6-bookworm", "redis:7.4.6-bookworm", "prom/statsd-exporter:v0.28.0", "prom/prometheus:v3.5.0", "prom/alertmanager:v0.28.1",
+    "grafana/grafana:12.2.1",
+  ]
+}
+
+variable "host_views" {
+  description = "Folders of the host that one service may read, as service:/folder; an exporter of the host's metrics reads /proc."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for view in var.host_views : can(regex("^[a-z0-9-]+:/[^ ]*$", view))])
+    error_message = "Each is service:/folder."
+  }
+}
+
+variable "keep_pin" {
+  description = "A release changes the images and leaves the pin alone: for a pipeline whose repository is another one, with tags of its own."
+  type        = bool
+  default     = false
+}
+
+variable "keep_secrets_copy" {
+  description = "Keep the secrets on the system disk too, readable for root alone, so that a boot needs no Secrets Manager."
+  type        = bool
+  default     = true
 }
 
 variable "egress_ports" {
@@ -80,12 +162,12 @@ variable "secrets" {
 }
 
 variable "environment" {
-  description = "Variables for the compose file: buckets, addresses, the secrets backend. No secrets: user data is readable on the host."
+  description = "Variables for the compose file: buckets, addresses, the secrets backend. No secrets: parameters are readable on the host."
   type        = map(string)
 
   validation {
     condition     = alltrue([for name in keys(var.environment) : !can(regex("(?i)(password|token|secret_key|fernet)", name))])
-    error_message = "No secrets in user data. Put it into Secrets Manager, below <name>/host/ or airflow/connections/."
+    error_message = "No secrets in parameters. Put it into Secrets Manager, below <name>/host/ or airflow/connections/."
   }
 }
 
@@ -94,12 +176,26 @@ variable "aws_credentials" {
   type        = string
 }
 
+variable "shared_volume" {
+  description = "Where the folder that workers share is: `efs`, which other hosts can mount too, or `disk`, a Docker volume on the data disk."
+  type        = string
+  default     = "efs"
+
+  validation {
+    condition     = contains(["efs", "disk"], var.shared_volume)
+    error_message = "It is efs or disk."
+  }
+}
+
 variable "file_system_id" {
-  type = string
+  description = "Of EFS; null for `disk`."
+  type        = string
+  default     = null
 }
 
 variable "access_point_id" {
-  type = string
+  type    = string
+  default = null
 }
 
 variable "metrics_namespace" {
@@ -119,5 +215,16 @@ variable "compose" {
   validation {
     condition     = can(regex("^[0-9a-f]{64}$", var.compose.sha256))
     error_message = "The checksum is the SHA-256 from the release's page, 64 hexadecimal digits."
+  }
+}
+
+variable "cosign" {
+  description = "Sigstore's program that checks signatures: version and the checksum of cosign-linux-amd64."
+  type        = object({ version = string, sha256 = string })
+  default     = { version = "3.0.6", sha256 = "c956e5dfcac53d52bcf058360d579472f0c1d2d9b69f55209e256fe7783f4c74" }
+
+  validation {
+    condition     = can(regex("^[0-9a-f]{64}$", var.cosign.sha256))
+    error_message = "The checksum is a SHA-256, 64 hexadecimal digits."
   }
 }
