@@ -21,6 +21,7 @@ import trips
 from foreign_repository import ForeignOrigin, make_origin
 from injected import PIPELINES, RELEASES
 from running_stack import DAY, PIPELINE, ROOT, SHARED, Live, stack_up, wait_until
+from stage_process import training
 
 _IDENTITY = ("-c", "user.name=x", "-c", "user.email=x@example.org")
 
@@ -142,18 +143,9 @@ def lost_worker(warm: Live) -> None:
     """A run whose worker was killed in the middle of a stage, with everything that it had started."""
     # Its release waits ten minutes in `train`.
     warm.airflow.trigger("killed_worker", "killed", {"partition": DAY.isoformat(), "release": "v1.3.0"})
-    stage = wait_until(lambda: _training(warm), 240, "no training to kill", every=0.1)
+    stage = wait_until(lambda: training(warm, "killed_worker"), 240, "no training to kill", every=0.1)
     for process in _from_worker_to_stage(stage):
         process.kill()
-
-
-def _training(live: Live) -> psutil.Process | None:
-    folder = live.stack.state / "retrain" / "workspaces" / "killed_worker"
-    for process in psutil.process_iter(["cwd", "cmdline"]):
-        in_folder = Path(process.info["cwd"] or "/").is_relative_to(folder)
-        if in_folder and (process.info["cmdline"] or [])[-2:] == ["-m", "pipeline.train"]:
-            return process
-    return None
 
 
 def _from_worker_to_stage(stage: psutil.Process) -> list[psutil.Process]:

@@ -20,6 +20,7 @@ PIPELINES: dict[str, dict[str, Any]] = {
     "late_data": {"raw": {"give_up_after_hours": 0.002}},
     "stage_timeout": {"limits": {"reproduce_minutes": 1, "retries": 0}},
     "killed_worker": {"limits": {"retries": 0}},
+    "api_server_away": {},
 }
 
 # tag -> (module, the code that its stage runs first)
@@ -43,6 +44,17 @@ os.chmod(kept, 0o644)
 body = bytearray(kept.read_bytes())
 body[100] ^= 1
 kept.write_bytes(body)
+""",
+    ),
+    # Waits for a file in its workspace, ten minutes at most.
+    "v1.7.0": (
+        "pipeline/train.py",
+        """
+import pathlib, threading
+for _ in range(600):
+    if pathlib.Path("go-on").exists():
+        break
+    threading.Event().wait(1)
 """,
     ),
     "v1.6.0": ("pipeline/train.py", "import time"),  # nothing wrong but that its tag will move
