@@ -30,7 +30,7 @@ CONTAINERS = env PYTHONPATH=infra/docker:infra/local $(SERVERS)/bin/python infra
 RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json)
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo test raw-days test-units test-contract test-slow test-moto test-pipeline test-infra test-aws test-release test-e2e test-faults report actions base-images release-environment lint format up down status release rollback pin history restore verify replay explain prune rebuild doctor inputs quality bench bench-requests alerts-replay screenshots alerts-test runbook-pictures compose-up compose-down compose-demo test-compose
+.PHONY: help demo test raw-days test-units test-contract test-slow test-moto test-pipeline test-infra test-aws test-release test-e2e test-faults report actions base-images release-environment lint format up down status release rollback pin history restore verify replay explain prune rebuild doctor inputs quality bench bench-requests bench-load alerts-replay screenshots alerts-test runbook-pictures compose-up compose-down compose-demo test-compose
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -193,6 +193,9 @@ bench: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Measure receipts, restores and replays o
 
 bench-requests: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Count the requests of history, verify and prune on a generated ledger of ten pipelines and three years
 	.venv/bin/python tests/bench/requests_counted.py
+
+bench-load: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Start sixteen pipelines at once on two Celery workers: all must be green (BEFORE=1: first with Airflow's own limits; HOUR=60)
+	@$(SERVERS)/bin/python tests/bench/load.py --hour "$${HOUR:-60}" $(if $(BEFORE),--before)
 
 alerts-replay: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Apply the alerts' thresholds to every day of 2018 to 2020 (LEDGER=1: to the recorded days; SENSITIVITY=1, CHECK=1)
 	@$(if $(LEDGER),,$(SERVERS)/bin/python infra/local/trips cut >/dev/null && days="$$(pipeline/.venv/bin/python tests/bench/day_documents.py)")

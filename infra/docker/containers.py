@@ -5,8 +5,8 @@ down    stops it; running stages end first, the volumes stay
 demo    does `up`, then plays the days of `make demo`
 
 Its state is the folder `compose` below RETRAIN_STATE or `.local`: secrets/, settings.env (the compose file's variables, for you to
-edit), origin.git, and stack.env, with which the tools on this machine reach the containers. COMPOSE_PROJECT_NAME and
-RETRAIN_WORKERS (2) are read from the environment.
+edit), origin.git, and stack.env, with which the tools on this machine reach the containers. COMPOSE_PROJECT_NAME is read from the
+environment, and the compose file's variables are read from there or from settings.env, such as RETRAIN_WORKERS (2).
 """
 
 from __future__ import annotations
@@ -52,7 +52,6 @@ class Containers:
     stack: Stack
     files: SecretFiles
     project: str
-    workers: int = 2
 
     @property
     def airflow(self) -> AirflowClient:
@@ -78,8 +77,7 @@ class Containers:
 
     def start(self, *services: str) -> None:
         """Create and start services with their dependencies; an up-to-date container is left alone."""
-        scale = [f"--scale=airflow-worker={self.workers}"] if "airflow-worker" in services else []
-        self.compose("up", "--detach", "--no-build", *scale, *services)
+        self.compose("up", "--detach", "--no-build", *services)
 
     def published(self, name: str) -> int:
         """The port at which this machine publishes a monitoring service: `prometheus`, `alertmanager` or `grafana`."""
@@ -132,7 +130,6 @@ def of_environment(environ: Mapping[str, str]) -> Containers:
         Stack(ROOT, state, Ports(**ports), known),
         files,
         environ.get("COMPOSE_PROJECT_NAME") or "retrain",
-        int(environ.get("RETRAIN_WORKERS") or 2),
     )
     _write_settings(containers)
     return containers

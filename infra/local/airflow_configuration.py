@@ -20,7 +20,7 @@ def _airflow_settings(stack: Stack) -> dict[str, str]:
             "plugins_folder": stack.root / "plugins",
             "load_examples": False,
             "executor": "LocalExecutor",
-            "parallelism": 4,
+            "parallelism": 4,  # the slots: LocalExecutor has as many workers, and further tasks wait as "scheduled"
             "fernet_key": stack.secrets.fernet_key,
             "execution_api_server_url": f"{stack.execution_url}/execution/",
             # Every user of this machine is an admin here. A deployment has another auth manager.
@@ -31,8 +31,9 @@ def _airflow_settings(stack: Stack) -> dict[str, str]:
             # The first import, without byte code, can exceed the default of 30 s on a busy machine.
             "dagbag_import_timeout": 90,
         },
-        # A task of a killed worker fails after this many seconds; the default is five minutes.
-        "scheduler": {"task_instance_heartbeat_timeout": 90},
+        # The api-server may be away for five minutes and no running task fails: this and the two limits below are longer.
+        "scheduler": {"task_instance_heartbeat_timeout": 420},
+        "execution_api": {"jwt_expiration_time": 3600},  # renewed when a fifth is left
         "database": {
             # SQLite has one writer at a time: wait up to 30 s for it. The default is to fail after 5 s.
             "sql_alchemy_conn": f"sqlite:///{stack.airflow_database}?timeout=30",
@@ -47,8 +48,11 @@ def _airflow_settings(stack: Stack) -> dict[str, str]:
             "expose_config": False,
         },
         "api_auth": {"jwt_secret": stack.secrets.jwt_secret},
-        # An api-server that has just started can exceed the default of 5 s.
-        "workers": {"execution_api_timeout": 30, "execution_api_retries": 8},
+        "workers": {
+            "execution_api_timeout": 30,  # an api-server that has just started can exceed the default of 5 s
+            "execution_api_retries": 91,  # after 1 to 10 s each
+            "execution_api_retry_wait_max": 10,
+        },
         "dag_processor": {
             "refresh_interval": 10,
             "min_file_process_interval": 10,

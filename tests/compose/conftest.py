@@ -49,6 +49,7 @@ def containers() -> Iterator[Containers]:
                     patch.setenv(variable, value)
                 patch.setenv("RETRAIN_STATE", str(STATE))
                 patch.setenv("COMPOSE_PROJECT_NAME", "retrain-test")
+                patch.setenv("AIRFLOW_TASK_HEARTBEAT_TIMEOUT", "90")  # a killed worker is noticed sooner
                 for name, port in zip(_PUBLISHED, free_ports(len(_PUBLISHED)), strict=True):
                     patch.setenv(f"RETRAIN_{name.upper()}_PORT", str(port))
                 for variable, value in stand_in(images.docker(), STATE, UV.resolve()).items():

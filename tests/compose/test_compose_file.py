@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from airflow_configuration import airflow_variables
 from health import OLDEST_HEARTBEAT
 from programs import plan_programs
 from running_stack import ROOT
@@ -104,6 +105,110 @@ def test_the_watch_answers_prometheus_by_the_name_that_it_asks_for() -> None:
     host, port = target.split(":")
     assert f"-{host}}}" in SERVICES[host]["environment"]["RETRAIN_ALERTS_ALLOWED_HOSTS"]
     assert SERVICES[host]["ports"][0].endswith(f":{port}")
+
+
+@pytest.mark.parametrize(("workers", "concurrency", "slots"), [(2, 2, "4"), (5, 3, "15")])
+def test_the_scheduler_sends_as_many_tasks_as_the_workers_have_slots(
+    tmp_path: Path, workers: int, concurrency: int, slots: str
+) -> None:
+    done = _scheduler(tmp_path, workers, concurrency)
+    assert done.stdout.split() == ["scheduler", "--skip-serve-logs", slots]
+    assert SERVICES["airflow-worker"]["deploy"]["replicas"] == "${RETRAIN_WORKERS:-2}"
+    assert SERVICES["airflow-scheduler"]["environment"]["RETRAIN_WORKERS"] == "${RETRAIN_WORKERS:-2}"
+    assert "PARALLELISM" not in TEXT.replace("AIRFLOW__CORE__PARALLELISM=", ""), "a second setting could differ"
+
+
+def test_a_scheduler_without_workers_does_not_start_because_a_parallelism_of_0_is_no_limit(tmp_path: Path) -> None:
+    done = _scheduler(tmp_path, 0, 2)
+    assert done.returncode == 78
+    assert "RETRAIN_WORKERS" in done.stderr
+    assert done.stdout == ""
+
+
+def _scheduler(folder: Path, workers: int, concurrency: int) -> subprocess.CompletedProcess[str]:
+    """The scheduler's command, with a program `airflow` that says its arguments and its parallelism."""
+    program = folder / "airflow"
+    program.write_text('#!/bin/sh\necho "$@" "$AIRFLOW__CORE__PARALLELISM"\n')
+    program.chmod(0o755)
+    variables = {"RETRAIN_WORKERS": str(workers), "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(concurrency)}
+    command = [word.replace("$$", "$") for word in SERVICES["airflow-scheduler"]["command"]]
+    path = f"{folder}:{os.environ['PATH']}"
+    return subprocess.run(command, env=variables | {"PATH": path}, capture_output=True, text=True, check=False)
+
+
+def test_every_limit_of_a_running_task_is_longer_than_five_minutes_without_the_api_server() -> None:
+    away = 300
+    kubernetes = yaml.safe_load((ROOT / "infra/docs/kubernetes/values.yaml").read_text())["env"]
+    local = airflow_variables(Stack(ROOT, Path("/state"), Ports(), Secrets.generate()))
+    for variables in (
+        SERVICES["airflow-worker"]["environment"],
+        {each["name"]: each["value"] for each in kubernetes},
+        local,
+    ):
+        heartbeats = re.sub(
+            r"\$\{\w+:-(\d+)\}", r"\1", str(variables["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"])
+        )
+        # The scheduler needs one heartbeat after the outage, and a cold api-server takes up to 85 s for it.
+        assert int(heartbeats) >= away + 85
+        # tenacity waits at least a second, and on average half of the longest wait.
+        waits = int(variables["AIRFLOW__WORKERS__EXECUTION_API_RETRIES"]) - 1
+        assert waits * (1 + int(variables["AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX"])) / 2 >= 1.3 * away
+        # Airflow renews a token at the first request after four fifths of its life.
+        assert int(variables["AIRFLOW__EXECUTION_API__JWT_EXPIRATION_TIME"]) / 5 >= away + 85
+
+
+def test_a_task_that_waits_is_sent_again_after_a_deployment_and_never_failed() -> None:
+    variables = SERVICES["airflow-scheduler"]["environment"]
+    minutes = re.fullmatch(r"\$\{AIRFLOW_WORKER_STOP:-(\d+)m\}", SERVICES["airflow-worker"]["stop_grace_period"])
+    assert minutes
+    timeout = int(variables["AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT"])
+    assert timeout > int(minutes[1]) * 60
+    assert timeout * int(variables["AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES"]) > 365 * 86400
+
+
+def test_a_worker_has_no_secret_of_airflow_s_database_tokens_or_pages() -> None:
+    worker = SERVICES["airflow-worker"]
+    assert worker["secrets"] == ["broker_url", "connections.json", "aws_credentials", "git_credentials"]
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if name.startswith("airflow-") or name == "alerts"])
+def test_a_service_is_given_each_secret_that_its_settings_name(name: str) -> None:
+    service = SERVICES[name]
+    said = json.dumps([service["environment"], service["command"]])
+    named = set(re.findall(r"/run/secrets/([\w.]+)", said))
+    assert named <= set(service["secrets"])
+
+
+def test_results_of_tasks_are_kept_in_redis_and_not_in_airflow_s_database() -> None:
+    for name in ("airflow-scheduler", "airflow-worker"):
+        variables = SERVICES[name]["environment"]
+        prefix = "sed s/^/retrain.airflow.celery_results.PolledResults+/ "
+        said = variables["AIRFLOW__CELERY__RESULT_BACKEND_CMD"]
+        assert said == prefix + variables["AIRFLOW__CELERY__BROKER_URL_CMD"].removeprefix("cat ")
+
+
+def test_redis_refuses_writes_before_its_container_is_killed_for_memory() -> None:
+    words = SERVICES["redis"]["command"]
+    limit, most = (
+        int(re.match(r"\d+", text)[0])
+        for text in (SERVICES["redis"]["mem_limit"], words[words.index("--maxmemory") + 1])
+    )
+    assert words[words.index("--maxmemory-policy") + 1] == "noeviction"
+    assert most <= limit / 2, "the fork that rewrites the file may copy all of it"
+
+
+def test_logs_of_the_dag_processor_lie_on_the_volume_of_logs() -> None:
+    variables = SERVICES["airflow-dag-processor"]["environment"]
+    base = variables["AIRFLOW__LOGGING__BASE_LOG_FOLDER"]
+    assert variables["AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY"].startswith(f"{base}/")
+    assert any(volume.endswith(f":{base}") for volume in SERVICES["airflow-dag-processor"]["volumes"])
+
+
+def test_the_values_for_kubernetes_send_as_many_tasks_as_their_workers_have_slots() -> None:
+    values = yaml.safe_load((ROOT / "infra/docs/kubernetes/values.yaml").read_text())
+    variables = {each["name"]: each["value"] for each in values["env"]}
+    slots = values["workers"]["replicas"] * int(variables["AIRFLOW__CELERY__WORKER_CONCURRENCY"])
+    assert int(variables["AIRFLOW__CORE__PARALLELISM"]) == slots
 
 
 def test_the_dashboard_is_provisioned_with_a_source_that_is_there() -> None:

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import urllib.error
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import pytest
 from alerting import eventually, settings, subprocess_environment, tops, trouble
@@ -17,6 +19,7 @@ from live_servers import end, fetch
 from retrain.alerts.outbox import Outbox
 
 pytestmark = pytest.mark.timeout(200)
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -85,6 +88,33 @@ def test_with_airflow_and_s3_dead_a_signal_is_posted_the_page_names_the_problems
     finally:
         end(watch.pid)
     assert (chosen.folder / "heartbeat").exists()
+
+
+@pytest.mark.parametrize("broken", [{"theirs"}, {"ours", "theirs"}], ids=["one file", "every file"])
+def test_broken_pipeline_files_are_worth_a_look_and_stop_neither_the_watch_nor_a_release(chosen, variables, broken):
+    for name in broken:
+        (chosen.pipelines / f"{name}.yaml").write_text("schema_version: 7\n")
+    watch = start(variables)
+    try:
+        eventually(lambda: answers_at_all(chosen), "the page answers")
+        eventually(
+            lambda: {f"pipeline {name}" for name in broken} <= set(health(chosen)[1]["attention"]), "it is named"
+        )
+        eventually(lambda: health(chosen)[0] == 200, "it is healthy")
+        assert release_stopped_by(chosen) == []
+    finally:
+        end(watch.pid)
+
+
+def release_stopped_by(chosen):
+    """The problems of this watch for which a release on the host would be returned."""
+    module = spec_from_file_location("retrain_release", ROOT / "infra" / "release" / "retrain_release.py")
+    program = module_from_spec(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "retrain_release", program)  # its dataclasses look for their module there
+        module.loader.exec_module(program)
+    host = program.HostSettings.of({"RETRAIN_WATCH_HEALTH_URL": f"http://127.0.0.1:{chosen.port}/health"})
+    return program.Host(host, -1)._watch(())
 
 
 def test_a_second_watch_waits_and_takes_over(chosen, standin, variables):

@@ -185,7 +185,7 @@ def test_helm_s_values_hold_no_secret_and_hand_the_volume_to_every_container() -
     assert not {
         key for key in ("fernetKey", "apiSecretKey", "jwtSecret", "webserverSecretKey", "extraSecrets") if key in values
     }
-    assert set(values["data"]) == {"metadataSecretName", "brokerUrlSecretName"}
+    assert set(values["data"]) == {"metadataSecretName", "brokerUrlSecretName", "resultBackendSecretName"}
     (mount,) = values["volumeMounts"]
     home = next(each["value"] for each in values["env"] if each["name"] == "RETRAIN_HOME")
     assert (mount["name"], mount["mountPath"]) == (values["volumes"][0]["name"], home)
@@ -195,7 +195,7 @@ def test_helm_s_values_hold_no_secret_and_hand_the_volume_to_every_container() -
 def test_helm_s_values_say_what_the_compose_file_says() -> None:
     """The same settings of Airflow's, and the same memory."""
     compose, values = yaml.safe_load(COMPOSE.read_text()), yaml.safe_load(VALUES.read_text())
-    ours = compose["x-airflow-variables"]
+    ours = compose["x-airflow-variables"] | compose["x-celery-variables"] | compose["x-database-variables"]
     for each in values["env"]:
         said = re.sub(r"^\$\{[^:]+:-(.*)\}$", r"\1", str(ours.get(each["name"], each["value"])))
         own = ("AIRFLOW__SECRETS__", "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE")

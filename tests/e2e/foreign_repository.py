@@ -79,7 +79,7 @@ class ForeignOrigin:
     begun_with: str = ""
 
     def git(self, *arguments: str) -> str:
-        return _git(f"--git-dir={self.path}", *arguments)
+        return git(f"--git-dir={self.path}", *arguments)
 
     def references(self) -> str:
         """Every reference with its object."""
@@ -88,12 +88,12 @@ class ForeignOrigin:
 
 def make_origin(folder: Path) -> ForeignOrigin:
     work, origin = folder / "work", folder / "origin.git"
-    _git("init", "--quiet", "--initial-branch=trunk", str(work))
+    git("init", "--quiet", "--initial-branch=trunk", str(work))
     commit(work, {"README.md": "Sizes of what visitors sent.\n"}, "Begin")
-    _git("-C", str(work), "tag", "v0.0.1")
+    git("-C", str(work), "tag", "v0.0.1")
     commit(work, FILES, "Count and summarize")
-    _git("-C", str(work), "tag", "--annotate", "--message=first", "v0.1.0")
-    _git("clone", "--quiet", "--bare", str(work), str(origin))
+    git("-C", str(work), "tag", "--annotate", "--message=first", "v0.1.0")
+    git("clone", "--quiet", "--bare", str(work), str(origin))
     made = ForeignOrigin(origin)
     return replace(made, begun_with=made.references())
 
@@ -102,11 +102,11 @@ def commit(work: Path, files: dict[str, str], message: str) -> None:
     for name, text in files.items():
         (work / name).parent.mkdir(parents=True, exist_ok=True)
         (work / name).write_text(text.lstrip("\n"))
-    _git("-C", str(work), "add", "--all")
-    _git("-C", str(work), "commit", "--quiet", f"--message={message}")
+    git("-C", str(work), "add", "--all")
+    git("-C", str(work), "commit", "--quiet", f"--message={message}")
 
 
-def _git(*arguments: str) -> str:
+def git(*arguments: str) -> str:
     command = ["git", *arguments]
     done = subprocess.run(command, env={**os.environ, **_ISOLATED}, capture_output=True, text=True, check=True)
     return done.stdout.strip()

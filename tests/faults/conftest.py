@@ -18,9 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "infra" / "local"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 import trips
-from foreign_repository import ForeignOrigin, make_origin
-from injected import PIPELINES, RELEASES
+from foreign_repository import ForeignOrigin, commit, git, make_origin
+from injected import PIPELINES, RELEASES, WAITING
 from running_stack import DAY, PIPELINE, ROOT, SHARED, Live, stack_up, wait_until
+from stage_process import running_stage
 
 _IDENTITY = ("-c", "user.name=x", "-c", "user.email=x@example.org")
 
@@ -46,12 +47,19 @@ def overdue() -> Overdue:
 
 @pytest.fixture(scope="session")
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> ForeignOrigin:
-    return make_origin(tmp_path_factory.mktemp("foreign"))
+    """The other team's repository, with a release v0.2.0 whose first stage waits for a file."""
+    folder = tmp_path_factory.mktemp("foreign")
+    origin = make_origin(folder)
+    work = folder / "work"
+    commit(work, {"count.py": WAITING + (work / "count.py").read_text()}, "Wait")
+    git("-C", str(work), "tag", "v0.2.0")
+    git("-C", str(work), "push", "--quiet", str(origin.path), "v0.2.0")
+    return origin
 
 
 @pytest.fixture(scope="session")
 def pipelines(tmp_path_factory: pytest.TempPathFactory, overdue: Overdue, foreign: ForeignOrigin) -> Path:
-    """One pipeline file per fault: ours with the fault and one retry after a second. Also two pipelines of small days."""
+    """One pipeline file per fault: ours with the fault and one retry after a second. Also three pipelines of small days."""
     folder = tmp_path_factory.mktemp("pipelines")
     ours = yaml.safe_load((ROOT / "dags" / "pipelines" / f"{PIPELINE}.yaml").read_text())
     quick = {**ours["limits"], "retries": 1, "retry_seconds": 1}
@@ -67,7 +75,7 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory, overdue: Overdue, foreig
         (folder / f"{name}.yaml").write_text(
             yaml.safe_dump({**plain, "store": store, "tracking": tracking, **document})
         )
-    for name in ("overdue", "small_days"):
+    for name in ("overdue", "small_days", "api_server_away"):
         expected = {"landed": f"{overdue.landed:%H:%M}", "recorded": f"{overdue.recorded:%H:%M}"}
         document = {
             **{key: ours[key] for key in ("schema_version", "description", "owner", "ledger", "slack")},
@@ -117,14 +125,17 @@ def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path, foreign: For
         for name in PIPELINES:
             if name != "corrupted_object":  # its cache is what breaks
                 (cache / name).symlink_to(cache / "shared")
-        for dag in (*PIPELINES, "small_days", "overdue"):
+        for dag in (*PIPELINES, "small_days", "overdue", "api_server_away"):
             wait_until(lambda name=dag: running.airflow.dag(name), 120, f"Airflow has not read {dag}")
-        for first, tag, others in (("schema", "v1.0.0", PIPELINES), ("small_days", "v0.1.0", ("overdue",))):
+        for first, tag, others in (
+            ("schema", "v1.0.0", PIPELINES),
+            ("small_days", "v0.1.0", ("overdue", "api_server_away")),
+        ):
             released = running.retrain("--pipeline", first, "release", tag)
             assert released.returncode == 0, released.stderr
             for name in others:
                 running.airflow.copy_variable(f"{first}_release", f"{name}_release")
-        for dag in (*PIPELINES, "small_days"):  # `overdue` stays paused
+        for dag in (*PIPELINES, "small_days", "api_server_away"):  # `overdue` stays paused
             running.airflow.unpause(dag)
         yield running
 
@@ -142,18 +153,11 @@ def lost_worker(warm: Live) -> None:
     """A run whose worker was killed in the middle of a stage, with everything that it had started."""
     # Its release waits ten minutes in `train`.
     warm.airflow.trigger("killed_worker", "killed", {"partition": DAY.isoformat(), "release": "v1.3.0"})
-    stage = wait_until(lambda: _training(warm), 240, "no training to kill", every=0.1)
+    stage = wait_until(
+        lambda: running_stage(warm, "killed_worker", "-m", "pipeline.train"), 240, "no training to kill", every=0.1
+    )
     for process in _from_worker_to_stage(stage):
         process.kill()
-
-
-def _training(live: Live) -> psutil.Process | None:
-    folder = live.stack.state / "retrain" / "workspaces" / "killed_worker"
-    for process in psutil.process_iter(["cwd", "cmdline"]):
-        in_folder = Path(process.info["cwd"] or "/").is_relative_to(folder)
-        if in_folder and (process.info["cmdline"] or [])[-2:] == ["-m", "pipeline.train"]:
-            return process
-    return None
 
 
 def _from_worker_to_stage(stage: psutil.Process) -> list[psutil.Process]:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 @pytest.mark.usefixtures("lost_worker")
 def test_a_worker_killed_in_mid_stage_is_reported_after_its_last_try_and_never_as_code(live: Live) -> None:
-    assert live.ended("killed_worker", "killed", 400)["state"] == "failed"
+    assert live.ended("killed_worker", "killed", 700)["state"] == "failed"
     told = wait_until(lambda: incidents(live, "killed_worker", "task_failed"), 180, "no message")
     said = json.dumps([m["blocks"] for m in told], ensure_ascii=False)
     assert "INFRA" in said or "UNKNOWN" in said
