@@ -20,6 +20,17 @@ IMAGES = {
     "REDIS_IMAGE": ("redis:7.4.6-bookworm", "redis", "standin/redis:7.0-debian"),
     "PROMETHEUS_IMAGE": ("prom/prometheus:v3.5.0", "prometheus", "standin/prometheus:2.42-debian"),
     "ALERTMANAGER_IMAGE": ("prom/alertmanager:v0.28.1", "alertmanager", "standin/alertmanager:0.25-debian"),
+    "NODE_EXPORTER_IMAGE": ("prom/node-exporter:v1.12.1", "node-exporter", "standin/node-exporter:1.5-debian"),
+    "POSTGRES_EXPORTER_IMAGE": (
+        "prometheuscommunity/postgres-exporter:v0.20.1",
+        "postgres-exporter",
+        "standin/postgres-exporter:0.11-debian",
+    ),
+    "REDIS_EXPORTER_IMAGE": (
+        "oliver006/redis_exporter:v1.93.0-alpine",
+        "redis-exporter",
+        "standin/redis-exporter:1.45-debian",
+    ),
     "STATSD_EXPORTER_IMAGE": ("prom/statsd-exporter:v0.28.0", "statsd-exporter", "standin/statsd-exporter:our-own"),
     "GRAFANA_IMAGE": ("grafana/grafana:12.2.1", "grafana", "standin/grafana:health-page-only"),
 }

@@ -91,6 +91,32 @@ def test_workers_that_are_told_to_stop_let_their_stage_end(containers: Container
     assert ended(containers, run_id) == "success"
 
 
+def alert_said(containers: Containers, title: str) -> str:
+    """The text of Alertmanager's message with a title, as soon as it is in Slack."""
+
+    def found() -> str | None:
+        attachments = [each for message in slack_messages(containers) for each in message.get("attachments") or ()]
+        return next((each["text"] for each in attachments if each.get("title") == title), None)
+
+    return str(wait_until(found, 420, f"no message {title!r}; alerts: {ask_prometheus(containers, 'alerts')}"))
+
+
+def test_dead_workers_a_dead_broker_and_two_dead_targets_are_reported_in_slack(containers: Containers) -> None:
+    """All die at once: the rules' own waiting times pass only once."""
+    containers.compose("kill", "airflow-worker", "redis-exporter", "node-exporter")
+    said = alert_said(containers, "No Celery worker answers")
+    assert "Queued tasks wait in Redis and none is lost" in said
+    containers.compose("kill", "redis")
+    assert "Running stages go on and report" in alert_said(containers, "Redis does not answer")
+    two = alert_said(containers, "host does not answer Prometheus; redis does not answer Prometheus")
+    assert "the container of node-exporter:9100" in two
+    assert "the container of redis-exporter:9121" in two
+    containers.start(*containers.services())
+    await_healthy(containers, "", time.monotonic())
+    alert_said(containers, "Over: Redis does not answer")
+    wait_until(lambda: not ask_prometheus(containers, "alerts")["alerts"], 420, "an alert goes on")
+
+
 @pytest.mark.parametrize(
     "panel",
     json.loads((ROOT / "infra/monitoring/grafana/dashboards/retrain.json").read_text())["panels"],
