@@ -44,8 +44,9 @@ class CeleryMetrics(Collector):
                 connection.ensure_connection(
                     max_retries=1, interval_start=0, timeout=_TIMEOUTS["socket_connect_timeout"]
                 )
-                queued = connection.default_channel.client.llen(_QUEUE)
                 workers = self._app.control.ping(timeout=_PING_SECONDS, connection=connection)
+                # After the ping: if Redis hung meanwhile, no worker could answer, and this fails.
+                queued = connection.default_channel.client.llen(_QUEUE)
         except errors as error:
             print(f"The broker does not answer: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             yield _gauge("celery_broker_up", "1 if the broker answers the workers' address, else 0", 0)

@@ -151,15 +151,14 @@ def _watch(place: Place) -> Start:
 
 
 def _prometheus(place: Place) -> Start:
-    """The deployment's configuration and rules, asked and evaluated each second, without their waiting times."""
+    """The deployment's configuration and rules, without their waiting times."""
     config = yaml.safe_load((_MONITORING / "prometheus" / "prometheus.yml").read_text())
-    config["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    # Five seconds, for some wait for a server that does not answer.
+    config["global"] = {"scrape_interval": "5s", "scrape_timeout": "5s", "evaluation_interval": "1s"}
     config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [place.at("alertmanager")]
     jobs = [job for job in config["scrape_configs"] if job["job_name"] in TARGETS]
     for job in jobs:
         job["static_configs"][0]["targets"] = [place.at(TARGETS[job["job_name"]])]
-        if job["job_name"] in ("celery", "redis", "postgres"):  # they wait for a server that does not answer
-            job |= {"scrape_interval": "5s", "scrape_timeout": "5s"}
     config["scrape_configs"] = jobs
     rules = yaml.safe_load((_MONITORING / "prometheus" / "alerts.yml").read_text())
     for group in rules["groups"]:

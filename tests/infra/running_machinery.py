@@ -82,7 +82,7 @@ class Machinery:
             return next((message for message in self.messages() if message["title"] == title), None)
 
         try:
-            wait_until(arrived, f"a message {title!r}", 40)
+            wait_until(arrived, f"a message {title!r}", 90)
         except pytest.fail.Exception as error:
             titles = [message["title"] for message in self.messages()]
             raise AssertionError(f"{error}, but {titles}; these alerts fire: {self.alerts()}") from error

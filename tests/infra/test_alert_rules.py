@@ -75,7 +75,7 @@ TROUBLES = {
     ),
     "a DAG file is broken": Trouble("DagFilesBroken", {"airflow_dag_processing_import_errors": "1x90"}, 6, 4),
     "tasks starve": Trouble("TasksStarve", {"airflow_scheduler_tasks_starving": "2x90"}, 31, 29),
-    "all workers are dead": Trouble("WorkersGone", {"celery_workers": "2x9 0x80"}, 13, 11),
+    "all workers are dead": Trouble("WorkersGone", {"celery_workers": "2x9 0x80"}, 16, 14),
     "one of two workers is dead": Trouble("WorkersMissing", {"celery_workers": "2x9 1x80"}, 26, 24),
     "the workers take no task": Trouble("QueueGrows", {'celery_queue_length{queue="default"}': "0 1+1x89"}, 40, 30),
     "the workers' connection to Redis is dead": Trouble(

@@ -30,7 +30,7 @@ def _nothing_fires(machinery: Machinery) -> Iterator[None]:
     """Each test starts without an alert and leaves none; otherwise the next one reads the messages of two faults."""
     machinery.place.slack.control("reset", {})
     yield
-    wait_until(lambda: not machinery.alerts(), "every alert is over", 40)
+    wait_until(lambda: not machinery.alerts(), "every alert is over", 90)
 
 
 def test_dead_workers_are_reported_with_the_days_that_wait(machinery: Machinery) -> None:
