@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -76,10 +77,10 @@ class Machinery:
         return [attachment for attachment in first if attachment.get("footer")]
 
     def message(self, title: str) -> dict[str, Any]:
-        """The message with a title, as soon as it is in Slack."""
+        """The message whose title matches a pattern, as soon as it is in Slack."""
 
         def arrived() -> dict[str, Any] | None:
-            return next((message for message in self.messages() if message["title"] == title), None)
+            return next((message for message in self.messages() if re.fullmatch(title, message["title"])), None)
 
         try:
             wait_until(arrived, f"a message {title!r}", 90)

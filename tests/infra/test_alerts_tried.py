@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 from loopback import SlackServer, wait_until
@@ -31,6 +32,17 @@ def _nothing_fires(machinery: Machinery) -> Iterator[None]:
     machinery.place.slack.control("reset", {})
     yield
     wait_until(lambda: not machinery.alerts(), "every alert is over", 90)
+
+
+@contextmanager
+def filled(folder: Path, megabytes: int) -> Iterator[None]:
+    """A folder with a file of so many megabytes, for a while."""
+    file = folder / "filled"
+    file.write_bytes(bytes(megabytes * MB))
+    try:
+        yield
+    finally:
+        file.unlink()
 
 
 def test_dead_workers_are_reported_with_the_days_that_wait(machinery: Machinery) -> None:
@@ -106,35 +118,26 @@ def test_two_dead_targets_are_one_message_with_the_full_text_of_each(machinery: 
 
 
 def test_a_full_disk_of_the_host_is_one_message_and_that_it_fills_up_is_not_another(machinery: Machinery) -> None:
-    file = machinery.place.disk / "filled"
-    file.write_bytes(bytes(63 * MB))
-    message = machinery.message(f"The host's disk {machinery.place.disk} is full: 1.562% left")
-    assert "Postgres stops when it cannot write" in message["text"]
-    assert "docker system df" in message["text"]
-    file.unlink()
+    with filled(machinery.place.disk, 63):
+        message = machinery.message(f"The host's disk {machinery.place.disk} is full: 1.562% left")
+        assert "Postgres stops when it cannot write" in message["text"]
+        assert "docker system df" in message["text"]
+    machinery.message(f"Over: The host's disk {machinery.place.disk} is full: .*")
 
 
 def test_a_volume_that_fills_up_is_reported_before_runs_are_refused(machinery: Machinery) -> None:
-    file = machinery.place.volume / "filled"
-    file.write_bytes(bytes(30 * MB))
-    wait_until(lambda: len(machinery.messages()) > 0, "a message", 60)
-    message = machinery.messages()[0]
-    assert re.fullmatch(r"The shared volume has 1\d\.?\d*MiB left", message["title"])
-    assert "Runs are refused below 8MiB." in message["text"]
-    file.unlink()
+    with filled(machinery.place.volume, 30):
+        message = machinery.message(r"The shared volume has 1\d\.?\d*MiB left")
+        assert "Runs are refused below 8MiB." in message["text"]
 
 
 def test_a_full_shared_volume_is_reported_by_its_limit_though_its_disk_has_space(machinery: Machinery) -> None:
-    file = machinery.place.volume / "filled"
-    file.write_bytes(bytes(45 * MB))
-    wait_until(lambda: any("is full" in each["title"] for each in machinery.messages()), "a message", 60)
-    message = next(each for each in machinery.messages() if "is full" in each["title"])
-    assert re.fullmatch(r"The shared volume is full: \d\.?\d*MiB left", message["title"])
-    assert message["text"] == (
-        "Effect: `reproduce` refuses to start: no day gets a model. Nothing is written half.\n"
-        "Look: trigger `retrain_housekeeping` in Airflow with a smaller `keep_days`, or raise RETRAIN_HOME_LIMIT_GB"
-    )
-    file.unlink()
+    with filled(machinery.place.volume, 45):
+        message = machinery.message(r"The shared volume is full: \d\.?\d*MiB left")
+        assert message["text"] == (
+            "Effect: `reproduce` refuses to start: no day gets a model. Nothing is written half.\n"
+            "Look: trigger `retrain_housekeeping` in Airflow with a smaller `keep_days`, or raise RETRAIN_HOME_LIMIT_GB"
+        )
 
 
 def test_a_dead_watch_is_one_message_and_not_a_dead_target_too(machinery: Machinery) -> None:
