@@ -121,7 +121,7 @@ def _node_exporter(place: Place) -> Start:
     mounted = {line.split()[1].replace("\\040", " ") for line in lines} - {str(place.disk)}
     others = "|".join(f"{mount.lstrip('/')}$" for mount in sorted(mounted))
     command = [program("prometheus-node-exporter"), f"--web.listen-address={place.at('host')}"]
-    command += ["--collector.disable-defaults", "--collector.filesystem"]
+    command += ["--collector.disable-defaults", "--collector.filesystem", "--collector.vmstat"]
     command += [
         "--collector.filesystem.fs-types-exclude=^proc$",
         f"--collector.filesystem.mount-points-exclude=^/({others})",
@@ -151,7 +151,7 @@ def _watch(place: Place) -> Start:
 
 
 def _prometheus(place: Place) -> Start:
-    """The deployment's configuration and rules, without their waiting times."""
+    """The deployment's configuration and rules, without their waiting times and long windows."""
     config = yaml.safe_load((_MONITORING / "prometheus" / "prometheus.yml").read_text())
     # Five seconds, for some wait for a server that does not answer.
     config["global"] = {"scrape_interval": "5s", "scrape_timeout": "5s", "evaluation_interval": "1s"}
@@ -165,6 +165,7 @@ def _prometheus(place: Place) -> Start:
         for rule in group["rules"]:
             if "for" in rule:
                 rule["for"] = "1s"
+            rule["expr"] = rule["expr"].replace("[15m]", "[20s]")
     (place.folder / "alerts.yml").write_text(yaml.safe_dump(rules))
     file = place.folder / "prometheus.yml"
     file.write_text(yaml.safe_dump(config))
