@@ -136,6 +136,7 @@ test-contract: $(AIRFLOW_ENV) $(SERVERS_ENV)
 test-slow: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Run the tests marked slow, which take long and rarely break
 	@pipeline/.venv/bin/pytest tests/pipeline -m slow
 	.venv/bin/pytest tests/contract -k "not moto" -m slow
+	$(SERVERS)/bin/pytest tests/infra -m slow
 	$(SERVERS)/bin/pytest tests/aws/test_modules.py
 
 test-moto: $(AIRFLOW_ENV) $(SERVERS_ENV) $(MOTO_ENV) ## Repeat on a second S3 server the tests that must pass on any
@@ -145,7 +146,7 @@ test-pipeline: $(PIPELINE_ENV) $(SERVERS_ENV) $(AIRFLOW_ENV)
 	@pipeline/.venv/bin/pytest tests/pipeline -m "not slow"
 
 test-infra: $(AIRFLOW_ENV) $(SERVERS_ENV)
-	@$(SERVERS)/bin/pytest tests/infra
+	@$(SERVERS)/bin/pytest tests/infra -m "not slow"
 
 test-aws: $(PIPELINE_ENV) $(SERVERS_ENV) $(MOTO_ENV) $(SCANNER_ENV) $(RELEASE_ENV) ## Apply infra/aws to two stand-ins for an AWS account, try its roles, scan it
 	@$(SERVERS)/bin/pytest tests/aws --ignore tests/aws/test_modules.py

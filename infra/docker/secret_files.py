@@ -42,8 +42,11 @@ READERS = {
     "jwt_secret": _RETRAIN,
     "mlflow_database_password": _POSTGRES,
     "mlflow_database_url": _RETRAIN,
+    "monitor_database_password": _POSTGRES,
+    "postgres_exporter_password": _NOBODY,
     "postgres_password": _POSTGRES,
     "redis.conf": _REDIS,
+    "redis_exporter.json": _NOBODY,
     "s3_keys": _RETRAIN,
     "slack_token": _RETRAIN,
     "slack_webhook": _NOBODY,
@@ -94,6 +97,9 @@ def make_secrets(folder: Path, *, local: bool) -> SecretFiles:
         files.once(f"{name}_database_url", partial(str, address))
     redis = files.once("redis.conf", lambda: f"requirepass {_word()}").split()[1]
     files.once("broker_url", lambda: f"redis://:{redis}@redis:6379/0")
+    files.once("redis_exporter.json", lambda: json.dumps({"redis://redis:6379": redis}))
+    monitor = files.once("monitor_database_password", _word)
+    files.once("postgres_exporter_password", lambda: monitor)
     files.once("fernet_key", lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
     for name in ("jwt_secret", "api_secret_key", "grafana_password"):
         files.once(name, _word)

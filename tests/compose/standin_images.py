@@ -25,6 +25,9 @@ IMAGES = {
     "REDIS_IMAGE": ("redis", "standin/redis:7.0-debian"),
     "PROMETHEUS_IMAGE": ("prometheus", "standin/prometheus:2.42-debian"),
     "ALERTMANAGER_IMAGE": ("alertmanager", "standin/alertmanager:0.25-debian"),
+    "NODE_EXPORTER_IMAGE": ("node-exporter", "standin/node-exporter:1.5-debian"),
+    "POSTGRES_EXPORTER_IMAGE": ("postgres-exporter", "standin/postgres-exporter:0.11-debian"),
+    "REDIS_EXPORTER_IMAGE": ("redis-exporter", "standin/redis-exporter:1.45-debian"),
     "STATSD_EXPORTER_IMAGE": ("statsd-exporter", "standin/statsd-exporter:our-own"),
     "GRAFANA_IMAGE": ("grafana", "standin/grafana:health-page-only"),
 }

@@ -47,7 +47,7 @@ def test_a_service_restarts_and_has_a_health_check(name: str) -> None:
 
 @each
 def test_an_image_is_pinned_and_can_be_another(name: str) -> None:
-    image = re.fullmatch(r"\$\{[A-Z_]+_IMAGE:-[a-z0-9./-]+:([^}]+)\}", SERVICES[name]["image"])
+    image = re.fullmatch(r"\$\{[A-Z_]+_IMAGE:-[a-z0-9./_-]+:([^}]+)\}", SERVICES[name]["image"])
     assert image
     assert image[1] != "latest"
 
@@ -209,6 +209,47 @@ def test_the_values_for_kubernetes_send_as_many_tasks_as_their_workers_have_slot
     variables = {each["name"]: each["value"] for each in values["env"]}
     slots = values["workers"]["replicas"] * int(variables["AIRFLOW__CELERY__WORKER_CONCURRENCY"])
     assert int(variables["AIRFLOW__CORE__PARALLELISM"]) == slots
+
+
+def test_every_target_of_prometheus_is_a_service_and_every_service_of_the_monitoring_is_a_target() -> None:
+    jobs = yaml.safe_load((ROOT / "infra/monitoring/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    hosts = {target.split(":")[0] for job in jobs for target in job["static_configs"][0]["targets"]}
+    exporters = {name for name in SERVICES if name.endswith("-exporter")}
+    assert hosts - {"127.0.0.1"} == exporters | {"alerts", "alertmanager", "grafana"}
+
+
+def test_an_exporter_has_no_secret_but_its_own_and_sees_of_the_host_no_more_than_two_folders() -> None:
+    secrets = {name: service.get("secrets", []) for name, service in SERVICES.items() if name.endswith("-exporter")}
+    assert secrets == {
+        "statsd-exporter": [],
+        "node-exporter": [],
+        "celery-exporter": ["broker_url"],
+        "redis-exporter": ["redis_exporter.json"],
+        "postgres-exporter": ["postgres_exporter_password"],
+    }
+    assert SERVICES["node-exporter"]["volumes"] == ["prometheus-data:/disks/docker:ro", "/usr/share:/disks/system:ro"]
+    assert not {"pid", "network_mode", "privileged"} & SERVICES["node-exporter"].keys()
+
+
+def test_an_exporter_waits_for_no_server_for_it_has_to_report_that_one_is_down() -> None:
+    waits = {
+        name: set(service.get("depends_on", ())) for name, service in SERVICES.items() if name.endswith("-exporter")
+    }
+    assert {name: needed for name, needed in waits.items() if needed} == {
+        "postgres-exporter": {"postgres-monitor-role"}  # of the first start; later ones are Docker's
+    }
+
+
+def test_prometheus_is_bound_by_time_and_by_size() -> None:
+    flags = [argument.partition("=")[0] for argument in SERVICES["prometheus"]["command"]]
+    assert {"--storage.tsdb.retention.time", "--storage.tsdb.retention.size"} <= set(flags)
+
+
+def test_the_passwords_of_the_exporters_are_those_of_their_servers(tmp_path) -> None:
+    files = make_secrets(tmp_path / "secrets", local=True)
+    assert files.read("postgres_exporter_password") == files.read("monitor_database_password")
+    assert json.loads(files.read("redis_exporter.json")) == {"redis://redis:6379": files.read("redis.conf").split()[1]}
+    assert "--redis.addr=redis://redis:6379" in SERVICES["redis-exporter"]["command"]
 
 
 def test_the_dashboard_is_provisioned_with_a_source_that_is_there() -> None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 
 import images
 import pytest
+from conftest import STATE
 from containers import Containers, await_healthy, down
 from days import (
     DAY,
@@ -29,6 +31,7 @@ from days import (
     trigger,
     worker_at,
 )
+from quick_prometheus import quick_prometheus
 from running_stack import ROOT, wait_until
 
 pytestmark = pytest.mark.timeout(1500)
@@ -89,6 +92,45 @@ def test_workers_that_are_told_to_stop_let_their_stage_end(containers: Container
     assert (reproduced["state"], reproduced["try_number"]) == ("success", 1)
     containers.start(*containers.services())
     assert ended(containers, run_id) == "success"
+
+
+def alert_said(containers: Containers, title: str) -> str:
+    """The text of Alertmanager's message with a title, as soon as it is in Slack."""
+
+    def found() -> str | None:
+        attachments = [each for message in slack_messages(containers) for each in message.get("attachments") or ()]
+        return next((each["text"] for each in attachments if each.get("title") == title), None)
+
+    return str(wait_until(found, 120, f"no message {title!r}; alerts: {ask_prometheus(containers, 'alerts')}"))
+
+
+@pytest.fixture
+def _quick_alerts(containers: Containers, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Prometheus without its waiting times; afterwards all runs again, with them."""
+    monkeypatch.setenv("PROMETHEUS_FILES", str(quick_prometheus(STATE / "prometheus")))
+    containers.start("prometheus")
+    yield
+    monkeypatch.delenv("PROMETHEUS_FILES")
+    containers.start(*containers.services())
+    await_healthy(containers, "", time.monotonic())
+
+
+@pytest.mark.usefixtures("_quick_alerts")
+def test_dead_workers_a_dead_broker_and_two_dead_targets_are_reported_in_slack(containers: Containers) -> None:
+    def none_fires() -> bool:
+        return not [alert for alert in ask_prometheus(containers, "alerts")["alerts"] if alert["state"] == "firing"]
+
+    wait_until(none_fires, 120, "an alert fires before anything is killed")
+    containers.compose("kill", "airflow-worker", "redis-exporter", "node-exporter")
+    said = alert_said(containers, "No Celery worker answers")
+    assert "Queued tasks wait in Redis and none is lost" in said
+    two = alert_said(containers, "redis does not answer Prometheus; host does not answer Prometheus")
+    assert "the container of node-exporter:9100" in two
+    assert "the container of redis-exporter:9121" in two
+    containers.compose("kill", "redis")
+    assert "Running stages go on and report" in alert_said(containers, "Redis does not answer")
+    containers.start(*containers.services())
+    wait_until(none_fires, 180, "an alert goes on")
 
 
 @pytest.mark.parametrize(

@@ -429,6 +429,14 @@ def test_a_full_disk_is_refused_before_anything_is_written(reproduce, tmp_path):
     assert sorted(workspace.home().iterdir()) == before
 
 
+def test_a_volume_that_has_reached_its_limit_refuses_a_run_by_name_before_anything_is_written(reproduce, monkeypatch):
+    before = sorted(workspace.home().iterdir())
+    monkeypatch.setenv("RETRAIN_HOME_LIMIT_GB", "0.001")
+    with pytest.raises(DiskFullError, match=r"0 MB free below RETRAIN_HOME_LIMIT_GB=0\.001.*Nothing was written"):
+        reproduce({})
+    assert sorted(workspace.home().iterdir()) == before
+
+
 def test_ending_a_run_removes_all_its_attempts_and_no_other_run_s(pipeline):
     pipeline.attempt()
     pipeline.attempt()

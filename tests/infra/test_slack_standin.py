@@ -448,16 +448,58 @@ def test_every_message_and_every_update_can_be_read_back(slack):
     assert (dump["files"], [channel["messages"] for channel in dump["channels"]]) == ([], [[], []])
 
 
-def test_an_incoming_webhook_posts_to_the_first_channel_if_its_address_is_right(slack):
-    def post(token: str, payload: bytes) -> bytes:
-        return fetch(f"{slack.url}/services/T0RETRAIN/B0RETRAIN/{token}", data=payload)[1]
+def webhook(slack, payload: bytes, token: str = SLACK_TOKEN) -> tuple[int, str]:
+    """The status and the text with which a webhook answers."""
+    try:
+        return 200, fetch(f"{slack.url}/services/T0RETRAIN/B0RETRAIN/{token}", data=payload)[1].decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
 
-    assert post(SLACK_TOKEN, json.dumps({"attachments": [{"title": "a worker died"}]}).encode()) == b"ok"
+
+def test_an_incoming_webhook_posts_to_the_first_channel_whatever_channel_and_name_it_is_sent(slack):
+    sent = {"channel": "#elsewhere", "username": "me", "attachments": [{"title": "a worker died"}]}
+    assert webhook(slack, json.dumps(sent).encode()) == (200, "ok")
     (shown,) = slack.control("messages")["channels"][0]["messages"]
     assert shown["attachments"][0]["title"] == "a worker died"
-    for token, payload, status in (("other", b"{}", "403"), (SLACK_TOKEN, b"{}", "400"), (SLACK_TOKEN, b"[", "400")):
-        with pytest.raises(urllib.error.HTTPError, match=status):
-            post(token, payload)
+
+
+@pytest.mark.parametrize(
+    ("payload", "answer"),
+    [
+        pytest.param(b"[", (400, "invalid_payload"), id="no JSON"),
+        pytest.param(b"[]", (400, "invalid_payload"), id="no object"),
+        pytest.param(b'{"message": "hello"}', (400, "missing_text_or_fallback_or_attachments"), id="no text at all"),
+        pytest.param(b'{"text": ""}', (400, "no_text"), id="an empty text"),
+        pytest.param(
+            b'{"attachments": [{"title": "", "text": "", "fallback": "", "footer": "TargetDown"}]}',
+            (400, "no_text"),
+            id="an empty attachment",
+        ),
+        pytest.param(b'{"attachments": ["hello"]}', (400, "invalid_attachments"), id="an attachment that is none"),
+        pytest.param(b'{"blocks": [{"type": "banner"}]}', (400, "invalid_blocks"), id="an unknown block"),
+    ],
+)
+def test_an_incoming_webhook_refuses_a_message_with_slack_s_words(slack, payload, answer):
+    assert webhook(slack, payload) == answer
+    assert slack.control("messages")["channels"][0]["messages"] == []
+
+
+@pytest.mark.parametrize(
+    ("state", "answer"), [("is_archived", (410, "channel_is_archived")), ("not_in_channel", (403, "action_prohibited"))]
+)
+def test_an_incoming_webhook_whose_channel_takes_no_message_says_why(slack, state, answer):
+    slack.control("channels", {"name": "retrain-alerts", "state": state})
+    assert webhook(slack, b'{"text": "hello"}') == answer
+
+
+def test_an_incoming_webhook_with_a_wrong_address_is_refused(slack):
+    assert webhook(slack, b'{"text": "hello"}', token="other") == (403, "invalid_token")
+
+
+def test_an_incoming_webhook_can_fail_as_slack_does(slack):
+    slack.control("faults", {"kind": "503", "method": "webhook"})
+    assert webhook(slack, b'{"text": "hello"}')[0] == 503
+    assert webhook(slack, b'{"text": "hello"}') == (200, "ok")
 
 
 def test_the_controls_need_the_token(slack):

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 KINDS = ("429", "500", "503", "close", "error", "hang")
 UPLOAD = "upload"
+WEBHOOK = "webhook"
 
 
 class FaultError(Exception):
@@ -20,7 +21,7 @@ class FaultError(Exception):
 
 @dataclass
 class SlackFault:
-    """The failure of the next `count` calls (None: of all until cleared) to `method` (empty: to any; "upload": a file's content).
+    """The failure of the next `count` calls (None: of all until cleared) to `method` (empty: to any; "upload": a file's content; "webhook": a webhook).
 
     `accept`: the call is carried out and only its answer is lost. `retry_after`: the header of a 429, in seconds.
     `seconds`: how long a hanging call hangs before its connection ends without an answer. `error`: Slack's name of it.

@@ -31,13 +31,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from slack_standin.call_arguments import bearer, call_arguments
 from slack_standin.controls import Controls
-from slack_standin.faults import UPLOAD, Faults
+from slack_standin.faults import UPLOAD, WEBHOOK, Faults
 from slack_standin.overview import channels_with_messages
 from slack_standin.page import CONTENT_SECURITY_POLICY, render_page, render_thread
 from slack_standin.rules import RefusedCallError
 from slack_standin.scopes import MissingScopeError, check_scopes
 from slack_standin.store import SlackStore
 from slack_standin.web_api import Answer, Arguments, WebApi
+from slack_standin.webhooks import webhook_answer, webhook_arguments, webhook_error
 
 _HERE = Path(__file__).parent
 _HEADERS = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "X-Content-Type-Options": "nosniff"}
@@ -115,19 +116,27 @@ class StandinServer:
     async def webhook(self, request: Request) -> Response:
         """Post a message through an incoming webhook: its secret is in the address, its channel is the first one.
 
-        Slack answers webhooks in plain text: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+        Slack answers webhooks in plain text, with other words than its Web API:
+        https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
         """
         if not hmac.compare_digest(request.path_params["token"].encode(), self.token.encode()):
             return PlainTextResponse("invalid_token", 403)
+        fault = self._faults.take(WEBHOOK)
+        if fault is not None and not fault.accept:
+            self._store.log_request(WEBHOOK, {}, f"fault: {fault.kind}")
+            return await self._faults.answer(fault, request)
         try:
-            arguments = await call_arguments(request)
+            arguments = await webhook_arguments(request)
         except ValueError as error:
-            self._store.log_request("webhook", str(error), "invalid_payload")
+            self._store.log_request(WEBHOOK, str(error), "invalid_payload")
             return PlainTextResponse("invalid_payload", 400)
-        answer = self._answer("chat.postMessage", arguments | {"channel": self._store.channels()[0][0]}, self.token)
-        said = "ok" if answer["ok"] else str(answer["error"])
-        self._store.log_request("webhook", arguments, said)
-        return PlainTextResponse(said, 200 if answer["ok"] else 400)
+        said = webhook_error(arguments)
+        if not said:
+            channel = self._store.channels()[0][0]
+            answer = self._answer("chat.postMessage", arguments | {"channel": channel}, self.token)
+            said = "ok" if answer["ok"] else str(answer["error"])
+        self._store.log_request(WEBHOOK, arguments, said)
+        return PlainTextResponse(*webhook_answer(said))
 
     async def upload(self, request: Request) -> Response:
         """Store the content of a file, sent raw or as a form to the address from files.getUploadURLExternal."""

@@ -17,7 +17,7 @@ from retrain.errors import ConfigurationError, DiskFullError
 from retrain.run.manifest import Manifest
 from retrain.run.release import Release
 from retrain.run.run_spec import RunSpec
-from retrain.work import git
+from retrain.work import git, volume
 
 log = logging.getLogger(__name__)
 
@@ -91,15 +91,19 @@ def create(origin: str, spec: RunSpec, manifest: Manifest, *, dag_run: str, min_
 
 
 def require_space(folder: Path, min_free_mb: int) -> None:
-    """Make sure that `min_free_mb` megabytes (2**20 bytes) are free on the disk of `folder`.
+    """Make sure that `min_free_mb` megabytes (2**20 bytes) are free on the disk of `folder`, and below RETRAIN_HOME_LIMIT_GB.
 
     Raises:
         DiskFullError: they are not.
+        ConfigurationError: RETRAIN_HOME_LIMIT_GB is no number above 0.
     """
-    free = shutil.disk_usage(folder).free // 2**20
+    limit = volume.configured_limit(os.environ)
+    space = volume.space(folder, limit)
+    free = space.free // 2**20
     if free < min_free_mb:
+        below = f" below {volume.LIMIT}={os.environ[volume.LIMIT]}" if space.limit == limit else ""
         raise DiskFullError(
-            f"{folder} has {free} MB free, a run needs {min_free_mb} MB. Nothing was written. Free some space, then clear the task."
+            f"{folder} has {free} MB free{below}, a run needs {min_free_mb} MB. Nothing was written. Free some space, then clear the task."
         )
 
 

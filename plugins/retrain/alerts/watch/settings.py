@@ -13,6 +13,7 @@ from retrain.alerts.watch.second_channel import SecondChannelAddresses
 from retrain.alerts.watch.slack.app_token import AppToken
 from retrain.alerts.watch.slack.client import SlackClient
 from retrain.errors import ConfigurationError
+from retrain.work.volume import configured_limit
 
 ROOT = Path(__file__).resolve().parents[4]
 RUNBOOKS = ROOT / "infra" / "runbooks"
@@ -54,6 +55,8 @@ class WatchSettings:
     host: str = "127.0.0.1"  # the interface that the page listens on
     airflow_api: str | None = None  # the address of Airflow's API, where it is not the address that people use
     allowed_hosts: tuple[str, ...] = LOOPBACK_NAMES  # host names under which the page answers
+    volume: Path | None = None  # RETRAIN_HOME, to watch its space; None: the folder's
+    volume_limit: int | None = None  # bytes
     seconds: Seconds = Seconds()
 
     @classmethod
@@ -100,6 +103,8 @@ class WatchSettings:
             host=environment.get("RETRAIN_ALERTS_HOST") or cls.host,
             airflow_api=environment.get("RETRAIN_AIRFLOW_API_URL") or None,
             allowed_hosts=(*LOOPBACK_NAMES, *_hosts(environment.get("RETRAIN_ALERTS_ALLOWED_HOSTS", ""))),
+            volume=home,
+            volume_limit=configured_limit(environment),
         )
 
 

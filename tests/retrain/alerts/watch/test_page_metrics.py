@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from retrain.alerts.watch.page.metrics import WatchMetrics
 from retrain.alerts.watch.settings import WatchSettings
 from retrain.alerts.watch.slack.plan import SlackMark
 from retrain.alerts.watch.watch import Watch
+from retrain.deployment.pipeline_file import Deployment
 
 ROOT = Path(__file__).resolve().parents[4]
 MONITORING = ROOT / "infra" / "monitoring"
@@ -90,6 +92,20 @@ def test_a_label_with_quotes_backslashes_and_line_breaks_is_read_back_as_it_is(w
     name = 'a "quoted" \\ name\nof two lines'
     watch.state.book.fold(replace(FAILED, pipeline=name))
     assert value(watch, "retrain_incidents_open", pipeline=name, kind="task_failed") == 1
+
+
+def test_the_shared_volume_has_what_its_limit_leaves_and_runs_need_what_their_pipeline_s_file_says(
+    watch: Watch, tmp_path: Path, deployment: Deployment
+) -> None:
+    disk = shutil.disk_usage(tmp_path)
+    settings = replace(watch.state.settings, volume=tmp_path)
+    limited = Watch(replace(settings, volume_limit=disk.used // 2), now=watch.state.now)
+    assert value(limited, "retrain_volume_free_bytes") == value(limited, "retrain_volume_needed_bytes") == 0
+    assert value(limited, "retrain_volume_limit_bytes") == disk.used // 2
+    unlimited = Watch(settings, now=watch.state.now)
+    unlimited.state.configuration.deployments = {"ours": deployment}
+    assert value(unlimited, "retrain_volume_limit_bytes") == disk.total
+    assert value(unlimited, "retrain_volume_needed_bytes") == deployment.limits.min_free_disk_mb * 2**20
 
 
 def used() -> set[str]:

@@ -14,6 +14,7 @@ from retrain.alerts.kinds import QUIET, Kind
 from retrain.alerts.watch.page.view import ChannelLine
 from retrain.alerts.watch.page.whereabouts import channel_lines, second_lines, signals_waiting
 from retrain.alerts.watch.watch import Watch
+from retrain.work.volume import space
 
 MEDIA_TYPE = "text/plain; version=0.0.4"
 
@@ -37,6 +38,7 @@ class WatchMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Each metric with its present values."""
         yield from self._health()
+        yield from self._volume()
         yield from self._parts()
         yield from self._incidents()
         yield from _channels([*channel_lines(self._watch), *second_lines(self._watch)])
@@ -52,6 +54,20 @@ class WatchMetrics(Collector):
             ("retrain_watch_signals_waiting", "Signals in the outbox that are not read yet", waiting.count),
             ("retrain_watch_signals_oldest_seconds", "Age of the oldest of them", waiting.oldest_seconds),
             ("retrain_watch_silences", "Silences that are in force", in_force),
+        ):
+            yield GaugeMetricFamily(name, said, value)
+
+    def _volume(self) -> Iterator[Metric]:
+        """The space on the volume that all workers share. `needed` is what the pipeline that needs most wants free."""
+        settings = self._watch.state.settings
+        found = space(settings.volume or settings.folder, settings.volume_limit)
+        deployments = self._watch.state.configuration.deployments.values()
+        needed = max((deployment.limits.min_free_disk_mb for deployment in deployments), default=0) * 2**20
+        for name, said, value in (
+            ("retrain_volume_used_bytes", "Bytes used on the shared volume", found.used),
+            ("retrain_volume_free_bytes", "Bytes that may still be written", found.free),
+            ("retrain_volume_limit_bytes", "Its size, or RETRAIN_HOME_LIMIT_GB if that is less", found.limit),
+            ("retrain_volume_needed_bytes", "Bytes that must be free for a run to start", needed),
         ):
             yield GaugeMetricFamily(name, said, value)
 
