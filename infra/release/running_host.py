@@ -25,7 +25,7 @@ CHECK_SECONDS = 300
 PIN_SECONDS = 180  # for all commands of one step about the pin
 
 _SERVER = "airflow-api-server"
-_ONCE = ("airflow-init", "mlflow-init")
+_ONCE = ("airflow-init", "mlflow-init", "postgres-monitor-role")
 _COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

@@ -50,10 +50,10 @@ def test_a_host_allows_the_compose_file_as_it_is(document: dict[str, Any]) -> No
     block = (PROGRAMS.parent / "variables.tf").read_text().split('variable "third_party_images"')[1].split("\n}\n")[0]
     allowed = AllowedShape(
         trusted=frozenset(OURS.values()),
-        third_party=frozenset(re.findall(r'"([^"\s]+:[^"\s]+)"', block)),
+        third_party=frozenset(re.findall(r'"([^"\s]+)"', block.split("default = [")[1])),
         folder=ROOT,
         shared=frozenset({VOLUME}),
-        readable=frozenset({("*", ORIGIN)}),
+        readable=frozenset({("*", ORIGIN), ("node-exporter", "/usr/share")}),
         secrets=Path(SECRETS),
         addresses=frozenset({"127.0.0.1"}),
     )

@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / "infra" / "aws" / "modules" / "host" / "files"
 WORKFLOW = "https://github.com/example/trip-duration/.github/workflows/release.yml@refs/tags/{tag}"
 ISSUER = "https://token.actions.githubusercontent.com"
+DIGEST = "sha256:" + "1" * 64
+POSTGRES = f"postgres:17.11-bookworm@{DIGEST}"
+GRAFANA = f"grafana/grafana:12.4.11@{DIGEST}"
 SERVICE = {
     "cap_drop": ["ALL"],
     "security_opt": ["no-new-privileges:true"],
@@ -85,7 +88,7 @@ def compose_file() -> dict[str, Any]:
     return {
         "name": "retrain",
         "services": {
-            "postgres": SERVICE | {"image": "postgres:17.6-bookworm", "user": "999:999", "volumes": [data, init]},
+            "postgres": SERVICE | {"image": POSTGRES, "user": "999:999", "volumes": [data, init]},
             "airflow-scheduler": ours | {"volumes": [home], "depends_on": {"postgres": {}}, "ports": [port]},
             "airflow-worker": ours
             | {"image": "${RETRAIN_WORKER_IMAGE}", "volumes": [home], "depends_on": {"mlflow": {}}},
@@ -93,7 +96,7 @@ def compose_file() -> dict[str, Any]:
             "alerts": ours | {"volumes": [home], "secrets": [token]},
             "grafana": SERVICE
             | {
-                "image": "grafana/grafana:12.2.1",
+                "image": GRAFANA,
                 "user": "472:472",
                 "volumes": [bind("./infra/monitoring", "/etc/grafana", read_only=True)],
             },
@@ -213,7 +216,7 @@ def deploy_host(folder: Path) -> Iterator[DeployHost]:
             RETRAIN_REGISTRY=address,
             RETRAIN_IMAGE_PREFIX=f"{address}/retrain",
             RETRAIN_SIGNER="github:example/trip-duration",
-            RETRAIN_THIRD_PARTY_IMAGES="postgres:17.6-bookworm grafana/grafana:12.2.1",
+            RETRAIN_THIRD_PARTY_IMAGES="postgres grafana/grafana",
             RETRAIN_HOST_SECRETS="slack_token fernet_key",
             RETRAIN_SECRETS_FOLDER="retrain/host",
             RETRAIN_SECRETS_COPY=str(folder / "copy"),

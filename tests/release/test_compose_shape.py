@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 def allowed(folder: Path) -> AllowedShape:
     return AllowedShape(
         trusted=frozenset({f"registry/retrain/{name}@{DIGEST}" for name in ("airflow", "worker", "mlflow")}),
-        third_party=frozenset({"postgres:17.6-bookworm", "grafana/grafana:12.2.1"}),
+        third_party=frozenset({"postgres", "grafana/grafana"}),
         folder=folder,
         shared=frozenset({"/mnt/retrain/home"}),
         readable=frozenset({("*", "/srv/retrain/origin.git"), ("node-exporter", "/proc")}),

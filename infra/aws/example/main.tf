@@ -200,6 +200,7 @@ module "host" {
 
   environment = merge(local.addresses, {
     RETRAIN_WORKERS            = tostring(var.workers)
+    RETRAIN_HOME_LIMIT_GB      = var.shared_volume == "efs" ? tostring(var.shared_volume_gb) : ""
     AIRFLOW_WORKER_CONCURRENCY = tostring(var.worker_concurrency)
     AIRFLOW_WORKER_MEMORY      = var.worker_memory
     RETRAIN_RAW_BUCKET         = module.raw.name

@@ -281,18 +281,18 @@ variable "release_signer" {
 }
 
 variable "third_party_images" {
-  description = "Images of others that a release may start on the host: these, and any digest of the same repositories."
+  description = "Repositories of others whose images a release may start on the host, by digest only."
   type        = list(string)
   default = [
-    "postgres:17.6-bookworm", "redis:7.4.6-bookworm", "prom/statsd-exporter:v0.28.0", "prom/prometheus:v3.5.0", "prom/alertmanager:v0.28.1",
-    "grafana/grafana:12.2.1",
+    "postgres", "redis", "prom/statsd-exporter", "prom/node-exporter", "prometheuscommunity/postgres-exporter", "oliver006/redis_exporter",
+    "prom/prometheus", "prom/alertmanager", "grafana/grafana",
   ]
 }
 
 variable "host_views" {
   description = "Folders of the host that one service of a release may read, as service:/folder."
   type        = list(string)
-  default     = []
+  default     = ["node-exporter:/usr/share"] # its measure of the system disk
 }
 
 variable "keep_pin" {
@@ -424,7 +424,7 @@ variable "live" {
 }
 
 variable "shared_volume_gb" {
-  description = "An alarm if the shared volume holds more: EFS is never full, it only costs more."
+  description = "What the shared volume may hold: EFS is never full, it only costs more. A run that would need more is refused, and alarms come before."
   type        = number
   default     = 200
 }

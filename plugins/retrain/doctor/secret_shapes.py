@@ -112,6 +112,10 @@ def _redis(text: str) -> str:
     return "" if re.fullmatch(r"requirepass \S+", text.strip()) else "is not `requirepass PASSWORD`"
 
 
+def _exporter(text: str) -> str:
+    return "" if _object(text) else 'is not {"redis://host:6379": "password"}'
+
+
 _Shape = Callable[[str], str]
 _SHAPES: Mapping[str, _Shape] = {
     "admin_password": _password,
@@ -128,8 +132,11 @@ _SHAPES: Mapping[str, _Shape] = {
     "jwt_secret": _password,
     "mlflow_database_password": _password,
     "mlflow_database_url": _database,
+    "monitor_database_password": _password,
+    "postgres_exporter_password": _password,
     "postgres_password": _password,
     "redis.conf": _redis,
+    "redis_exporter.json": _exporter,
     "slack_token": _slack_token,
     "slack_webhook": _webhook,
     "watch_password": _password,

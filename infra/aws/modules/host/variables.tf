@@ -103,18 +103,18 @@ variable "release_signer" {
 }
 
 variable "third_party_images" {
-  description = "Images of others that a release may use: these, and any digest of the same repositories."
+  description = "Repositories of others whose images a release may use, by digest only."
   type        = list(string)
   default = [
-    "postgres:17.6-bookworm", "redis:7.4.6-bookworm", "prom/statsd-exporter:v0.28.0", "prom/prometheus:v3.5.0", "prom/alertmanager:v0.28.1",
-    "grafana/grafana:12.2.1",
+    "postgres", "redis", "prom/statsd-exporter", "prom/node-exporter", "prometheuscommunity/postgres-exporter", "oliver006/redis_exporter",
+    "prom/prometheus", "prom/alertmanager", "grafana/grafana",
   ]
 }
 
 variable "host_views" {
-  description = "Folders of the host that one service may read, as service:/folder; an exporter of the host's metrics reads /proc."
+  description = "Folders of the host that one service may read, as service:/folder."
   type        = list(string)
-  default     = []
+  default     = ["node-exporter:/usr/share"] # its measure of the system disk
 
   validation {
     condition     = alltrue([for view in var.host_views : can(regex("^[a-z0-9-]+:/[^ ]*$", view))])

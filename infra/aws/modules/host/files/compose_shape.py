@@ -35,7 +35,7 @@ class AllowedShape:
     trusted: frozenset[
         str
     ]  # the release's own images, verified and by digest, and images that the settings of this host name
-    third_party: frozenset[str]  # images of others: these references, and any digest of the same repositories
+    third_party: frozenset[str]  # repositories of others whose images may be used, by digest only
     folder: Path  # the release's files, which may be mounted read-only
     shared: frozenset[str]  # folders of this host that may be mounted for writing
     readable: frozenset[tuple[str, str]]  # (service or "*", folder) that may be mounted read-only
@@ -173,9 +173,9 @@ _RULES: Mapping[str, Callable[[_Asked], Iterator[str]]] = {
 
 
 def _image_allowed(image: str, allowed: AllowedShape) -> bool:
-    if image in allowed.trusted or image in allowed.third_party:
+    if image in allowed.trusted:
         return True
-    return bool(_DIGEST.search(image)) and repository(image) in {repository(known) for known in allowed.third_party}
+    return bool(_DIGEST.search(image)) and repository(image) in allowed.third_party
 
 
 def repository(image: str) -> str:

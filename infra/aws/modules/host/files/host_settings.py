@@ -51,11 +51,10 @@ class DeploySettings:
     registry: str
     image_prefix: str
     signer: Signer
-    third_party: frozenset[str]  # references of images of others that a release may use
+    third_party: frozenset[str]  # repositories of others whose images a release may use, by digest only
     chosen_images: frozenset[str]  # images that the settings of this host put in the place of the compose file's
     secret_names: tuple[str, ...]
     secrets_folder: str
-    workers: int
     address: str  # on which pages are published
     volume: SharedVolume | None  # None: a Docker volume on the data disk
 
@@ -89,12 +88,6 @@ def deploy_settings(environment: Mapping[str, str]) -> DeploySettings:
     place = Path(known.get("RETRAIN_PLACE", "/srv/retrain")).resolve()
     copy = known.get("RETRAIN_SECRETS_COPY", "")
     mounted_at, folder = known.get("RETRAIN_VOLUME_AT", ""), known.get("RETRAIN_HOME_VOLUME", "")
-    try:
-        workers = int(known.get("RETRAIN_WORKERS", "2"))
-    except ValueError as error:
-        raise SettingError(
-            f"RETRAIN_WORKERS is {known['RETRAIN_WORKERS']!r}, not a number. Correct `workers` and apply."
-        ) from error
     return DeploySettings(
         folders=HostFolders(
             etc, place, Path(known.get("RETRAIN_SECRETS", "/run/retrain/secrets")), Path(copy) if copy else None
@@ -109,7 +102,6 @@ def deploy_settings(environment: Mapping[str, str]) -> DeploySettings:
         chosen_images=frozenset(value for name, value in written.items() if name.endswith("_IMAGE")),
         secret_names=tuple(needed("RETRAIN_HOST_SECRETS").split()),
         secrets_folder=needed("RETRAIN_SECRETS_FOLDER"),
-        workers=workers,
         address=known.get("RETRAIN_BIND", "127.0.0.1"),
         volume=SharedVolume(Path(mounted_at), Path(folder), place / "without-volume") if mounted_at else None,
     )

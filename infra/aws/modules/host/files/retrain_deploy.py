@@ -168,7 +168,7 @@ def _unpack(images: ReleaseImages, folder: Path) -> None:
 def _up(settings: DeploySettings, compose_file: Path, *, whole: bool) -> None:
     """Start the document's services. Containers of services that it lacks are removed only if it is the whole stack."""
     up = ["up", "--detach", "--wait", f"--wait-timeout={_HEALTHY_SECONDS}"]
-    rest = ["--remove-orphans", f"--scale=airflow-worker={settings.workers}"] if whole else []
+    rest = ["--remove-orphans"] if whole else []
     run([*_compose(settings, compose_file), *up, *rest], seconds=_HEALTHY_SECONDS + 300)
 
 
