@@ -58,12 +58,13 @@ class BaseImage:
 
 
 def base_images(files: tuple[Path, ...] = FILES) -> list[BaseImage]:
-    """Every public image of the Dockerfile and of the compose file, in their order."""
-    return [
+    """Every public image of the Dockerfile and of the compose file, in their order. Services with one image count once."""
+    found = (
         BaseImage(use["name"], use["tag"], use["digest"], use["variable"] or f"{use['name'].upper()}_IMAGE")
         for path in files
         for use in _USE.finditer(path.read_text(encoding="utf-8"))
-    ]
+    )
+    return list(dict.fromkeys(found))
 
 
 def current(image: BaseImage, server: str = "") -> str:
