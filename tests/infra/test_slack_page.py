@@ -112,6 +112,13 @@ def test_blocks_replace_the_text_which_only_the_notification_shows():
     assert "2 features drifted" in phone
 
 
+def test_the_notification_of_a_message_without_text_is_its_attachment_s_fallback():
+    shown = message(attachments=[{"title": "Redis is down", "text": "long", "fallback": "Redis does not answer"}])
+    _, _, phone = render_page("retrain-alerts", ["retrain-alerts"], [shown], {}, 1).partition("On a locked phone")
+    assert "Redis does not answer" in phone
+    assert "long" not in phone
+
+
 def test_fields_buttons_pictures_and_the_colour_of_an_attachment_are_shown():
     shown = render_message(
         message(

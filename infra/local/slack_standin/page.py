@@ -200,6 +200,9 @@ def _anchor(message: Message) -> str:
 
 
 def _without_text(message: Message) -> str:
+    fallback = next((each["fallback"] for each in message.get("attachments") or () if each.get("fallback")), None)
+    if fallback:
+        return to_plain(str(fallback))
     return "shared a file" if message.get("files") else "This content can't be displayed."
 
 
