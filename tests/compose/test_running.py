@@ -109,6 +109,7 @@ def _quick_alerts(containers: Containers, monkeypatch: pytest.MonkeyPatch) -> It
     """Prometheus without its waiting times; afterwards all runs again, with them."""
     monkeypatch.setenv("PROMETHEUS_FILES", str(quick_prometheus(STATE / "prometheus")))
     containers.start("prometheus")
+    await_healthy(containers, "", time.monotonic())
     yield
     monkeypatch.delenv("PROMETHEUS_FILES")
     containers.start(*containers.services())

@@ -20,6 +20,7 @@ from typing import Any
 import images
 import pytest
 from account import account, registry
+from base_images import base_images
 from conftest import STATE
 from containers import Containers
 from days import DAY, built_at_run_time, docker, ended, left_behind, retrain, trigger
@@ -92,7 +93,8 @@ def _host(containers: Containers, folder: Path, images_at: str, account_at: str)
         "RETRAIN_HOST_SECRETS": " ".join(_KEPT),
         "RETRAIN_SECRETS_FOLDER": "retrain/host",
         "RETRAIN_SIGNER": "none",
-        "RETRAIN_THIRD_PARTY_IMAGES": " ".join(name for name, _, _ in IMAGES.values()),
+        "RETRAIN_THIRD_PARTY_IMAGES": " ".join(image.name for image in base_images()),
+        "RETRAIN_HOST_VIEWS": "node-exporter:/usr/share",
         "RETRAIN_LOCAL_IMAGE": "retrain/local:local",
         "RETRAIN_AIRFLOW_HEALTH_URL": containers.stack.airflow_url,
         "RETRAIN_WATCH_HEALTH_URL": f"{containers.stack.alerts_url}/health",
