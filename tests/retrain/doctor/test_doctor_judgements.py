@@ -92,6 +92,12 @@ def test_parallelism_is_the_workers_slots(parallelism: int, workers: dict[str, i
     assert airflow_health.fit(parallelism, workers).found is found
 
 
+def test_a_container_without_the_broker_s_address_names_the_one_that_has_it(tmp_path: Path) -> None:
+    (tmp_path / "jwt_secret").write_text("x" * 32)
+    (found,) = airflow_health.check_slots(Surroundings({}, tmp_path, "http://127.0.0.1:1"))
+    assert (found.found, found.fix) == (Found.UNKNOWN, "Run it in airflow-scheduler.")
+
+
 @pytest.mark.parametrize(
     ("status", "text", "found"),
     [
