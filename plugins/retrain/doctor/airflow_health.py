@@ -58,8 +58,10 @@ def check_slots(here: Surroundings) -> Iterator[Finding]:
     """The setting of parallelism beside the workers that answer."""
     from retrain.airflow.slots import slots
 
-    if any(here.secrets.glob("*")) and here.file("broker_url") is None:
-        yield unknown("slots", "this container has no address of the broker", "Run it in airflow-scheduler.")
+    in_container = any(here.secrets.glob("*"))
+    if in_container and not (here.file("broker_url") and here.environment.get("RETRAIN_WORKERS")):
+        seen = "this container does not know both the broker and the scheduler's parallelism"
+        yield unknown("slots", seen, "Run it in airflow-scheduler.")
         return
     try:
         found = slots()

@@ -92,9 +92,12 @@ def test_parallelism_is_the_workers_slots(parallelism: int, workers: dict[str, i
     assert airflow_health.fit(parallelism, workers).found is found
 
 
-def test_a_container_without_the_broker_s_address_names_the_one_that_has_it(tmp_path: Path) -> None:
-    (tmp_path / "jwt_secret").write_text("x" * 32)
-    (found,) = airflow_health.check_slots(Surroundings({}, tmp_path, "http://127.0.0.1:1"))
+@pytest.mark.parametrize(("secret", "variables"), [("jwt_secret", {"RETRAIN_WORKERS": "2"}), ("broker_url", {})])
+def test_a_container_without_broker_or_number_of_workers_names_the_one_that_has_both(
+    tmp_path: Path, secret: str, variables: dict[str, str]
+) -> None:
+    (tmp_path / secret).write_text("x" * 32)
+    (found,) = airflow_health.check_slots(Surroundings(variables, tmp_path, "http://127.0.0.1:1"))
     assert (found.found, found.fix) == (Found.UNKNOWN, "Run it in airflow-scheduler.")
 
 
