@@ -312,8 +312,12 @@ def test_the_settings_of_a_bucket_are_read_from_the_server(s3: Any, bucket: Call
         Bucket=place.bucket,
         ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": retention}},
     )
-    rule = {"ID": "old", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 30}}
-    s3.put_bucket_lifecycle_configuration(Bucket=place.bucket, LifecycleConfiguration={"Rules": [rule]})
+    elsewhere = {"And": {"Prefix": "tmp/", "Tags": [{"Key": "kept", "Value": "no"}]}}
+    rules = [{"ID": "elsewhere", "Status": "Enabled", "Filter": elsewhere, "Expiration": {"Days": 1}}]
+    s3.put_bucket_lifecycle_configuration(Bucket=place.bucket, LifecycleConfiguration={"Rules": rules})
+    assert not {thing for thing, state in found().items() if state is Found.WRONG}
+    rules.append({"ID": "old", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 30}})
+    s3.put_bucket_lifecycle_configuration(Bucket=place.bucket, LifecycleConfiguration={"Rules": rules})
     assert {thing for thing, state in found().items() if state is Found.WRONG} == {"lifecycle"}
 
 
