@@ -33,8 +33,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -206,7 +207,7 @@ def landings_dag(deployment: Deployment) -> DAG:
     from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 
     name = f"{deployment.pipeline}{dag_ids.LANDINGS}"
-    if error := landing_queues.shared(deployment, PIPELINES):
+    if error := landing_queues.shared(deployment, queue_readers()):
         return broken_dag(PIPELINES / f"{deployment.pipeline}.yaml", error, name)
     messages = SqsSensorTrigger(
         sqs_queue=deployment.raw.queue or "",
@@ -243,6 +244,12 @@ def landings_dag(deployment: Deployment) -> DAG:
         ).expand_kwargs(read_messages())
         refuse_others()
     return dag
+
+
+@cache
+def queue_readers() -> Mapping[str, Sequence[str]]:
+    """Return the readers of each queue. All files are read for it, so once for all pipelines with `trigger: event`."""
+    return landing_queues.readers(PIPELINES)
 
 
 def broken_dag(file: Path, error: Exception, name: str | None = None) -> DAG:

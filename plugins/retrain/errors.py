@@ -234,6 +234,10 @@ class AirflowUnreachableError(AirflowApiError):
     """Airflow's REST API did not answer at all, so another request would wait just as long."""
 
 
+class BrokerUnreachableError(RetrainError, cause=Cause.INFRA):
+    """Celery's broker did not answer, or refused the password."""
+
+
 class RecordError(FinalError, cause=Cause.CODE):
     """A document of the ledger does not follow its schema."""
 

@@ -179,6 +179,18 @@ def test_a_service_is_given_each_secret_that_its_settings_name(name: str) -> Non
     assert named <= set(service["secrets"])
 
 
+def test_the_page_runs_the_doctor_in_containers_that_have_what_it_asks_with() -> None:
+    page = (ROOT / "infra/docs/first-deployment.md").read_text()
+    runs = dict(re.findall(r"retrain-([\w-]+)-1 python -m retrain (?:--airflow \S+ )?doctor(.*)\n", page)[:3])
+    assert runs == {"airflow-api-server": "", "alerts": "", "airflow-scheduler": " --only secrets --only slots"}
+    needed = {
+        "airflow-api-server": {"connections.json", "aws_credentials", "git_credentials", "watch_password"},
+        "alerts": {"slack_token", "aws_credentials"},
+        "airflow-scheduler": {"broker_url"},
+    }
+    assert all(needed[name] <= set(SERVICES[name]["secrets"]) for name in runs)
+
+
 def test_results_of_tasks_are_kept_in_redis_and_not_in_airflow_s_database() -> None:
     for name in ("airflow-scheduler", "airflow-worker"):
         variables = SERVICES[name]["environment"]

@@ -248,9 +248,26 @@ def test_the_slots_of_the_workers_are_asked_from_the_workers(doctor: Doctor, mon
         assert found["slots"][:2] == (Found.OK, "parallelism is 3, and 1 workers have 3 slots")
         monkeypatch.setenv("AIRFLOW__CORE__PARALLELISM", "16")
         assert doctor("slots")[1]["slots"][0] == Found.WARNING
+        # Beside the scheduler in its container: only the scheduler's own command makes the parallelism of these two.
+        monkeypatch.delenv("AIRFLOW__CORE__PARALLELISM")
+        monkeypatch.setenv("AIRFLOW__CELERY__WORKER_CONCURRENCY", "3")
+        monkeypatch.setenv("RETRAIN_WORKERS", "1")
+        assert doctor("slots")[1]["slots"][:2] == (Found.OK, "parallelism is 3, and 1 workers have 3 slots")
     code, found = doctor("slots")
     assert code == 1
     assert "no worker answers" in wrong(found)["slots"]
+
+
+def test_a_broker_that_does_not_answer_is_wrong_and_its_password_is_not_printed(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+    monkeypatch.setenv("AIRFLOW__CELERY__BROKER_URL", f"redis://:a-password@{address}/0")
+    code, found = doctor("slots")
+    assert code == 1
+    assert f"{address}/0 cannot be asked" in wrong(found)["slots"]
+    assert "a-password" not in str(found)
 
 
 # --- buckets ---
@@ -295,8 +312,12 @@ def test_the_settings_of_a_bucket_are_read_from_the_server(s3: Any, bucket: Call
         Bucket=place.bucket,
         ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": retention}},
     )
-    rule = {"ID": "old", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 30}}
-    s3.put_bucket_lifecycle_configuration(Bucket=place.bucket, LifecycleConfiguration={"Rules": [rule]})
+    elsewhere = {"And": {"Prefix": "tmp/", "Tags": [{"Key": "kept", "Value": "no"}]}}
+    rules = [{"ID": "elsewhere", "Status": "Enabled", "Filter": elsewhere, "Expiration": {"Days": 1}}]
+    s3.put_bucket_lifecycle_configuration(Bucket=place.bucket, LifecycleConfiguration={"Rules": rules})
+    assert not {thing for thing, state in found().items() if state is Found.WRONG}
+    rules.append({"ID": "old", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 30}})
+    s3.put_bucket_lifecycle_configuration(Bucket=place.bucket, LifecycleConfiguration={"Rules": rules})
     assert {thing for thing, state in found().items() if state is Found.WRONG} == {"lifecycle"}
 
 

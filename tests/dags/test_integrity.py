@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -340,6 +341,27 @@ def test_pipelines_that_name_one_queue_read_nothing_and_keep_their_schedules(
     if not asked:
         assert {"read_messages", "refuse_others"} <= set(bag.dags["third_landings"].task_ids)
         assert [t.task_id for t in bag.dags["trip_duration"].topological_sort()] == TASKS
+
+
+def test_pipelines_that_messages_start_read_each_other_s_files_once_for_all(
+    dags: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for each of them would be the square of their number: 100 pipelines took a minute, of 90 s allowed."""
+    from retrain.deployment import yaml_file
+
+    read, opened = yaml_file.read, Counter[str]()
+
+    def counting(path: Path) -> dict[str, Any]:
+        opened[path.name] += 1
+        return read(path)
+
+    raw = yaml.safe_load((dags / "pipelines" / "trip_duration.yaml").read_text())["raw"]
+    names = [f"event_{number}" for number in range(5)]
+    for name in names:
+        copied(dags, name, trigger="event", raw=raw | {"queue": f"{QUEUE}-{name}"})
+    monkeypatch.setattr(yaml_file, "read", counting)
+    assert {f"{name}_landings" for name in names} <= set(load_dags(dags).dags)
+    assert max(opened.values()) == 2, opened
 
 
 def test_messages_without_a_queue_are_refused_by_name(dags: Path) -> None:

@@ -14,7 +14,8 @@ from running_stack import Live, wait_until
 from stage_process import running_stage
 from stopping import stopped
 
-pytestmark = pytest.mark.timeout(1200)
+# The killed worker of `lost_worker` is missed meanwhile.
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.usefixtures("lost_worker")]
 # Longer than the two minutes that a cold start may take on a busy machine.
 AWAY_SECONDS = 150
 

@@ -17,6 +17,7 @@ RULES = ROOT / "infra" / "monitoring" / "prometheus" / "alerts.yml"
 ALERTS = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
 GB = 10**9
 UP = {'up{job="airflow"}': "1x90"}
+SCHEDULED = 'airflow_pool_scheduled_slots{pool_name="default_pool"}'
 # A day on which nothing is wrong: one value a minute.
 ORDINARY = {
     **UP,
@@ -24,9 +25,10 @@ ORDINARY = {
     "airflow_dag_processor_heartbeat": "0+12x90",
     "airflow_triggerer_heartbeat": "0+12x90",
     "airflow_dag_processing_import_errors": "0x90",
-    "airflow_scheduler_tasks_starving": "0 3x5 0x90",
+    SCHEDULED: "0 3x20 0x90",
+    "airflow_executor_running_tasks": "0 4x20 0x90",
     "celery_broker_up": "1x90",
-    "celery_workers": "2x10 1x5 2x90",  # a release restarts one
+    "celery_workers": "2x10 1x5 2x90",  # one is restarted
     "celery_workers_expected": "2x90",
     'celery_queue_length{queue="default"}': "0 9x20 0x90",  # the queue at 06:00
     "redis_up": "1x90",
@@ -74,8 +76,13 @@ TROUBLES = {
         "WorkerLost", {"airflow_task_instances_without_heartbeats_killed": "1x29 2x60"}, 32, 28
     ),
     "a DAG file is broken": Trouble("DagFilesBroken", {"airflow_dag_processing_import_errors": "1x90"}, 6, 4),
-    "tasks starve": Trouble("TasksStarve", {"airflow_scheduler_tasks_starving": "2x90"}, 31, 29),
-    "all workers are dead": Trouble("WorkersGone", {"celery_workers": "2x9 0x80"}, 16, 14),
+    "tasks wait while the slots are in use": Trouble(
+        "TasksStarve",
+        {SCHEDULED: "2x90", "airflow_executor_running_tasks": "4x20 0 4x90"},
+        31,
+        29,
+    ),
+    "all workers are dead": Trouble("WorkersGone", {"celery_workers": "2x9 0x80"}, 31, 29),
     "one of two workers is dead": Trouble("WorkersMissing", {"celery_workers": "2x9 1x80"}, 26, 24),
     "the workers take no task": Trouble("QueueGrows", {'celery_queue_length{queue="default"}': "0 1+1x89"}, 40, 30),
     "the workers' connection to Redis is dead": Trouble(
@@ -149,9 +156,25 @@ def test_no_alert_fires_on_an_ordinary_day(minute: int, tmp_path: Path) -> None:
     assert firing(ORDINARY, minute, tmp_path) == set()
 
 
+@pytest.mark.parametrize("minute", [16, 28])
+def test_a_release_that_waits_for_running_stages_as_long_as_it_may_is_no_alert(minute: int, tmp_path: Path) -> None:
+    waits = {
+        "celery_workers": "2x9 0x17 2x80",  # 15 minutes to stop, then their start
+        'celery_queue_length{queue="default"}': "0x9 3x17 0x80",
+        "airflow_scheduler_heartbeat": "0+12x24 288x2 0+12x80",
+        "celery_broker_up": "1x90",
+    }
+    assert firing(ORDINARY | waits, minute, tmp_path) == set()
+
+
 def test_nothing_is_said_of_airflow_while_its_exporter_is_down(tmp_path: Path) -> None:
     silent = {name: None for name in ORDINARY if name.startswith("airflow_")}
     assert firing(ORDINARY | silent | {'up{job="airflow"}': "0x90"}, 20, tmp_path) == {"TargetDown"}
+
+
+def test_tasks_of_a_paused_dag_that_wait_while_nothing_runs_are_no_alert(tmp_path: Path) -> None:
+    paused = {SCHEDULED: "2x90", "airflow_executor_running_tasks": "0x90"}
+    assert firing(ORDINARY | paused, 60, tmp_path) == set()
 
 
 def test_nothing_is_said_of_the_workers_while_the_broker_is_down(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from retrain.airflow.api import AirflowApi
 from retrain.doctor.finding import Finding, ok, unknown, warning, wrong
 from retrain.doctor.surroundings import Surroundings
-from retrain.errors import AirflowApiError, AirflowUnreachableError
+from retrain.errors import AirflowApiError, AirflowUnreachableError, BrokerUnreachableError
 
 _SLOTS = "Make Airflow's parallelism the number of workers times their concurrency: infra/docs/scaling.md."
 _PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
@@ -58,10 +58,16 @@ def check_slots(here: Surroundings) -> Iterator[Finding]:
     """The setting of parallelism beside the workers that answer."""
     from retrain.airflow.slots import slots
 
-    if here.environment.get("RETRAIN_SLACK_TOKEN_FILE"):
-        yield unknown("slots", "this container has no access to the broker", "Run it in airflow-api-server.")
+    in_container = any(here.secrets.glob("*"))
+    if in_container and not (here.file("broker_url") and here.environment.get("RETRAIN_WORKERS")):
+        seen = "this container does not know both the broker and the scheduler's parallelism"
+        yield unknown("slots", seen, "Run it in airflow-scheduler.")
         return
-    found = slots()
+    try:
+        found = slots()
+    except BrokerUnreachableError as error:
+        yield wrong("slots", str(error), "Look at the logs of redis; the secret broker_url must name its password.")
+        return
     yield (
         ok("slots", "tasks run in the scheduler's own processes")
         if found is None

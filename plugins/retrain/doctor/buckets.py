@@ -41,7 +41,7 @@ class Place:
 
 def places(here: Surroundings) -> dict[Place, str]:
     """The folders of all pipelines, each with the AWS connection by which it is reached. The watch's role reads two of the three."""
-    chosen = _WATCHED if here.environment.get("RETRAIN_SLACK_TOKEN_FILE") else ("raw", "store", "ledger")
+    chosen = _WATCHED if here.is_watch else ("raw", "store", "ledger")
     return {
         Place(use, url): each.aws_conn_id
         for each in here.deployments

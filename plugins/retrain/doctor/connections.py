@@ -25,14 +25,9 @@ _HOW = (
 _ROLE = "Correct the connection in connections.json or, if it is not defined, the role of AWS_PROFILE: infra/aws/modules/roles."
 
 
-def has_connections(here: Surroundings) -> bool:
-    """False in the watch's container, which has no connection of Airflow's and asks S3 with its own role."""
-    return not here.environment.get("RETRAIN_SLACK_TOKEN_FILE")
-
-
 def check_aws(here: Surroundings) -> Iterator[Finding]:
     """The AWS connections. One that is not defined is the machine's or the profile's own role."""
-    if not has_connections(here):
+    if here.is_watch:
         yield unknown("connections", "the watch has none of Airflow's", "Run it in airflow-api-server.")
         return
     from retrain.airflow.connections import Aws, is_defined
@@ -53,7 +48,7 @@ def _identity(conn_id: str, aws: Aws, defined: bool) -> Finding:
 
 def check_mlflow(here: Surroundings) -> Iterator[Finding]:
     """The MLflow connections: the server's health and version, and one request with the connection's user."""
-    if not has_connections(here):
+    if here.is_watch:
         return
     from retrain.airflow.connections import connect_mlflow, is_defined
 

@@ -17,7 +17,7 @@ from retrain.work import git
 
 def check(here: Surroundings) -> Iterator[Finding]:
     """Each pipeline's origin."""
-    if here.environment.get("RETRAIN_SLACK_TOKEN_FILE") and here.file("git_credentials") is None:
+    if here.is_watch and here.file("git_credentials") is None:
         yield unknown("origin", "this container has no credentials of the origin", "Run it in airflow-api-server.")
         return
     for deployment in here.deployments:

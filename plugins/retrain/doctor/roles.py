@@ -66,7 +66,14 @@ def check(here: Surroundings) -> Iterator[Finding]:
     """Take each profile's role, and try harmless requests with it. Nothing is written, and nothing deleted."""
     file = here.environment.get("AWS_SHARED_CREDENTIALS_FILE", "")
     parser = configparser.ConfigParser()
-    if not file or not parser.read(file):
+    try:
+        known = bool(file and parser.read(file))
+    except configparser.Error:  # its message quotes lines of the file
+        yield wrong(
+            "roles", f"{Path(file).name} is not a file of AWS profiles", "infra/docs/secrets.md has a row for it."
+        )
+        return
+    if not known:
         yield unknown("roles", "no file of AWS profiles here: one account does everything")
         return
     roles = [name for name in parser.sections() if parser.has_option(name, "role_arn")]

@@ -15,7 +15,7 @@ _PAGE = "infra/docs/secrets.md"
 
 def check(here: Surroundings) -> Iterator[Finding]:
     """Each secret of this container. The others are checked in the containers that have them."""
-    files = sorted(path for path in here.secrets.glob("*") if not path.name.startswith("."))
+    files = sorted(path for path in here.secrets.glob("*") if not path.name.startswith(".") and not path.is_dir())
     if not files:
         yield unknown("secrets", f"no files in {here.secrets}: this is no container of the deployment")
         return

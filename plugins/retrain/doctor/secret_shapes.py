@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 # The value of git_credentials for an origin that asks for none: Secrets Manager takes no empty value.
 NO_CREDENTIALS = "none"
@@ -66,7 +66,9 @@ def _connections(text: str) -> str:
     if document is None:
         return "is not a JSON object"
     untyped = sorted(
-        name for name, each in document.items() if not (isinstance(each, str) or (each or {}).get("conn_type"))
+        name
+        for name, each in document.items()
+        if not (isinstance(each, str) or (isinstance(each, dict) and each.get("conn_type")))
     )
     return f"has no conn_type for {', '.join(untyped)}" if untyped else ""
 
@@ -162,12 +164,26 @@ def watch_may_sign_in(users: str, password: str) -> bool:
 
 
 def values(text: str) -> set[str]:
-    """The secrets in a file: its whole text, and the passwords in an address, in AWS profiles and in a JSON object."""
+    """The secrets in a file: its whole text, and the passwords in addresses, in AWS profiles, in Redis' line and in a JSON object."""
     found = {text.strip()}
     for line in text.splitlines():
-        found.add(_address(line).password or "")
+        found |= _passwords(line)
         if re.match(r"requirepass|aws_(secret|session)", line.strip()):
-            found.add(line.rpartition(" ")[2])
+            found.add(re.split(r"[\s=]+", line.strip(), maxsplit=1)[-1])
     for each in (_object(text) or {}).values():
-        found |= {each} if isinstance(each, str) else {str((each or {}).get("password") or "")}
+        found |= _of_connection(each) if isinstance(each, dict) else {str(each), *_passwords(str(each))}
     return found - {""}
+
+
+def _passwords(address: str) -> set[str]:
+    """The password of an address, as it stands there and as a server gets it."""
+    password = _address(address).password or ""
+    return {password, unquote(password)}
+
+
+def _of_connection(connection: Mapping[str, Any]) -> set[str]:
+    """The values of a connection, and of its extra, whose names say that they are secret."""
+    extra = connection.get("extra")
+    more = _object(extra) if isinstance(extra, str) else extra
+    named = {**connection, **(more if isinstance(more, dict) else {})}
+    return {str(value) for name, value in named.items() if value and re.search("password|secret|token", name)}

@@ -25,6 +25,11 @@ class Surroundings:
     deployments: tuple[Deployment, ...] = ()
     broken: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_watch(self) -> bool:
+        """True in the watch's container: it has Slack's token, and none of Airflow's connections."""
+        return bool(self.environment.get("RETRAIN_SLACK_TOKEN_FILE"))
+
     def file(self, name: str) -> Path | None:
         """The file of a secret; None if this container does not have it."""
         path = self.secrets / name

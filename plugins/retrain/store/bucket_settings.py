@@ -123,10 +123,16 @@ def expirations(client: S3Client, bucket: str) -> list[Expiration]:
         "NoSuchLifecycleConfiguration",
     )
     return [
-        Expiration(str(each.get("ID", "?")), str(each.get("Filter", {}).get("Prefix") or each.get("Prefix") or ""))
+        Expiration(str(each.get("ID", "?")), _prefix(each))
         for each in answer.get("Rules", [])
         if each.get("Status") == "Enabled" and {"Days", "Date"} & set(each.get("Expiration", {}))
     ]
+
+
+def _prefix(rule: dict[str, Any]) -> str:
+    """The prefix of a lifecycle rule: in its filter, in the filter's `And` beside tags or sizes, or by itself in an old rule."""
+    chosen = rule.get("Filter", {})
+    return str(chosen.get("And", chosen).get("Prefix") or rule.get("Prefix") or "")
 
 
 def notifications(client: S3Client, bucket: str) -> list[BucketNotification]:

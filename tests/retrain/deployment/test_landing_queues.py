@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from retrain.deployment.landing_queues import shared
+from retrain.deployment.landing_queues import readers, shared
 from retrain.deployment.pipeline_file import load
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -41,14 +41,16 @@ def test_queues_made_of_the_variable_and_the_pipelines_name_are_shared_by_nobody
     first = pipeline(tmp_path, "first", "${RETRAIN_LANDED_QUEUES}first")
     second = pipeline(tmp_path, "second", "${RETRAIN_LANDED_QUEUES}second")
     assert first.raw.queue == f"{QUEUES}first"
-    assert shared(first, tmp_path) is None
-    assert shared(second, tmp_path) is None
+    known = readers(tmp_path)
+    assert known == {f"{QUEUES}first": ["first.yaml"], f"{QUEUES}second": ["second.yaml"]}
+    assert shared(first, known) is None
+    assert shared(second, known) is None
 
 
 def test_a_queue_of_several_is_refused_to_each_with_the_names_of_the_others(tmp_path: Path) -> None:
     for name in ("first", "second", "third"):
         pipeline(tmp_path, name, f"{QUEUES}first")
-    said = str(shared(load(tmp_path / "second.yaml"), tmp_path))
+    said = str(shared(load(tmp_path / "second.yaml"), readers(tmp_path)))
     assert f"second.yaml: raw.queue {QUEUES}first is the queue of first.yaml, third.yaml too." in said
     assert "${RETRAIN_LANDED_QUEUES}second" in said
 
@@ -57,4 +59,4 @@ def test_a_pipeline_that_no_message_starts_and_a_broken_file_take_no_messages(tm
     first = pipeline(tmp_path, "first", f"{QUEUES}first")
     pipeline(tmp_path, "second", f"{QUEUES}first", trigger="schedule")
     (tmp_path / "third.yaml").write_text("raw: none")
-    assert shared(first, tmp_path) is None
+    assert shared(first, readers(tmp_path)) is None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from retrain.doctor import addresses, airflow_health, buckets, clock, queues, webhook
+from retrain.doctor import addresses, airflow_health, buckets, clock, queues, roles, webhook
 from retrain.doctor.buckets import Place
 from retrain.doctor.finding import Found
 from retrain.doctor.surroundings import Surroundings
@@ -92,6 +92,15 @@ def test_parallelism_is_the_workers_slots(parallelism: int, workers: dict[str, i
     assert airflow_health.fit(parallelism, workers).found is found
 
 
+@pytest.mark.parametrize(("secret", "variables"), [("jwt_secret", {"RETRAIN_WORKERS": "2"}), ("broker_url", {})])
+def test_a_container_without_broker_or_number_of_workers_names_the_one_that_has_both(
+    tmp_path: Path, secret: str, variables: dict[str, str]
+) -> None:
+    (tmp_path / secret).write_text("x" * 32)
+    (found,) = airflow_health.check_slots(Surroundings(variables, tmp_path, "http://127.0.0.1:1"))
+    assert (found.found, found.fix) == (Found.UNKNOWN, "Run it in airflow-scheduler.")
+
+
 @pytest.mark.parametrize(
     ("status", "text", "found"),
     [
@@ -112,3 +121,10 @@ def test_a_notification_counts_if_a_marker_of_the_folder_causes_it() -> None:
     others = BucketNotification("arn:aws:sns:r:1:other", "raw/green/", "_SUCCESS")
     assert queues.matching([ours, others], "raw/yellow/", "_SUCCESS") == [ours]
     assert queues.matching([ours], "raw/yellow/", "_DONE") == []
+
+
+def test_a_file_of_profiles_that_is_none_is_wrong_and_none_of_its_lines_is_quoted(tmp_path: Path) -> None:
+    file = tmp_path / "aws_credentials"
+    file.write_text("aws_access_key_id: AKIA\n")
+    (found,) = roles.check(Surroundings({"AWS_SHARED_CREDENTIALS_FILE": str(file)}, tmp_path, "http://127.0.0.1:1"))
+    assert (found.found, found.seen) == (Found.WRONG, "aws_credentials is not a file of AWS profiles")
