@@ -4,7 +4,7 @@
     base_images.py update                pin each tag to the image that it names now
     base_images.py newest PYTHON_IMAGE   print the image that this variable's tag names now
 
-There is no separate list: an image is named once, where it is used, in a form that Dependabot reads: a `FROM` line of the
+There is no separate list: an image is named where it is used, in a form that Dependabot reads: a `FROM` line of the
 Dockerfile, or the default of a variable in the compose file. The image of a tag is built again whenever Debian has fixes.
 
 Exit codes: 0 all pins are current, 1 an image is not pinned or its tag is another image now, 2 a registry did not answer.
@@ -58,12 +58,13 @@ class BaseImage:
 
 
 def base_images(files: tuple[Path, ...] = FILES) -> list[BaseImage]:
-    """Every public image of the Dockerfile and of the compose file, in their order."""
-    return [
+    """Every public image of the Dockerfile and of the compose file, in their order; one that two services use comes once."""
+    found = (
         BaseImage(use["name"], use["tag"], use["digest"], use["variable"] or f"{use['name'].upper()}_IMAGE")
         for path in files
         for use in _USE.finditer(path.read_text(encoding="utf-8"))
-    ]
+    )
+    return list(dict.fromkeys(found))
 
 
 def current(image: BaseImage, server: str = "") -> str:

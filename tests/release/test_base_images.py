@@ -108,7 +108,7 @@ def answering(distribution: DistributionStandin) -> DistributionStandin:
     return distribution
 
 
-def test_every_public_image_is_pinned_by_tag_and_digest_and_named_once() -> None:
+def test_every_public_image_is_pinned_by_tag_and_digest_and_never_twice_differently() -> None:
     found = pinned_images()
     assert {image.name: image.digest for image in found if not image.digest} == {}
     assert len({image.name for image in found}) == len(found)
