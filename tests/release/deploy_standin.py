@@ -166,9 +166,12 @@ def compose(world: World, arguments: list[str], options: dict[str, str]) -> None
     document = json.loads(file.read_text())
     for service in document["services"].values():
         for volume in service.get("volumes", ()):
-            source = Path(volume["source"])
-            if volume["type"] == "bind" and not source.exists() and not volume["bind"]["create_host_path"]:
-                raise ProgramRefusesError(f"Error response from daemon: bind source path does not exist: {source}")
+            if volume["type"] != "bind" or volume["bind"]["create_host_path"]:
+                continue
+            if not Path(volume["source"]).exists():
+                raise ProgramRefusesError(
+                    f"Error response from daemon: bind source path does not exist: {volume['source']}"
+                )
     if world.known.get("unhealthy") in document["services"]:
         raise ProgramRefusesError(f"container retrain-{world.known['unhealthy']}-1 is unhealthy")
     (world.folder / "up.json").write_text(json.dumps(document))

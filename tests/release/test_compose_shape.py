@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compose_shape import AllowedShape, check, repository
+from compose_shape import AllowedShape, check, repository, require_alone
+from conftest import ROOT
 from deploy_host import bind, compose_file
 from host_errors import RefusedServiceError
 
@@ -102,6 +103,8 @@ LOCAL_BIND = {"name": "retrain_x", "driver": "local", "driver_opts": {"type": "n
         ),
         pytest.param(service("mlflow", user="0:0"), "service mlflow, user", id="root by number"),
         pytest.param(service("postgres", user="root"), "service postgres, user", id="root by name"),
+        pytest.param(service("mlflow", user="+0"), "service mlflow, user", id="root by a number with a sign"),
+        pytest.param(service("mlflow", user="app"), "service mlflow, user", id="a name, which may be root's too"),
         pytest.param(service("postgres", user=""), "service postgres, user", id="the user of an image of others"),
         pytest.param(service("postgres", image="postgres:17.7"), "service postgres, image", id="another tag"),
         pytest.param(
@@ -168,6 +171,9 @@ LOCAL_BIND = {"name": "retrain_x", "driver": "local", "driver_opts": {"type": "n
             id="an unknown secret",
         ),
         pytest.param(top("secrets", {"x": {"file": "/etc/shadow"}}), "secret x", id="a secret from elsewhere"),
+        pytest.param(
+            top("secrets", {"x": {"file": "/run/retrain/secrets/.."}}), "secret x", id="the folder above the secrets"
+        ),
         pytest.param(top("secrets", {"x": {"environment": "PATH"}}), "secret x", id="a secret out of the environment"),
         pytest.param(top("configs", {"x": {"file": "/etc/shadow"}}), "configs", id="a configuration file"),
     ],
@@ -213,6 +219,38 @@ def test_a_link_to_elsewhere_below_the_release_is_refused(
     mount("mlflow", bind(f"{folder}/infra/etc", "/x", read_only=True))(document)
     with pytest.raises(RefusedServiceError, match="is outside of the release"):
         check(document, allowed)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("services: {a: {env_file: /run/retrain/secrets/fernet_key}}", "env_file"),
+        ("services: {a: {label_file: /run/retrain/secrets/fernet_key}}", "label_file"),
+        ("services: {a: {extends: {file: /etc/other.yml, service: b}}}", "extends"),
+        ("include: [/etc/other.yml]", "include"),
+        ("? include # the key\n: [/etc/other.yml]", "include"),
+        ('services: {a: {"env\\x5ffile": /etc/x}}', r"\x"),
+        ('services: {a: {"env_\\\n  file": /etc/x}}', r"\n"),
+        ("services: {a: {!!binary ZW52X2ZpbGU=: /etc/x}}", "!!"),
+    ],
+)
+def test_a_file_that_may_make_compose_read_others_is_refused_before_compose_reads_it(
+    tmp_path: Path, text: str, named: str
+) -> None:
+    (tmp_path / "compose.yml").write_text(text)
+    with pytest.raises(RefusedServiceError, match=re.escape(f"{named}")) as refused:
+        require_alone(tmp_path / "compose.yml")
+    assert "compose.yml" in str(refused.value)
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "compose.yml").write_text("include: [/etc/other.yml]", encoding="utf-16")
+    with pytest.raises(RefusedServiceError, match="cannot be read"):
+        require_alone(tmp_path / "compose.yml")
+
+
+def test_our_own_file_reads_no_others() -> None:
+    require_alone(ROOT / "docker-compose.airflow.yml")
 
 
 def test_every_violation_is_named_at_once(document: dict[str, Any], allowed: AllowedShape) -> None:

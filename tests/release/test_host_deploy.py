@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import signatures
 from conftest import ROOT
 from deploy_host import DeployHost, compose_file, deploy_host
+from image_trust import Signer
 from pinned import pins
 
 
@@ -55,7 +57,7 @@ def test_an_image_without_the_workflows_signature_is_refused_by_name_and_never_r
     machine.forget_calls()
     machine.push("v1.2.0", signed_as=signed_as)
     code, printed = machine.deploy("v1.2.0")
-    assert code == 77
+    assert code == 76
     assert machine.reference("airflow", "v1.2.0") in printed
     assert said in printed
     assert runs_of_images(machine) == []
@@ -65,7 +67,7 @@ def test_an_image_without_the_workflows_signature_is_refused_by_name_and_never_r
 def test_an_image_that_another_repository_signed_is_refused(machine: DeployHost) -> None:
     machine.push("v1.2.0")
     machine.set(RETRAIN_SIGNER="github:example/another")
-    assert machine.deploy("v1.2.0")[0] == 77
+    assert machine.deploy("v1.2.0")[0] == 76
     assert runs_of_images(machine) == []
 
 
@@ -73,7 +75,7 @@ def test_without_the_signers_log_a_new_release_is_not_started(machine: DeployHos
     machine.push("v1.2.0")
     machine.tell(away=["cosign"])
     code, printed = machine.deploy("v1.2.0")
-    assert (code, runs_of_images(machine)) == (77, [])
+    assert (code, runs_of_images(machine)) == (76, [])
     assert "tuf-repo-cdn.sigstore.dev" in printed
 
 
@@ -93,14 +95,14 @@ def test_unsigned_images_start_only_by_an_explicit_choice_and_say_so(machine: De
     assert "without a signature" in printed
     # The choice is not kept with the images: with a signer again, they are asked for their signature.
     machine.set(RETRAIN_SIGNER="github:example/trip-duration")
-    assert machine.deploy("v1.2.0")[0] == 77
+    assert machine.deploy("v1.2.0")[0] == 76
 
 
 def test_a_key_of_ones_own_can_sign_instead_of_github(machine: DeployHost) -> None:
     machine.push("v1.2.0")
     (machine.folder / "etc" / "release.pub").write_text("our key")
     machine.set(RETRAIN_SIGNER="key")
-    assert machine.deploy("v1.2.0")[0] == 77
+    assert machine.deploy("v1.2.0")[0] == 76
     machine.tell(signed={machine.reference(name, "v1.2.0"): "our key" for name in ("airflow", "worker", "mlflow")})
     assert machine.deploy("v1.2.0")[0] == 0
 
@@ -138,6 +140,54 @@ def test_a_link_out_of_the_release_is_not_followed(machine: DeployHost) -> None:
     code, printed = machine.deploy("v1.2.0")
     assert code == 77
     assert "infra/etc is a link" in printed
+
+
+def test_a_file_that_would_make_compose_read_a_secret_is_refused_before_compose_is_called(machine: DeployHost) -> None:
+    file = compose_file()
+    file["services"]["grafana"] |= {"env_file": [str(machine.folder / "secrets" / "fernet_key")]}
+    machine.push("v1.2.0", file)
+    code, printed = machine.deploy("v1.2.0")
+    assert code == 77
+    assert "'env_file'" in printed
+    assert not any(call.startswith("docker compose") for call in machine.calls)
+
+
+def test_a_link_in_the_place_of_the_hosts_own_note_is_not_written_through(machine: DeployHost) -> None:
+    victim = machine.folder / "victim"
+    victim.write_text("of the host")
+    machine.push("v1.2.0")
+    (machine.folder / "images" / "v1.2.0" / "images.json.new").symlink_to(victim)
+    assert machine.deploy("v1.2.0")[0] == 77
+    assert victim.read_text() == "of the host"
+
+
+def test_a_service_may_mount_memory(machine: DeployHost) -> None:
+    file = compose_file()
+    file["services"]["grafana"]["volumes"].append({"type": "tmpfs", "target": "/cache"})
+    machine.push("v1.2.0", file)
+    code, printed = machine.deploy("v1.2.0")
+    assert (code, machine.live) == (0, "v1.2.0"), printed
+    mount_point = machine.folder / "mnt"
+    mount_point.mkdir()
+    machine.set(RETRAIN_VOLUME_AT=str(mount_point), RETRAIN_HOME_VOLUME=str(mount_point / "home"))
+    assert machine.deploy("v1.2.0")[0] == 75  # without the volume, Grafana starts with it too
+    assert {"type": "tmpfs", "target": "/cache"} in machine.up["services"]["grafana"]["volumes"]
+
+
+def test_a_first_boot_while_the_signers_log_is_away_is_tried_again(machine: DeployHost) -> None:
+    machine.push("v1.2.0")
+    (machine.place / "release").write_text("v1.2.0\n")  # as retrain-prepare writes the release of a new host
+    machine.tell(away=["cosign"])
+    code, _ = machine.deploy("--boot")
+    unit = (ROOT / "infra" / "aws" / "modules" / "host" / "units" / "retrain.service").read_text()
+    assert str(code) not in unit.split("RestartPreventExitStatus=")[1].splitlines()[0].split()
+    machine.tell(away=[])
+    assert machine.deploy("--boot")[0] == 0
+
+
+def test_the_host_expects_the_signer_that_the_workflow_is(tmp_path: Path) -> None:
+    signer = Signer.parsed("github:example/trip-duration", tmp_path / "none")
+    assert signer.arguments("v1.2.0") == signatures.identity("example/trip-duration", "v1.2.0")
 
 
 def test_a_boot_with_the_images_here_asks_neither_the_registry_nor_the_signers_log_nor_secrets_manager(

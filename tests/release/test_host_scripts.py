@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import configparser
+import fcntl
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ class Script:
         self.calls: list[str] = []
         (folder / "bin").mkdir()
         (folder / "etc").mkdir()
+        (folder / "place").mkdir()
         (folder / "etc" / "host.env").write_text("RETRAIN_PROJECT='retrain'\n")
 
     def program(self, name: str, body: str = "") -> None:
@@ -38,7 +41,12 @@ class Script:
         (self.folder / "noted").unlink(missing_ok=True)
         done = subprocess.run(
             ["bash", PROGRAMS / name],
-            env={"PATH": f"{self.folder}/bin:/usr/bin:/bin", "RETRAIN_ETC": f"{self.folder}/etc", **variables},
+            env={
+                "PATH": f"{self.folder}/bin:/usr/bin:/bin",
+                "RETRAIN_ETC": f"{self.folder}/etc",
+                "RETRAIN_PLACE": f"{self.folder}/place",
+                **variables,
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -122,6 +130,31 @@ def test_a_stage_that_runs_beyond_the_window_puts_the_updates_off(script: Script
     assert code == 75
     assert "the next window tries again" in printed
     assert not any(call.startswith(("systemctl", "dnf upgrade")) for call in script.calls)
+
+
+def test_updates_wait_for_a_release_whose_workers_are_stopped(script: Script) -> None:
+    running(script, "echo 0")
+    updates(script, check=100)
+    script.setting("RETRAIN_PATCH_MINUTES='0'")
+    with (script.folder / "place" / "release.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as retrain-release holds it
+        code, printed = script.run("retrain-patch")
+    assert code == 75
+    assert "still run at the end of the window (a release)" in printed
+    assert not any(call.startswith(("systemctl", "dnf upgrade")) for call in script.calls)
+    assert script.run("retrain-patch")[0] == 0
+
+
+def test_a_release_waits_for_updates(script: Script) -> None:
+    running(script, "echo 0")
+    updates(script, check=100)
+    release = ROOT / "infra" / "release" / "retrain_release.py"
+    script.program(
+        "systemctl",
+        f"[[ $1 != stop ]] || {sys.executable} {release} v1.2.0 >/dev/null 2>&1; echo $? >>{script.folder}/codes",
+    )
+    assert script.run("retrain-patch")[0] == 0
+    assert (script.folder / "codes").read_text().split()[0] == "75"
 
 
 @pytest.fixture

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import protection
@@ -243,3 +248,47 @@ def test_a_broken_file_is_named(tmp_path, text):
     file.write_text(text)
     with pytest.raises(ProtectionError, match=r"protection\.toml"):
         load(file)
+
+
+def repository(folder: Path) -> Path:
+    """A checkout of the tag v1.1.0, as the job `check` has it; main requires one more check than that tag's protection.toml."""
+    origin, checkout = folder / "origin", folder / "checkout"
+    rules = origin / "infra" / "release"
+    shutil.copytree(ROOT / "infra" / "release", rules, ignore=shutil.ignore_patterns("__pycache__"))
+    newer = (rules / "protection.toml").read_text()
+    (rules / "protection.toml").write_text(newer.replace('  "quality",\n', ""))
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-C", str(origin)]
+    for words in (["init", "--quiet", "--initial-branch=main"], ["add", "."], ["commit", "--quiet", "-m", "a"]):
+        subprocess.run([*git, *words], check=True)
+    subprocess.run([*git, "tag", "v1.1.0"], check=True)
+    (rules / "protection.toml").write_text(newer)
+    subprocess.run([*git, "commit", "--quiet", "--all", "-m", "b"], check=True)
+    subprocess.run(["git", "clone", "--quiet", "--branch=v1.1.0", str(origin), str(checkout)], check=True)
+    return checkout
+
+
+def test_an_older_tag_is_checked_against_the_rules_that_main_asks_for(github, run, tmp_path):
+    checkout = repository(tmp_path)
+    run("apply")  # main's
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    (command,) = (step["run"] for step in jobs["check"]["steps"] if "protection.py" in step.get("run", ""))
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "python3").symlink_to(sys.executable)
+    environment = {
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_API_URL": github.url,
+        "GITHUB_REPOSITORY": REPOSITORY,
+        "GITHUB_TOKEN": WORKFLOW,
+        "NO_PROXY": "127.0.0.1",
+    }
+    asked = ["bash", "-eo", "pipefail", "-c", command]
+    done = subprocess.run(asked, cwd=checkout, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    github.policies.append({"id": 999, "name": "try/*", "type": "branch"})
+    shutil.rmtree(tmp_path / "main")
+    subprocess.run(["git", "-C", str(checkout), "worktree", "prune"], check=True)
+    done = subprocess.run(asked, cwd=checkout, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "['branch try/*', 'tag v*'] may deploy" in done.stdout

@@ -49,7 +49,8 @@ def with_stable_sources(document: Mapping[str, Any], folder: Path, mounts: Path)
 
 def used(document: Mapping[str, Any], mounts: Path) -> set[str]:
     """The names of the folders below `mounts` that a document mounts."""
-    sources = [volume["source"] for service in document["services"].values() for volume in service.get("volumes", ())]
+    volumes = [volume for service in document["services"].values() for volume in service.get("volumes", ())]
+    sources = [volume["source"] for volume in volumes if volume["type"] == "bind"]
     return {Path(source).relative_to(mounts).parts[0] for source in sources if Path(source).is_relative_to(mounts)}
 
 

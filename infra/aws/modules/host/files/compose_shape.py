@@ -25,7 +25,12 @@ _FREE = {
 }  # fmt: skip
 _LOG_DRIVERS = {"json-file", "local", "none"}
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
-_ROOT = re.compile(r"(0+|root)(:.*)?")
+# A name, or a number with a sign, may be root: the image's own list of users decides, and Docker reads "+0" as 0.
+_USER = re.compile(r"[1-9][0-9]*(:[0-9]+)?")
+# With these compose reads other files while it reads this one, as root and before anything is checked: into the environment of a service.
+_READS_FILES = re.compile(r"\b(env_file|label_file|extends|include)\b")
+# Other spellings of the same words: escapes, a word over two lines, a value in Base64.
+_SPELLED = re.compile(r"\\([xuU]|\r?\n)|!!")
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,30 @@ class AllowedShape:
     readable: frozenset[tuple[str, str]]  # (service or "*", folder) that may be mounted read-only
     secrets: Path
     addresses: frozenset[str]  # on which ports may be published
+
+
+def require_alone(file: Path) -> None:
+    """Check that compose reads no other file while it reads this one.
+
+    Raises:
+        RefusedServiceError: it may name another file of this host.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RefusedServiceError(
+            f"The release's {file.name} cannot be read ({error}). Make a new release with it."
+        ) from error
+    if found := _READS_FILES.search(text) or _SPELLED.search(text):
+        raise RefusedServiceError(
+            f"The release's {file.name} is refused: {found[0]!r} in it may read another file of this host. The release before stays. "
+            "Write the values into the file itself, in a new release."
+        )
+
+
+def is_unprivileged(user: str) -> bool:
+    """True if a container's user is a number that is not root's, with or without a group."""
+    return bool(_USER.fullmatch(user))
 
 
 def check(document: Document, allowed: AllowedShape) -> None:
@@ -75,7 +104,8 @@ def _top(document: Document, allowed: AllowedShape) -> Iterator[str]:
             yield f"network {name}: is not a bridge of its own"
     for name, secret in document.get("secrets", {}).items():
         file = Path(str(secret.get("file", "/")))
-        if set(secret) - {"name", "file"} or file.parent != allowed.secrets or file.is_symlink():
+        plain = file.parent == allowed.secrets and file.name != ".." and not file.is_symlink()
+        if set(secret) - {"name", "file"} or not plain:
             yield f"secret {name}: is no file of {allowed.secrets}"
 
 
@@ -107,8 +137,9 @@ def _image(asked: _Asked) -> Iterator[str]:
 
 def _user(asked: _Asked) -> Iterator[str]:
     user = str(asked.service.get("user", ""))
-    if _ROOT.fullmatch(user) or (not user and asked.service.get("image") not in asked.allowed.trusted):
-        yield f"{user!r} is root, or is left to an image of others"
+    left_to_ours = not user and asked.service.get("image") in asked.allowed.trusted
+    if not (left_to_ours or is_unprivileged(user)):
+        yield f"{user!r} is root, is no number, or is left to an image of others"
 
 
 def _cap_drop(asked: _Asked) -> Iterator[str]:

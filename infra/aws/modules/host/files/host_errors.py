@@ -34,9 +34,9 @@ class MissingVolumeError(HostError):
 
 
 class UnsignedImageError(HostError):
-    """An image has no signature of the signer that the host's settings name."""
+    """An image has no signature of the signer that the host's settings name, or none could be checked."""
 
-    code = 77
+    code = 76  # not 77: systemd tries again at a boot, because the signer's log may be away
 
 
 class RefusedServiceError(HostError):

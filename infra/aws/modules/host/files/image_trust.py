@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from compose_shape import is_unprivileged
 from host_errors import ProgramFailedError, RefusedServiceError, SettingError, UnsignedImageError
 from host_program import run
 
@@ -94,12 +95,12 @@ def require_user(reference: str) -> None:
     """Check that an image of ours has a user of its own: its services leave the user to it.
 
     Raises:
-        RefusedServiceError: its processes would be root's.
+        RefusedServiceError: its processes would be root's, or could be.
     """
     user = run(["docker", "image", "inspect", "--format={{.Config.User}}", reference]).strip()
-    if re.fullmatch(r"(|0+|root)(:.*)?", user):
+    if not is_unprivileged(user):
         raise RefusedServiceError(
-            f"{reference} would run as root (user {user!r}). Give its Dockerfile a user, in a new release."
+            f"{reference} would run as root, or as a name that may be root (user {user!r}). Give its Dockerfile a user's number, in a new release."
         )
 
 

@@ -18,12 +18,12 @@ def without_volume(document: Mapping[str, Any], folder: Path, instead: Path) -> 
     changed = copy.deepcopy(dict(document))
     services = changed["services"]
     for volume in services.get(_WATCH, {}).get("volumes", ()):
-        if volume["source"] == str(folder):
+        if volume.get("source") == str(folder):
             volume["source"] = str(instead)
     left_out = {
         name
         for name, service in services.items()
-        if str(folder) in [volume["source"] for volume in service.get("volumes", ())]
+        if str(folder) in [volume.get("source") for volume in service.get("volumes", ())]
     }
     while (
         dependent := {name for name, service in services.items() if left_out & set(service.get("depends_on") or {})}

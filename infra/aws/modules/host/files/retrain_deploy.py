@@ -84,7 +84,6 @@ def checked(settings: DeploySettings, images: ReleaseImages, folder: Path) -> di
     Raises:
         RefusedServiceError: it asks for more than this host allows.
     """
-    bind_sources.require_plain(folder)
     for reference in images.references:
         require_user(reference)
     variables = {
@@ -92,7 +91,9 @@ def checked(settings: DeploySettings, images: ReleaseImages, folder: Path) -> di
         "AWS_DEFAULT_REGION": settings.region,
         **{f"RETRAIN_{name.upper()}_IMAGE": getattr(images, name) for name in ("airflow", "worker", "mlflow")},
     }
-    command = _compose(settings, folder / "docker-compose.airflow.yml")
+    file = folder / "docker-compose.airflow.yml"
+    compose_shape.require_alone(file)
+    command = _compose(settings, file)
     document: dict[str, Any] = json.loads(run([*command, "config", "--format=json"], variables=variables))
     given = settings.variables
     allowed = compose_shape.AllowedShape(
@@ -149,7 +150,11 @@ def stop_workers(project: str) -> None:
 
 
 def _unpack(images: ReleaseImages, folder: Path) -> None:
-    """The files that start the release, out of its verified image, and a note of its images. An existing folder is kept."""
+    """The files that start the release, out of its verified image, and a note of its images. An existing folder is kept.
+
+    Raises:
+        RefusedServiceError: the image has more than plain files there.
+    """
     if (known := ReleaseImages.noted(folder)) and known == images:
         return
     draft = folder.with_name(f"{folder.name}.new")
@@ -160,6 +165,7 @@ def _unpack(images: ReleaseImages, folder: Path) -> None:
         run(["docker", "cp", f"{container}:{_DEPLOYMENT}/.", draft])
     finally:
         run(["docker", "rm", container])
+    bind_sources.require_plain(draft)  # before anything is written there: a link could lead anywhere
     images.note(draft)
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
