@@ -22,7 +22,7 @@ locals {
   recovery_days = var.trial ? 0 : 30
 
   # A release of this repository is also a tag of the pipeline only if both are in one repository.
-  keep_pin = var.keep_pin != null ? var.keep_pin : var.github_repository == null ? false : !endswith(lower(trimsuffix(var.pipeline_repository, ".git")), lower(var.github_repository))
+  keep_pin = var.keep_pin != null ? var.keep_pin : var.github_repository == null ? false : !anytrue([for before in ["/", ":"] : endswith(lower(trimsuffix(var.pipeline_repository, ".git")), "${before}${lower(var.github_repository)}")])
 
   # Where people open the pages; a page without an address of its own is linked as if through Session Manager.
   addresses = { for name, url in {

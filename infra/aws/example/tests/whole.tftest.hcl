@@ -118,6 +118,21 @@ run "a_pipeline_in_another_repository_keeps_its_pin" {
   }
 }
 
+run "an_owner_whose_name_ends_like_another_is_another" {
+  command = plan
+  variables {
+    release_signer       = null
+    github_repository    = "ample/trip-duration"
+    github_owner_id      = "1"
+    github_repository_id = "2"
+  }
+
+  assert {
+    condition     = local.keep_pin
+    error_message = "A release would pin a tag of somebody else's repository."
+  }
+}
+
 run "a_pipeline_in_the_deployments_own_repository_is_pinned_by_a_release" {
   command = plan
   variables {
