@@ -37,7 +37,7 @@ class Script:
         with (self.folder / "etc" / "host.env").open("a") as file:
             file.write(f"{line}\n")
 
-    def run(self, name: str, **variables: str) -> tuple[int, str]:
+    def run(self, name: str | Path, **variables: str) -> tuple[int, str]:
         (self.folder / "noted").unlink(missing_ok=True)
         done = subprocess.run(
             ["bash", PROGRAMS / name],
@@ -263,3 +263,21 @@ def test_systemd_understands_every_unit(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_new_machine_asks_again_until_its_settings_are_there(tmp_path: Path) -> None:
+    template = (PROGRAMS.parent / "user_data.yaml.tftpl").read_text()
+    first = template.partition("runcmd:")[2].partition("  - |\n")[2].replace("/usr/local/sbin/", "")
+    script = Script(tmp_path)
+    count = tmp_path / "asked"
+    for name in ("dnf", "sleep", "retrain-install"):
+        script.program(name)
+    script.program("python3.11", f"echo >>{count}; (( $(wc -l <{count}) > 2 ))")
+    (tmp_path / "first").write_text(first)
+    code, _ = script.run(tmp_path / "first")
+    assert code == 0
+    assert [call.split()[0] for call in script.calls] == [
+        *("dnf", "python3.11", "sleep"),
+        *("dnf", "python3.11", "sleep"),
+        *("dnf", "python3.11", "retrain-install"),
+    ]
