@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -55,6 +54,7 @@ from retrain.run import landings, partition, release
 from retrain.tasks.wait_for_partition import PartitionSensor
 
 PIPELINES = Path(os.environ.get("RETRAIN_PIPELINES") or Path(__file__).parent / "pipelines")
+queue_readers = cache(partial(landing_queues.readers, PIPELINES))  # it reads all files: once for all pipelines
 PARTITION = "{{ partition_of(params, dag_run) }}"
 RELEASE = "{{ params.release or '' }}"
 # Compared, not printed: a run type prints as the name of its enum member.
@@ -209,12 +209,8 @@ def landings_dag(deployment: Deployment) -> DAG:
     name = f"{deployment.pipeline}{dag_ids.LANDINGS}"
     if error := landing_queues.shared(deployment, queue_readers()):
         return broken_dag(PIPELINES / f"{deployment.pipeline}.yaml", error, name)
-    messages = SqsSensorTrigger(
-        sqs_queue=deployment.raw.queue or "",
-        aws_conn_id=deployment.aws_conn_id,
-        waiter_delay=deployment.raw.poke_seconds,
-        max_messages=10,
-    )
+    where = {"sqs_queue": deployment.raw.queue or "", "aws_conn_id": deployment.aws_conn_id}
+    messages = SqsSensorTrigger(**where, waiter_delay=deployment.raw.poke_seconds, max_messages=10)
     with DAG(
         name,
         description=f"Starts a run of {deployment.pipeline} when a partition has landed.",
@@ -244,12 +240,6 @@ def landings_dag(deployment: Deployment) -> DAG:
         ).expand_kwargs(read_messages())
         refuse_others()
     return dag
-
-
-@cache
-def queue_readers() -> Mapping[str, Sequence[str]]:
-    """Return the readers of each queue. All files are read for it, so once for all pipelines with `trigger: event`."""
-    return landing_queues.readers(PIPELINES)
 
 
 def broken_dag(file: Path, error: Exception, name: str | None = None) -> DAG:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import celery
 import pytest
+from airflow.providers.celery.executors.celery_executor_utils import BulkStateFetcher
 from celery.backends.redis import RedisBackend
+from celery.result import AsyncResult
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from retrain.airflow.celery_results import PolledResults
@@ -24,6 +28,22 @@ def test_a_task_that_is_sent_is_not_subscribed_to() -> None:
     assert type(results) is PolledResults
     results.on_task_call(None, "task")
     assert not results.result_consumer.subscribed_to
+
+
+def states(kind: type[RedisBackend]) -> Mapping[str, tuple[str, object]]:
+    """What Airflow's scheduler makes of the results of two tasks."""
+    asked = app(kind)
+    tasks = [AsyncResult(name, app=asked) for name in ("first", "second")]
+    return BulkStateFetcher(1, asked).get_many(tasks)
+
+
+def test_while_redis_is_down_the_scheduler_takes_the_tasks_for_unfinished_and_goes_on() -> None:
+    assert states(PolledResults) == {"first": ("PENDING", None), "second": ("PENDING", None)}
+
+
+def test_celery_itself_would_end_the_scheduler_while_redis_is_down() -> None:
+    with pytest.raises(RedisConnectionError):
+        states(RedisBackend)
 
 
 def test_celery_itself_would_subscribe_which_is_why_the_class_exists() -> None:
