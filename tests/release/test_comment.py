@@ -7,15 +7,14 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import comment
 import pytest
 from comment import HEADER, CommentError, GitHub, pictures, publish, text
+from github_server import TOKEN, github_server
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
 
@@ -76,30 +75,14 @@ class GitHubStandin:
 def github() -> Iterator[GitHubStandin]:
     standin = GitHubStandin()
 
-    class Api(BaseHTTPRequestHandler):
-        def handle_one(self) -> None:
-            standin.asked.append(f"{self.command} {self.path}")
-            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, answer = standin.answer(self.command, self.path, json.loads(content) if content else None)
-            if self.headers["Authorization"] != "Bearer ghs_token" or not self.headers["User-Agent"]:
-                status, answer = 401, {"message": "Bad credentials"}
-            body = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(token: str, method: str, path: str, body: Any) -> tuple[int, Any]:
+        standin.asked.append(f"{method} {path}")
+        if token != TOKEN:
+            return 401, {"message": "Bad credentials"}
+        return standin.answer(method, path, body)
 
-        do_GET = do_POST = do_PATCH = handle_one  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    standin.url = f"http://127.0.0.1:{server.server_address[1]}"
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield standin
-    server.shutdown()
-    server.server_close()
+    with github_server(answer) as standin.url:
+        yield standin
 
 
 @pytest.fixture
@@ -109,7 +92,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def put(github: GitHubStandin, folder: Path, token: str = "ghs_token") -> str:  # noqa: S107
+def put(github: GitHubStandin, folder: Path, token: str = TOKEN) -> str:
     return publish(GitHub(github.url, "example/trip-duration", token), "https://github.com", 7, folder)
 
 

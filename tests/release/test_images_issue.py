@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from comment import CommentError, GitHub
+from github_server import TOKEN, github_server
 from images_issue import TITLE, report, text
 
 RUN = {"GITHUB_REPOSITORY": "example/trip-duration", "GITHUB_RUN_ID": "77"}
@@ -50,32 +48,16 @@ class IssuesStandin:
 def github() -> Iterator[IssuesStandin]:
     standin = IssuesStandin()
 
-    class Api(BaseHTTPRequestHandler):
-        def handle_one(self) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, answer = standin.answer(self.command, self.path, json.loads(content) if content else None)
-            if self.headers["Authorization"] != "Bearer ghs_token":
-                status, answer = 403, {"message": "Resource not accessible by integration"}
-            body = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(token: str, method: str, path: str, body: Any) -> tuple[int, Any]:
+        if token != TOKEN:
+            return 403, {"message": "Resource not accessible by integration"}
+        return standin.answer(method, path, body)
 
-        do_GET = do_POST = do_PATCH = handle_one  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    standin.url = f"http://127.0.0.1:{server.server_address[1]}"
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield standin
-    server.shutdown()
-    server.server_close()
+    with github_server(answer) as standin.url:
+        yield standin
 
 
-def told(github: IssuesStandin, released: str, main: str, token: str = "ghs_token") -> str:  # noqa: S107
+def told(github: IssuesStandin, released: str, main: str, token: str = TOKEN) -> str:
     wanted = text(RUN | {"RELEASED": released, "MAIN": main})
     return report(GitHub(github.url, "example/trip-duration", token), wanted)
 

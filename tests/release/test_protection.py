@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from typing import Any
 
 import protection
 import protection_rules
 import pytest
 import yaml
 from conftest import ROOT
+from github_server import github_server
 from protected_repository import ProtectionError
 from protection_rules import load
 from rules_standin import ADMIN, REPOSITORY, STRANGER, WORKFLOW, RulesStandin
@@ -26,30 +25,12 @@ from rules_standin import ADMIN, REPOSITORY, STRANGER, WORKFLOW, RulesStandin
 def github() -> Iterator[RulesStandin]:
     standin = RulesStandin()
 
-    class Api(BaseHTTPRequestHandler):
-        def handle_one(self) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            standin.asked.append(f"{self.command} {self.path}")
-            token = self.headers["Authorization"].removeprefix("Bearer ")
-            given = json.loads(content) if content else None
-            status, answer = standin.answer(token, self.command, self.path, given)
-            body = b"" if answer is None else json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(token: str, method: str, path: str, body: Any) -> tuple[int, Any]:
+        standin.asked.append(f"{method} {path}")
+        return standin.answer(token, method, path, body)
 
-        do_GET = do_POST = do_PUT = do_DELETE = handle_one  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    standin.url = f"http://127.0.0.1:{server.server_address[1]}"
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield standin
-    server.shutdown()
-    server.server_close()
+    with github_server(answer) as standin.url:
+        yield standin
 
 
 Run = Callable[..., tuple[int, str]]
