@@ -125,7 +125,7 @@ def test_dead_workers_a_dead_broker_and_two_dead_targets_are_reported_in_slack(c
     containers.compose("kill", "airflow-worker", "redis-exporter", "node-exporter")
     said = alert_said(containers, "No Celery worker answers")
     assert "Queued tasks wait in Redis and none is lost" in said
-    two = alert_said(containers, "redis does not answer Prometheus; host does not answer Prometheus")
+    two = alert_said(containers, "host does not answer Prometheus; redis does not answer Prometheus")
     assert "the container of node-exporter:9100" in two
     assert "the container of redis-exporter:9121" in two
     containers.compose("kill", "redis")
