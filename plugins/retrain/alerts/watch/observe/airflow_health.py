@@ -15,7 +15,8 @@ from retrain.alerts.signal import Key, Signal, Step
 from retrain.alerts.watch.observe.inquiry import observed
 
 AIRFLOW = Key("airflow", Kind.PIPELINE_SILENT, "airflow")  # in place of a pipeline's name: all pipelines
-UNWELL_FOR = timedelta(seconds=45)  # longer than a restart takes, and short enough for an alert within two minutes
+# Longer than a cold start in a container, which took 30 to 85 s, and short enough for an alert within two minutes.
+UNWELL_FOR = timedelta(seconds=90)
 _COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
