@@ -21,7 +21,7 @@ from stack_model import REGION, Stack
 from retrain.airflow.api import AirflowApi
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Signal
-from retrain.alerts.watch.observe.airflow_health import AIRFLOW, UNWELL_FOR
+from retrain.alerts.watch.observe.airflow_health import AIRFLOW, UNREACHABLE_FOR
 from retrain.alerts.watch.observe.observer import Observer
 from retrain.deployment.pipeline_file import Deployment, load
 
@@ -93,7 +93,7 @@ def test_a_pipeline_whose_questions_fail_is_named_and_the_others_and_airflow_are
     fleet.deployments[0] = broken(fleet.deployments[0])
     observer = fleet.observer(nobody())
     observer.observe(NOON, [])
-    looked = observer.observe(NOON + UNWELL_FOR, [])
+    looked = observer.observe(NOON + UNREACHABLE_FOR, [])
     assert late(looked) == ["second", "third"]
     assert [signal.key for signal in looked if signal.pipeline == AIRFLOW.pipeline] == [AIRFLOW]
     assert list(observer.problems) == ["first"]
@@ -104,7 +104,7 @@ def test_an_airflow_whose_address_is_wrong_is_airflow_s_incident_and_each_day_s_
 ) -> None:
     observer = fleet.observer("http://airflow:port")
     observer.observe(NOON, [])
-    looked = observer.observe(NOON + UNWELL_FOR, [])
+    looked = observer.observe(NOON + UNREACHABLE_FOR, [])
     assert late(looked) == ["first", "second", "third"]
     assert [signal.key for signal in looked if signal.pipeline == AIRFLOW.pipeline] == [AIRFLOW]
     assert observer.problems == {}

@@ -15,8 +15,10 @@ from retrain.alerts.signal import Key, Signal, Step
 from retrain.alerts.watch.observe.inquiry import observed
 
 AIRFLOW = Key("airflow", Kind.PIPELINE_SILENT, "airflow")  # in place of a pipeline's name: all pipelines
-# Longer than a cold start in a container, which took 30 to 85 s, and short enough for an alert within two minutes.
-UNWELL_FOR = timedelta(seconds=90)
+# An alert comes within two minutes. Airflow itself calls a component unhealthy when it has been silent for half a minute; an
+# api-server that starts in a container, as at each release, took 30 to 85 s to answer.
+UNWELL_FOR, UNREACHABLE_FOR = timedelta(seconds=45), timedelta(seconds=90)
+_SERVER = "api-server"
 _COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
@@ -28,7 +30,7 @@ class AirflowHealth:
     _unwell_since: datetime | None = None
 
     def ask(self, airflow: AirflowApi, now: datetime, incidents: Sequence[Incident]) -> Iterator[Signal]:
-        """Trouble once Airflow has been unhealthy for `UNWELL_FOR`, a good end afterwards. `incidents` are the open ones."""
+        """Trouble once a component was unhealthy for UNWELL_FOR, or none answered for UNREACHABLE_FOR; a good end afterwards. `incidents` are the open ones."""
         self.problem = ""
         try:
             health = airflow.health()
@@ -36,14 +38,14 @@ class AirflowHealth:
             said = {component: _said(health.get(component) or {}) for component in _COMPONENTS}
         except Exception as error:  # noqa: BLE001 - an unreadable answer counts as no answer
             self.problem = str(error) or repr(error)
-            unwell, said = ["api-server"], {"api-server": self.problem}
+            unwell, said = [_SERVER], {_SERVER: self.problem}
         if not unwell:
             self._unwell_since = None
             if any(incident.key == AIRFLOW for incident in incidents):
                 yield observed(f"airflow/well/{now.isoformat()}", now, Step.GOOD, AIRFLOW)
             return
         self._unwell_since = self._unwell_since or now
-        if now - self._unwell_since >= UNWELL_FOR:
+        if now - self._unwell_since >= (UNREACHABLE_FOR if unwell == [_SERVER] else UNWELL_FOR):
             facts = SilenceFacts(
                 what=f"No answer or no heartbeat from Airflow's {' and '.join(unwell)} since {self._unwell_since:%H:%M:%S} UTC. "
                 "No run starts or continues while this lasts.",
