@@ -41,6 +41,7 @@ _FORMS = {
 }
 _PATTERNS = [(re.compile(form, re.IGNORECASE | re.DOTALL), replacement) for form, replacement in _FORMS.items()]
 _SECRET_NAME = re.compile(_NAMES, re.IGNORECASE)
+_FOLDERS = ("PWD", "OLDPWD")  # a shell's, with the abbreviation of a password in their name
 
 
 def redact(text: str, secrets: Collection[str] = ()) -> str:
@@ -80,7 +81,9 @@ def known_secrets(environ: Mapping[str, str]) -> set[str]:
     found = {
         value
         for name, value in environ.items()
-        if (_SECRET_NAME.search(name) or name.endswith("FERNET_KEY")) and not name.endswith("_FILE")
+        if (_SECRET_NAME.search(name) or name.endswith("FERNET_KEY"))
+        and not name.endswith("_FILE")
+        and name not in _FOLDERS
     }
     for name, value in environ.items():
         if not name.startswith("AIRFLOW_CONN_"):

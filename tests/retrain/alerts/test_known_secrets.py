@@ -7,6 +7,8 @@ from retrain.alerts.redaction import known_secrets
 
 def test_the_secrets_of_an_environment_are_found_by_name_and_in_connections() -> None:
     environ = {
+        "PWD": "/srv/deployment",
+        "OLDPWD": "/srv/deployment",
         "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI",
         "RETRAIN_SLACK_TOKEN_FILE": "/run/secrets/slack",
         "AIRFLOW_CONN_AWS_DEFAULT": '{"conn_type": "aws", "login": "retrain-key", "password": "the password"}',
