@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.error
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -108,11 +108,9 @@ def test_broken_pipeline_files_are_worth_a_look_and_stop_neither_the_watch_nor_a
 
 def release_stopped_by(chosen):
     """The problems of this watch for which a release on the host would be returned."""
-    module = spec_from_file_location("retrain_release", ROOT / "infra" / "release" / "retrain_release.py")
-    program = module_from_spec(module)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "retrain_release", program)  # its dataclasses look for their module there
-        module.loader.exec_module(program)
+        patch.syspath_prepend(str(ROOT / "infra" / "release"))
+        program = import_module("running_host")
     host = program.HostSettings.of({"RETRAIN_WATCH_HEALTH_URL": f"http://127.0.0.1:{chosen.port}/health"})
     return program.Host(host, -1)._watch(())
 

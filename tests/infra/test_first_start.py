@@ -242,6 +242,7 @@ def test_a_second_checkout_installs_from_the_cache_without_a_network(proxied: Pr
     assert f"Set now: HTTPS_PROXY={gone['HTTPS_PROXY']}." in other.stderr
 
 
+@pytest.mark.slow
 def test_a_second_checkout_takes_uv_from_the_shared_downloads(proxied: Proxied, tmp_path: Path) -> None:
     shared = tmp_path / "cache" / "retrain"
     shared.mkdir(parents=True)

@@ -78,6 +78,7 @@ def test_without_airflows_environment_up_says_what_is_missing(tmp_path: Path) ->
     assert "uv sync" in outcome.stderr
 
 
+@pytest.mark.slow
 def test_a_program_that_does_not_stay_up_is_named_with_the_end_of_its_log(
     broken: StackCommand, failed: Outcome
 ) -> None:

@@ -89,6 +89,7 @@ def test_the_model_names_no_path_of_the_machine_it_was_made_on(made: Path) -> No
     assert "/tmp" not in text
 
 
+@pytest.mark.slow
 def test_the_model_serves_where_no_pipeline_is_installed(
     made: Path, featurized: Featurized, params: Params, tmp_path: Path
 ) -> None:
@@ -117,6 +118,7 @@ def test_a_model_whose_trees_were_changed_is_not_loaded(made: Path, tmp_path: Pa
     assert "the model was saved with" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_scoring_a_model_leaves_its_folder_as_it_was(made: Path, featurized: Featurized, tmp_path: Path) -> None:
     rows, model = tmp_path / "rows.parquet", tmp_path / "model"
     shutil.copytree(made / "model", model)
@@ -131,6 +133,7 @@ def test_scoring_a_model_leaves_its_folder_as_it_was(made: Path, featurized: Fea
     assert sorted(model.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_rows_without_a_column_of_the_model_are_refused_by_name(made: Path, tmp_path: Path) -> None:
     rows = tmp_path / "rows.parquet"
     pd.DataFrame({"pickup_datetime": pd.to_datetime(["2020-03-05"]), "duration_min": [1.0]}).to_parquet(rows)
