@@ -170,7 +170,7 @@ compose-demo: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Run the days of `make demo` in co
 	@$(CONTAINERS) demo
 
 test-compose: $(AIRFLOW_ENV) $(SERVERS_ENV) $(MOTO_ENV) $(RELEASE_ENV) ## Run real days and releases in containers, and kill some; starts a Docker engine if none answers
-	@timeout --signal=INT --kill-after=60 1740 $(SERVERS)/bin/pytest tests/compose
+	@timeout --signal=INT --kill-after=60 1980 $(SERVERS)/bin/pytest tests/compose
 
 report: $(PIPELINE_ENV) $(SERVERS_ENV) $(RELEASE_ENV) ## Compare a real day at two commits: make report BASE=main CHANGE=HEAD FOLDER=/tmp/report
 	@: "$${BASE:?Against which commit? make report BASE=main CHANGE=HEAD FOLDER=/tmp/report}" "$${CHANGE:?Which commit? CHANGE=HEAD}" "$${FOLDER:?Where to? FOLDER=/tmp/report}"
