@@ -46,6 +46,7 @@ def program(name: str) -> str:
 
 def libraries(name: str) -> dict[str, str]:
     """The variables with which an unpacked program finds its unpacked libraries."""
+    program(name)  # on a fresh machine it is unpacked by this
     folders = [_STATE / "packages" / package / "usr" / "lib" for package in _PACKAGES[name][1:]]
     found = [str(path) for folder in folders for path in (folder, *folder.glob("*-linux-gnu")) if path.is_dir()]
     return {"LD_LIBRARY_PATH": ":".join(found)} if found else {}
