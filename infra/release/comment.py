@@ -9,16 +9,15 @@ of limited size; nothing in it is executed.
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import github_api
 
 HEADER = "<!-- retrain: a real day -->"
 _LONGEST = 60_000  # characters; GitHub takes 65,536
@@ -47,28 +46,14 @@ class GitHub:
         Raises:
             CommentError: any other refusal, or no answer.
         """
-        request = urllib.request.Request(  # noqa: S310 - the runner's own API address
-            f"{self.api}/repos/{self.repository}{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={
-                "Accept": "application/vnd.github+json",
-                "Authorization": f"Bearer {self.token}",
-                "Content-Type": "application/json",
-                "User-Agent": "retrain-report",
-                "X-GitHub-Api-Version": "2022-11-28",
-            },
-        )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            said = error.read(500).decode(errors="replace")
-            if error.code == _NOT_FOUND and method == "GET":
+            return github_api.send(self.api, self.token, method, f"/repos/{self.repository}{path}", body)
+        except github_api.GitHubRefusedError as error:
+            if error.status == _NOT_FOUND and method == "GET":
                 return None
-            raise CommentError(f"GitHub answered {error.code} to {method} {path}: {said}") from error
-        except OSError as error:
-            raise CommentError(f"GitHub did not answer {method} {path}: {error}") from error
+            raise CommentError(str(error)) from error
+        except github_api.GitHubSilentError as error:
+            raise CommentError(str(error)) from error
 
     def comments(self, number: int) -> Iterator[dict[str, Any]]:
         """All comments on a pull request, oldest first."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import github_api
 
 
 class ProtectionError(Exception):
@@ -38,27 +37,12 @@ class ProtectedRepository:
             ProtectionError: there is no answer.
         """
         place = path[1:] if path.startswith("//") else f"/repos/{self.name}{path}"
-        request = urllib.request.Request(  # noqa: S310 - GitHub's own API address
-            f"{self.api}{place}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={
-                "Accept": "application/vnd.github+json",
-                "Authorization": f"Bearer {self.token}",
-                "Content-Type": "application/json",
-                "User-Agent": "retrain-protection",
-                "X-GitHub-Api-Version": "2022-11-28",
-            },
-        )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-                content = answer.read()
-                return json.loads(content) if content else None
-        except urllib.error.HTTPError as error:
-            said = error.read(500).decode(errors="replace")
-            raise RefusedError(f"GitHub answered {error.code} to {method} {place}: {said}", error.code, said) from error
-        except OSError as error:
-            raise ProtectionError(f"GitHub did not answer {method} {place} ({error}). Run it again.") from error
+            return github_api.send(self.api, self.token, method, place, body)
+        except github_api.GitHubRefusedError as error:
+            raise RefusedError(str(error), error.status, error.said) from error
+        except github_api.GitHubSilentError as error:
+            raise ProtectionError(str(error)) from error
 
     def pages(self, path: str, key: str | None = None) -> Iterator[Any]:
         """The entries of a list, from all its pages; `key` names the list if the answer is an object."""

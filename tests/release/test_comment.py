@@ -170,5 +170,5 @@ def test_a_refusal_names_the_request(
     monkeypatch.setenv("GITHUB_TOKEN", "ghs_expired")
     assert comment.main([str(folder)]) == 1
     said = capsys.readouterr().err
-    assert "GitHub answered 401 to POST /git/blobs" in said
+    assert "GitHub answered 401 to POST /repos/example/trip-duration/git/blobs" in said
     assert "ghs_expired" not in said
