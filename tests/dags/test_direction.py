@@ -45,6 +45,8 @@ PURE = (
     "deployment/dag_ids",
     "deployment/policies",
     "deployment/sections",
+    "deployment/run_settings",
+    "run/raw_layout",
     "deployment/values",
     "judge/day",
     "judge/drift",

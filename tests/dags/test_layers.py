@@ -25,6 +25,7 @@ LAYERS = (
     {"tracking"},
     {"judge"},
     {"archive"},
+    {"inputs"},
     {"store"},
     {"work"},
     {"run"},

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from retrain.archive import recorded_environment
 from retrain.deployment.pipeline_file import Deployment
+from retrain.inputs.prepared import RawObjects, prepare
 from retrain.run.release import Release
 from retrain.run.run_record import RunRecord
 from retrain.store import s3
@@ -61,7 +62,8 @@ def replay(
         RetrainError: a stage failed, with the error that the daily run would end with.
     """
     repository = deployment.repository
-    s3.require_unchanged(ledger.client, ledger.manifest(record.spec))
+    manifest = ledger.manifest(record.spec)
+    s3.require_unchanged(ledger.client, manifest)
     with tempfile.TemporaryDirectory(prefix="replay-", dir=scratch) as folder:
         place = Path(folder)
         bare = git.mirror(repository.url, Release(record.release, record.commit), place / "mirror.git")
@@ -76,7 +78,8 @@ def replay(
             extra = {**access, "RAW_CACHE_DIR": str(place / "raw"), "OMP_NUM_THREADS": str(record.threads)}
             program = Dvc.of(checkout, built, own, place / "cache", extra)
             program.configure("s3://replay-never-pushes/dvc", credentials.endpoint())
-            done = program.repro(program.describe(), deployment.limits.reproduce_minutes * 60)
+            prepared = prepare(checkout, manifest, program, RawObjects(ledger.client, place / "raw"))
+            done = program.repro(prepared.description, deployment.limits.reproduce_minutes * 60)
             recomputed = {output.path: output.md5 for output in program.describe().outputs}
     paths = sorted({*record.outputs, *recomputed})
     return Replayed(

@@ -13,9 +13,12 @@ from pydantic import Field, model_validator
 from retrain.deployment import cron, holiday, yaml_file
 from retrain.deployment.dag_ids import HOUSEKEEPING, LANDINGS
 from retrain.deployment.policies import Policies
+from retrain.deployment.run_settings import RunSettings
 from retrain.deployment.sections import (
     Expected,
+    Input,
     Limits,
+    Params,
     Promotion,
     Raw,
     Repository,
@@ -46,6 +49,12 @@ class Deployment(Policies):
     trigger: Literal["schedule", "event"] = "schedule"
     repository: Repository
     raw: Raw
+    inputs: tuple[Input, ...] = ()
+    params: Params = Field(default_factory=dict)
+    # The stages that fetch their own data: they run once for each run key.
+    fetch: tuple[str, ...] = ()
+    # The stages whose outputs are meant to be the same every day.
+    static: tuple[str, ...] = ()
     expected: Expected | None = None
     store: S3Url
     ledger: S3Url
@@ -55,6 +64,12 @@ class Deployment(Policies):
     slack: SlackSection
     aws_conn_id: str = "aws_default"
     mlflow_conn_id: str = "mlflow_default"
+
+    def run_settings(self, refetch: int = 0) -> RunSettings:
+        """The keys of this file that can change a run's bytes."""
+        return RunSettings(
+            partition=self.raw.partition, inputs=self.inputs, params=self.params, fetch=self.fetch, refetch=refetch
+        )
 
     @model_validator(mode="after")
     def _event_has_a_queue(self) -> Self:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from retrain.deployment.values import DailyCron, RelativePath, S3Url, TimeOfDay, TimeZone
+from retrain.deployment.values import (
+    DailyCron,
+    InputNames,
+    MarkerPattern,
+    PartitionPattern,
+    RelativePath,
+    S3Url,
+    TimeOfDay,
+    TimeZone,
+)
+
+DEFAULT_PARTITION = "dt={partition}"
 
 
 class Section(BaseModel):
@@ -35,17 +46,57 @@ class Repository(Section):
 
 
 class Raw(Section):
-    """The raw partitions `<url>/dt=YYYY-MM-DD/`. A run reads `window_days` of them and waits for the marker of the last.
+    """The raw partitions below `url`. A run reads `window_days` of them and waits until the last one has landed.
 
-    `queue` is the SQS queue that S3 writes to when a marker lands.
+    `partition` is the pattern of a partition's folder, or of its files: see `retrain.run.raw_layout`. A partition has landed when
+    its `marker` is there: a name in its folder; with a leading slash, a name below `url`. With `marker: null` it has landed when
+    no object has come for `quiet_minutes`. `queue` is the SQS queue that S3 writes to when a marker lands.
     """
 
     url: S3Url
     window_days: PositiveInt
-    marker: str = Field(default="_SUCCESS", pattern=r"^[A-Za-z0-9_.-]+$")
+    partition: PartitionPattern = DEFAULT_PARTITION
+    marker: MarkerPattern | None = "_SUCCESS"
+    quiet_minutes: PositiveInt | None = None
     poke_seconds: PositiveInt = 60
     give_up_after_hours: float = Field(default=48, gt=0)
     queue: str | None = Field(default=None, pattern=r"^https?://\S+$")
+
+    @model_validator(mode="after")
+    def _ends_in_one_way(self) -> Self:
+        if self.marker is None and self.quiet_minutes is None:
+            raise ValueError(
+                "without a marker a partition needs quiet_minutes: how long no object may come before it has landed"
+            )
+        if self.marker is not None and self.quiet_minutes is not None:
+            raise ValueError(
+                "quiet_minutes is for a partition without a marker. Write marker: null, or leave quiet_minutes out"
+            )
+        return self
+
+
+class Input(Section):
+    """Raw objects that are laid at `path` of the checkout before `dvc repro`, in place of what the commit has there.
+
+    `days`: those of the whole window, or of the run's partition alone. `objects`: only those whose name matches, such as
+    `orders*.csv`. `names`: `keep` (the key below `raw.url`), `flat` (the name alone), `file` (`path` is the one object itself),
+    or a pattern such as `{year}/{partition}-{name}`.
+    """
+
+    path: RelativePath
+    days: Literal["window", "partition"] = "window"
+    names: InputNames = "keep"
+    objects: str = Field(default="*", min_length=1, pattern=r"^[^/]+$")
+
+    @model_validator(mode="after")
+    def _one_file_is_of_one_day(self) -> Self:
+        if self.names == "file" and self.days != "partition":
+            raise ValueError("names: file lays one object at the path itself, which needs days: partition")
+        return self
+
+
+# The params of the release that a run sets: by file, then by key. `{partition}` and its parts in a text are filled in.
+Params = dict[RelativePath, dict[Annotated[str, Field(min_length=1)], str | int | float | bool]]
 
 
 class Expected(Section):

@@ -11,6 +11,13 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from retrain.deployment import cron
 
+# What a pattern may name: the parts of a partition's date, and those of an object's name.
+DATE_PARTS = {"partition": r"\d{4}-\d{2}-\d{2}", "year": r"\d{4}", "month": r"\d{2}", "day": r"\d{2}"}
+NAME_PARTS = ("name", "stem", "suffix")
+INPUT_NAMES = ("keep", "flat", "file")
+_DATE_PARTS = ", ".join(f"{{{part}}}" for part in DATE_PARTS)
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
 
 def _inside(path: str) -> str:
     if ".." in path.split("/"):
@@ -33,8 +40,51 @@ def _time_of_day(value: Any) -> Any:
     raise ValueError(f'{value!r} is not a time of day. Write it in quotes, such as "10:00"')
 
 
+def _dated(pattern: str) -> str:
+    """A pattern of keys: it names the day, and nothing that is not known."""
+    named = set(_PLACEHOLDER.findall(pattern))
+    if unknown := named - set(DATE_PARTS):
+        raise ValueError(f"{pattern!r} has {{{min(unknown)}}}, which is none of {_DATE_PARTS}")
+    if "partition" not in named and not {"year", "month", "day"} <= named:
+        raise ValueError(
+            f"{pattern!r} has no date. Write {{partition}} (YYYY-MM-DD), or {{year}}, {{month}} and {{day}}"
+        )
+    return pattern
+
+
+def _marker(pattern: str) -> str:
+    if unknown := set(_PLACEHOLDER.findall(pattern)) - set(DATE_PARTS):
+        raise ValueError(f"{pattern!r} has {{{min(unknown)}}}, which is none of {_DATE_PARTS}")
+    return pattern
+
+
+def _input_names(names: str) -> str:
+    if names in INPUT_NAMES:
+        return names
+    known = (*DATE_PARTS, *NAME_PARTS)
+    if unknown := set(_PLACEHOLDER.findall(names)) - set(known):
+        raise ValueError(
+            f"{names!r} has {{{min(unknown)}}}, which is none of {', '.join(f'{{{each}}}' for each in known)}"
+        )
+    if not _PLACEHOLDER.search(names):
+        raise ValueError(
+            f"{names!r} gives all objects one name. Write {', '.join(INPUT_NAMES)}, or a pattern such as {{partition}}-{{name}}"
+        )
+    return names
+
+
 S3Url = Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=-]+)*$")]
 RelativePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_./-]*$"), AfterValidator(_inside)]
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 DailyCron = Annotated[str, AfterValidator(cron.check)]
+# A pattern of the part of a key below `raw.url`; `*` stands for any characters but a slash.
+PartitionPattern = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_.={*][A-Za-z0-9_./={}*-]*$"), AfterValidator(_inside), AfterValidator(_dated)
+]
+MarkerPattern = Annotated[
+    str, Field(pattern=r"^/?[A-Za-z0-9_.={*][A-Za-z0-9_./={}*-]*$"), AfterValidator(_inside), AfterValidator(_marker)
+]
+InputNames = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_.={][A-Za-z0-9_./={}-]*$"), AfterValidator(_inside), AfterValidator(_input_names)
+]

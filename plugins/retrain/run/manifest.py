@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
+from retrain.deployment.run_settings import RunSettings
 from retrain.errors import NoRawDataError, RecordError
+from retrain.run.raw_layout import RawLayout, filled
 from retrain.run.schema_version import require_readable
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_WITHOUT_SETTINGS = 1  # the version of a manifest whose pipeline's file sets nothing that changes a run's bytes
 
 
 @dataclass(frozen=True, order=True)
@@ -25,19 +28,27 @@ class RawObject:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All objects of the window that ends with `partition`, sorted by key. `root` is the S3 URL that the keys are relative to."""
+    """All objects of the window that ends with `partition`, sorted by key. `root` is the S3 URL that the keys are relative to.
+
+    `settings` are the keys of the pipeline's file that can change the run's bytes.
+    """
 
     pipeline: str
     partition: str
     root: str
     objects: tuple[RawObject, ...]
+    settings: RunSettings = field(default_factory=RunSettings)
 
     def to_json(self) -> str:
-        """Canonical JSON: the same objects give the same text, whose hash identifies the run's data."""
+        """Canonical JSON: the same objects and settings give the same text, whose hash identifies the run's data."""
+        settings = self.settings.to_document()
         document = {
-            "schema_version": SCHEMA_VERSION,
-            **asdict(self),
+            "schema_version": SCHEMA_VERSION if settings else _WITHOUT_SETTINGS,
+            "pipeline": self.pipeline,
+            "partition": self.partition,
+            "root": self.root,
             "objects": [asdict(o) for o in sorted(self.objects)],
+            **({"settings": settings} if settings else {}),
         }
         return json.dumps(document, sort_keys=True, indent=1) + "\n"
 
@@ -53,7 +64,8 @@ class Manifest:
             document = json.loads(text)
             require_readable(document["schema_version"], SCHEMA_VERSION, url)
             objects = tuple(RawObject(**entry) for entry in document["objects"])
-            return cls(document["pipeline"], document["partition"], document["root"], objects)
+            settings = RunSettings.from_document(document.get("settings", {}))
+            return cls(document["pipeline"], document["partition"], document["root"], objects, settings)
         except (KeyError, TypeError, ValueError) as error:
             raise RecordError(f"{url} is not a manifest ({error!r}). Clear resolve_run to write it again.") from error
 
@@ -84,23 +96,30 @@ def day_of(key: str) -> str:
 
 
 def of_listing(
-    pipeline: str, partition: str, root: str, days: list[str], listing: list[RawObject], marker: str = "_SUCCESS"
+    pipeline: str,
+    partition: str,
+    root: str,
+    days: list[str],
+    listing: list[RawObject],
+    layout: RawLayout | None = None,
+    settings: RunSettings | None = None,
 ) -> Manifest:
     """The manifest of the landed days among `days`.
 
     Args:
         days: the window, as partitions.
         listing: every object below `root`, with keys relative to it.
-        marker: the name of the object that is written last. A day without it has not landed and is left out.
+        layout: which objects are the data and the marker of which day. A day without its marker has not landed and is left out.
+        settings: the keys of the pipeline's file that can change the run's bytes.
 
     Raises:
         NoRawDataError: the partition itself has no object but its marker.
     """
-    wanted = set(days)
-    landed = {day_of(o.key) for o in listing if o.key.endswith(f"/{marker}")} & wanted
-    objects = tuple(sorted(o for o in listing if day_of(o.key) in landed and not o.key.endswith(f"/{marker}")))
-    if not any(day_of(o.key) == partition for o in objects):
+    keys, wanted = layout or RawLayout(), set(days)
+    landed = {day for day in wanted if any(keys.is_marker(o.key, day) for o in listing)}
+    objects = tuple(sorted(o for o in listing if keys.day_of(o.key) in landed))
+    if not any(keys.day_of(o.key) == partition for o in objects):
         raise NoRawDataError(
-            f"{root}/dt={partition}/ has no data beside its marker. Write the day's data again, then clear resolve_run."
+            f"{root}/{filled(keys.pattern, partition)} has no data beside its marker. Write the day's data again, then clear resolve_run."
         )
-    return Manifest(pipeline, partition, root, objects)
+    return Manifest(pipeline, partition, root, objects, settings or RunSettings())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from retrain.errors import DvcLockError
+from retrain.inputs.prepared import RawObjects, prepare
 from retrain.results import Reproduced, Resolved
 from retrain.run.manifest import Manifest
 from retrain.services import Services
@@ -68,9 +69,10 @@ def _run_stages(services: Services, run: Resolved, place: Workspace, manifest: M
     built = environment.provide(project, workspace.home() / "environments")
     with open_dvc(services, place, built) as dvc:
         dvc.configure(deployment.store, services.credentials.endpoint())
-        declared = dvc.describe()
-        tracked_inputs.require_none(declared, run.release)
-        done = dvc.repro(declared, deployment.limits.reproduce_minutes * 60.0)
+        raw = RawObjects(services.s3, pipeline_caches.raw_cache(services.pipeline))
+        prepared = prepare(place.checkout, manifest, dvc, raw)
+        tracked_inputs.require_none(prepared.description, run.release)
+        done = dvc.repro(prepared.description, deployment.limits.reproduce_minutes * 60.0)
         described = dvc.describe()
     _require_described(described, place)
     place.description.write_text(described.to_json(), encoding="utf-8")

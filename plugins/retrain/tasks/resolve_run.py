@@ -7,6 +7,7 @@ import logging
 from retrain.errors import NoPinError
 from retrain.results import Resolved
 from retrain.run import manifest, partition, release
+from retrain.run.raw_layout import RawLayout
 from retrain.run.release import Release
 from retrain.run.run_spec import RunSpec
 from retrain.services import Services
@@ -38,8 +39,9 @@ def resolve_run(services: Services, day: str, tag: str | None, dag_run: str, mod
     workspace.home().mkdir(parents=True, exist_ok=True)
     chosen = _release(services, tag)
     days = partition.window(day, deployment.raw.window_days)
-    listing = s3.list_versions(services.s3, deployment.raw.url, f"dt={days[0]}", f"dt={days[-1]}")
-    objects = manifest.of_listing(deployment.pipeline, day, deployment.raw.url, days, listing, deployment.raw.marker)
+    layout, root = RawLayout.of(deployment.raw), deployment.raw.url
+    listing = s3.list_versions(services.s3, root, *layout.listing_range(days))
+    objects = manifest.of_listing(services.pipeline, day, root, days, listing, layout, deployment.run_settings())
     spec = RunSpec(deployment.pipeline, day, chosen.tag, chosen.commit, objects.digest)
     services.ledger.put_manifest(spec, objects)
     landed = f"{objects.days} of {len(days)} days landed"
