@@ -70,18 +70,6 @@ class OverwrittenError(FinalError, cause=Cause.DATA):
     """Raw objects of the run's manifest were overwritten in a bucket without versions."""
 
 
-class RawObjectGoneError(FinalError, cause=Cause.DATA):
-    """A raw object of the run's manifest does not exist any more, or not in that version."""
-
-
-class RawObjectDamagedError(RetrainError, cause=Cause.INFRA):
-    """A raw object arrived with other bytes than the manifest names."""
-
-
-class InputNamesError(FinalError, cause=Cause.DATA):
-    """The raw objects of an input cannot be laid under the names that the pipeline's file gives them."""
-
-
 class ReleaseError(FinalError, cause=Cause.RELEASE):
     """Base of the failures that only another release, or another pin, fixes."""
 
@@ -120,22 +108,6 @@ class TrackedInputError(ReleaseError):
 
 class DescriptionError(ReleaseError):
     """DVC refuses the checkout, or its description cannot be read."""
-
-
-class InputPathError(ReleaseError):
-    """The path of an input does not fit the release's checkout: it is an output, a submodule, or leads outside."""
-
-
-class ParamsKeyError(ReleaseError):
-    """A key of `params` in the pipeline's file is not in the release's params file."""
-
-
-class DayIndependentError(ReleaseError):
-    """The release's model or metrics do not depend on the day, so DVC would return the first day's outputs for ever."""
-
-
-class FetchStageError(ReleaseError):
-    """A stage that `fetch` or `static` names is not in the release, or cannot be run on its own."""
 
 
 class EnvironmentDefinitionError(ReleaseError):

@@ -54,6 +54,7 @@ PURE = (
     "work/dvc/dvc_lock",
     "work/dvc/outputs",
     "errors",
+    "inputs/errors",
     "alerts/errors",
     "archive/explain",
     "work/environments/frozen",
