@@ -15,7 +15,7 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from pipeline import stage
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MANIFEST = Path("manifest.json")
-KEY = re.compile(r"dt=\d{4}-\d{2}-\d{2}/part-0\.parquet")
-LANDED = re.compile(r"dt=\d{4}-\d{2}-\d{2}/.+")  # any object of a partition
+MANIFEST_VERSIONS = (1, 2)  # 2 has the settings of the pipeline's file besides
+KEY = re.compile(r"dt=\d{4}-\d{2}-\d{2}(/(?!\.)[^/]+)+")  # a file of any name, in folders or not
 MD5 = re.compile(r"[0-9a-f]{32}")
 GONE = {"NoSuchKey", "NoSuchVersion", "404"}
 
@@ -46,7 +46,7 @@ def read_manifest(path: Path, partition: str) -> tuple[str, list[RawObject]]:
 
     Raises:
         InputsError: there is no manifest, it has another schema version or partition, or an entry cannot be used.
-        DataRefusedError: a partition holds an object other than its one file.
+        DataRefusedError: an object has the name of a folder, which S3 allows and a disk does not.
     """
     try:
         content = json.loads(path.read_text())
@@ -57,19 +57,23 @@ def read_manifest(path: Path, partition: str) -> tuple[str, list[RawObject]]:
         raise InputsError(f"{path} is missing; `make inputs PARTITION={partition}` writes it.") from e
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise InputsError(f"{path} is not a manifest ({e!r}); write the inputs of the run again.") from e
-    if version != stage.SCHEMA_VERSION:
-        raise InputsError(f"{path} has schema_version {version!r}, this release reads {stage.SCHEMA_VERSION}.")
+    if version not in MANIFEST_VERSIONS:
+        known = " and ".join(map(str, MANIFEST_VERSIONS))
+        raise InputsError(f"{path} has schema_version {version!r}, this release reads {known}.")
     if found != partition:
         raise InputsError(f"{path} is for {found}, but run.yaml is for {partition}; write the inputs of the run again.")
     for entry in objects:
-        if KEY.fullmatch(entry.key):
-            continue
-        if LANDED.fullmatch(entry.key):
-            raise DataRefusedError(
-                f"{entry.key!r} has landed, but a partition is one file, part-0.parquet; "
-                "remove the other objects or land the partition again, then make a new run."
+        if not KEY.fullmatch(entry.key):
+            raise InputsError(
+                f"{path} names {entry.key!r}, but this release reads partitions in folders dt=YYYY-MM-DD/ only; remove "
+                "raw.partition from the pipeline's file and land the data in such folders, or change ingest and prepare in a new release."
             )
-        raise InputsError(f"{path} names {entry.key!r}, expected dt=YYYY-MM-DD/part-0.parquet.")
+    folders = {str(folder) for entry in objects for folder in PurePosixPath(entry.key).parents}
+    for entry in objects:
+        if entry.key in folders:
+            raise DataRefusedError(
+                f"{entry.key!r} is an object and the folder of other objects; remove one of the two, then make a new run."
+            )
     return root, objects
 
 
@@ -103,7 +107,7 @@ def folder_reader(root: Path) -> Callable[[RawObject], bytes]:
 
 
 def s3_reader(root: str, *, attempts: int, threads: int) -> Callable[[RawObject], bytes]:
-    """Return a reader of objects below an `s3://bucket/prefix` root, with bounded retries.
+    """Return a reader of objects below an `s3://bucket/prefix` or `s3://bucket` root, with bounded retries.
 
     Credentials, region and endpoint come from the environment (AWS_*), as for every AWS client.
     """
@@ -112,7 +116,8 @@ def s3_reader(root: str, *, attempts: int, threads: int) -> Callable[[RawObject]
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
     from botocore.session import get_session
 
-    bucket, _, prefix = root.removeprefix("s3://").partition("/")
+    bucket, _, folder = root.removeprefix("s3://").partition("/")
+    prefix = f"{folder}/" if folder else ""
     config = Config(
         connect_timeout=5,
         read_timeout=30,
@@ -129,8 +134,8 @@ def s3_reader(root: str, *, attempts: int, threads: int) -> Callable[[RawObject]
         ) from e
 
     def read(entry: RawObject) -> bytes:
-        name = f"s3://{bucket}/{prefix}/{entry.key}"
-        wanted = {"Bucket": bucket, "Key": f"{prefix}/{entry.key}"}
+        name = f"s3://{bucket}/{prefix}{entry.key}"
+        wanted = {"Bucket": bucket, "Key": f"{prefix}{entry.key}"}
         if entry.version_id:
             wanted["VersionId"] = entry.version_id
         try:

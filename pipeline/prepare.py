@@ -24,7 +24,7 @@ from pipeline.errors import DataRefusedError
 from pipeline.window import part_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     Accepts = Callable[[pa.DataType], bool]
 
@@ -109,11 +109,23 @@ REASONS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of some whole files: rows read by day, clean rows, and bad rows with a `reason`; both frames have a `day`."""
+    """Rows of some whole partitions: rows read by day, clean rows, and bad rows with a `reason`; both frames have a `day`."""
 
     rows_read: Mapping[str, int]
     clean: pd.DataFrame
     bad: pd.DataFrame
+
+
+def raw_files(folder: Path) -> list[Path]:
+    """Return the files of a partition's folder, at any depth, in the order of their names; none if there is no folder."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return sorted(files, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def read_partition(files: Sequence[Path]) -> pa.Table:
+    """Return the rows of the files of one partition, one file after the other, as `read_raw` reads them."""
+    first, *others = [read_raw(path) for path in files]
+    return pa.concat_tables([first, *others]) if others else first
 
 
 def read_raw(path: Path) -> pa.Table:
@@ -189,7 +201,7 @@ def split(rows: pd.DataFrame, schema: pandera.DataFrameSchema) -> tuple[pd.DataF
 
 
 def batches(raw: Path, params: Mapping[str, Any]) -> Iterator[Batch]:
-    """Read and split all files below `raw`, whole files at a time, in the order of their days."""
+    """Read and split all partitions below `raw`, whole partitions at a time, in the order of their days."""
     schema = row_schema(params)
     tables: dict[str, pa.Table] = {}
 
@@ -198,8 +210,9 @@ def batches(raw: Path, params: Mapping[str, Any]) -> Iterator[Batch]:
         clean, bad = split(pd.concat(frames, ignore_index=True), schema)
         return Batch({day: table.num_rows for day, table in tables.items()}, clean, bad)
 
-    for path in sorted(raw.glob("dt=*/part-0.parquet")):
-        tables[path.parent.name.removeprefix("dt=")] = read_raw(path)
+    for folder in sorted(raw.glob("dt=*")):
+        if files := raw_files(folder):
+            tables[folder.name.removeprefix("dt=")] = read_partition(files)
         if sum(table.num_rows for table in tables.values()) >= ROWS_AT_ONCE:
             yield batch()
             tables.clear()
@@ -211,8 +224,8 @@ def judge(path: Path, rows_read: int, bad: pd.DataFrame, params: Mapping[str, An
     """Refuse a partition that is empty, below the floor, or mostly bad.
 
     Args:
-        path: the partition's raw file, for the message.
-        rows_read: its number of rows.
+        path: the partition's raw file, or its folder if it has several, for the message.
+        rows_read: the partition's number of rows.
         bad: its quarantined rows.
         params: section `prepare`.
 
@@ -263,12 +276,13 @@ def prepare(partition: date, params: Mapping[str, Any], *, raw: Path, trips: Pat
     Raises:
         DataRefusedError: a file breaks the contract, or the partition is refused.
     """
-    path = part_path(raw, partition)
-    if not path.is_file():
-        raise DataRefusedError(
-            f"{path} is not there: the manifest does not name the partition; land {partition} first."
-        )
     day = partition.isoformat()
+    folder = raw / f"dt={day}"
+    files = raw_files(folder)
+    if not files:
+        raise DataRefusedError(
+            f"{folder} has no file: the manifest does not name the partition; land {partition} first."
+        )
     rows_read: Counter[str] = Counter()
     bad = []
     for batch in batches(raw, params):
@@ -276,7 +290,7 @@ def prepare(partition: date, params: Mapping[str, Any], *, raw: Path, trips: Pat
         bad.append(batch.bad)
         write_clean(batch.clean, trips)
     aside = pd.concat(bad, ignore_index=True)
-    judge(path, rows_read[day], aside[aside["day"] == day], params)
+    judge(files[0] if len(files) == 1 else folder, rows_read[day], aside[aside["day"] == day], params)
     aside = aside[["day", "reason", *READ.names, "duration_min", "speed_mph"]]
     pq.write_table(pa.Table.from_pandas(aside, preserve_index=False).replace_schema_metadata(), quarantine)
     counts = quality(rows_read[day], Counter(aside.loc[aside["day"] == day, "reason"]))

@@ -107,7 +107,7 @@ def test_a_cache_that_cannot_be_written_is_infrastructure(few_days: Path, tmp_pa
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        pytest.param({"schema_version": 2}, "schema_version 2", id="a later version"),
+        pytest.param({"schema_version": 3}, "schema_version 3, this release reads 1 and 2", id="a later version"),
         pytest.param(
             {"partition": "2020-03-06"}, "is for 2020-03-06, but run.yaml is for 2020-03-05", id="another day"
         ),
@@ -117,6 +117,16 @@ def test_a_cache_that_cannot_be_written_is_infrastructure(few_days: Path, tmp_pa
             "names '../../etc/passwd'",
             id="a key that leaves the folder",
         ),
+        pytest.param(
+            {"objects": [{"key": "dt=2020-03-05/../../x", "etag": "x", "size": 1, "version_id": None}]},
+            "names 'dt=2020-03-05/../../x'",
+            id="a key that leaves its partition",
+        ),
+        pytest.param(
+            {"objects": [{"key": "year=2020/month=03/day=05/a", "etag": "x", "size": 1, "version_id": None}]},
+            r"names 'year=2020/month=03/day=05/a', but this release reads partitions in folders dt=YYYY-MM-DD/ only",
+            id="another layout",
+        ),
     ],
 )
 def test_a_manifest_that_cannot_be_used_is_refused(change: dict[str, Any], says: str, tmp_path: Path) -> None:
@@ -125,13 +135,45 @@ def test_a_manifest_that_cannot_be_used_is_refused(change: dict[str, Any], says:
         read_manifest(tmp_path / "manifest.json", "2020-03-05")
 
 
-@pytest.mark.parametrize("name", ["part-1.parquet", "2020-03-05.parquet", "hour=03/part-0.parquet"])
-def test_another_file_in_a_partition_is_the_datas_fault_and_named(checkout: Path, few_days: Path, name: str) -> None:
-    other = RawObject(f"dt=2020-03-04/{name}", "0" * 32, 1, None)
-    manifest(checkout / "manifest.json", str(few_days), [*objects(few_days), other])
+def test_files_of_any_name_in_a_partition_are_fetched_under_their_keys(
+    few_days: Path, tmp_path: Path, checkout: Path
+) -> None:
+    names = ("part-00000-4f1c-c000.snappy.parquet", "2020-03-04.parquet", "hour=03/part-0.parquet", "trips")
+    content = (few_days / "dt=2020-03-04/part-0.parquet").read_bytes()
+    for name in names:
+        path = few_days / "dt=2020-03-04" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    (same,) = (entry for entry in objects(few_days) if "03-04" in entry.key)
+    wanted = [*objects(few_days), *(RawObject(f"dt=2020-03-04/{name}", same.etag, same.size, None) for name in names)]
+    manifest(checkout / "manifest.json", str(few_days), wanted)
+    done = run_in(checkout, "python", "-m", "pipeline.ingest", RAW_CACHE_DIR=str(tmp_path / "cache"))
+    assert (done.returncode, done.stderr) == (0, "")
+    raw = checkout / "data" / "raw"
+    found = {path.relative_to(raw).as_posix() for path in raw.rglob("*") if path.is_file()}
+    assert found == {entry.key for entry in wanted}
+    assert (raw / "dt=2020-03-04/hour=03/part-0.parquet").read_bytes() == content
+
+
+def test_an_object_with_the_name_of_a_folder_is_the_datas_fault_and_named(checkout: Path, few_days: Path) -> None:
+    both = [RawObject(f"dt=2020-03-04/{name}", "0" * 32, 1, None) for name in ("trips", "trips/part-0")]
+    manifest(checkout / "manifest.json", str(few_days), [*objects(few_days), *both])
     done = run_in(checkout, "python", "-m", "pipeline.ingest")
     assert done.returncode == 65
-    assert repr(other.key) in done.stderr.splitlines()[-1]
+    assert "'dt=2020-03-04/trips' is an object and the folder of other objects" in done.stderr.splitlines()[-1]
+
+
+def test_a_manifest_with_settings_of_the_pipelines_file_is_read(few_days: Path, tmp_path: Path) -> None:
+    from trips.run_inputs import Manifest
+
+    entries = objects(few_days)
+    manifest(tmp_path / "old.json", str(few_days), entries)
+    document = json.loads((tmp_path / "old.json").read_text())
+    settings = {"params": {"params.yaml": {"data.date": "{partition}"}}}
+    written = Manifest.from_json(json.dumps({**document, "schema_version": 2, "settings": settings}).encode(), "new")
+    (tmp_path / "new.json").write_text(written.to_json())
+    assert json.loads(written.to_json())["schema_version"] == 2
+    assert read_manifest(tmp_path / "new.json", "2020-03-05") == (str(few_days), entries)
 
 
 def test_a_missing_manifest_names_the_command_that_writes_it(tmp_path: Path) -> None:
@@ -172,6 +214,17 @@ def test_objects_come_from_s3_by_version_though_they_were_overwritten(
     assert (done.returncode, done.stderr) == (0, "")
     for entry in entries:
         assert (checkout / "data/raw" / entry.key).read_bytes() == (few_days / entry.key).read_bytes()
+
+
+def test_objects_at_a_buckets_root_are_fetched(s3: str, few_days: Path, checkout: Path) -> None:
+    client, entries = s3_client(s3), objects(few_days)
+    client.create_bucket(Bucket="raw-at-the-root")
+    for entry in entries:
+        client.put_object(Bucket="raw-at-the-root", Key=entry.key, Body=(few_days / entry.key).read_bytes())
+    manifest(checkout / "manifest.json", "s3://raw-at-the-root", entries)
+    done = run_in(checkout, "python", "-m", "pipeline.ingest", AWS_ENDPOINT_URL=s3, **KEYS)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all((checkout / "data/raw" / e.key).read_bytes() == (few_days / e.key).read_bytes() for e in entries)
 
 
 def test_object_overwritten_in_a_bucket_without_versions_is_refused_as_data(

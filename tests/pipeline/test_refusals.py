@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,60 @@ def test_retyped_column_is_refused_by_name_and_type(
             outcome(few_days, params("prepare"))
 
 
+def spread(day: Path, names: Sequence[str]) -> None:
+    """Write the rows of a day's only file as files with these names, one part of the rows after the other."""
+    table = pq.read_table(day / "part-0.parquet")
+    (day / "part-0.parquet").unlink()
+    size = -(-table.num_rows // len(names))
+    for number, name in enumerate(names):
+        (day / name).parent.mkdir(exist_ok=True)
+        pq.write_table(table.slice(number * size, size), day / name)
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    found = [folder / "quarantine.parquet", *sorted((folder / "trips").rglob("*.parquet"))]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def test_a_day_in_several_files_of_any_name_gives_the_same_bytes_as_in_one(few_days: Path, params: Params) -> None:
+    whole, before = outcome(few_days, params("prepare")), outputs(few_days.parent)
+    spread(few_days / "dt=2020-03-05", ["2020-03-05.parquet", "hour=07/x", "part-00010-ab.snappy.parquet", "part-2"])
+    spread(few_days / "dt=2020-03-03", ["a.parquet"])
+    assert outcome(few_days, params("prepare")) == whole
+    assert outputs(few_days.parent) == before
+
+
+def test_the_files_of_a_day_are_read_in_the_order_of_their_names(few_days: Path, params: Params) -> None:
+    outcome(few_days, params("prepare"))
+    in_order = outputs(few_days.parent)
+    spread(few_days / "dt=2020-03-05", ["z", "a"])
+    outcome(few_days, params("prepare"))
+    other = outputs(few_days.parent)
+    assert [name for name in other if other[name] != in_order[name]] == ["quarantine.parquet", f"trips/{DAY}"]
+
+
+@pytest.mark.parametrize("name", ["part-1.csv", "notes/README", "part-1.parquet"])
+def test_a_file_beside_the_others_that_is_not_parquet_is_refused_by_name(
+    name: str, few_days: Path, params: Params
+) -> None:
+    path = few_days / "dt=2020-03-05" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("pickup,dropoff\n1,2\n")
+    with pytest.raises(DataRefusedError, match=rf"dt=2020-03-05/{name} cannot be read as Parquet"):
+        outcome(few_days, params("prepare"))
+
+
+def test_a_day_in_several_files_is_judged_as_a_whole_and_named_by_its_folder(few_days: Path, params: Params) -> None:
+    limits = {**params("prepare"), "max_quarantined": 1.0}
+    change(few_days / DAY, pq.read_table(few_days / DAY).slice(0, 25))
+    spread(few_days / "dt=2020-03-05", ["a", "b"])
+    assert outcome(few_days, limits)["rows_read"] == 25
+    (few_days / "dt=2020-03-05" / "b").unlink()
+    change(few_days / "dt=2020-03-05" / "c", pq.read_table(few_days / "dt=2020-03-05" / "a").slice(0, 0))
+    with pytest.raises(DataRefusedError, match=r"/dt=2020-03-05 has 13 rows .* fewer than the floor of 20"):
+        outcome(few_days, limits)
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1 this is no Parquet", None], ids=["empty", "text", "cut short"])
 def test_unreadable_file_is_refused_by_name(content: bytes | None, few_days: Path, params: Params) -> None:
     path = few_days / DAY
@@ -124,7 +179,7 @@ def test_partition_that_is_mostly_bad_is_refused_with_column_and_an_example(few_
 
 
 def test_partition_that_the_manifest_lacks_is_refused(few_days: Path, params: Params) -> None:
-    with pytest.raises(DataRefusedError, match=r"dt=2020-03-06/part-0\.parquet is not there"):
+    with pytest.raises(DataRefusedError, match=r"dt=2020-03-06 has no file: the manifest does not name"):
         outcome(few_days, params("prepare"), date(2020, 3, 6))
 
 

@@ -141,6 +141,27 @@ def test_a_manifest_of_inputs_is_one_that_the_deployment_reads(raw: Path, tmp_pa
     assert last.etag == hashlib.md5((raw / last.key).read_bytes(), usedforsecurity=False).hexdigest()
 
 
+def test_inputs_name_all_files_of_a_day_but_hidden_ones(tmp_path: Path) -> None:
+    import trips
+
+    days = tmp_path / "raw" / "yellow"
+    for name in (
+        "dt=2020-03-04/part-0.parquet",
+        "dt=2020-03-05/b.parquet",
+        "dt=2020-03-05/hour=01/a",
+        "dt=2020-03-05/_SUCCESS",
+    ):
+        (days / name).parent.mkdir(parents=True, exist_ok=True)
+        (days / name).write_bytes(name.encode())
+    assert trips.inputs(date(2020, 3, 5), root=tmp_path, state=tmp_path) == 2
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert [entry["key"] for entry in manifest["objects"]] == [
+        "dt=2020-03-04/part-0.parquet",
+        "dt=2020-03-05/b.parquet",
+        "dt=2020-03-05/hour=01/a",
+    ]
+
+
 def test_inputs_of_a_day_without_trips_say_which_days_there_are(raw: Path, tmp_path: Path) -> None:
     import trips
 

@@ -27,5 +27,12 @@ def days(first: date, last: date) -> list[str]:
 
 
 def part_path(day: str, root: Path) -> Path:
-    """Return the path of the Parquet file of `day` (YYYY-MM-DD) below the folder of partitions `root`."""
+    """Return the path of the Parquet file that is cut for `day` (YYYY-MM-DD), below the folder of partitions `root`."""
     return root / f"dt={day}" / "part-0.parquet"
+
+
+def data_files(day: str, root: Path) -> list[Path]:
+    """Return all files of `day` below `root` that are not hidden, at any depth: those that a daily run would read."""
+    folder = root / f"dt={day}"
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)]

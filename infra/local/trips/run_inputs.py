@@ -9,7 +9,7 @@ from pathlib import Path
 from trips.cutting import cut
 from trips.errors import NoTripsError
 from trips.files import digest, write_if_changed
-from trips.partitions import ROOT, days, part_path, raw_dir
+from trips.partitions import ROOT, data_files, days, raw_dir
 from trips.progress import Report, silent
 
 # The manifest is written by the deployment's own code, so that it cannot have a second format.
@@ -49,20 +49,21 @@ def inputs(
         TripsError: the trips are not there, and could not be fetched or cut.
     """
     raw = raw_dir(state)
-    if not part_path(partition.isoformat(), raw).is_file():
+    if not data_files(partition.isoformat(), raw):
         cut(state=state, progress=progress)
-    if not part_path(partition.isoformat(), raw).is_file():
-        have = sorted(path.parent.name.removeprefix("dt=") for path in raw.glob("dt=*/part-0.parquet"))
+    if not data_files(partition.isoformat(), raw):
+        have = sorted(path.name.removeprefix("dt=") for path in raw.glob("dt=*"))
         raise NoTripsError(f"There are no trips on {partition}; there are from {have[0]} to {have[-1]}.")
     window = days(partition - timedelta(days=window_days - 1), partition)
+    files = {day: data_files(day, raw) for day in window}
     objects = tuple(
         RawObject(path.relative_to(raw).as_posix(), digest(path, "md5"), path.stat().st_size, None)
-        for path in (part_path(day, raw) for day in window)
-        if path.is_file()
+        for day in window
+        for path in files[day]
     )
     manifest = Manifest(pipeline, partition.isoformat(), str(raw), objects)
     write_if_changed(root / "manifest.json", manifest.to_json().encode())
     # Not by RunSpec, which needs a release and a commit. Quoted: an unquoted date would be read back as a date, not as text.
     run = f'schema_version: 1\npipeline: {pipeline}\npartition: "{partition}"\n'
     write_if_changed(root / "run.yaml", run.encode())
-    return len(objects)
+    return sum(bool(found) for found in files.values())
