@@ -14,6 +14,7 @@ from retrain.airflow.connections import Aws
 from retrain.commands.alerts_replay import read_ledger
 from retrain.deployment.pipeline_file import load
 from retrain.deployment.policies import Drift, Performance, Policies
+from retrain.deployment.sections import Schedule
 from retrain.errors import ReportError
 from retrain.judge.day import Day
 from retrain.judge.judged_days import JUDGED, judge_day, kept_days
@@ -48,14 +49,14 @@ def spec(number, release="v1.0.0"):
 def judge(ledger, tmp_path):
     """Judge the day so many days after the first, of which the pipeline has written this."""
 
-    def judged(number, psi=0.3, release="v1.0.0", mae=4.0):
+    def judged(number, psi=0.3, release="v1.0.0", mae=4.0, policies=POLICIES):
         run = spec(number, release)
         features = [{"name": name, "kind": "target", "value": psi, "limit": 0.2} for name in ("speed", "duration")]
         report = {"schema_version": 1, "partition": run.partition, "features": features}
         report["rows"] = {"current": 330, "reference": 1320}
         (tmp_path / "drift.json").write_text(json.dumps(report))
         (tmp_path / "metrics.json").write_text(json.dumps({"model": {"mae": mae}}))
-        return judge_day(POLICIES, ledger, run, tmp_path)
+        return judge_day(policies, ledger, run, tmp_path)
 
     return judged
 
@@ -93,6 +94,15 @@ def test_the_kept_days_walk_as_they_were_judged(judge, ledger):
     assert drifts == [each.drift for each in judged]
     assert errors == [each.performance for each in judged]
     assert errors[20].state is State.ALERT
+
+
+def test_a_weekly_pipeline_is_judged_by_as_many_runs_as_a_daily_one(judge):
+    """The nineteenth Monday is 126 days after the first, which a daily pipeline reads no more."""
+    mondays = Schedule(cron="0 6 * * 1", start_date=FIRST)
+    error = Performance(metrics="metrics.json", model="model", metric="mae", min_history=18)
+    weekly = Policies(schedule=mondays, drift=POLICIES.drift, performance=error)
+    judged = [judge(7 * week, mae=4.0 + week % 3, policies=weekly) for week in range(19)]
+    assert [each.performance.limit is not None for each in judged] == [False] * 18 + [True]
 
 
 def test_the_release_of_each_day_is_told_and_whether_a_newer_day_has_been_judged(judge):

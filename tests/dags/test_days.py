@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
 
-from retrain.alerts.watch.observe.deadlines import owed
+from retrain.alerts.message.next_action import rerun
+from retrain.alerts.watch.observe.deadlines import deadline, owed
 from retrain.deployment.pipeline_file import Deployment, load
 from retrain.deployment.sections import Schedule
 from retrain.run import partition
@@ -39,10 +43,18 @@ SOME_DAYS = [
     pytest.param("0 6 * * 1-5", lambda day: day.weekday() < 5, id="weekdays"),
     pytest.param("0 6 * * SUN", lambda day: day.weekday() == 6, id="Sundays"),
     pytest.param("0 6 1,15 * *", lambda day: day.day in (1, 15), id="twice a month"),
+    pytest.param("0 6 * * 1", lambda day: day.weekday() == 0, id="Mondays"),
+    pytest.param("0 6 1 * *", lambda day: day.day == 1, id="the first of the month"),
 ]
 OWED = [
     *(schedule for schedule in SCHEDULES if schedule.values[1] in ("UTC", "Asia/Tokyo", "America/Scoresbysund")),
     *(pytest.param(schedule.values[0], "Asia/Tokyo", id=str(schedule.id)) for schedule in SOME_DAYS),
+]
+# Weekdays at those times at which the day in UTC is another one, or the clock changes.
+ZONED_WEEKDAYS = [
+    pytest.param(schedule.values[0].replace("* * *", "* * 1-5"), schedule.values[1], id=f"weekdays, {schedule.id}")
+    for schedule in SCHEDULES
+    if schedule.values[1] in ("Asia/Tokyo", "Asia/Kolkata", "America/New_York") or "Berlin, which" in str(schedule.id)
 ]
 
 
@@ -102,13 +114,42 @@ def test_the_watch_owes_the_days_that_the_schedule_runs(cron: str, zone: str, mo
     assert days_owed(deployed(monkeypatch, cron, zone), time(23, 45)) == days_run(cron, zone)
 
 
+@pytest.mark.parametrize(("cron", "zone"), ZONED_WEEKDAYS)
+def test_a_schedule_of_weekdays_runs_and_owes_the_weekdays_of_its_zone(
+    cron: str, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weekdays = [day for day in EVERY_DAY if day.weekday() < 5]
+    assert days_run(cron, zone) == weekdays
+    assert days_owed(deployed(monkeypatch, cron, zone), time(23, 45)) == weekdays
+
+
+@pytest.mark.parametrize(("cron", "zone"), [*SCHEDULES, *ZONED_WEEKDAYS, *OWED[-len(SOME_DAYS) :]])
+def test_the_dag_the_watch_and_the_deadline_mean_the_same_day_of_a_run(
+    cron: str, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = deployed(monkeypatch, cron, zone)
+    schedule, expected = deployment.schedule, deployment.expected
+    assert expected is not None
+    found = intervals(cron, zone)
+    for run, following in pairwise(found):
+        now, start = run.end + timedelta(minutes=1), run.start.astimezone(UTC)
+        dag_run = SimpleNamespace(run_type="scheduled", data_interval_start=start)
+        day = partition.of_template({}, dag_run, schedule, clock=lambda now=now: now)
+        told = {"run_type": "scheduled", "conf": None, "data_interval_start": start.isoformat()}
+        assert partition.of_api(told, schedule, now=now) == day
+        # The run starts when the next one's interval does: its deadline is on that one's day.
+        that_day = partition.of_interval(following.start, schedule)
+        due = deadline(deployment, expected, date.fromisoformat(day), time(23, 45))
+        assert due == datetime.combine(that_day, time(23, 45), ZoneInfo(zone)).astimezone(UTC)
+
+
 @pytest.mark.parametrize(("cron", "zone"), OWED)
 def test_no_day_is_owed_before_its_run_has_started(cron: str, zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     deployment = deployed(monkeypatch, cron, zone)
     ends = {
         partition.of_interval(interval.start, deployment.schedule): interval.end for interval in intervals(cron, zone)
     }
-    now = datetime(2025, 12, 20, 12, tzinfo=UTC)
+    now = datetime(2025, 12, 5, 12, tzinfo=UTC)
     due = dict(owed(deployment, time(23, 59), now - timedelta(days=14), now))
     assert due
     assert all(moment > ends[date.fromisoformat(day)] for day, moment in due.items())
@@ -125,6 +166,24 @@ def test_a_backfill_whose_dates_have_the_zones_offset_runs_the_days_that_they_na
     schedule = Schedule(cron="0 6 * * *", timezone="Asia/Tokyo", start_date=FIRST)
     days = [partition.of_interval(interval.start, schedule).isoformat() for interval in found]
     assert (days[0], days[-1], len(days)) == ("2020-03-02", "2020-03-08", 7)
+
+
+@pytest.mark.parametrize(("cron", "counts"), SOME_DAYS)
+def test_a_backfill_runs_only_the_days_that_the_schedule_runs_also_for_a_single_one(cron: str, counts: Any) -> None:
+    """With the dates of the command that an alert about missing days has."""
+    schedule, zone = Schedule(cron=cron, timezone="Asia/Tokyo", start_date=FIRST), ZoneInfo("Asia/Tokyo")
+    wanted = [day.isoformat() for day in EVERY_DAY[:100] if counts(day)]
+    for asked in (wanted, wanted[:1]):
+        command = rerun("taxi", [asked[0], asked[-1]], "Asia/Tokyo")
+        begin = re.search(r"--from-date (\S+)", command[0])
+        end = re.search(r"--to-date (\S+)", command[-1])
+        assert begin
+        assert end
+        span = (datetime.fromisoformat(each[1]).astimezone(UTC) for each in (begin, end))
+        found = [
+            partition.of_interval(run.start, schedule).isoformat() for run in intervals_between(cron, str(zone), *span)
+        ]
+        assert found == asked
 
 
 def test_a_run_of_before_a_change_of_the_schedule_keeps_its_day() -> None:

@@ -15,6 +15,7 @@ from retrain.errors import (
     DataRefusedError,
     LostObjectError,
     NoRawDataError,
+    NotLandedError,
     PartitionLateError,
     PushError,
     ReleaseError,
@@ -26,7 +27,7 @@ from retrain.errors import (
 _LOST = "The task's process ended without reporting to Airflow. It was killed, often for lack of memory, or its host went away."
 UNREPORTED = "The task failed and its callback did not report why: read the log."
 _KINDS: tuple[tuple[tuple[type[BaseException], ...], Kind], ...] = (
-    ((PartitionLateError,), Kind.DATA_LATE),
+    ((PartitionLateError, NotLandedError), Kind.DATA_LATE),
     ((DataRefusedError, NoRawDataError), Kind.DATA_REJECTED),
     ((ReleaseError,), Kind.RELEASE_REFUSED),
     ((UnprovenPushError, LostObjectError, CorruptCacheError, PushError), Kind.PUSH_UNPROVEN),

@@ -108,10 +108,11 @@ class FailureFacts(RunFacts):
 
 
 class LateFacts(FailureFacts):
-    """`data_late`: the watch found no marker, or the task failed because it waited too long (then with a failure's facts)."""
+    """`data_late`: the watch saw that the data has not landed, or the task gave up (then with a failure's facts)."""
 
     expected_at: Text = None  # the deadline; UTC, ISO 8601
-    marker: Text = None  # the address of the file that says that a partition is complete
+    marker: Text = None  # the address of the file that says that the day's data is complete
+    awaited: Text = None  # without such a file: what has to be in S3, in words
 
     @property
     def gave_up(self) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from statistics import NormalDist, median
 
 from retrain.deployment import holiday
 from retrain.deployment.policies import Drift
-from retrain.deployment.sections import Calendar
+from retrain.deployment.sections import Calendar, Schedule
 from retrain.judge.day import Day, MeasuredFeature
 from retrain.judge.episode import Episode
+from retrain.judge.run_days import runs_before
 from retrain.judge.verdict import Confidence, Severity, State, Verdict
 
 _WHOLE = 0.999999  # shares of importance are rounded, and so is their sum
@@ -87,7 +88,9 @@ class _DriftEvidence:
         return sum(feature.weight * min(feature.effect, most) for feature in self.moved) + self.fell
 
 
-def walk(days: Iterable[Day], policy: Drift, calendar: Calendar | None = None) -> list[DriftVerdict]:
+def walk(
+    days: Iterable[Day], policy: Drift, calendar: Calendar | None = None, schedule: Schedule | None = None
+) -> list[DriftVerdict]:
     """Judge each day by itself and the days before it, as production does.
 
     An episode opens when enough features have moved on a day, and either most of the last days drifted too or the features
@@ -97,6 +100,7 @@ def walk(days: Iterable[Day], policy: Drift, calendar: Calendar | None = None) -
         days: judged days, oldest first, one for each partition; a day without a run is absent.
         policy: section `drift` of the pipeline's file.
         calendar: the pipeline's holidays; None for a pipeline without any.
+        schedule: the days that count among the last ones; None for every day.
 
     Returns:
         one verdict for each day, in the same order.
@@ -105,7 +109,7 @@ def walk(days: Iterable[Day], policy: Drift, calendar: Calendar | None = None) -
     for day in days:
         evidence = _evidence(day, policy, calendar)
         seen.append(evidence)
-        first = (date.fromisoformat(day.partition) - timedelta(days=policy.of_days - 1)).isoformat()
+        first = runs_before(schedule, day.partition, policy.of_days - 1)
         recent = [past for past in seen[-policy.of_days :] if past.partition >= first]
         drifting, short = sum(past.drifts for past in recent), sum(past.short for past in recent)
         far = evidence.strength(policy.high) >= policy.min_features * policy.high

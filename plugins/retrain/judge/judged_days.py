@@ -16,11 +16,12 @@ from retrain.judge.drift import DriftVerdict
 from retrain.judge.json_file import read_object
 from retrain.judge.performance import PerformanceVerdict
 from retrain.judge.policies import walk
+from retrain.judge.run_days import runs_before
 from retrain.run.run_spec import RunSpec
 from retrain.store.ledger import Ledger
 
 JUDGED = "judged"  # the kind of the ledger's events
-# The longest history of an error (90 days) and a month for an episode that is open at its end.
+# Days of the schedule: the longest history of an error (90) and a month for an episode that is open at its end.
 _DAYS = 120
 
 
@@ -91,17 +92,26 @@ def judge_day(policies: Policies, ledger: Ledger, spec: RunSpec, checkout: Path)
         ReportError: a file that the pipeline declares is missing, or breaks its contract.
         StoreError: the ledger does not answer.
     """
-    report = None if policies.drift is None else read_object(checkout / policies.drift.report)
-    metrics = None if policies.performance is None else read_object(checkout / policies.performance.metrics)
-    own = KeptDay(day.read(spec.partition, policies, report, metrics), spec.release, spec.run_key)
+    own = KeptDay(read_day(policies, spec.partition, checkout), spec.release, spec.run_key)
     ledger.event(spec.pipeline, JUDGED, f"{spec.partition}-{spec.run_key}", own.to_json())
-    today = date.fromisoformat(spec.partition)
-    first, last = ((today - timedelta(days=back)).isoformat() for back in (_DAYS, 1))
+    first = runs_before(policies.schedule, spec.partition, _DAYS)
+    last = (date.fromisoformat(spec.partition) - timedelta(days=1)).isoformat()
     kept = {**_kept(ledger, spec.pipeline, first, last), spec.partition: own}
     days = [each.day for each in kept.values()]
     releases = {partition: each.release for partition, each in kept.items()}
     later = ledger.has_later_event(spec.pipeline, JUDGED, f"{spec.partition}~")  # `~` sorts after every run key
     return Judged(days, *walk(days, policies), releases, newest=not later)
+
+
+def read_day(policies: Policies, partition: str, checkout: Path) -> Day:
+    """Read a day from the files in a finished checkout that the pipeline's file names.
+
+    Raises:
+        ReportError: a file is missing, or breaks its contract.
+    """
+    report = None if policies.drift is None else read_object(checkout / policies.drift.report)
+    metrics = None if policies.performance is None else read_object(checkout / policies.performance.metrics)
+    return day.read(partition, policies, report, metrics)
 
 
 def kept_days(ledger: Ledger, pipeline: str, first: str = "", last: str = "9") -> list[Day]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from statistics import median
 
 from retrain.deployment.policies import Performance
+from retrain.deployment.sections import Schedule
 from retrain.judge.day import Day, Error
 from retrain.judge.episode import Episode
+from retrain.judge.run_days import runs_before
 from retrain.judge.verdict import Confidence, Severity, State, Verdict
 
 _TO_DEVIATION = 1.4826  # from the median absolute deviation to the standard deviation of a normal distribution
@@ -56,7 +57,7 @@ class _ErrorEvidence:
         return self.limit is not None and self.error.lower_bound > self.limit
 
 
-def walk(days: Iterable[Day], policy: Performance) -> list[PerformanceVerdict]:
+def walk(days: Iterable[Day], policy: Performance, schedule: Schedule | None = None) -> list[PerformanceVerdict]:
     """Judge each day that has an error by itself and the days before it, as production does.
 
     An episode opens when the lower bound of the error is above its limit, or above a baseline on enough of the last days.
@@ -64,6 +65,7 @@ def walk(days: Iterable[Day], policy: Performance) -> list[PerformanceVerdict]:
     Args:
         days: judged days, oldest first, one for each partition.
         policy: section `performance` of the pipeline's file.
+        schedule: the days that count among the last ones; None for every day.
 
     Returns:
         one verdict for each day with an error, in the same order.
@@ -72,11 +74,12 @@ def walk(days: Iterable[Day], policy: Performance) -> list[PerformanceVerdict]:
     for day in days:
         if day.error is None:
             continue
-        evidence = _evidence(day, day.error, _since(past, day.partition, policy.history_days), policy)
+        evidence = _evidence(day, day.error, _since(past, day.partition, policy.history_days, schedule), policy)
         past.append(day)
         if evidence.beaten_by:
             beaten.append(day.partition)
-        recent = sum(partition > _before(day.partition, policy.of_days) for partition in beaten)
+        before = runs_before(schedule, day.partition, policy.of_days)
+        recent = sum(partition > before for partition in beaten)
         lost = bool(evidence.beaten_by) and recent >= policy.days
         episode = episode.then(
             day.partition,
@@ -88,12 +91,8 @@ def walk(days: Iterable[Day], policy: Performance) -> list[PerformanceVerdict]:
     return verdicts
 
 
-def _before(partition: str, days: int) -> str:
-    return (date.fromisoformat(partition) - timedelta(days=days)).isoformat()
-
-
-def _since(past: Sequence[Day], partition: str, days: int) -> list[float]:
-    first = _before(partition, days)
+def _since(past: Sequence[Day], partition: str, days: int, schedule: Schedule | None) -> list[float]:
+    first = runs_before(schedule, partition, days)
     return [day.error.value for day in past[-days:] if day.error and day.partition >= first]
 
 

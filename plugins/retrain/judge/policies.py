@@ -19,6 +19,6 @@ def walk(days: Iterable[Day], policies: Policies) -> tuple[list[DriftVerdict], l
         policies: the pipeline's file; a section that it lacks gives no verdicts.
     """
     known = list(days)
-    drifts = drift.walk(known, policies.drift, policies.calendar) if policies.drift else []
-    errors = performance.walk(known, policies.performance) if policies.performance else []
+    drifts = drift.walk(known, policies.drift, policies.calendar, policies.schedule) if policies.drift else []
+    errors = performance.walk(known, policies.performance, policies.schedule) if policies.performance else []
     return drifts, errors

@@ -17,6 +17,7 @@ from retrain.errors import Cause
     [
         (errors.DataRefusedError("Stage prepare refused its data: trip_miles"), Kind.DATA_REJECTED, Cause.DATA),
         (errors.NoRawDataError("dt=2020-03-10 is empty"), Kind.DATA_REJECTED, Cause.DATA),
+        (errors.NotLandedError("2020-03-10 is still landing"), Kind.DATA_LATE, Cause.DATA),
         (errors.PartitionLateError("late"), Kind.DATA_LATE, Cause.DATA),
         (errors.MovedTagError("moved"), Kind.RELEASE_REFUSED, Cause.RELEASE),
         (errors.UnprovenPushError("data/trips.parquet"), Kind.PUSH_UNPROVEN, Cause.INFRA),

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 import pytest
 
 from retrain.deployment.policies import Drift
-from retrain.deployment.sections import Calendar
+from retrain.deployment.sections import Calendar, Schedule
 from retrain.judge import drift
 from retrain.judge.day import Day, MeasuredFeature
 from retrain.judge.drift import DriftVerdict, chance, walk
@@ -107,6 +107,16 @@ def test_a_holidays_drift_is_named_and_neither_opens_nor_counts() -> None:
 def test_missing_days_are_no_drifting_days() -> None:
     """Seven judged days may be seven weeks."""
     assert not any(v.opened for v in walk([day(7 * n, speed=0.3, duration=0.3) for n in range(7)], POLICY))
+
+
+def test_the_last_days_of_a_weekly_pipeline_are_its_last_mondays() -> None:
+    weekly = Schedule(cron="0 6 * * 1", start_date=MONDAY)
+    drifting = [day(7 * n, speed=0.3, duration=0.3) for n in range(3)]
+    assert [v.opened for v in walk(drifting, POLICY, schedule=weekly)] == [False, False, True]
+    rows = [day(7 * n, rows=150) for n in range(3)]
+    assert [v.opened for v in walk(rows, POLICY, schedule=weekly)] == [False, False, True]
+    missed = [drifting[0], day(7 * 7, speed=0.3, duration=0.3), day(8 * 7, speed=0.3, duration=0.3)]
+    assert not any(v.opened for v in walk(missed, POLICY, schedule=weekly))
 
 
 def test_rows_that_keep_missing_are_a_signal_of_their_own() -> None:

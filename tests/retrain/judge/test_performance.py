@@ -2,7 +2,9 @@ from datetime import date, timedelta
 
 import pytest
 
+from retrain.deployment import cron
 from retrain.deployment.policies import Performance
+from retrain.deployment.sections import Schedule
 from retrain.judge.day import Day, Error
 from retrain.judge.performance import walk
 from retrain.judge.verdict import Confidence, Severity, State
@@ -85,3 +87,42 @@ def test_a_day_without_an_error_is_passed_over() -> None:
 @pytest.mark.parametrize("count", [1, 20, 42])
 def test_a_verdict_is_the_same_whatever_comes_later(count: int) -> None:
     assert walk(PAST[:count], POLICY) == walk(PAST, POLICY)[:count]
+
+
+WEEKLY = Schedule(cron="0 6 * * 1", start_date=date(2018, 1, 1))
+MONTHLY = Schedule(cron="0 6 1 * *", start_date=date(2018, 1, 1))
+WEEKDAYS = Schedule(cron="0 6 * * 1-5", start_date=date(2018, 1, 1))
+
+
+def run_days(schedule: Schedule, count: int) -> list[int]:
+    """The first days from FIRST on which the schedule runs, as numbers of days."""
+    numbers, day = [], FIRST
+    while len(numbers) < count:
+        day = cron.next_day(schedule.cron, day)
+        numbers.append((day - FIRST).days)
+    return numbers
+
+
+@pytest.mark.parametrize("schedule", [WEEKDAYS, WEEKLY, MONTHLY], ids=["weekdays", "Mondays", "first of the month"])
+def test_the_days_of_the_history_are_those_that_the_schedule_runs(schedule: Schedule) -> None:
+    """A weekly run has six Mondays in 42 days, too few for a limit: its history would never count."""
+    *before, last = run_days(schedule, 43)
+    days = [*(day(number, WEEK[n % 7]) for n, number in enumerate(before)), day(last, 9.0)]
+    verdict = walk(days, POLICY, schedule)[-1]
+    assert verdict.opened
+    assert verdict.history == "Median of the last 42 days 4.00, highest 4.40."
+
+
+@pytest.mark.parametrize("schedule", [WEEKDAYS, WEEKLY, MONTHLY], ids=["weekdays", "Mondays", "first of the month"])
+def test_the_last_days_behind_a_baseline_are_those_that_the_schedule_runs(schedule: Schedule) -> None:
+    numbers = run_days(schedule, 9)
+    behind = [day(number, 4.2, pair_median=3.5) for number in numbers[-3:]]
+    assert [v.opened for v in walk(behind, POLICY, schedule)] == [False, False, True]
+    apart = [day(numbers[n], 4.2, pair_median=3.5) for n in (0, 1, 8)]
+    assert not any(v.opened for v in walk(apart, POLICY, schedule))
+
+
+def test_a_run_of_a_day_that_the_schedule_leaves_out_is_judged_by_the_runs_before_it() -> None:
+    *before, _ = run_days(WEEKLY, 43)
+    days = [*(day(number, WEEK[n % 7]) for n, number in enumerate(before)), day(before[-1] + 2, 9.0)]
+    assert walk(days, POLICY, WEEKLY)[-1].opened

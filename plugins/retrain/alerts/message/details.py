@@ -85,7 +85,8 @@ def _failure(trouble: Trouble, facts: FailureFacts, *, whole: bool) -> Blocks:
 def _late(trouble: Trouble, facts: LateFacts) -> Blocks:
     expected = shown(facts.expected_at) if facts.expected_at else UNKNOWN
     marker = f"\nMarker: {code(facts.marker)}" if facts.marker else ""
-    return section(f"{_cause(trouble)}\nExpected by {expected}.{marker}")
+    awaited = f"\nAwaited: {code(facts.awaited)}" if facts.awaited else ""
+    return section(f"{_cause(trouble)}\nExpected by {expected}.{marker}{awaited}")
 
 
 def _drift(facts: DriftFacts, *, whole: bool) -> Blocks:

@@ -230,6 +230,16 @@ def test_data_that_came_after_the_run_gave_up_still_wants_a_hand() -> None:
     assert "*Next:*" not in told(messages.top(late, ADDRESSES))
 
 
+def test_late_data_names_its_marker_and_without_one_what_is_awaited() -> None:
+    late = EXAMPLES[Kind.DATA_LATE].open
+    facts = {name: value for name, value in late.facts.items() if name != "marker"}
+    words = "objects of s3://raw/dt=2020-03-17, and then none for 30 minutes"
+    assert "Marker: `s3://retrain-raw/raw/yellow/dt=2020-03-17/_SUCCESS`" in told(messages.top(late, ADDRESSES))
+    quiet = told(messages.top(replace(late, facts={**facts, "awaited": words}), ADDRESSES))
+    assert f"Awaited: `{words}`" in quiet
+    assert "Marker" not in quiet
+
+
 def test_missing_facts_are_shown_as_unknown() -> None:
     for kind in Kind:
         bare = Incident(Key("p", kind, ""), "2020-03-18T06:00:00+00:00", None, {})

@@ -37,7 +37,7 @@ class Answered:
 
     days: KnownDays = field(default_factory=KnownDays)
     failed_runs: set[tuple[str, str, str]] = field(default_factory=set)  # DAG, run id, end: its failures have been read
-    markers: Asking = field(default_factory=Asking)
+    landed: Asking = field(default_factory=Asking)
     records: Asking = field(default_factory=Asking)
 
 

@@ -27,7 +27,7 @@ class KnownDays:
     _full: bool = False
 
     def landed(self, pipeline: str) -> frozenset[str]:
-        """The pipeline's days whose marker was found."""
+        """The pipeline's days whose data was seen to have landed."""
         self._read(pipeline)
         return frozenset(self._landed[pipeline])
 

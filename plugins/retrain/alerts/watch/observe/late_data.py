@@ -1,4 +1,4 @@
-"""Is a day's data late, or has late data landed? Asks S3 for the marker."""
+"""Is a day's data late, or has late data landed? Asks S3."""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ from retrain.alerts.watch.observe import deadlines
 from retrain.alerts.watch.observe.asking import awaited
 from retrain.alerts.watch.observe.inquiry import Inquiry, observed
 from retrain.deployment.pipeline_file import Deployment
-from retrain.store import s3
+from retrain.deployment.sections import Raw
+from retrain.run.landed import LandingRule
+from retrain.store import raw_landing
 from retrain.store.ledger import Ledger
 
 
 def late_data(inquiry: Inquiry, deployment: Deployment, now: datetime) -> Iterator[Signal]:
-    """Trouble for each partition whose marker is missing after its deadline, a good end once a late one is there.
+    """Trouble for each partition whose data has not landed by its deadline, a good end once late data has.
 
     Raises:
         StoreError: S3 refused the question, or did not answer it.
     """
-    if deployment.expected is None:
+    raw, expected = deployment.raw, deployment.expected
+    if raw is None or expected is None or expected.landed is None:
         return
-    pipeline, asking, known = deployment.pipeline, inquiry.answered.markers, inquiry.answered.days
+    rule = LandingRule.of(raw)
+    pipeline, asking, known = deployment.pipeline, inquiry.answered.landed, inquiry.answered.days
     key = Key(pipeline, Kind.DATA_LATE, "")
     incidents = [incident for incident in inquiry.incidents if incident.key == key]
     waiting = {day for incident in incidents for day in incident.missing}
-    owed = dict(deadlines.owed(deployment, deployment.expected.landed, inquiry.since, now))
+    owed = dict(deadlines.owed(deployment, expected.landed, inquiry.since, now))
     unknown = sorted(owed.keys() - waiting - known.landed(pipeline))
     if len(unknown) > 1 and all(asking.is_new(pipeline, day) for day in unknown):
         # Of a new pipeline many days are unknown. Those in the ledger had their data, and one listing names them all.
@@ -36,19 +40,21 @@ def late_data(inquiry: Inquiry, deployment: Deployment, now: datetime) -> Iterat
         known.add(pipeline, landed=recorded, recorded=recorded)
     days, found = awaited(owed, incidents, known.landed(pipeline)), set[str]()
     for day in asking.due(pipeline, days.values(), now):
-        marker = f"{deployment.raw.url}/dt={day}/{deployment.raw.marker}"
-        there = s3.get(inquiry.client, marker) is not None
+        there = raw_landing.has_landed(inquiry.client, raw.url, rule, day)
         asking.asked(pipeline, days[day], now)
         if there:
             found.add(day)
             known.add(pipeline, landed=frozenset({day}))
         elif day in owed:
-            facts = LateFacts(
-                expected_at=owed[day].isoformat(),
-                marker=marker,
-                next="Ask the data's owner. The run goes on by itself when the marker is there.",
-            )
-            yield observed(f"{pipeline}/late/{day}", now, Step.TROUBLE, key, day, facts)
+            yield observed(f"{pipeline}/late/{day}", now, Step.TROUBLE, key, day, _facts(raw, day, owed[day]))
     # A day that is older than all that are kept is in `found` alone.
     for day in sorted(waiting & (found | known.landed(pipeline))):
         yield observed(f"{pipeline}/landed/{day}", now, Step.GOOD, key, day)
+
+
+def _facts(raw: Raw, day: str, deadline: datetime) -> LateFacts:
+    rule, at, todo = LandingRule.of(raw), deadline.isoformat(), "Ask the data's owner. The run goes on by itself when"
+    awaited = rule.awaited(raw.url, day)
+    if rule.layout.marker_is_dated:
+        return LateFacts(expected_at=at, marker=awaited, next=f"{todo} the marker is there.")
+    return LateFacts(expected_at=at, awaited=awaited, next=f"{todo} the data has landed.")

@@ -90,7 +90,7 @@ class Observer:
 
     def note_recorded(self, days: Mapping[str, Collection[str]]) -> None:
         """Take in the days, by pipeline, whose run a task has recorded: S3 is asked for them in the next look."""
-        for asking in (self.answered.markers, self.answered.records):
+        for asking in (self.answered.landed, self.answered.records):
             asking.note(days)
 
     @property
