@@ -7,9 +7,9 @@ RETRAIN_PIPELINES names, makes one DAG.
 
 | Task | Does | Safe to clear? |
 | --- | --- | --- |
-| `wait_for_partition` | waits, deferred, for `dt=<partition>/_SUCCESS` | yes |
+| `wait_for_partition` | waits, deferred, until the day's raw data has landed | yes |
 | `resolve_run` | decides which release, commit and raw objects this run uses | yes; it takes the *current* pin and data |
-| `reproduce` | runs `dvc repro` in a fresh workspace, in the release's own environment | yes; finished stages come from the cache |
+| `reproduce` | runs `dvc repro` in a fresh workspace, in the release's own environment | yes; finished stages come from the cache, fetched data from the ledger |
 | `push` | runs `dvc push`, then proves that every object is on the remote | yes; Airflow clears `reproduce` with it |
 | `record_run` | writes the ledger entry, then the MLflow run and the model version | yes; a run key is never recorded twice |
 | `check_drift` | judges drift and error by earlier days; the watch alerts if it matters | yes; one verdict per run key |
@@ -20,6 +20,9 @@ RETRAIN_PIPELINES names, makes one DAG.
 
 **Backfill**: from the UI or with `airflow backfill create`; give `release` to rerun days with an older release. A backfill runs
 beside the daily run, never promotes, and does not alert about drift. Dates without an offset are UTC.
+
+**Fetch again**: a stage that the pipeline's file names under `fetch` asks for its data once; a repeated task or run takes what it got.
+To fetch a day anew, trigger it with `refetch` one higher than before.
 
 **Triage**, by the cause that the alert names:
 
@@ -32,31 +35,28 @@ beside the daily run, never promotes, and does not alert about drift. Dates with
 from __future__ import annotations
 
 import os
-import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
-from airflow.sdk import DAG, Asset, AssetWatcher, CronDataIntervalTimetable, Param, get_parsing_context, task
-from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, get_parsing_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from retrain.airflow.adapters import services
-from retrain.alerts.callbacks import Failed, Succeeded
+from retrain.dag.broken_dag import broken_dag, dag_id
+from retrain.dag.defaults import first_moment, macros, task_defaults
+from retrain.dag.landings_dag import landings_dag
 from retrain.deployment import dag_ids, landing_queues
 from retrain.deployment.pipeline_file import Deployment, load
-from retrain.deployment.sections import Schedule
-from retrain.errors import ConfigurationError, FinalError
 from retrain.results import WAIT_FOR_PARTITION, Json, Pushed, Recorded, Reproduced, Resolved
-from retrain.run import landings, partition, release
+from retrain.run import partition, release
 from retrain.tasks.wait_for_partition import PartitionSensor
 
 PIPELINES = Path(os.environ.get("RETRAIN_PIPELINES") or Path(__file__).parent / "pipelines")
 queue_readers = cache(partial(landing_queues.readers, PIPELINES))  # it reads all files: once for all pipelines
 PARTITION = "{{ partition_of(params, dag_run) }}"
 RELEASE = "{{ params.release or '' }}"
+REFETCH = "{{ '' if params.get('refetch') is none else params.refetch }}"
 # Compared, not printed: a run type prints as the name of its enum member.
 MODE = "{{ 'backfill' if dag_run.run_type == 'backfill' else 'daily' }}"
 PARAMS = {
@@ -71,12 +71,16 @@ PARAMS = {
         None, type=["null", "string"], pattern=release.PATTERN, description="vX.Y.Z; empty: the pinned release"
     ),
 }
-# The longest that one try of a task may take, well above the limits of its own steps. A try that hangs is ended and retried.
-TASK_LIMIT = timedelta(hours=1)
+# Only of pipelines with `fetch`.
+REFETCH_PARAM = Param(
+    None,
+    type=["null", "integer"],
+    minimum=0,
+    description="empty: keep the data that was fetched for the day; a number one higher than before: fetch it again",
+)
 PUSH_LIMIT = timedelta(hours=2)  # `dvc push` alone may take one hour
 PROMOTE_LIMIT = timedelta(hours=2)  # it may build an environment, and scores two models
 AROUND_REPRO = timedelta(hours=1)  # workspace and environment, on top of `limits.reproduce_minutes` for `dvc repro`
-BROKEN_SCHEDULE = Schedule(cron="0 6 * * *", start_date=date(2018, 1, 1))  # in place of one that cannot be read
 
 
 def pipeline_dag(deployment: Deployment) -> DAG:
@@ -89,29 +93,19 @@ def pipeline_dag(deployment: Deployment) -> DAG:
         schedule=CronDataIntervalTimetable(deployment.schedule.cron, timezone=deployment.schedule.timezone),
         start_date=first_moment(deployment.schedule),
         catchup=False,
-        params=PARAMS,
+        params={**PARAMS, "refetch": REFETCH_PARAM} if deployment.fetch else PARAMS,
         user_defined_macros=macros(deployment.schedule),
         tags=["retrain", *deployment.tags],
         default_args=task_defaults(deployment),
         auto_register=False,
     ) as dag:
-        landed = PartitionSensor(
-            task_id=WAIT_FOR_PARTITION,
-            bucket_key=f"{deployment.raw.url}/dt={PARTITION}/{deployment.raw.marker}",
-            aws_conn_id=deployment.aws_conn_id,
-            poke_interval=deployment.raw.poke_seconds,
-            timeout=deployment.raw.give_up_after_hours * 3600,
-            execution_timeout=None,  # it would count the hours of waiting, which `timeout` limits
-            deferrable=True,
-            doc_md="Waits for the marker that is landed last. If it is late, ask the data's owner.",
-        )
-
         # Each task imports its own module: a broken one fails its task, not the parsing of all DAGs.
         @task(doc_md="Decides release, commit and raw objects of this run. Clear it for corrected data or another pin.")
-        def resolve_run(day: str, tag: str, dag_run_id: str, mode: str) -> Json:
+        def resolve_run(day: str, tag: str, dag_run_id: str, mode: str, refetch: str) -> Json:
             from retrain.tasks.resolve_run import resolve_run
 
-            return resolve_run(services(deployment), day, tag or None, dag_run_id, mode).to_json()
+            count = int(refetch) if refetch else None
+            return resolve_run(services(deployment), day, tag or None, dag_run_id, mode, count).to_json()
 
         @task(
             doc_md="Runs `dvc repro` at the run's commit. The day's `dvc.lock`, metrics and model come from here.",
@@ -167,124 +161,42 @@ def pipeline_dag(deployment: Deployment) -> DAG:
 
             return remove_workspace(services(deployment), dag_run_id).to_json()
 
-        run = resolve_run(PARTITION, RELEASE, "{{ run_id }}", MODE)
+        run = resolve_run(PARTITION, RELEASE, "{{ run_id }}", MODE, REFETCH)
         reproduced = reproduce(run)
         recorded = record_run(run, reproduced, push(run, reproduced))
         checked = check_drift(run, reproduced, recorded, "{{ ti.log_url }}")
         promoted = promote(run, reproduced, recorded)
-        landed >> run
+        waiting(deployment) >> run
         [checked, promoted] >> remove_workspace("{{ run_id }}").as_teardown(setups=reproduced)
     return dag
 
 
-def task_defaults(deployment: Deployment) -> dict[str, Any]:
-    """Return the defaults of every task of a pipeline. A FinalError is not retried; the callbacks write signals for the watch."""
-    return {
-        "owner": deployment.owner,
-        "execution_timeout": TASK_LIMIT,
-        "retries": deployment.limits.retries,
-        "retry_delay": timedelta(seconds=deployment.limits.retry_seconds),
-        "retry_exponential_backoff": 2,  # a multiplier; True would mean 1, which is no growth
-        "retry_policy": ExceptionRetryPolicy([RetryRule(FinalError, RetryAction.FAIL)]),
-        "on_failure_callback": Failed(deployment.pipeline),
-        "on_success_callback": Succeeded(deployment.pipeline),
-    }
-
-
-def macros(schedule: Schedule) -> dict[str, Any]:
-    """Return the functions that templates and callbacks may call."""
-    return {partition.MACRO: partial(partition.of_template, schedule=schedule)}
-
-
-def first_moment(schedule: Schedule) -> datetime:
-    """Return the start of the schedule's first day, in UTC as Airflow stores it."""
-    return datetime.combine(schedule.start_date, time.min, ZoneInfo(schedule.timezone)).astimezone(UTC)
-
-
-def landings_dag(deployment: Deployment) -> DAG:
-    """Start a day's run on S3's message about its marker (`trigger: event`). The scheduled run remains as the safety net."""
-    from airflow.providers.amazon.aws.triggers.sqs import SqsSensorTrigger
-    from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-
-    name = f"{deployment.pipeline}{dag_ids.LANDINGS}"
-    if error := landing_queues.shared(deployment, queue_readers()):
-        return broken_dag(PIPELINES / f"{deployment.pipeline}.yaml", error, name)
-    where = {"sqs_queue": deployment.raw.queue or "", "aws_conn_id": deployment.aws_conn_id}
-    messages = SqsSensorTrigger(**where, waiter_delay=deployment.raw.poke_seconds, max_messages=10)
-    with DAG(
-        name,
-        description=f"Starts a run of {deployment.pipeline} when a partition has landed.",
-        doc_md=landings_dag.__doc__,
-        schedule=[Asset(name, watchers=[AssetWatcher(name="sqs", trigger=messages)])],
-        start_date=first_moment(deployment.schedule),
-        catchup=False,
-        tags=["retrain", *deployment.tags],
-        default_args=task_defaults(deployment),
-        auto_register=False,
-    ) as dag:
-
-        @task(doc_md="Reads landings from the messages. Safe to clear: a landing has one run, even if reported twice.")
-        def read_messages(triggering_asset_events: Any = None) -> list[dict[str, Any]]:
-            return landings.runs(landings.messages(triggering_asset_events), deployment.raw)
-
-        @task(doc_md="Fails with a message that is not S3's, or is another pipeline's. The others have their runs.")
-        def refuse_others(triggering_asset_events: Any = None) -> None:
-            landings.refuse_others(landings.messages(triggering_asset_events), deployment.raw)
-
-        TriggerDagRunOperator.partial(
-            task_id="start_run",
-            trigger_dag_id=deployment.pipeline,
-            logical_date=None,
-            skip_when_already_exists=True,
-            doc_md="Starts one run per landing; a repeated message is skipped.",
-        ).expand_kwargs(read_messages())
-        refuse_others()
-    return dag
-
-
-def broken_dag(file: Path, error: Exception, name: str | None = None) -> DAG:
-    """Return a DAG for a pipeline whose file is broken: it shows the error in the UI and fails each day, so that Slack reports it."""
-    said = str(error) if isinstance(error, ConfigurationError) else f"{file.name}: {type(error).__name__}: {error}"
-    sentence = f"{said.rstrip('.')}."
-    what_next = "Correct the file: Airflow reads it again by itself. The days without a run need a backfill then."
-    with DAG(
-        name or dag_id(file),
-        schedule=CronDataIntervalTimetable(BROKEN_SCHEDULE.cron, timezone=BROKEN_SCHEDULE.timezone),
-        start_date=first_moment(BROKEN_SCHEDULE),
-        catchup=False,
-        user_defined_macros=macros(BROKEN_SCHEDULE),
-        tags=["retrain", "broken"],
-        doc_md=f"**Broken:** {sentence}\n\n{what_next}",
-        default_args={
-            "owner": "unknown",  # the owner is in the file
-            "execution_timeout": TASK_LIMIT,
-            "on_failure_callback": Failed(dag_id(file)),
-            "on_success_callback": Succeeded(dag_id(file)),
-        },
-        auto_register=False,
-    ) as dag:
-
-        @task(retries=0, doc_md="Fails with the error in the pipeline's file.")
-        def read_configuration() -> None:
-            raise ConfigurationError(f"{sentence} {what_next}") from error
-
-        read_configuration()
-    return dag
-
-
-def dag_id(file: Path) -> str:
-    """Return the id of the pipeline's DAG: the file's name, with characters that Airflow refuses replaced by their code."""
-    return re.sub(r"[^A-Za-z0-9_.-]", lambda found: f".{ord(found.group()):x}.", file.stem)
+def waiting(deployment: Deployment) -> list[PartitionSensor]:
+    """Return the task that waits for the day's raw data; none for a pipeline whose stages fetch all their data themselves."""
+    raw = deployment.raw
+    if raw is None:
+        return []
+    return [
+        PartitionSensor(
+            task_id=WAIT_FOR_PARTITION,
+            raw=raw,
+            partition=PARTITION,
+            aws_conn_id=deployment.aws_conn_id,
+            execution_timeout=None,  # it would count the hours of waiting, which `give_up_after_hours` limits
+            doc_md="Waits until the day's raw data has landed. If it is late, ask the data's owner.",
+        )
+    ]
 
 
 def dags_of(file: Path, asked: str | None = None) -> list[DAG]:
     """Return the DAGs of a pipeline's file; if `asked` names one, only that DAG."""
     try:
         deployment = load(file, calendar=False)
-        makers = {deployment.pipeline: pipeline_dag}
-        if deployment.trigger == "event":
-            makers[f"{deployment.pipeline}{dag_ids.LANDINGS}"] = landings_dag
-        return [make(deployment) for name, make in makers.items() if asked in (None, name)]
+        found = [pipeline_dag(deployment)] if asked in (None, deployment.pipeline) else []
+        reads_messages = asked in (None, f"{deployment.pipeline}{dag_ids.LANDINGS}")
+        if deployment.trigger == "event" and deployment.raw and reads_messages:
+            found.append(landings_dag(file, deployment, deployment.raw, queue_readers()))
+        return found
     except Exception as error:  # noqa: BLE001 - pydantic or Airflow may raise anything over one file; the others keep their DAGs
         return [broken_dag(file, error)]
 

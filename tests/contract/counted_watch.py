@@ -32,6 +32,7 @@ from retrain.alerts.watch.settings import WatchSettings  # noqa: E402
 from retrain.alerts.watch.slack.app_token import AppToken  # noqa: E402
 from retrain.alerts.watch.slack.client import SlackClient  # noqa: E402
 from retrain.alerts.watch.watch import Watch  # noqa: E402
+from retrain.store import mutable_objects  # noqa: E402
 from retrain.store import s3 as store  # noqa: E402
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class CountedWatch:
                 for url in (f"{raw_of(pipeline)}/dt={day}/_SUCCESS", *urls):
                     removed[url] = store.get(self.client, url) or b""
                     folder, _, key = url.rpartition("/")
-                    store.delete(self.client, folder, [key])
+                    mutable_objects.delete(self.client, folder, [key])
         return removed
 
     def put_back(self, removed: dict[str, bytes]) -> None:

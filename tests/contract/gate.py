@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
@@ -30,7 +30,14 @@ class Gate:
         self.hung: list[str] = []  # what was asked of `hang`'s folder
         self._hanging: str | None = None
         self.holding = Event()
+        self.cut, self.flipped = (
+            0,
+            0,
+        )  # the next answers to GET that break off in the middle, or have a wrong byte there
         self.after_put: Callable[[str], object] = lambda path: path  # what somebody else does to it then
+        # The status and body of an answer that the server itself does not give, by method, path with query, and headers.
+        self.own_answer: Callable[[str, str, Mapping[str, str]], tuple[int, str] | None] = lambda *_: None
+        self.dropped_headers: frozenset[str] = frozenset()  # of requests, in lower case: a server that ignores them
 
     @property
     def puts(self) -> list[str]:
@@ -40,6 +47,18 @@ class Gate:
     def refuse(self, count: int, method: str = "*") -> None:
         """Answer 503 to the next `count` requests of a method, or of any."""
         self._refusals[method] = count
+
+    def spoiled(self, content: bytes) -> tuple[bytes, int]:
+        """The body that an answer to GET has, and how many bytes of it are sent."""
+        middle = len(content) // 2
+        with self._lock:
+            if self.cut:
+                self.cut -= 1
+                return content, middle
+            if self.flipped:
+                self.flipped -= 1
+                return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :], len(content)
+        return content, len(content)
 
     def hold_after(self, puts: int) -> None:
         """Let that many PUTs pass and no more, until `release`; `holding` is set when the first of them is held."""
@@ -88,6 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         query = unquote(self.path.lstrip("/"))
+        if own := self.gate.own_answer(self.command, query, self.headers):
+            self._send(own[0], [("Content-Type", "application/xml")], own[1].encode())
+            return
         admitted = None if self.gate.hangs(query) else self.gate.admits(self.command)
         if admitted is None:
             self.close_connection = True
@@ -103,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
-                if name.lower() not in _HOP_BY_HOP:
+                if name.lower() not in _HOP_BY_HOP | self.gate.dropped_headers:
                     connection.putheader(name, value)
             connection.endheaders(body)
             answer = connection.getresponse()
@@ -112,11 +134,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.gate.passed.append((self.command, path))
             if self.command == "PUT":
                 self.gate.after_put(path)
-            self._send(answer.status, answer.getheaders(), content)
+            content, sent = self.gate.spoiled(content) if self.command == "GET" else (content, len(content))
+            self._send(answer.status, answer.getheaders(), content, sent)
         finally:
             connection.close()
 
-    def _send(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+    def _send(self, status: int, headers: list[tuple[str, str]], content: bytes, sent: int | None = None) -> None:
         self.send_response_only(status)
         sized = self.command == "HEAD" and status < 300
         for name, value in headers:
@@ -126,7 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(content)
+            self.wfile.write(content[:sent])
+            self.close_connection = self.close_connection or (sent is not None and sent < len(content))
 
     def handle(self) -> None:
         try:

@@ -91,7 +91,18 @@ def test_a_whole_deployment_has_nothing_wrong(
     assert slack
     monkeypatch.setenv("RETRAIN_REPOSITORY", str(origin_at(tmp_path)))
     code, found = doctor(
-        "pipelines", "secrets", "aws", "mlflow", "buckets", "roles", "queues", "origin", "volume", "slack", "addresses"
+        "pipelines",
+        "secrets",
+        "aws",
+        "mlflow",
+        "buckets",
+        "raw",
+        "roles",
+        "queues",
+        "origin",
+        "volume",
+        "slack",
+        "addresses",
     )
     assert (code, wrong(found)) == (0, {})
     assert {
@@ -284,6 +295,28 @@ def test_a_raw_bucket_without_versions_is_wrong(
     assert name in found[f"bucket raw ({name}): versions"][2]
 
 
+def test_raw_data_of_another_layout_than_the_file_s_is_wrong(
+    doctor: Doctor, s3: Any, bucket: Callable[..., str], pipelines: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = bucket(versioned=True)
+    monkeypatch.setenv("RETRAIN_RAW_BUCKET", name)
+    s3.put_object(Bucket=name, Key="raw/yellow/dt=2020-03-01/part-0.parquet", Body=b"rows")
+    assert doctor("raw")[1]["raw data of trips"][:2] == (Found.OK, "2020-03-01 is the first day")
+    file = pipelines / "trips.yaml"
+    file.write_text(file.read_text().replace("raw:\n", "raw:\n  partition: d{partition}*.parquet\n"))
+    code, found = doctor("raw")
+    assert code == 1
+    assert "dt=2020-03-01/part-0.parquet" in wrong(found)["raw data of trips"]
+
+
+def test_raw_data_that_cannot_be_listed_is_wrong(
+    doctor: Doctor, s3_server: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert s3_server
+    monkeypatch.setenv("RETRAIN_RAW_BUCKET", "nobodys-bucket")
+    assert "NoSuchBucket" in wrong(doctor("raw")[1])["raw data of trips"]
+
+
 def test_a_bucket_that_is_not_there_is_wrong(doctor: Doctor, s3_server: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     assert s3_server
     monkeypatch.setenv("RETRAIN_STORE_BUCKET", "nobodys-bucket")
@@ -398,6 +431,12 @@ def test_a_queue_must_be_reached_from_the_bucket_and_its_dead_letters_are_counte
     assert code == 1
     assert "notifies nobody" in wrong(found)["queue of trips: notification"]
     assert found["queue of trips: dead letters"][0] == Found.OK
+
+    s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration={"EventBridgeConfiguration": {}})
+    code, found = doctor("queues")
+    assert (code, wrong(found)) == (0, {})
+    assert found["queue of trips: notification"][0] == Found.UNKNOWN
+    assert found["queue of trips: notification"][2].endswith(arn)
 
     rules = [{"Name": "prefix", "Value": "raw/yellow/"}, {"Name": "suffix", "Value": "_SUCCESS"}]
     target = {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": rules}}}

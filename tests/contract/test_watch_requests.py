@@ -13,7 +13,7 @@ from airflow_pages import airflow_pages
 from counted_watch import CountedWatch, WatchRequests, counted_watch, generated_server, pin_releases, raw_of
 from generated_ledger import GeneratedLedger
 from live_servers import ROOT, free_ports
-from stack_model import Ports, Secrets, Stack
+from stack_model import RAW_BUCKET, Ports, Secrets, Stack
 
 from retrain.airflow.api import AirflowApi
 from retrain.alerts.facts import BackfillFacts
@@ -114,9 +114,9 @@ def asked(counted: CountedWatch) -> WatchRequests:
     return counted.ten_minutes("observe", "signals", "situation")
 
 
-def markers(found: WatchRequests) -> int:
-    """The requests for a marker."""
-    return sum(path.endswith("/_SUCCESS") for _, path in found.s3)
+def raw_listings(found: WatchRequests) -> int:
+    """The requests that ask whether a day has landed."""
+    return sum(path == RAW_BUCKET for _, path in found.s3)
 
 
 def test_while_all_is_recorded_s3_is_asked_once_a_pipeline_and_then_nothing_however_many_days_there_are(
@@ -139,7 +139,7 @@ def test_from_its_deadline_on_a_day_is_asked_for_in_each_look_and_reported_in_th
     fleet.look()
     fleet.at(fleet.last + timedelta(days=2), 10)
     found = asked(fleet)
-    assert markers(found) == LOOKS * len(fleet.made.pipelines)
+    assert raw_listings(found) == LOOKS * len(fleet.made.pipelines)
     opened = [incident.opened_at for incident in fleet.watch.state.book.open()]
     assert opened == [f"{fleet.last + timedelta(days=2)}T10:00:00.000+00:00"] * len(fleet.made.pipelines)
 

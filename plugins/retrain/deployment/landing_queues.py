@@ -22,7 +22,7 @@ def readers(pipelines: Path) -> dict[str, list[str]]:
         except Exception:  # noqa: BLE001 - as for its own DAG, which says what is wrong with it: a broken file has no reader
             log.info("%s is broken, so it reads no queue", file.name)
             continue
-        if deployment.trigger == "event" and deployment.raw.queue:
+        if deployment.trigger == "event" and deployment.raw and deployment.raw.queue:
             found[deployment.raw.queue].append(file.name)
     return dict(found)
 
@@ -30,11 +30,12 @@ def readers(pipelines: Path) -> dict[str, list[str]]:
 def shared(deployment: Deployment, known: Mapping[str, Sequence[str]]) -> SharedQueueError | None:
     """Return the error of a pipeline with `trigger: event` if `known`, the readers of each queue, has another one for its queue."""
     own = f"{deployment.pipeline}.yaml"
-    others = [name for name in known.get(deployment.raw.queue or "", ()) if name != own]
+    queue = deployment.raw.queue if deployment.raw else None
+    others = [name for name in known.get(queue or "", ()) if name != own]
     if not others:
         return None
     return SharedQueueError(
-        f"{own}: raw.queue {deployment.raw.queue} is the queue of {', '.join(others)} too. Each would take and "
+        f"{own}: raw.queue {queue} is the queue of {', '.join(others)} too. Each would take and "
         "delete the other's messages. Give each pipeline with `trigger: event` a queue of its own, such as "
         f"${{RETRAIN_LANDED_QUEUES}}{deployment.pipeline}. Until then the scheduled runs process the days."
     )

@@ -15,6 +15,7 @@ from retrain.deployment.dag_ids import HOUSEKEEPING, LANDINGS
 from retrain.deployment.policies import Policies
 from retrain.deployment.run_settings import RunSettings
 from retrain.deployment.sections import (
+    DEFAULT_PARTITION,
     Expected,
     Input,
     Limits,
@@ -40,41 +41,66 @@ class Deployment(Policies):
     """
 
     schema_version: int = Field(ge=1, le=1)
+    """The version of this file's form, 1."""
     pipeline: str
     description: str
+    """One sentence, shown in Airflow."""
     owner: str = Field(min_length=1)
+    """The team that alerts and tasks name."""
     tags: tuple[str, ...] = ()
+    """More tags of the DAG."""
     schedule: Schedule
-    # event: also by a message of raw.queue, as soon as a marker has landed
     trigger: Literal["schedule", "event"] = "schedule"
+    """`event`: also start a day by a message of `raw.queue`, as soon as its data has landed."""
     repository: Repository
-    raw: Raw
+    # None: the stages fetch all their data themselves.
+    raw: Raw | None = None
     inputs: tuple[Input, ...] = ()
     params: Params = Field(default_factory=dict)
-    # The stages that fetch their own data: they run once for each run key.
+    """Params of the release that the run sets, by file, then by key: numbers, or texts in which `{partition}` and its parts are filled in."""
     fetch: tuple[str, ...] = ()
-    # The stages whose outputs are meant to be the same every day.
+    """The stages that fetch their own data. They run once for each run key, whatever DVC's cache says."""
     static: tuple[str, ...] = ()
+    """The stages whose outputs are meant to be the same every day."""
     expected: Expected | None = None
     store: S3Url
+    """The DVC remote."""
     ledger: S3Url
+    """The folder of the ledger."""
     limits: Limits = Limits()
     tracking: TrackingSection
     promotion: Promotion | None = None
     slack: SlackSection
     aws_conn_id: str = "aws_default"
+    """Airflow's connection to S3 and SQS."""
     mlflow_conn_id: str = "mlflow_default"
+    """Airflow's connection to MLflow."""
 
     def run_settings(self, refetch: int = 0) -> RunSettings:
         """The keys of this file that can change a run's bytes."""
+        partition = DEFAULT_PARTITION if self.raw is None else self.raw.partition
         return RunSettings(
-            partition=self.raw.partition, inputs=self.inputs, params=self.params, fetch=self.fetch, refetch=refetch
+            partition=partition, inputs=self.inputs, params=self.params, fetch=self.fetch, refetch=refetch
         )
 
     @model_validator(mode="after")
     def _event_has_a_queue(self) -> Self:
-        if self.trigger == "event" and self.raw.queue is None:
+        if self.trigger == "event" and (self.raw is None or self.raw.queue is None):
             raise ValueError("trigger: event needs raw.queue, the SQS queue of the bucket's messages")
+        return self
+
+    @model_validator(mode="after")
+    def _names_raw_data_only_if_it_has_some(self) -> Self:
+        if self.raw is None and self.inputs:
+            raise ValueError("inputs are laid from raw objects, and the file has no raw. Add raw, or leave inputs out")
+        if self.expected is None:
+            return self
+        if self.raw is None and self.expected.landed is not None:
+            raise ValueError(
+                "expected.landed is the deadline of raw data, and the file has no raw. Add raw, or leave expected.landed out"
+            )
+        if self.raw is not None and self.expected.landed is None:
+            raise ValueError('expected.landed is missing: the time by which a partition of raw lands, such as "10:00"')
         return self
 
     @model_validator(mode="after")
@@ -105,20 +131,29 @@ def load(path: Path, environment: Mapping[str, str] | None = None, *, calendar: 
         ConfigurationError: the file cannot be read or is broken; the message names file, key and problem.
     """
     variables = os.environ if environment is None else environment
-    if not _NAME.fullmatch(path.stem):
-        raise ConfigurationError(f"{path.name}: a pipeline's file is named [a-z][a-z0-9_]*.yaml. Rename it.")
-    if path.stem.endswith(LANDINGS):
-        raise ConfigurationError(
-            f"{path.name}: {path.stem} is the name of the DAG that reads the messages of {path.stem.removesuffix(LANDINGS)}. "
-            "Rename it."
-        )
-    if path.stem == HOUSEKEEPING:
-        raise ConfigurationError(f"{path.name}: {path.stem} is the name of the DAG that cleans the volume. Rename it.")
+    check_name(path.stem)
     document = yaml_file.expanded(yaml_file.read(path), path.name, variables)
     deployment = validated(Deployment, {**document, "pipeline": path.stem}, path)
     if calendar:
         _check_calendar(deployment, path)
     return deployment
+
+
+def check_name(name: str) -> None:
+    """Make sure that a pipeline may have this name, which is that of its file.
+
+    Raises:
+        ConfigurationError: it may not.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(f"{name}.yaml: a pipeline's file is named [a-z][a-z0-9_]*.yaml. Rename it.")
+    if name.endswith(LANDINGS):
+        raise ConfigurationError(
+            f"{name}.yaml: {name} is the name of the DAG that reads the messages of {name.removesuffix(LANDINGS)}. "
+            "Rename it."
+        )
+    if name == HOUSEKEEPING:
+        raise ConfigurationError(f"{name}.yaml: {name} is the name of the DAG that cleans the volume. Rename it.")
 
 
 def load_policies(path: Path) -> Policies:

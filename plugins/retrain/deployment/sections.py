@@ -28,39 +28,44 @@ class Section(BaseModel):
 
 
 class Schedule(Section):
-    """When the runs start. The run of a day starts when the next day's data interval does: see `retrain.run.partition`.
-
-    `start_date` is the first day.
-    """
+    """When the runs start. The run of a day starts when the next day's data interval does: see `retrain.run.partition`."""
 
     cron: DailyCron
+    """When the next day's run starts, once a day at most. Minute and hour are plain numbers."""
     timezone: TimeZone = "UTC"
+    """The time zone of the schedule, whose days the partitions are."""
     start_date: date
+    """The first day."""
 
 
 class Repository(Section):
-    """The Git origin of the releases. `environment` is the folder of a release whose files define its Python environment."""
+    """Where the releases come from."""
 
     url: str = Field(min_length=1)
+    """The Git origin of the releases."""
     environment: RelativePath = "."
+    """The folder of the release with its `uv.lock`, `requirements.txt` or `pyproject.toml`."""
 
 
 class Raw(Section):
-    """The raw partitions below `url`. A run reads `window_days` of them and waits until the last one has landed.
-
-    `partition` is the pattern of a partition's folder, or of its files: see `retrain.run.raw_layout`. A partition has landed when
-    its `marker` is there: a name in its folder; with a leading slash, a name below `url`. With `marker: null` it has landed when
-    no object has come for `quiet_minutes`. `queue` is the SQS queue that S3 writes to when a marker lands.
-    """
+    """The raw partitions. A run reads a window of them, and waits until the last one has landed: see `retrain.run.raw_layout`."""
 
     url: S3Url
+    """The folder of the raw partitions."""
     window_days: PositiveInt
+    """How many days a run reads, the partition included."""
     partition: PartitionPattern = DEFAULT_PARTITION
+    """The pattern of a partition's folder, or of its files, with the date in it."""
     marker: MarkerPattern | None = "_SUCCESS"
+    """The object that is landed last: a name in the partition's folder; with a leading slash, a name below `raw.url`. `null` if the producer writes none."""
     quiet_minutes: PositiveInt | None = None
+    """Without a marker: a partition has landed when no object has come for this long."""
     poke_seconds: PositiveInt = 60
+    """How often the marker, or the queue, is asked for."""
     give_up_after_hours: float = Field(default=48, gt=0)
+    """The longest wait for the partition."""
     queue: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    """Address of the SQS queue with S3's messages about this pipeline's new objects. No other pipeline may read it."""
 
     @model_validator(mode="after")
     def _ends_in_one_way(self) -> Self:
@@ -76,17 +81,16 @@ class Raw(Section):
 
 
 class Input(Section):
-    """Raw objects that are laid at `path` of the checkout before `dvc repro`, in place of what the commit has there.
-
-    `days`: those of the whole window, or of the run's partition alone. `objects`: only those whose name matches, such as
-    `orders*.csv`. `names`: `keep` (the key below `raw.url`), `flat` (the name alone), `file` (`path` is the one object itself),
-    or a pattern such as `{year}/{partition}-{name}`.
-    """
+    """Raw objects that are laid at a path of the checkout before `dvc repro`."""
 
     path: RelativePath
+    """The path in the checkout. A file or folder that the commit has there is replaced for the run, a `.dvc` file of it too."""
     days: Literal["window", "partition"] = "window"
+    """`window`: the objects of all days of the window. `partition`: those of the run's day alone."""
     names: InputNames = "keep"
+    """Where an object goes below `path`: `keep` (its key below `raw.url`), `flat` (its name alone), or a pattern such as `{year}/{partition}-{name}`. `file`: `path` is the one object itself."""
     objects: str = Field(default="*", min_length=1, pattern=r"^[^/]+$")
+    """Only the objects whose name matches, such as `orders*.csv`."""
 
     @model_validator(mode="after")
     def _one_file_is_of_one_day(self) -> Self:
@@ -102,53 +106,69 @@ Params = dict[RelativePath, dict[Annotated[str, Field(min_length=1)], str | int 
 class Expected(Section):
     """Deadlines on the day on which the partition's run starts, in the schedule's time zone.
 
-    With a daily schedule that is the day after the partition. A deadline on a `not_on` day moves to the next day that is not one.
+    With a daily schedule that is the day after the partition.
     """
 
-    landed: TimeOfDay
+    landed: TimeOfDay | None = None
+    """Deadline of the day's raw data, "HH:MM"; later is `data_late`. Required with `raw`; without it there is none."""
     recorded: TimeOfDay
+    """Deadline of the recorded run; later is `pipeline_silent`. It is after the time of `schedule.cron`."""
     not_on: tuple[Literal["weekends", "holidays"], ...] = ()
+    """`weekends`, `holidays`: a deadline on such a day moves to the next day that is neither."""
 
 
 class Calendar(Section):
-    """The public holidays of a country, or of its subdivision, as the library `holidays` names them."""
+    """The public holidays of a country, or of its subdivision."""
 
     country: str = Field(pattern=r"^[A-Z]{2}$")
+    """The country whose holidays count, by its two letters, as the library `holidays` names it."""
     subdivision: str | None = Field(default=None, min_length=1)
+    """Its state or region, if that has other holidays."""
 
 
 class Limits(Section):
-    """Limits of a run. A failed task is retried up to `retries` times; the pause doubles from one retry to the next."""
+    """Limits of a run."""
 
     reproduce_minutes: PositiveInt = 120
+    """The longest time that `dvc repro` may take."""
     min_free_disk_mb: PositiveInt = 1024
+    """Free disk space, in MB, that `reproduce` needs."""
     retries: int = Field(default=2, ge=0, le=10)
+    """How often a failed task is tried again."""
     retry_seconds: PositiveInt = 60
+    """The first pause before a retry; each later one is twice as long."""
 
 
 class TrackingSection(Section):
-    """The MLflow experiment, and the name of the registered model if the pipeline has one."""
+    """How MLflow names the pipeline's runs and its model."""
 
     experiment: str = Field(min_length=1)
+    """The MLflow experiment."""
     model: str | None = None
+    """The name of the registered model, if the pipeline has one."""
 
 
 class Promotion(Section):
-    """How challenger and champion are scored: by the command `score MODEL_DIR ROWS OUT_JSON`. A lower `metric` is better.
-
-    A champion that is older than `champion_days` and still not beaten is reported.
-    """
+    """How challenger and champion are scored and compared."""
 
     score: tuple[str, ...] = Field(min_length=1)
+    """The command that scores a model: `score MODEL_DIR ROWS OUT_JSON`."""
     rows: RelativePath
+    """File of the checkout with the rows to score."""
     metrics: RelativePath
+    """File of the checkout with the day's metrics."""
     challenger: str
+    """Section of that file with the new model's metrics."""
     baselines: tuple[str, ...] = ()
+    """Sections of that file with the metrics of the baselines."""
     metric: str
+    """The metric that decides; lower is better."""
     champion_days: PositiveInt = 14
+    """A champion that is older and still not beaten is an alert."""
 
 
 class SlackSection(Section):
-    """The channel that messages go to."""
+    """Where messages go."""
 
     channel: str = Field(pattern=r"^[#A-Z]\S+$")
+    """The channel of the messages."""

@@ -10,13 +10,15 @@ from retrain.doctor import clock
 from retrain.doctor.finding import Finding, ok, unknown, warning, wrong
 from retrain.doctor.surroundings import Surroundings
 from retrain.errors import StoreError, StoreForbiddenError
-from retrain.store import bucket_settings
+from retrain.store import bucket_settings, s3
 from retrain.store.bucket_settings import Expiration
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _TERRAFORM = "On AWS Terraform makes it (infra/aws/modules/bucket): terraform plan shows what differs."
+_CONDITIONAL = "Use a server with conditional writes (PutObject with If-None-Match: *) for the ledger."
+_PROBE, _PROBE_TEXT = "doctor-create-only", b"Written by `retrain doctor`: this object must not be overwritten.\n"
 _WATCHED = ("raw", "ledger")
 
 
@@ -45,8 +47,8 @@ def places(here: Surroundings) -> dict[Place, str]:
     return {
         Place(use, url): each.aws_conn_id
         for each in here.deployments
-        for use, url in (("raw", each.raw.url), ("store", each.store), ("ledger", each.ledger))
-        if use in chosen
+        for use, url in (("raw", each.raw.url if each.raw else None), ("store", each.store), ("ledger", each.ledger))
+        if use in chosen and url is not None
     }
 
 
@@ -57,17 +59,22 @@ def check(here: Surroundings) -> Iterator[Finding]:
     for place, conn_id in places(here).items():
         aws = Aws(conn_id)
         elsewhere = aws.endpoint or here.environment.get("AWS_ENDPOINT_URL") or ""
-        yield from check_place(place, aws.asking("s3"), region=aws.hook.conn_region_name or "", elsewhere=elsewhere)
+        region = aws.hook.conn_region_name or ""
+        yield from check_place(place, aws.asking("s3"), region=region, elsewhere=elsewhere, read_only=here.is_watch)
 
 
-def check_place(place: Place, client: S3Client, *, region: str, elsewhere: str = "") -> Iterator[Finding]:
+def check_place(
+    place: Place, client: S3Client, *, region: str, elsewhere: str = "", read_only: bool = False
+) -> Iterator[Finding]:
     """One folder: that it can be listed, the clock beside the server's, the bucket's settings.
 
     Args:
         place: the folder.
         client: a client with the role that is checked.
         region: the region of that client.
-        elsewhere: the address of an S3 server that is not AWS's. There only versions and lifecycle are compared.
+        elsewhere: the address of an S3 server that is not AWS's. There only versions and lifecycle are compared, and
+            a ledger is tried: the server must refuse to write an object a second time.
+        read_only: the role may not write, so that the ledger is not tried.
     """
     try:
         key, now = bucket_settings.first_key(client, place.url)
@@ -88,6 +95,8 @@ def check_place(place: Place, client: S3Client, *, region: str, elsewhere: str =
     yield _asked(place, "versions", lambda: versions(place, bucket_settings.versioning(client, place.bucket)))
     yield _asked(place, "lifecycle", lambda: lifecycle(place, bucket_settings.expirations(client, place.bucket)))
     if elsewhere:
+        if place.use == "ledger" and not read_only:
+            yield create_only(place, client)
         yield unknown(f"{place}: protection", f"the server at {elsewhere} is not AWS's")
         return
     yield _asked(place, "access", lambda: access(place, bucket_settings.refuses_public_access(client, place.bucket)))
@@ -117,6 +126,24 @@ def versions(place: Place, status: str) -> Finding:
             f"aws s3api put-bucket-versioning --bucket {place.bucket} --versioning-configuration Status=Enabled",
         )
     return ok(thing, f"versioning is {said}; the {place.use} does not need it, but what is removed by mistake is gone")
+
+
+def create_only(place: Place, client: S3Client) -> Finding:
+    """The server refuses to create an object that exists. It is tried with an object of the doctor's own, which stays."""
+    thing, url = f"{place}: create-only", f"{place.url}/{_PROBE}"
+    try:
+        overwritten = s3.create(client, url, _PROBE_TEXT) and s3.create(client, url, _PROBE_TEXT)
+    except StoreForbiddenError:
+        return unknown(thing, f"this role may not write {url}")
+    except StoreError as error:
+        return wrong(thing, str(error), _CONDITIONAL)
+    if overwritten:
+        return wrong(
+            thing,
+            f"the server overwrote {url} in spite of If-None-Match: two runs can overwrite each other's ledger entry, unnoticed",
+            _CONDITIONAL,
+        )
+    return ok(thing, "an object that exists is not overwritten")
 
 
 def lifecycle(place: Place, rules: list[Expiration]) -> Finding:

@@ -45,7 +45,12 @@ def ok(thing: str, seen: str) -> Finding:
 
 def wrong(thing: str, seen: str, fix: str) -> Finding:
     """The thing does not work, or would lose data. The advice of an error to clear a task is left out: none has failed here."""
-    return Finding(thing, Found.WRONG, _ADVICE.sub("", seen), fix)
+    return Finding(thing, Found.WRONG, without_advice(seen), fix)
+
+
+def without_advice(sentence: str) -> str:
+    """The sentence of an error without its advice to clear a task."""
+    return _ADVICE.sub("", sentence)
 
 
 def warning(thing: str, seen: str, fix: str) -> Finding:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from retrain.deployment.pipeline_file import Deployment
+from retrain.deployment.sections import Raw
 from retrain.doctor.finding import Finding, ok, unknown, warning, wrong
 from retrain.doctor.surroundings import Surroundings
 from retrain.errors import StoreError, StoreForbiddenError
+from retrain.run.raw_layout import RawLayout
 from retrain.store import bucket_settings
 from retrain.store.bucket_settings import BucketNotification
 from retrain.store.s3 import naming, split
@@ -27,12 +29,12 @@ def check(here: Surroundings) -> Iterator[Finding]:
     from retrain.airflow.connections import Aws
 
     for deployment in here.deployments:
-        if deployment.trigger == "event" and deployment.raw.queue:
-            yield from _queue(deployment, deployment.raw.queue, Aws(deployment.aws_conn_id))
+        raw = deployment.raw
+        if deployment.trigger == "event" and raw is not None and raw.queue:
+            yield from _queue(f"queue of {deployment.pipeline}", raw, raw.queue, Aws(deployment.aws_conn_id))
 
 
-def _queue(deployment: Deployment, url: str, aws: Aws) -> Iterator[Finding]:
-    thing = f"queue of {deployment.pipeline}"
+def _queue(thing: str, raw: Raw, url: str, aws: Aws) -> Iterator[Finding]:
     sqs = aws.asking("sqs")
     try:
         with naming("GetQueueAttributes", url, "SQS"):
@@ -42,10 +44,17 @@ def _queue(deployment: Deployment, url: str, aws: Aws) -> Iterator[Finding]:
         return
     yield ok(thing, f"answers, with {attributes.get('ApproximateNumberOfMessages', '?')} messages")
     yield _dead_letters(thing, attributes, sqs)
-    bucket, prefix = split(f"{deployment.raw.url}/")
+    bucket, _ = split(f"{raw.url}/")
     try:
         notified = bucket_settings.notifications(aws.asking("s3"), bucket)
-        targets = [each.arn for each in matching(notified, prefix, deployment.raw.marker)]
+        targets = [each.arn for each in matching(notified, raw)]
+        if not targets and bucket_settings.sends_to_eventbridge(aws.asking("s3"), bucket):
+            yield unknown(
+                f"{thing}: notification",
+                f"{bucket} sends its events to EventBridge, whose rules are not looked at",
+                f"aws events list-rule-names-by-target --target-arn {attributes['QueueArn']}",
+            )
+            return
         yield _leads(thing, bucket, targets, attributes["QueueArn"], aws)
     except StoreForbiddenError as error:
         yield unknown(f"{thing}: notification", f"this role may not read it ({error})", "terraform plan compares it.")
@@ -80,7 +89,7 @@ def _leads(thing: str, bucket: str, targets: list[str], queue: str, aws: Aws) ->
     if not targets:
         return wrong(
             thing,
-            f"{bucket} notifies nobody when a marker lands: no run is started before the scheduled one",
+            f"{bucket} notifies nobody when data lands: no run is started before the scheduled one",
             "infra/aws/modules/notifications makes it; the folder must be in raw_prefixes.",
         )
     if queue in targets:
@@ -94,6 +103,13 @@ def _leads(thing: str, bucket: str, targets: list[str], queue: str, aws: Aws) ->
     return wrong(thing, f"{bucket} notifies {', '.join(targets)}, and none of them leads to {queue}", _FIX)
 
 
-def matching(notified: list[BucketNotification], prefix: str, marker: str) -> list[BucketNotification]:
-    """The notifications that a marker below `prefix` causes."""
-    return [each for each in notified if prefix.startswith(each.prefix) and marker.endswith(each.suffix)]
+def matching(notified: list[BucketNotification], raw: Raw) -> list[BucketNotification]:
+    """The notifications that landing data causes: each day's marker; without such a marker, some object of the day."""
+    layout = RawLayout.of(raw)
+    pattern = f"{split(f'{raw.url}/')[1]}{layout.landing_pattern}"
+    head, tail = re.split(r"[*{]", pattern, maxsplit=1)[0], re.split(r"[*}]", pattern)[-1]
+    return [
+        each
+        for each in notified
+        if head.startswith(each.prefix) and (tail.endswith(each.suffix) or not layout.marker_is_dated)
+    ]

@@ -1,22 +1,30 @@
-"""The runs to start for S3's messages about landed markers.
+"""The runs to start for S3's messages about landed data.
 
 A message may arrive twice, late, or after a newer one. The same landing always gives the same run id, which Airflow accepts once.
+
+A marker of one day is a landing: each write of it starts one run. Without such a marker, any object of a day starts the day's run,
+which waits until the day has landed. Objects of a day that are written within the same span of `quiet_minutes` (counted from 1970,
+UTC) start one run: it cannot begin before no object has come for as long, so it reads all of them. A day whose objects come over
+several spans has several runs; each that finds the same objects as the one before takes everything from the cache.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import urlsplit
 
-from retrain.deployment.sections import Raw
-from retrain.errors import LandingError, PartitionError
-from retrain.run import partition
+from retrain.deployment import cron
+from retrain.deployment.sections import Raw, Schedule
+from retrain.errors import LandingError
+from retrain.run.raw_layout import RawLayout
+from retrain.run.s3_messages import WrittenObject, written_objects
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
+_SPAN = timedelta(minutes=10)  # with one marker for several days, which has no quiet_minutes
+_BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def messages(asset_events: Mapping[Any, Iterable[Any]]) -> list[Mapping[str, Any]]:
@@ -29,22 +37,23 @@ def messages(asset_events: Mapping[Any, Iterable[Any]]) -> list[Mapping[str, Any
     ]
 
 
-def runs(found: Iterable[Mapping[str, Any]], raw: Raw) -> list[dict[str, Any]]:
+def runs(found: Iterable[Mapping[str, Any]], raw: Raw, schedule: Schedule) -> list[dict[str, Any]]:
     """`trigger_run_id` and `conf` of each run to start for these messages, without duplicates.
 
-    S3's test events, and keys that are not `dt=<partition>/<marker>` below the pipeline's raw data, start no run. A message that is
-    not S3's, or is another pipeline's, does not hold up the others: a batch is deleted when it is read. `refuse_others` names it.
+    S3's test events, objects that are no landing, and days that the schedule leaves out start no run. A message that is not S3's,
+    or is another pipeline's, does not hold up the others: a batch is deleted when it is read. `refuse_others` names it.
     """
     starts: dict[str, dict[str, Any]] = {}
     for message in found:
         try:
-            created = _created(message)
+            written = written_objects(message)
         except LandingError:
             continue
-        for item in created:
-            day = _partition(item, raw)
-            if day is not None:
-                name = f"landed__{day}__{_UNSAFE.sub('-', item.write)}"
+        for item in written:
+            key = _key_below(item, raw)
+            day, landing = (None, "") if key is None else _landing(key, item, raw)
+            if day is not None and cron.starts_on(schedule.cron, date.fromisoformat(day)):
+                name = f"landed__{day}__{_UNSAFE.sub('-', landing)}"
                 starts[name] = {"trigger_run_id": name, "conf": {"partition": day}}
     return list(starts.values())
 
@@ -55,53 +64,29 @@ def refuse_others(found: Iterable[Mapping[str, Any]], raw: Raw) -> None:
     Raises:
         LandingError: one is not; the message quotes the first.
     """
-    place = urlsplit(raw.url)
-    folder = f"{place.path.lstrip('/')}/"
     for message in found:
-        for item in _created(message):
-            if item.bucket != place.netloc or not item.key.startswith(folder):
+        for item in written_objects(message):
+            if _key_below(item, raw) is None:
                 raise LandingError(
                     f"The queue {raw.queue} has a message about s3://{item.bucket}/{item.key}, which is not below {raw.url}: it may "
                     "be another pipeline's, whose day now waits for its scheduled run. A queue is of one pipeline: correct the "
-                    "prefix of its subscription (event_pipelines in infra/aws)."
+                    "prefix of its subscription (event_pipelines in infra/aws), or of EventBridge's rule."
                 )
 
 
-@dataclass(frozen=True)
-class _Created:
-    """An object that S3 wrote. `write` identifies the write: a marker is empty, so its ETag is always the same."""
-
-    bucket: str
-    key: str
-    write: str
-
-
-def _created(message: Mapping[str, Any]) -> list[_Created]:
-    """The objects that a message reports, whether it came from S3 directly or through SNS."""
-    try:
-        body = json.loads(message["Body"])
-        if "Records" not in body and "Message" in body:
-            body = json.loads(body["Message"])
-        created = []
-        for record in body.get("Records", []):
-            if record["eventName"].startswith(("ObjectCreated:", "s3:ObjectCreated:")):
-                item = record["s3"]["object"]
-                write = item.get("versionId") or item.get("sequencer") or record.get("eventTime") or item.get("eTag")
-                created.append(_Created(record["s3"]["bucket"]["name"], unquote_plus(item["key"]), str(write or "?")))
-        return created
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise LandingError(
-            f"A message of the queue is not S3's ({error!r}): {str(message)[:300]}. Find out who writes to the queue. "
-            "The scheduled run still processes the day."
-        ) from error
-
-
-def _partition(item: _Created, raw: Raw) -> str | None:
+def _key_below(item: WrittenObject, raw: Raw) -> str | None:
+    """The object's key relative to `raw.url`; None if it is elsewhere."""
     place = urlsplit(raw.url)
-    match = re.fullmatch(rf"{re.escape(place.path.lstrip('/'))}/dt=([^/]+)/{re.escape(raw.marker)}", item.key)
-    if item.bucket != place.netloc or match is None:
-        return None
-    try:
-        return partition.parse(match.group(1)).isoformat()
-    except PartitionError:
-        return None
+    folder = f"{place.path.strip('/')}/".lstrip("/")  # empty at a bucket's root
+    below = item.bucket == place.netloc and item.key.startswith(folder)
+    return item.key.removeprefix(folder) if below else None
+
+
+def _landing(key: str, item: WrittenObject, raw: Raw) -> tuple[str | None, str]:
+    """The day that an object lands, None if it does not, and the identity of the landing."""
+    layout = RawLayout.of(raw)
+    if layout.marker_is_dated:
+        return layout.marked(key), item.write
+    span = timedelta(minutes=raw.quiet_minutes) if raw.quiet_minutes else _SPAN
+    begin = item.write if item.at is None else f"{_BEGIN + (item.at - _BEGIN) // span * span:%Y%m%dT%H%MZ}"
+    return layout.day_of(key), begin

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
 from retrain.deployment.run_settings import RunSettings
-from retrain.errors import NoRawDataError, RecordError
+from retrain.errors import NoRawDataError, NotLandedError, RecordError
+from retrain.run.landed import LandingRule, landed
 from retrain.run.raw_layout import RawLayout, filled
 from retrain.run.schema_version import require_readable
 
@@ -24,6 +26,22 @@ class RawObject:
     etag: str
     size: int
     version_id: str | None
+
+
+@dataclass(frozen=True)
+class ListedRaw:
+    """A raw object as a listing found it, and the time of its last write."""
+
+    object: RawObject
+    written: datetime
+
+    @property
+    def key(self) -> str:
+        return self.object.key
+
+    @property
+    def size(self) -> int:
+        return self.object.size
 
 
 @dataclass(frozen=True)
@@ -87,39 +105,47 @@ class Manifest:
     @property
     def days(self) -> int:
         """The number of partitions with data."""
-        return len({day_of(o.key) for o in self.objects})
-
-
-def day_of(key: str) -> str:
-    """The partition of a key `dt=YYYY-MM-DD/...`."""
-    return key.split("/", 1)[0].removeprefix("dt=")
+        layout = RawLayout(self.settings.partition, marker=None)
+        return len({layout.day_of(o.key) for o in self.objects} - {None})
 
 
 def of_listing(
     pipeline: str,
     partition: str,
     root: str,
-    days: list[str],
-    listing: list[RawObject],
-    layout: RawLayout | None = None,
+    days: Sequence[str],
+    listing: Collection[ListedRaw],
+    now: datetime,
+    rule: LandingRule | None = None,
     settings: RunSettings | None = None,
 ) -> Manifest:
     """The manifest of the landed days among `days`.
 
     Args:
+        pipeline: its name.
+        partition: the day of the run, YYYY-MM-DD.
+        root: `raw.url`.
         days: the window, as partitions.
-        listing: every object below `root`, with keys relative to it.
-        layout: which objects are the data and the marker of which day. A day without its marker has not landed and is left out.
+        listing: the raw objects of the window and their markers.
+        now: the time by S3's clock when it listed them, or before.
+        rule: how a day is seen to have landed. A day that has not is left out.
         settings: the keys of the pipeline's file that can change the run's bytes.
 
     Raises:
+        NotLandedError: the partition itself has not landed.
         NoRawDataError: the partition itself has no object but its marker.
     """
-    keys, wanted = layout or RawLayout(), set(days)
-    landed = {day for day in wanted if any(keys.is_marker(o.key, day) for o in listing)}
-    objects = tuple(sorted(o for o in listing if keys.day_of(o.key) in landed))
-    if not any(keys.day_of(o.key) == partition for o in objects):
-        raise NoRawDataError(
-            f"{root}/{filled(keys.pattern, partition)} has no data beside its marker. Write the day's data again, then clear resolve_run."
+    rule = rule or LandingRule()
+    by_day = landed(rule, listing, days, now)
+    if partition not in by_day:
+        raise NotLandedError(
+            f"The data of {partition} has not landed. Awaited: {rule.awaited(root, partition)}. Clear wait_for_partition, which waits "
+            "for it."
         )
+    if not by_day[partition]:
+        raise NoRawDataError(
+            f"{root}/{filled(rule.layout.pattern, partition)} has no data beside its marker. Write the day's data again, then clear "
+            "resolve_run."
+        )
+    objects = tuple(sorted(each.object for objects in by_day.values() for each in objects))
     return Manifest(pipeline, partition, root, objects, settings or RunSettings())

@@ -22,9 +22,14 @@ def check_tag(tag: str) -> str:
     Raises:
         TagGrammarError: it is not.
     """
-    if not isinstance(tag, str) or not _TAG.fullmatch(tag):
+    if not isinstance(tag, str) or not is_tag(tag):
         raise TagGrammarError(f"{tag!r} is not a release. A release is a Git tag vX.Y.Z, such as v1.4.0.")
     return tag
+
+
+def is_tag(text: str) -> bool:
+    """True if a text has the form vX.Y.Z."""
+    return _TAG.fullmatch(text) is not None
 
 
 def version(tag: str) -> tuple[int, int, int]:

@@ -135,13 +135,22 @@ def _prefix(rule: dict[str, Any]) -> str:
     return str(chosen.get("And", chosen).get("Prefix") or rule.get("Prefix") or "")
 
 
-def notifications(client: S3Client, bucket: str) -> list[BucketNotification]:
-    """What the bucket notifies of created objects."""
-    answer = _setting(
+def sends_to_eventbridge(client: S3Client, bucket: str) -> bool:
+    """True if the bucket sends its events to EventBridge."""
+    return "EventBridgeConfiguration" in _notification(client, bucket)
+
+
+def _notification(client: S3Client, bucket: str) -> Any:
+    return _setting(
         bucket,
         "GetBucketNotificationConfiguration",
         lambda: client.get_bucket_notification_configuration(Bucket=bucket),
     )
+
+
+def notifications(client: S3Client, bucket: str) -> list[BucketNotification]:
+    """What the bucket notifies of created objects."""
+    answer = _notification(client, bucket)
     found = []
     for kind, arn in (("QueueConfigurations", "QueueArn"), ("TopicConfigurations", "TopicArn")):
         for each in answer.get(kind, []):

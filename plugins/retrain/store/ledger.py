@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 RECORD = "run.json"
 DESCRIPTION = "description.json"
+FETCHED = "fetched"  # the folder with what the stages that fetch their own data have fetched
 ENVIRONMENT = "environment.txt"  # version 1: environment.lock
 
 
@@ -86,6 +87,28 @@ class Ledger(EventLog):
         if body is None:
             raise StoreError(f"{url} is gone. Clear push.")
         return Receipt.from_json(body, url)
+
+    def keep_fetched(self, spec: RunSpec, name: str, body: bytes) -> bytes:
+        """Write what a stage of a run fetched, unless an earlier attempt has; returns the document that the ledger has then.
+
+        Raises:
+            StoreError: it is gone again.
+        """
+        url = f"{self.folder(spec)}/{FETCHED}/{name}"
+        if s3.create(self.client, url, body):
+            return body
+        return self._present(url)
+
+    def fetched(self, spec: RunSpec) -> dict[str, bytes]:
+        """What the stages of a run have fetched until now, by the URL of each document.
+
+        Raises:
+            StoreError: a document is gone again.
+        """
+        folder = f"{self.folder(spec)}/{FETCHED}"
+        urls = [f"{folder}/{key}" for key in sorted(s3.list_objects(self.client, folder))]
+        with ThreadPoolExecutor(s3.AT_ONCE) as pool:
+            return dict(zip(urls, pool.map(self._present, urls), strict=True))
 
     def earlier_receipt(self, pipeline: str, partition: str, days: int = 14) -> Receipt | None:
         """The newest committed receipt of the partition or of the `days` days before it; None if there is none.
@@ -231,10 +254,13 @@ class Ledger(EventLog):
         return Receipt.from_json(self.file(record, "receipt.json"), f"{self.folder(record.spec)}/receipt.json")
 
     def _record(self, url: str) -> RunRecord:
+        return RunRecord.from_json(self._present(url), url)
+
+    def _present(self, url: str) -> bytes:
         body = s3.get(self.client, url)
         if body is None:
-            raise StoreError(f"{url} was listed and is gone. Try again.")
-        return RunRecord.from_json(body, url)
+            raise StoreError(f"{url} was there a moment ago and is gone. Try again.")
+        return body
 
     def _create(self, url: str, body: bytes) -> None:
         if s3.create(self.client, url, body):

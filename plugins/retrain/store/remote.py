@@ -8,11 +8,12 @@ import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from retrain.store import s3
+from retrain.store import mutable_objects, object_content, s3
 from retrain.store.receipt import Details, Seen
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Remote:
     def part_size(self, key: str) -> int | None:
         """The bytes of the first part of a multipart upload; None if the server does not know."""
         self._count()
-        return s3.part_size(self.client, f"{self.url}/{key}")
+        return object_content.part_size(self.client, f"{self.url}/{key}")
 
     def md5_of_content(self, key: str) -> str:
         """The MD5 of the object's bytes, as 32 hex digits. Reads the whole object."""
@@ -111,7 +112,7 @@ class Remote:
 
     def _chunks(self, key: str) -> Iterator[bytes]:
         self._count()
-        return s3.chunks(self.client, f"{self.url}/{key}")
+        return object_content.chunks(self.client, f"{self.url}/{key}")
 
     def find(self, key: str) -> bytes | None:
         """The object's bytes; None if it does not exist."""
@@ -128,7 +129,7 @@ class Remote:
 
     def upload(self, key: str, path: Path) -> None:
         """Write a local file to the remote in place of any object there."""
-        self._count(s3.upload(self.client, f"{self.url}/{key}", path, self.upload_part))
+        self._count(mutable_objects.upload(self.client, f"{self.url}/{key}", path, self.upload_part))
 
 
 def md5_of(path: Path) -> str:
@@ -138,14 +139,25 @@ def md5_of(path: Path) -> str:
 
 
 def multipart_etag(path: Path, part_size: int) -> str:
-    """The ETag of a file that was uploaded in parts of `part_size` bytes: the MD5 of the parts' MD5s, a dash, the number of parts.
+    """The ETag of a file that was uploaded in parts of `part_size` bytes."""
+    return etag_of_parts(path, repeat(part_size))
+
+
+def etag_of_parts(path: Path, part_sizes: Iterable[int]) -> str:
+    """The ETag of a file that was uploaded in parts: the MD5 of the parts' MD5s, a dash, the number of parts. Ends with the file.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
     """
     digests = []
     with path.open("rb") as file:
-        while part := file.read(part_size):
-            digests.append(hashlib.md5(part, usedforsecurity=False).digest())
+        for size in part_sizes:
+            left, digest = size, hashlib.md5(usedforsecurity=False)
+            while left and (chunk := file.read(min(left, _CHUNK))):
+                digest.update(chunk)
+                left -= len(chunk)
+            if left == size:
+                break
+            digests.append(digest.digest())
     return f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
 
 

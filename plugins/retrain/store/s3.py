@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from retrain.errors import OverwrittenError, StoreError, StoreForbiddenError, StoreUnreachableError
-from retrain.run.manifest import Manifest, RawObject, day_of
+from retrain.run.manifest import ListedRaw, Manifest, RawObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_ABSENT = ("404", "NoSuchKey", "NotFound")
+log = logging.getLogger(__name__)
+
+_ABSENT = ("404", "NoSuchKey", "NoSuchVersion", "NotFound")
 _EXISTS = ("PreconditionFailed", "412")
 _FORBIDDEN = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "403")  # SNS has a name of its own
 _OF_ONE_OBJECT = ("HeadObject", "GetObject")
-_CHUNK = 1 << 20  # bytes
+_PERMISSIONS = {
+    "ListObjectsV2": "s3:ListBucket",
+    "ListObjectVersions": "s3:ListBucketVersions",
+}  # named otherwise than the action
 AT_ONCE = 16  # requests that a task or a command sends at the same time; a client keeps as many connections
-_DELETED_AT_ONCE = 1000  # S3's limit
+_UNSUPPORTED = (405, 501)  # HTTP's Method Not Allowed, and Not Implemented
 
 
 def split(url: str) -> tuple[str, str]:
-    """The bucket and the key of `s3://bucket/some/key`."""
-    parts = urlsplit(url)
-    return parts.netloc, parts.path.lstrip("/")
+    """The bucket and the key of `s3://bucket/some/key`. A key may have any characters, `?` and `#` among them."""
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    return bucket, key
 
 
 @contextmanager
@@ -44,46 +48,96 @@ def naming(action: str, place: str, service: str = "S3") -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "?")
-        hint, kind = "Clear the task when it answers", StoreError
-        if code in _FORBIDDEN:
-            kind = StoreForbiddenError
-            hint = "Give the role this permission"
-            if action in _OF_ONE_OBJECT:
-                hint += ", and s3:ListBucket: without that S3 answers so for an object that is not there"
-        elif code == "NoSuchBucket":
-            hint = "Create the bucket, or correct the pipeline's file"
-        raise kind(f"{service} answered {code} to {action} on {place}. {hint}.") from error
+        raise refused(error.response.get("Error", {}).get("Code", "?"), action, place, service) from error
     except BotoCoreError as error:
-        raise StoreUnreachableError(
-            f"{service} did not answer {action} on {place} ({error}). Clear the task when it does."
-        ) from error
+        raise unanswered(str(error), action, place, service) from error
 
 
-def list_versions(client: S3Client, url: str, first: str, last: str) -> list[RawObject]:
+def refused(code: str, action: str, place: str, service: str = "S3", task: str = "the task") -> StoreError:
+    """The error for an answer with this code. `task` names the task that is then cleared."""
+    kind, hint = StoreError, f"Clear {task} when it answers"
+    if code in _FORBIDDEN:
+        kind, hint = StoreForbiddenError, f"Give the role {_PERMISSIONS.get(action, 'this permission')}"
+        if action in _OF_ONE_OBJECT:
+            hint += ", and s3:ListBucket: without that S3 answers so for an object that is not there"
+        if task != "the task":
+            hint += f", then clear {task}"
+    elif code == "NoSuchBucket":
+        hint = "Create the bucket, or correct the pipeline's file"
+    elif code == "InvalidObjectState":
+        hint = f"The object is in an archive such as Glacier: restore it in S3, then clear {task}"
+    return kind(f"{service} answered {code} to {action} on {place}. {hint}.")
+
+
+def unanswered(
+    reason: str, action: str, place: str, service: str = "S3", task: str = "the task"
+) -> StoreUnreachableError:
+    """The error for a request that got no answer. `task` names the task that is then cleared."""
+    return StoreUnreachableError(f"{service} did not answer {action} on {place} ({reason}). Clear {task} when it does.")
+
+
+# The buckets whose server does not list versions, by the server's address. A process asks each of them once.
+_without_versions: set[tuple[str, str]] = set()
+
+
+def list_versions(client: S3Client, url: str, first: str, last: str) -> list[ListedRaw]:
     """The current objects below `url` with keys (relative to it) from `first` to the last one that begins with `last`.
 
-    `version_id` is None in an unversioned bucket. Costs one request per thousand objects and old versions.
+    `version_id` is None in an unversioned bucket, and where the server does not know ListObjectVersions (Garage, R2). Costs one
+    request per thousand objects and old versions.
     """
+    # S3 lists the keys behind a marker, and `first` may be a key itself.
+    before = f"{first[:-1]}{chr(ord(first[-1]) - 1)}~" if first else ""
+    found: list[ListedRaw] = []
+    for each in _current(client, url, before):
+        if each.object.key[: len(last)] > last:
+            break
+        if each.object.key >= first:
+            found.append(each)
+    return found
+
+
+def _current(client: S3Client, url: str, after: str) -> Iterator[ListedRaw]:
+    """The current objects with keys behind `after`, each with its version if the server lists versions."""
     bucket, prefix = split(f"{url}/")
-    found: list[RawObject] = []
-    marker: dict[str, str] = {"KeyMarker": f"{prefix}{first}"}
-    while marker:
-        with naming("ListObjectVersions", url):
-            page = client.list_object_versions(Bucket=bucket, Prefix=prefix, **marker)  # type: ignore[arg-type]
-        marker = {}
+    place = (client.meta.endpoint_url, bucket)
+    version_marker: dict[str, str] = {}
+    while place not in _without_versions:
+        page = _page_of_versions(client, url, KeyMarker=f"{prefix}{after}", **version_marker)
+        if page is None:
+            log.warning("%s does not list the versions in %s, which counts as a bucket without versions.", *place)
+            _without_versions.add(place)
+            break
         for version in page.get("Versions", ()):
-            key = version["Key"].removeprefix(prefix)
-            if key[: len(last)] > last:
-                return found
             if version["IsLatest"]:
                 named = version.get("VersionId")
-                version_id = None if named in (None, "null") else named
-                found.append(RawObject(key, version["ETag"].strip('"'), version["Size"], version_id))
-        if page.get("IsTruncated"):
-            following = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page.get("NextVersionIdMarker")}
-            marker = {name: value for name, value in following.items() if value}  # S3 refuses an empty marker
-    return found
+                item = RawObject(
+                    version["Key"].removeprefix(prefix),
+                    version["ETag"].strip('"'),
+                    version["Size"],
+                    None if named in (None, "null") else named,
+                )
+                yield ListedRaw(item, version["LastModified"])
+        if not page.get("IsTruncated"):
+            return
+        after, following = page["NextKeyMarker"].removeprefix(prefix), page.get("NextVersionIdMarker")
+        version_marker = {"VersionIdMarker": following} if following else {}  # S3 refuses an empty one
+    for entry in entries(client, url, after=after):
+        yield ListedRaw(RawObject(entry.key, entry.etag, entry.size, None), entry.at)
+
+
+def _page_of_versions(client: S3Client, url: str, **markers: str) -> Any | None:
+    """S3's answer to ListObjectVersions; None from a server that does not know it."""
+    bucket, prefix = split(f"{url}/")
+    with naming("ListObjectVersions", url):
+        try:
+            page = client.list_object_versions(Bucket=bucket, Prefix=prefix, **markers)  # type: ignore[arg-type]
+        except ClientError as error:
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in _UNSUPPORTED:
+                return None
+            raise
+    # Ozone up to 2.2 ignores `?versions` and lists the objects: no marker comes back, and no version is in the answer.
+    return page if "KeyMarker" in page else None
 
 
 def require_unchanged(client: S3Client, manifest: Manifest) -> None:
@@ -95,8 +149,8 @@ def require_unchanged(client: S3Client, manifest: Manifest) -> None:
     if manifest.versioned:
         return
     keys = sorted(item.key for item in manifest.objects)
-    first, last = (f"dt={day_of(key)}" for key in (keys[0], keys[-1]))
-    gone = manifest.overwritten(list_versions(client, manifest.root, first, last))
+    present = list_versions(client, manifest.root, keys[0], keys[-1])
+    gone = manifest.overwritten(each.object for each in present)
     if gone:
         raise OverwrittenError(
             f"{manifest.root}/{gone[0]} ({len(gone)} objects in all) was overwritten or deleted since the run was resolved, and its bucket "
@@ -184,23 +238,13 @@ def head(client: S3Client, url: str) -> Any | None:
         try:
             return client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
         except ClientError as error:
-            if _is_absent(error):
+            if is_absent(error):
                 return None
             raise
 
 
-def part_size(client: S3Client, url: str) -> int | None:
-    """The bytes of the first part of a multipart upload; None if the server does not know."""
-    bucket, key = split(url)
-    with naming("HeadObject", url):
-        try:
-            first = client.head_object(Bucket=bucket, Key=key, PartNumber=1)
-        except ClientError:
-            return None
-    return int(first["ContentLength"]) if first.get("PartsCount") else None
-
-
-def _is_absent(error: ClientError) -> bool:
+def is_absent(error: ClientError) -> bool:
+    """True if S3 answered that there is no such object, or no such version of it."""
     return error.response.get("Error", {}).get("Code") in _ABSENT
 
 
@@ -218,16 +262,9 @@ def get_with_etag(client: S3Client, url: str) -> tuple[bytes, str] | None:
             found = client.get_object(Bucket=bucket, Key=key)
             return found["Body"].read(), found.get("ETag", "").strip('"')
         except ClientError as error:
-            if _is_absent(error):
+            if is_absent(error):
                 return None
             raise
-
-
-def chunks(client: S3Client, url: str) -> Iterator[bytes]:
-    """The object's bytes in pieces of 1 MiB, as they arrive."""
-    bucket, key = split(url)
-    with naming("GetObject", url):
-        yield from client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK)
 
 
 def create(client: S3Client, url: str, body: bytes) -> bool:
@@ -241,36 +278,3 @@ def create(client: S3Client, url: str, body: bytes) -> bool:
                 return False
             raise
     return True
-
-
-def upload(client: S3Client, url: str, path: Path, part: int) -> int:
-    """Write a file to S3 in place of any object there, in parts of `part` bytes if it is larger; returns the number of requests."""
-    from boto3.s3.transfer import TransferConfig, create_transfer_manager
-
-    bucket, key = split(url)
-    size = path.stat().st_size
-    config = TransferConfig(multipart_threshold=part, multipart_chunksize=part, max_concurrency=4)
-    # Not client.upload_file: it replaces S3's error, which names what was refused, by one of its own.
-    with naming("PutObject", url), create_transfer_manager(client, config) as transfers:
-        transfers.upload(str(path), bucket, key).result()
-    return 1 if size < part else 2 + -(-size // part)
-
-
-def delete(client: S3Client, url: str, keys: Sequence[str]) -> int:
-    """Delete the objects with these keys, relative to `url`; returns how many were deleted.
-
-    Raises:
-        StoreError: S3 refused to delete one; the sentence says how many are deleted already.
-    """
-    bucket, prefix = split(f"{url}/")
-    for start in range(0, len(keys), _DELETED_AT_ONCE):
-        batch = [{"Key": prefix + key} for key in keys[start : start + _DELETED_AT_ONCE]]
-        with naming("DeleteObjects", url):
-            answer = client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})  # type: ignore[typeddict-item]
-        refused = answer.get("Errors", [])
-        if refused:
-            raise StoreError(
-                f"S3 refused to delete {refused[0].get('Key')}: {refused[0].get('Code')}, {len(refused)} of {len(batch)} in all; "
-                f"{start + len(batch) - len(refused)} objects were removed. Give the role s3:DeleteObject, then run it again."
-            )
-    return len(keys)

@@ -58,6 +58,16 @@ def test_the_pipeline_is_named_by_its_file(deployment: Deployment) -> None:
             "expected.landed: 600 .*quotes",
             id="10:00 without quotes",
         ),
+        pytest.param({"raw": None}, "expected.landed .*Add raw, or leave", id="data is due and there is none"),
+        pytest.param(
+            {"raw": None, "expected": None, "inputs": [{"path": "data"}]},
+            "inputs .*Add raw, or leave",
+            id="inputs of nothing",
+        ),
+        pytest.param(
+            {"raw": None, "expected": None, "trigger": "event"}, "trigger: event needs raw.queue", id="no queue"
+        ),
+        pytest.param({"expected": {"recorded": "12:00"}}, "expected.landed is missing", id="no deadline of the data"),
         *(
             pytest.param({"schedule": {**GOOD["schedule"], "timezone": name}}, f"schedule.timezone: '{name}'", id=name)
             for name in ("Europe/Berln", "Europe", "../etc/passwd", "")
@@ -87,6 +97,15 @@ def test_a_broken_file_is_refused_with_file_and_key(tmp_path: Path, change: dict
         load(write(tmp_path, {**GOOD, **change}), ADDRESSES)
     assert "other.yaml" in str(refused.value)
     assert re.search(named, str(refused.value))
+
+
+def test_a_pipeline_whose_stages_fetch_their_data_needs_no_raw_and_may_have_a_deadline_of_its_record(
+    tmp_path: Path,
+) -> None:
+    document = {**{key: value for key, value in GOOD.items() if key != "raw"}, "expected": {"recorded": "12:00"}}
+    found = load(write(tmp_path, {**document, "fetch": ["download"]}), ADDRESSES)
+    assert (found.raw, found.expected.landed) == (None, None)
+    assert found.run_settings(refetch=2).to_document() == {"fetch": ["download"], "refetch": 2}
 
 
 @pytest.mark.parametrize("cron", ["0 6 * * 1-5", "30 02 * * mon-fri", "0 6 1,15 * *", "0 6 L * *", "0 6 ? 3-11 *"])

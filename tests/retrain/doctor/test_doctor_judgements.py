@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from retrain.doctor import addresses, airflow_health, buckets, clock, queues, roles, webhook
+from retrain.deployment.sections import Raw
+from retrain.doctor import addresses, airflow_health, buckets, clock, queues, raw_data, roles, webhook
 from retrain.doctor.buckets import Place
 from retrain.doctor.finding import Found
 from retrain.doctor.surroundings import Surroundings
@@ -116,11 +117,59 @@ def test_a_webhook_is_known_if_slack_refuses_only_the_missing_text(status: int, 
     assert webhook.judge(status, text).found is found
 
 
+def raw(**changed: object) -> Raw:
+    return Raw.model_validate({"url": "s3://raw-bucket/raw/yellow", "window_days": 3, **changed})
+
+
 def test_a_notification_counts_if_a_marker_of_the_folder_causes_it() -> None:
     ours = BucketNotification("arn:aws:sns:r:1:landed", "raw/yellow/", "_SUCCESS")
     others = BucketNotification("arn:aws:sns:r:1:other", "raw/green/", "_SUCCESS")
-    assert queues.matching([ours, others], "raw/yellow/", "_SUCCESS") == [ours]
-    assert queues.matching([ours], "raw/yellow/", "_DONE") == []
+    assert queues.matching([ours, others], raw()) == [ours]
+    assert queues.matching([ours], raw(marker="_DONE")) == []
+
+
+def test_a_notification_counts_by_the_place_of_the_marker_and_without_one_by_that_of_the_data() -> None:
+    done = BucketNotification("arn:aws:sns:r:1:done", "raw/yellow/done/", ".ok")
+    data = BucketNotification("arn:aws:sns:r:1:data", "raw/yellow/dt=", ".parquet")
+    assert queues.matching([done, data], raw(marker="/done/{partition}.ok")) == [done]
+    assert queues.matching([done, data], raw(marker=None, quiet_minutes=5)) == [data]
+    assert queues.matching([done, data], raw(marker="/_SUCCESS")) == [data]  # it does not name a day
+
+
+@pytest.mark.parametrize(
+    ("keys", "changed", "found", "said"),
+    [
+        pytest.param([], {}, Found.UNKNOWN, "no object yet", id="nothing landed"),
+        pytest.param(["2020/03/05/a.csv"], {}, Found.WRONG, "for example 2020/03/05/a.csv", id="another layout"),
+        pytest.param(
+            ["2020/03/05/a.csv"], {"partition": "{year}/{month}/{day}"}, Found.OK, "2020-03-05", id="its layout"
+        ),
+        pytest.param(
+            [f"dt=2020-03-0{n}/a" for n in (1, 2)], {}, Found.OK, "2020-03-01", id="the first days are landing"
+        ),
+        pytest.param([f"dt=2020-03-0{n}/a" for n in (1, 2, 3)], {}, Found.WARNING, "3 days", id="no day has a marker"),
+        pytest.param(
+            [f"dt=2020-03-0{n}/a" for n in (1, 2, 3)],
+            {"marker": "/_SUCCESS"},
+            Found.OK,
+            "2020-03-01",
+            id="it is elsewhere",
+        ),
+        pytest.param(
+            ["dt=2020-03-01/_SUCCESS", *(f"dt=2020-03-0{n}/a" for n in (1, 2, 3))],
+            {},
+            Found.OK,
+            "2020-03-01",
+            id="one has it",
+        ),
+    ],
+)
+def test_raw_data_that_does_not_fit_the_file_is_named(
+    keys: list[str], changed: dict[str, object], found: Found, said: str
+) -> None:
+    judged = raw_data.judged("raw data of trips", raw(**changed), keys)
+    assert judged.found is found
+    assert said in judged.seen
 
 
 def test_a_file_of_profiles_that_is_none_is_wrong_and_none_of_its_lines_is_quoted(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The parts of a pipeline's DAGs that are the same for every pipeline."""
