@@ -107,6 +107,7 @@ def described_stage(stage: PipelineStage, top: str, *, reached: bool) -> dict[st
         "reached": reached,
         "deps": sorted(place(dep, top) for dep in stage.deps if not isinstance(dep, ParamsDependency)),
         "params": {place(dep, top): dict(leaves(dep.read_params())) for dep in params},
+        "templates": {relative(file, top): sorted(used) for file, used in stage.tracked_vars.items()},
         "outs": [described_out(out, top, is_locked=out.def_path in locked) for out in stage.outs],
     }
 

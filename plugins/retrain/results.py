@@ -98,7 +98,8 @@ class Reproduced(TaskResult):
     """A green `dvc repro`.
 
     `workspace` is the path of its workspace, `environment` the identity of the release's environment, `threads` the number of
-    threads that each stage could use, `seconds` the duration of `dvc repro`.
+    threads that each stage could use, `seconds` the duration of `dvc repro`. `prepared` says in sentences which raw objects were
+    laid in the checkout and which params were set.
     """
 
     task: ClassVar[str] = "reproduce"
@@ -108,6 +109,7 @@ class Reproduced(TaskResult):
     threads: int
     stages: tuple[StageRun, ...]
     seconds: float
+    prepared: tuple[str, ...] = ()
 
     @property
     def executed(self) -> list[str]:

@@ -48,6 +48,7 @@ EXAMPLES: tuple[TaskResult, ...] = (
         2,
         (StageRun("train", StageOutcome.RAN, 12.5, 300 << 20), StageRun("drift", StageOutcome.CACHED, 0.1, 0)),
         14.0,
+        ("2 files, 10 bytes laid at data/raw",),
     ),
     Pushed("receipts/x.json", 3, 400, 1, 0, 4, 0.5),
     Recorded(True, "run", "1", "7", "http://mlflow/#/run", {"model.mae": 4.1}),

@@ -1,4 +1,4 @@
-"""Explaining why two recorded runs differ: by code, environment, parameters, data, outputs or metrics."""
+"""Explaining why two recorded runs differ: by code, settings, environment, parameters, data, outputs or metrics."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from retrain.deployment.run_settings import RunSettings
 from retrain.run.manifest import Manifest
 from retrain.run.run_record import RunRecord
 from retrain.work.environments import frozen
@@ -25,11 +26,12 @@ class Change:
 class Explanation:
     """The differences between two runs, by kind; empty where they do not differ.
 
-    `code` holds the paths of changed files. `environment` holds versions by package, `params` values by `file:section.name`, `data`
+    `code` holds the paths of changed files. `settings` holds the keys of the pipeline's file that were recorded. `environment` holds versions by package, `params` values by `file:section.name`, `data`
     ETag and size by raw object, `outputs` MD5s by path.
     """
 
     code: tuple[str, ...]
+    settings: tuple[Change, ...]
     environment: tuple[Change, ...]
     params: tuple[Change, ...]
     data: tuple[Change, ...]
@@ -41,6 +43,18 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change
     """The names whose values differ between two mappings, sorted."""
     names = sorted({*before, *after})
     return tuple(Change(n, before.get(n), after.get(n)) for n in names if before.get(n) != after.get(n))
+
+
+def recorded_settings(settings: RunSettings) -> dict[str, Any]:
+    """The single keys of a run's settings: `partition`, `inputs.<path>.names`, `params.<file>.<key>` and so on."""
+    document = settings.model_dump(mode="json")
+    inputs, params = document.pop("inputs"), document.pop("params")
+    for entry in inputs:
+        path = entry.pop("path")
+        document |= {f"inputs.{path}.{name}": value for name, value in entry.items()}
+    for file, values in params.items():
+        document |= {f"params.{file}.{key}": value for key, value in values.items()}
+    return document
 
 
 def packages(lock: str) -> dict[str, str]:
@@ -75,9 +89,9 @@ def explain(
         code: the files that changed between the two commits.
     """
     one, two = runs
+    settings = changes(*(recorded_settings(m.settings) for m in manifests))
     data = changes(*({o.key: f"{o.etag} ({o.size} bytes)" for o in m.objects} for m in manifests))
     # By the packages, not by identity: in version 1, environments with one identity could have different packages.
     environment = changes(*(packages(lock) for lock in locks))
-    return Explanation(
-        code, environment, changes(*params), data, changes(one.outputs, two.outputs), changes(one.metrics, two.metrics)
-    )
+    outputs, metrics = changes(one.outputs, two.outputs), changes(one.metrics, two.metrics)
+    return Explanation(code, settings, environment, changes(*params), data, outputs, metrics)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
-from retrain.run.manifest import RawObject, day_of
+from retrain.run.landed import LandingRule, landed
+from retrain.run.manifest import ListedRaw
+from retrain.run.raw_layout import RawLayout
 from retrain.run.run_record import RunRecord, counting
 
 
@@ -43,30 +46,38 @@ def runs(records: Iterable[RunRecord], counts: Mapping[str, str], pruned: Contai
     ]
 
 
-def stale_days(held: Mapping[str, str], present: Mapping[str, str]) -> list[str]:
+@dataclass(frozen=True)
+class ReadRaw:
+    """The raw objects that a run read: the pattern of their partitions, and their ETags by key."""
+
+    pattern: str
+    etags: Mapping[str, str]
+
+
+def stale_days(held: ReadRaw, present: Mapping[str, str], layout: RawLayout) -> list[str]:
     """The days with raw objects that were changed, deleted or added since a run read them, sorted.
 
     Args:
-        held: the ETags of the raw objects that the run read, by key.
+        held: what the run read.
         present: the ETags of the raw objects of its window now, by key, without markers.
+        layout: the layout of the objects that are there now.
     """
-    return sorted({day_of(key) for key in {*held, *present} if held.get(key) != present.get(key)})
+    layouts = (RawLayout(held.pattern, marker=None), held.etags), (layout, present)
+    changed = {key for key in {*held.etags, *present} if held.etags.get(key) != present.get(key)}
+    days = {each.day_of(key) for each, etags in layouts for key in changed if key in etags}
+    return sorted(day for day in days if day is not None)
 
 
 class PresentRaw:
-    """The raw objects of many days as one listing found them. A day without the marker has not landed: its objects do not count."""
+    """The raw objects of many days as one listing found them. The objects of a day that has not landed do not count."""
 
-    def __init__(self, listing: Iterable[RawObject], marker: str) -> None:
-        """Sort a listing of raw objects, whose keys begin with `dt=<day>/`, by day. `marker` is the name of the object written last."""
-        self._of_days: dict[str, dict[str, str]] = {}
-        landed: set[str] = set()
-        for item in listing:
-            day = day_of(item.key)
-            if item.key.endswith(f"/{marker}"):
-                landed.add(day)
-            else:
-                self._of_days.setdefault(day, {})[item.key] = item.etag
-        self._of_days = {day: etags for day, etags in self._of_days.items() if day in landed}
+    def __init__(self, rule: LandingRule, listing: Collection[ListedRaw], days: Iterable[str], now: datetime) -> None:
+        """Sort a listing by day. The arguments are those of `retrain.run.landed.landed`."""
+        self.layout = rule.layout
+        self._of_days = {
+            day: {each.key: each.object.etag for each in objects}
+            for day, objects in landed(rule, listing, days, now).items()
+        }
 
     def of_days(self, days: Iterable[str]) -> dict[str, str]:
         """The ETags of the objects of these days, by key."""

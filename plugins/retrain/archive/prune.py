@@ -11,7 +11,7 @@ from pathlib import Path
 from retrain.archive import recorded_documents
 from retrain.errors import LedgerUnreadableError, RetrainError, StoreError
 from retrain.run.run_record import RunRecord
-from retrain.store import ledger_facts, ledger_index, s3
+from retrain.store import ledger_facts, ledger_index, mutable_objects, s3
 from retrain.store.fetch import Progress
 from retrain.store.ledger import Ledger
 from retrain.store.remote import Remote
@@ -45,8 +45,12 @@ def kept_entries(records: Iterable[RunRecord], keep_days: int) -> tuple[list[Run
     known = sorted(records, key=lambda record: record.partition)
     if not known:
         return [], []
-    first = (date.fromisoformat(known[-1].partition) - timedelta(days=keep_days - 1)).isoformat()
+    first = _first_kept(known[-1].partition, keep_days)
     return [r for r in known if r.partition >= first], [r for r in known if r.partition < first]
+
+
+def _first_kept(newest: str, keep_days: int) -> str:
+    return (date.fromisoformat(newest) - timedelta(days=keep_days - 1)).isoformat()
 
 
 def plan(
@@ -81,6 +85,9 @@ def plan(
             documents = recorded_documents.of_all_days(ledger, pipeline, index)
             kept, dropped = kept_entries(documents.records(), keep_days)
             reachable.update(key for keys in documents.stored_keys(kept) for key in keys)
+            if kept:  # a run that has fetched its data and is not recorded yet cannot fetch it again
+                first = _first_kept(kept[-1].partition, keep_days)
+                reachable.update(key for keys in documents.fetched_keys(first) for key in keys)
         except RetrainError as error:
             raise LedgerUnreadableError(
                 f"The ledger of {pipeline} cannot be read whole: {error} Nothing was removed."
@@ -105,6 +112,7 @@ def _needed_by_others(ledger: Ledger, pipeline: str, indexes: Path | None, progr
         with ledger_index.opened(indexes, ledger.url, name) as index:
             documents = recorded_documents.of_all_days(ledger, name, index)
             needed.update(key for keys in documents.stored_keys(documents.records()) for key in keys)
+            needed.update(key for keys in documents.fetched_keys() for key in keys)
         progress(done, len(others))
     return needed
 
@@ -127,7 +135,7 @@ def carry_out(chosen: Plan, ledger: Ledger, remote: Remote, keep_days: int) -> i
     with ThreadPoolExecutor(s3.AT_ONCE) as pool:
         list(pool.map(lambda record: ledger_facts.note_removed(ledger, record, keep_days), chosen.losing))
     try:
-        return s3.delete(remote.client, remote.url, sorted(chosen.remove))
+        return mutable_objects.delete(remote.client, remote.url, sorted(chosen.remove))
     except StoreError:
         if len(remote.look(chosen.remove)) == len(chosen.remove):
             for record in chosen.losing:

@@ -9,12 +9,15 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 
 from retrain.archive import entry
+from retrain.archive.history import ReadRaw
+from retrain.deployment.sections import DEFAULT_PARTITION
 from retrain.errors import StoreError
+from retrain.inputs.fetched_stage import FetchedStage
 from retrain.run.manifest import Manifest
 from retrain.run.run_record import RunRecord
 from retrain.store import s3
 from retrain.store.fetch import Progress
-from retrain.store.ledger import DESCRIPTION, RECORD, Ledger
+from retrain.store.ledger import DESCRIPTION, FETCHED, RECORD, Ledger
 from retrain.store.ledger_index import DocumentFacts, DocumentVersion, LedgerIndex
 from retrain.store.receipt import Receipt
 from retrain.work.dvc.description import Description
@@ -28,7 +31,7 @@ _AT_A_TIME = 256  # documents whose facts are in memory together
 class Form:
     """The facts that are kept of a kind of document. `name` has a new number when `facts` gives others.
 
-    `facts` gets the document and its URL, and raises the document type's errors.
+    `document` is its name in an entry, or that of the entry's folder with such documents. `facts` gets the document and its URL, and raises the document type's errors.
     """
 
     name: str
@@ -45,8 +48,22 @@ def _of_receipt(body: bytes, url: str) -> DocumentFacts:
     return tuple(proof.key for proof in Receipt.from_json(body, url).proofs)
 
 
-def _of_manifest(body: bytes, url: str) -> DocumentFacts:
-    return tuple(f"{each.key}\t{each.etag}" for each in Manifest.from_json(body, url).objects)
+def _of_fetched(body: bytes, url: str) -> DocumentFacts:
+    return FetchedStage.from_json(body, url).keys
+
+
+def facts_of_manifest(body: bytes, url: str) -> DocumentFacts:
+    """Key and ETag of each raw object, and the pattern of the partitions unless it is the default."""
+    manifest = Manifest.from_json(body, url)
+    objects = tuple(f"{each.key}\t{each.etag}" for each in manifest.objects)
+    pattern = manifest.settings.partition
+    return objects if pattern == DEFAULT_PARTITION else (*objects, f"\t{pattern}")  # no object has an empty key
+
+
+def raw_of_facts(facts: DocumentFacts) -> ReadRaw:
+    """What `facts_of_manifest` kept."""
+    etags = {key: etag for key, _, etag in (fact.rpartition("\t") for fact in facts)}
+    return ReadRaw(etags.pop("", DEFAULT_PARTITION), etags)
 
 
 def _of_description(body: bytes, url: str) -> DocumentFacts:
@@ -55,9 +72,10 @@ def _of_description(body: bytes, url: str) -> DocumentFacts:
 
 _RECORDS = Form("record 1", RECORD, _of_record)
 _RECEIPTS = Form("receipt 1", "receipt.json", _of_receipt)
-_MANIFESTS = Form("manifest 1", "manifest.json", _of_manifest)
+_MANIFESTS = Form("manifest 1", "manifest.json", facts_of_manifest)
 _OUTPUTS = Form("outputs 1", DESCRIPTION, _of_description)
-_FORMS = (_RECORDS, _RECEIPTS, _MANIFESTS, _OUTPUTS)
+_FETCHED = Form("fetched 1", FETCHED, _of_fetched)  # all documents of the folder
+_FORMS = (_RECORDS, _RECEIPTS, _MANIFESTS, _OUTPUTS, _FETCHED)
 
 
 @dataclass(frozen=True)
@@ -88,12 +106,17 @@ class RecordedDocuments:
         """For each run, the keys of the objects that its receipt proves."""
         return self._facts(_RECEIPTS, [self._key(record, _RECEIPTS) for record in records])
 
-    def raw_objects(
+    def fetched_keys(self, first: str = "") -> Iterator[DocumentFacts]:
+        """For each stage that has fetched data for a run of `first` or a later day, recorded or not, the keys of its objects."""
+        keys = [key for key in self.listed if _kind(key) == FETCHED and key.removeprefix(_DAYS) >= first]
+        return self._facts(_FETCHED, keys)
+
+    def read_raw(
         self, records: Sequence[RunRecord], progress: Progress = lambda _done, _total: None
-    ) -> Iterator[dict[str, str]]:
-        """For each run, the ETags of the raw objects that it read, by key."""
+    ) -> Iterator[ReadRaw]:
+        """For each run, the raw objects that it read."""
         for facts in self._facts(_MANIFESTS, [self._key(record, _MANIFESTS) for record in records], progress):
-            yield {key: etag for key, _, etag in (fact.rpartition("\t") for fact in facts)}
+            yield raw_of_facts(facts)
 
     def outputs(
         self, records: Sequence[RunRecord], progress: Progress = lambda _done, _total: None
@@ -157,16 +180,19 @@ def of_all_days(ledger: Ledger, pipeline: str, index: LedgerIndex) -> RecordedDo
     """The documents of all runs of a pipeline, from one listing. The index forgets documents that are not in it."""
     names = {form.document for form in _FORMS}
     found = s3.entries(ledger.client, f"{ledger.url}/{pipeline}", prefix=_DAYS)
-    listed = {
-        each.key: DocumentVersion(each.key, each.etag, each.size)
-        for each in found
-        if each.key.count("/") == 2 and each.key.rpartition("/")[2] in names  # noqa: PLR2004 - day, run key, document
-    }
+    listed = {each.key: DocumentVersion(each.key, each.etag, each.size) for each in found if _kind(each.key) in names}
     for form in _FORMS:
-        index.forget_others(form.name, (key for key in listed if key.endswith(f"/{form.document}")))
+        index.forget_others(form.name, (key for key in listed if _kind(key) == form.document))
     return RecordedDocuments(ledger, pipeline, index, listed)
 
 
 def of_some_runs(ledger: Ledger, pipeline: str, index: LedgerIndex) -> RecordedDocuments:
     """The documents of runs that are known already, each read without a listing."""
     return RecordedDocuments(ledger, pipeline, index, {})
+
+
+def _kind(key: str) -> str:
+    """The name of a document `dt=<day>/<run key>/<name>`, or of its folder in an entry."""
+    parts = key.split("/")
+    direct = len(parts) == 3  # noqa: PLR2004 - day, run key, document
+    return parts[2] if direct or parts[2:3] == [FETCHED] else ""

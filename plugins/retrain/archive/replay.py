@@ -8,11 +8,16 @@ from pathlib import Path
 
 from retrain.archive import recorded_environment
 from retrain.deployment.pipeline_file import Deployment
-from retrain.inputs.prepared import RawObjects, prepare
+from retrain.inputs import fetch_stages, fetching
+from retrain.inputs.fetched_outputs import FetchedOutputs
+from retrain.inputs.prepared import prepare
+from retrain.inputs.raw_cache import RawObjects
+from retrain.inputs.stage_graph import StageGraph
 from retrain.run.release import Release
 from retrain.run.run_record import RunRecord
 from retrain.store import s3
 from retrain.store.ledger import Ledger
+from retrain.store.remote import Remote
 from retrain.work import git
 from retrain.work.dvc.program import DEPLOYMENT_DVC, Dvc
 from retrain.work.environments import environment
@@ -34,10 +39,14 @@ class Compared:
 
 @dataclass(frozen=True)
 class Replayed:
-    """A replayed run: every output compared, and the duration of the `dvc repro` in seconds."""
+    """A replayed run: every output compared, and the duration of the `dvc repro` in seconds.
+
+    `taken` are the stages that were not computed: they fetch their own data, and their outputs came from the record.
+    """
 
     outputs: tuple[Compared, ...]
     seconds: float
+    taken: tuple[str, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -47,7 +56,7 @@ class Replayed:
 def replay(
     record: RunRecord, ledger: Ledger, deployment: Deployment, credentials: Credentials, *, scratch: Path | None = None
 ) -> Replayed:
-    """Compute a run again and compare every output with the record. Nothing is pushed.
+    """Compute a run again and compare every output with the record. Nothing is pushed. Stages that fetch their own data are not run.
 
     Args:
         record: the run.
@@ -57,6 +66,7 @@ def replay(
         scratch: the folder in which the workspace is made and removed again; the system's by default.
 
     Raises:
+        GoneError: what a stage fetched for the run is gone. Nothing was computed.
         OverwrittenError: raw objects were overwritten in a bucket that keeps no versions. Nothing was computed.
         EnvironmentGoneError: a package of its environment is not available any more; the day can still be restored.
         RetrainError: a stage failed, with the error that the daily run would end with.
@@ -79,9 +89,14 @@ def replay(
             program = Dvc.of(checkout, built, own, place / "cache", extra)
             program.configure("s3://replay-never-pushes/dvc", credentials.endpoint())
             prepared = prepare(checkout, manifest, program, RawObjects(ledger.client, place / "raw"))
-            done = program.repro(prepared.description, deployment.limits.reproduce_minutes * 60)
+            kept = FetchedOutputs(ledger, record.spec, Remote(ledger.client, deployment.store))
+            fetch, timeout = manifest.settings.fetch, deployment.limits.reproduce_minutes * 60.0
+            done = fetching.reproduce(program, prepared.description, fetch, timeout, kept, again=False)
+            taken = fetch_stages.named(StageGraph.of(prepared.description), fetch)
             recomputed = {output.path: output.md5 for output in program.describe().outputs}
     paths = sorted({*record.outputs, *recomputed})
     return Replayed(
-        tuple(Compared(path, record.outputs.get(path), recomputed.get(path)) for path in paths), done.seconds
+        tuple(Compared(path, record.outputs.get(path), recomputed.get(path)) for path in paths),
+        done.seconds,
+        tuple(sorted(taken)),
     )

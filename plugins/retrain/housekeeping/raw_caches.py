@@ -30,7 +30,7 @@ def clean(run: HousekeepingRun) -> Cleaned:
 
 def names(manifests: Iterable[Manifest]) -> frozenset[str]:
     """The names `<etag>-<size>` of the raw objects that these manifests name."""
-    return frozenset(f"{item.etag}-{item.size}" for manifest in manifests for item in manifest.objects)
+    return frozenset(pipeline_caches.raw_name(item) for manifest in manifests for item in manifest.objects)
 
 
 def removable(
@@ -40,19 +40,22 @@ def removable(
 
     Args:
         files: all files of a raw cache.
-        needed: the names `<etag>-<size>` of files that stay.
+        needed: the names `<etag>-<size>` of files that stay, with the digests beside them.
         young: files that were written after this moment (seconds since the epoch) stay.
         unnamed: a pipeline may name its files in another way; those stay until this moment.
     """
     return [
         file
         for file in files
-        if (
-            file.written < young and file.path.name not in needed
-            if _NAMED.fullmatch(file.path.name)
-            else file.written < unnamed
-        )
+        if file.path.name.removesuffix(pipeline_caches.RAW_DIGEST) not in needed
+        and file.written < (young if _is_ours(file.path.name) else unnamed)
     ]
+
+
+def _is_ours(name: str) -> bool:
+    """True for a raw object, a digest of one, and one that a killed run has left half-written."""
+    whole = _NAMED.fullmatch(name.removesuffix(pipeline_caches.RAW_DIGEST)) is not None
+    return whole or name.startswith(pipeline_caches.RAW_DRAFT)
 
 
 def _clean(run: HousekeepingRun, known: Services) -> CleanedPlace:

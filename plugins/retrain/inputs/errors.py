@@ -25,6 +25,14 @@ class ParamsKeyError(ReleaseError):
     """A key of `params` in the pipeline's file is not in the release's params file."""
 
 
+class ParamsFileError(ReleaseError):
+    """A file of `params` in the pipeline's file is missing in the release, cannot be read, or is not one that a run may set."""
+
+
+class ParamsValueError(ReleaseError):
+    """A value of `params` in the pipeline's file is not of the kind of the release's own value."""
+
+
 class DayIndependentError(ReleaseError):
     """The release's model or metrics do not depend on the day, so DVC would return the first day's outputs for ever."""
 

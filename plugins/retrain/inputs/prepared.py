@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from retrain.run.manifest import Manifest
+from retrain.deployment.run_settings import RunSettings
+from retrain.inputs import day_params, laying, names, places, raw_cache
+from retrain.inputs.laying import LaidInput
+from retrain.inputs.places import ReleaseFacts
+from retrain.inputs.raw_cache import RawObjects
+from retrain.run.manifest import Manifest, RawObject
+from retrain.work import git
 from retrain.work.dvc.description import Description
+from retrain.work.dvc.param_values import SetParam
 from retrain.work.dvc.program import Dvc
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-
-@dataclass(frozen=True)
-class LaidInput:
-    """An input in the checkout: its path, its files and their size in bytes. `replaced` are the paths of the commit that it took away."""
-
-    path: str
-    files: int
-    bytes: int
-    replaced: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class SetParam:
-    """A param that the run set, with the texts of the release's own value and of the run's."""
-
-    file: str
-    key: str
-    before: str
-    after: str
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,25 +29,111 @@ class Prepared:
     params: tuple[SetParam, ...] = ()
 
 
-@dataclass(frozen=True)
-class RawObjects:
-    """The raw objects of a pipeline: a client that reads them, and the folder of the cache that all runs share."""
-
-    client: S3Client
-    cache: Path
-
-
-def prepare(checkout: Path, manifest: Manifest, dvc: Dvc, raw: RawObjects) -> Prepared:
+def prepare(checkout: Path, manifest: Manifest, dvc: Dvc, raw: RawObjects | None) -> Prepared:
     """Lay the manifest's inputs, set its params, and describe the checkout.
 
     Args:
         checkout: the checkout of the run's commit, with `run.yaml` and `manifest.json`.
         manifest: the raw objects and the settings of the run.
-        dvc: DVC in that checkout, already configured.
-        raw: where the raw objects come from.
+        dvc: DVC in that checkout.
+        raw: where the raw objects come from. None leaves the inputs out.
 
     Raises:
+        InputNamesError: raw objects cannot be laid under the names that the settings give them.
+        InputPathError: an input does not fit the release at its path.
+        ParamsFileError: a params file is not in the release, cannot be read, or is not one that a run may set.
+        ParamsKeyError: a params file has no such key.
+        ParamsValueError: a value is not of the kind of the release's own.
+        RawObjectGoneError: a raw object, or its version, does not exist any more.
+        OverwrittenError: a raw object without a version id has other content now.
+        RawObjectDamagedError: a raw object arrived with wrong content several times.
+        DiskFullError: the disk has too little space.
         DescriptionError: DVC refuses the checkout.
-        DvcError: the program that asks DVC failed or took too long.
+        DvcError: a program that asks DVC failed or took too long.
     """
-    return Prepared(dvc.describe())
+    settings, described = manifest.settings, dvc.describe()
+    inputs = settings.inputs if raw is not None else ()
+    if not inputs and not settings.params:
+        return Prepared(described)
+    values, facts = _values_and_facts(checkout, settings, manifest.partition, described)
+    objects = [names.placed(entry, manifest) for entry in inputs]
+    cleared = places.cleared(inputs, facts)
+    for place, own in zip(cleared, objects, strict=True):
+        places.require_kept(place, {each.path for each in own}, facts)
+    laid: list[LaidInput] = []
+    if raw is not None and inputs:
+        files = provide(manifest, raw)
+        laid = [laying.lay(checkout, place, own, files) for place, own in zip(cleared, objects, strict=True)]
+    params = day_params.set_in(dvc, values) if values else ()
+    prepared = Prepared(dvc.describe(), tuple(laid), params)
+    for line in lines(prepared):
+        log.info("%s", line)
+    return prepared
+
+
+def provide(manifest: Manifest, raw: RawObjects) -> dict[RawObject, Path]:
+    """Make sure that the raw cache has the objects of all inputs, and return their files.
+
+    Raises:
+        InputNamesError, RawObjectGoneError, OverwrittenError, RawObjectDamagedError: as for `prepare`.
+    """
+    return raw_cache.provide(raw, manifest.root, _objects(manifest)) if manifest.settings.inputs else {}
+
+
+def size_of_inputs(manifest: Manifest) -> int:
+    """The bytes of the objects of all inputs."""
+    return sum(item.size for item in _objects(manifest))
+
+
+def _objects(manifest: Manifest) -> set[RawObject]:
+    return {each.item for entry in manifest.settings.inputs for each in names.placed(entry, manifest)}
+
+
+def try_settings(checkout: Path, settings: RunSettings, day: str, dvc: Dvc) -> Description:
+    """Check that a release fits its settings, without any raw object, and describe its checkout as a run would have it.
+
+    The checkout is changed: the places of the inputs are empty then, and the params are those of `day`.
+
+    Raises:
+        RetrainError: as for `prepare`, where no raw object is needed to know it.
+    """
+    described = dvc.describe()
+    if not settings.inputs and not settings.params:
+        return described
+    values, facts = _values_and_facts(checkout, settings, day, described)
+    for place in places.cleared(settings.inputs, facts):
+        laying.clear(checkout, place)
+    if values:
+        day_params.set_in(dvc, values)
+    return dvc.describe()
+
+
+def lines(prepared: Prepared) -> list[str]:
+    """What was laid and set, as sentences for people."""
+    laid = [
+        f"{_files(each.files)}, {each.bytes:,} bytes laid at {each.path}{_instead(each)}" for each in prepared.inputs
+    ]
+    return laid + [f"{each.file}: {each.key} is {each.after}, {_before(each)}" for each in prepared.params]
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
+
+
+def _before(param: SetParam) -> str:
+    return "as in the release" if param.before == param.after else f"in the release {param.before}"
+
+
+def _instead(laid: LaidInput) -> str:
+    if not laid.replaced:
+        return ""
+    more = f" and {len(laid.replaced) - 1} more" if len(laid.replaced) > 1 else ""
+    return f", in place of {laid.replaced[0]}{more}"
+
+
+def _values_and_facts(
+    checkout: Path, settings: RunSettings, day: str, described: Description
+) -> tuple[dict[str, dict[str, str | int | float | bool]], ReleaseFacts]:
+    values = day_params.of_day(settings.params, day)
+    day_params.require_settable(values, described)
+    return values, ReleaseFacts(described, git.committed_files(checkout), frozenset(values))

@@ -35,6 +35,7 @@ def record_run(services: Services, run: Resolved, reproduced: Reproduced, pushed
     described = description_of(place)
     receipt = ledger.receipt(spec, pushed.receipt)
     receipt.require(objects_of(described.stored, pipeline_caches.dvc_cache(services.pipeline)))
+    manifest = ledger.manifest(spec)
     record = RunRecord(
         **spec.to_dict(),
         recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -42,7 +43,7 @@ def record_run(services: Services, run: Resolved, reproduced: Reproduced, pushed
         mode=run.mode,
         environment=reproduced.environment,
         threads=reproduced.threads,
-        raw_versioned=ledger.manifest(spec).versioned,
+        raw_versioned=manifest.versioned,
         outputs={output.path: output.md5 for output in described.outputs},
         metrics=described.metric_values(),
         objects=pushed.objects,
@@ -68,7 +69,7 @@ def record_run(services: Services, run: Resolved, reproduced: Reproduced, pushed
         mode=run.mode,
         environment=reproduced.environment,
         metrics=record.metrics,
-        raw_url=services.deployment.raw.url,
+        raw_url=manifest.root,
         described=described,
         checkout=place.checkout,
         receipt=place.write("receipt.json", receipt.to_json()),

@@ -98,7 +98,7 @@ class MlflowServer:
         tags: Mapping[str, str],
         params: Mapping[str, Any],
         metrics: Mapping[str, float],
-        dataset: tuple[str, str, str],
+        dataset: tuple[str, str, str] | None,
         artifacts: Callable[[], Iterator[tuple[Path, str | None]]],
         model: tuple[str, Path] | None,
         at: datetime | None = None,
@@ -112,7 +112,7 @@ class MlflowServer:
             tags: the tags of a new run and a new model version.
             params: the parameters; MLflow keeps the first 6000 characters of each.
             metrics: the metrics.
-            dataset: name, digest and source URL of the data.
+            dataset: name, digest and source URL of the data; None logs no dataset.
             artifacts: yields files and folders, each with the artifact folder that it goes to (None: the top).
             model: the registered model's name, and the model's folder or file; None registers nothing.
             at: start and end of a run that is logged later; by default it starts when it is made and ends now.
@@ -132,7 +132,8 @@ class MlflowServer:
             run_id = str(run.info.run_id)
             if run.info.status != "FINISHED":
                 self._fill(client, run, params, metrics)
-                self._log_dataset(client, run, *dataset)
+                if dataset is not None:
+                    self._log_dataset(client, run, *dataset)
                 for path, folder in artifacts():
                     (client.log_artifacts if path.is_dir() else client.log_artifact)(run_id, str(path), folder)
                 if model is not None:

@@ -20,7 +20,7 @@ class TrackedRun:
     """A finished run, ready to be logged.
 
     `mode`: how its DAG run was started. `environment`: the identity of its environment. `metrics`: values by name. `raw_url`: the
-    folder of the raw objects. `described`: DVC's description of its checkout. `checkout`: the folder with run.yaml, manifest.json,
+    folder of the raw objects, empty if the run reads none. `described`: DVC's description of its checkout. `checkout`: the folder with run.yaml, manifest.json,
     dvc.lock and the outputs that MLflow holds. `receipt`: the receipt's file.
     """
 
@@ -64,7 +64,7 @@ def record(
         tags={**spec.to_dict(), "dag_run": run.dag_run, "mode": run.mode, "environment": run.environment},
         params=run.described.params,
         metrics=run.metrics,
-        dataset=(f"{spec.pipeline}/dt={spec.partition}", spec.manifest_digest, run.raw_url),
+        dataset=(f"{spec.pipeline}/dt={spec.partition}", spec.manifest_digest, run.raw_url) if run.raw_url else None,
         artifacts=lambda: _artifacts(deployment, run),
         model=(model, run.checkout / models[0]) if model and models else None,
         at=at,

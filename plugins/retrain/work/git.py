@@ -1,46 +1,22 @@
-"""Runs Git: reads the origin and makes checkouts. No other module does, and nothing writes to the origin."""
+"""Reads Git origins, and makes mirrors and checkouts. Nothing writes to an origin."""
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from retrain.errors import HousekeepingError, NotAPipelineError, OriginError, UnknownTagError
 from retrain.run.release import Release, check_tag
-from retrain.work import process
+from retrain.work import git_program, process
 from retrain.work.file_lock import locked
+from retrain.work.size_limit import SizeLimit
 
-_TIMEOUT = 300.0
 _LEFT_SECONDS = 24 * 3600
-_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ADVICE": "0", "LC_ALL": "C"}
-# The machine's configuration may have the credentials of the origin: a credential helper, a rewritten address, a proxy, a key.
-_ACCESS = ("GIT_SSH", "GIT_ASKPASS", "GIT_CONFIG_", "GIT_SSL_", "GIT_HTTP_", "GIT_PROXY_")
-# Filters, attributes, hooks and line endings of the machine must not change a checkout: it is exactly the commit.
-_ISOLATION = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
-_SETTINGS = ("-c", "core.hooksPath=/dev/null", "-c", "core.attributesFile=/dev/null", "-c", "safe.directory=*")
-
-
-def _git(*arguments: str | Path, cwd: Path, remote: bool = False) -> process.Finished:
-    """Run Git. It reads the machine's configuration only with `remote`: to talk to the origin, never for a checkout."""
-    kept = {
-        k: v for k, v in process.environment().items() if not k.startswith("GIT_") or (remote and k.startswith(_ACCESS))
-    }
-    environment = {**kept, **_ENVIRONMENT, **({} if remote else _ISOLATION)}
-    return process.run(["git", *_SETTINGS, *arguments], cwd=cwd, env=environment, timeout=_TIMEOUT, quiet=True)
-
-
-def _read(*arguments: str | Path, cwd: Path, origin: str, remote: bool = False) -> str:
-    done = _git(*arguments, cwd=cwd, remote=remote)
-    if done.returncode != 0:
-        last = done.lines[-1] if done.lines else "no output"
-        raise OriginError(
-            f"git {arguments[0]} on {origin} failed ({last}). Check that the origin answers and that its key is valid, "
-            "then clear the task."
-        )
-    return done.output
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 
 def commit_of_tag(origin: str, tag: str, *, cwd: Path) -> str:
@@ -52,7 +28,7 @@ def commit_of_tag(origin: str, tag: str, *, cwd: Path) -> str:
         OriginError: the origin does not answer.
     """
     check_tag(tag)
-    listing = _read(
+    listing = git_program.read(
         "ls-remote", "--tags", origin, f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}", cwd=cwd, origin=origin, remote=True
     )
     lines = (line.split("\t", 1) for line in listing.splitlines() if "\trefs/tags/" in line)
@@ -69,7 +45,7 @@ def tags(origin: str, *, cwd: Path) -> list[str]:
     Raises:
         OriginError: the origin does not answer.
     """
-    listing = _read("ls-remote", "--tags", "--refs", origin, cwd=cwd, origin=origin, remote=True)
+    listing = git_program.read("ls-remote", "--tags", "--refs", origin, cwd=cwd, origin=origin, remote=True)
     return [line.rpartition("refs/tags/")[2] for line in listing.splitlines() if "\trefs/tags/" in line]
 
 
@@ -83,9 +59,9 @@ def mirror(origin: str, release: Release, at: Path) -> Path:
     at.parent.mkdir(parents=True, exist_ok=True)
     with locked(at.with_suffix(".lock")):
         if not (at / "HEAD").is_file():
-            _read("init", "--bare", "--quiet", "--template=", at, cwd=at.parent, origin=origin)
+            git_program.read("init", "--bare", "--quiet", "--template=", at, cwd=at.parent, origin=origin)
         if not _has(at, release.commit):
-            _read(
+            git_program.read(
                 "fetch",
                 "--quiet",
                 "--no-tags",
@@ -99,11 +75,38 @@ def mirror(origin: str, release: Release, at: Path) -> Path:
             raise OriginError(
                 f"The origin {origin} no longer has {release.commit}, the commit of {release.tag}. Push that commit again."
             )
-    if _git("cat-file", "-e", f"{release.commit}:dvc.yaml", cwd=at).returncode != 0:
-        raise NotAPipelineError(
-            f"{release.tag} ({release.commit}) has no dvc.yaml at its top. Release a commit that has one."
-        )
+    require_pipeline(at, release.tag, release.commit)
     return at
+
+
+def require_pipeline(repository: Path, name: str, commit: str) -> None:
+    """Make sure that a commit has a dvc.yaml at its top. `name` is its tag or branch, for the error.
+
+    Raises:
+        NotAPipelineError: it has none.
+    """
+    if git_program.run("cat-file", "-e", f"{commit}:dvc.yaml", cwd=repository).returncode != 0:
+        raise NotAPipelineError(f"{name} ({commit}) has no dvc.yaml at its top. Release a commit that has one.")
+
+
+def clone(origin: str, at: Path, *, known: Path) -> None:
+    """Make a bare clone with all branches and tags of the origin. Objects that the mirror `known` has are read there.
+
+    Raises:
+        OriginError: the origin does not answer.
+    """
+    settings = ("--bare", "--quiet", "--template=", "--reference-if-able", known)
+    git_program.read("clone", *settings, "--", origin, at, cwd=at.parent, origin=origin, remote=True)
+
+
+def commit_named(repository: Path, name: str) -> str | None:
+    """The commit (40 hex digits) of a tag, else of a branch, else the one whose digits begin so; None if there is none."""
+    named = [f"refs/tags/{name}", f"refs/heads/{name}", *([name] if _COMMIT.fullmatch(name) else [])]
+    for each in named:
+        found = git_program.run("rev-parse", "--verify", "--quiet", f"{each}^{{commit}}", cwd=repository)
+        if found.returncode == 0:
+            return found.output.strip()
+    return None
 
 
 def pack(mirror: Path) -> None:
@@ -121,7 +124,7 @@ def pack(mirror: Path) -> None:
             with suppress(FileNotFoundError):  # it was in a folder of them
                 if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
-        done = _git("gc", "--quiet", "--prune=never", cwd=mirror)
+        done = git_program.run("gc", "--quiet", "--prune=never", cwd=mirror)
     if done.returncode != 0:
         last = done.lines[-1] if done.lines else "no output"
         raise HousekeepingError(
@@ -141,7 +144,7 @@ def remove_mirror(mirror: Path) -> None:
 
 
 def _has(repository: Path, commit: str) -> bool:
-    return _git("cat-file", "-e", f"{commit}^{{commit}}", cwd=repository).returncode == 0
+    return git_program.run("cat-file", "-e", f"{commit}^{{commit}}", cwd=repository).returncode == 0
 
 
 def checkout(repository: Path, commit: str, to: Path, *, standalone: bool = False) -> None:
@@ -153,7 +156,7 @@ def checkout(repository: Path, commit: str, to: Path, *, standalone: bool = Fals
     Raises:
         OriginError: Git failed, or the mirror has lost the content of a file.
     """
-    _read(
+    git_program.read(
         "clone",
         "--quiet",
         "--no-hardlinks" if standalone else "--shared",
@@ -165,9 +168,9 @@ def checkout(repository: Path, commit: str, to: Path, *, standalone: bool = Fals
         cwd=repository,
         origin=str(repository),
     )
-    _read("checkout", "--quiet", "--detach", commit, cwd=to, origin=str(repository))
+    git_program.read("checkout", "--quiet", "--detach", commit, cwd=to, origin=str(repository))
     # Git skips a file whose content it cannot read, and exits 0.
-    absent = _read("ls-files", "--deleted", cwd=to, origin=str(repository)).splitlines()
+    absent = git_program.read("ls-files", "--deleted", cwd=to, origin=str(repository)).splitlines()
     if absent:
         raise OriginError(
             f"The mirror {repository} has lost the content of {absent[0]} ({len(absent)} files in all). "
@@ -181,6 +184,91 @@ def changed_files(repository: Path, before: str, after: str) -> list[str]:
     Raises:
         OriginError: the mirror does not have one of the commits.
     """
-    return _read(
+    return git_program.read(
         "diff", "--name-status", "--no-renames", before, after, cwd=repository, origin=str(repository)
     ).splitlines()
+
+
+def committed_files(checkout: Path) -> dict[str, str]:
+    """The files of a checkout's commit by path, with Git's mode: 100644 or 100755, 120000 for a link, 160000 for a submodule.
+
+    Raises:
+        OriginError: Git failed.
+    """
+    listing = git_program.read("ls-files", "--stage", "-z", cwd=checkout, origin=str(checkout))
+    entries = (entry.partition("\t") for entry in listing.split("\0") if "\t" in entry)
+    return {path: meta.split(" ", 1)[0] for meta, _, path in entries}
+
+
+@dataclass(frozen=True)
+class TreeEntry:
+    """A file of a commit. `mode` is Git's: 120000 is a symbolic link, 160000 a submodule, which has no `size` (bytes)."""
+
+    path: str
+    mode: str
+    size: int | None
+
+
+def references(origin: str, *, cwd: Path, timeout: float) -> dict[str, str]:
+    """The commits of an origin's references by full name: HEAD, refs/heads/..., refs/tags/... An annotated tag names its commit.
+
+    Raises:
+        OriginError: the origin does not exist, or does not answer within `timeout` seconds.
+    """
+    found: dict[str, str] = {}
+
+    def take(line: str) -> None:
+        commit, tab, name = line.rstrip("\n").partition("\t")
+        if tab and (name == "HEAD" or name.startswith(("refs/heads/", "refs/tags/"))):
+            found[name] = commit
+
+    done = git_program.run("ls-remote", "--", origin, cwd=cwd, remote=True, timeout=timeout, each_line=take)
+    _require(done, f"{origin} cannot be read", timeout)
+    peeled = {name.removesuffix("^{}"): commit for name, commit in found.items() if name.endswith("^{}")}
+    return {**{name: commit for name, commit in found.items() if not name.endswith("^{}")}, **peeled}
+
+
+def shallow_checkout(
+    origin: str, wanted: str, commit: str, to: Path, *, timeout: float, most_bytes: int
+) -> list[TreeEntry]:
+    """Check out one commit without its history in the new folder `to`; returns its files, symbolic links and submodules.
+
+    Hooks and filters do not run, submodules are not fetched, and a file in Git LFS stays a pointer. `wanted` is a full reference or
+    a commit that leads to `commit`. `timeout` is in seconds, for the fetch.
+
+    Raises:
+        OriginError: the origin does not have it, it took too long, or objects or files take more than `most_bytes`.
+    """
+    git_program.read("init", "--quiet", "--template=", to, cwd=to.parent, origin=origin)
+    limit = SizeLimit(to / ".git" / "objects", most_bytes)
+    fetch = ("fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--", origin, wanted)
+    done = git_program.run(*fetch, cwd=to, remote=True, timeout=timeout, each_sample=limit)
+    if not limit.exceeded:
+        _require(done, f"{wanted} of {origin} cannot be fetched", timeout)
+    found: list[TreeEntry] = []
+
+    def take(line: str) -> None:
+        about, _, path = line.rstrip("\n").partition("\t")
+        mode, _, _, size = about.split()
+        found.append(TreeEntry(path, mode, int(size) if size.isdigit() else None))
+
+    listing = ("-c", "core.quotePath=false", "ls-tree", "-r", "-l", "--full-tree", commit)
+    if not limit.exceeded:
+        _require(git_program.run(*listing, cwd=to, each_line=take), f"{commit} cannot be listed", git_program.TIMEOUT)
+    if limit.exceeded or sum(entry.size or 0 for entry in found) > most_bytes:
+        raise OriginError(
+            f"{wanted} of {origin} is larger than {most_bytes // 10**6} MB. Take large files out of Git, such as with dvc add."
+        )
+    git_program.read("checkout", "--quiet", "--detach", commit, cwd=to, origin=origin)
+    return found
+
+
+def _require(done: process.Finished, problem: str, timeout: float) -> None:
+    if done.timed_out:
+        raise OriginError(
+            f"{problem}: Git did not end within {timeout:.0f} seconds. Check the network, then try again."
+        )
+    if done.returncode != 0:
+        said = [line for line in done.lines if "fatal: " in line or line.startswith(("ERROR: ", "error: ", "ssh: "))]
+        why = (said or done.lines or [f"Git ended with {done.returncode}"])[0]
+        raise OriginError(f"{problem} ({why}). Check the address, and that this machine may read it.")

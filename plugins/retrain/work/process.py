@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
+import tempfile
 import threading
 import time
 from collections import deque
@@ -65,6 +66,7 @@ def run(
     timeout: float,
     quiet: bool = False,
     stderr_too: bool = True,
+    given: str = "",
     each_line: Callable[[str], None] | None = None,
     each_sample: Callable[[int], None] | None = None,
 ) -> Finished:
@@ -78,6 +80,7 @@ def run(
         env: all variables of the child; see `environment`.
         quiet: do not copy the output to the log.
         stderr_too: take stderr as part of the output; otherwise it goes to this process's stderr.
+        given: the text on the child's standard input.
         each_line: called with every line of the output, of which `Finished` keeps only the end.
         each_sample: called with the child's process id four times a second while it runs, in a thread of its own.
 
@@ -95,14 +98,17 @@ def run(
         if not quiet:
             log.info("%s", line.rstrip())
 
-    child = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=dict(env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT if stderr_too else None,
-    )
+    with tempfile.TemporaryFile() as standard_input:  # not a pipe, which a child that does not read it would fill
+        standard_input.write(given.encode())
+        standard_input.seek(0)
+        child = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=dict(env),
+            stdin=standard_input if given else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if stderr_too else None,
+        )
     timed_out = False
     with child_output.each_line(child.stdout, take), _sampled(child.pid, each_sample):
         try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain.errors import ConfigurationError
+from retrain.errors import ConfigurationError, DiskFullError
 
 LIMIT = "RETRAIN_HOME_LIMIT_GB"
 _GB = 10**9
@@ -56,3 +58,18 @@ def space(folder: Path, limit: int | None) -> VolumeSpace:
     if limit is None or limit >= known.total:
         return VolumeSpace(known.used, known.free, known.total)
     return VolumeSpace(known.used, min(known.free, max(limit - known.used, 0)), limit)
+
+
+@contextmanager
+def named_if_full(folder: Path) -> Iterator[None]:
+    """Translate the error of a write below `folder` that found no space.
+
+    Raises:
+        DiskFullError: the disk, or the quota on it, is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFullError(f"The disk of {folder} filled up. Free some space, then clear the task.") from error

@@ -77,17 +77,31 @@ def create(origin: str, spec: RunSpec, manifest: Manifest, *, dag_run: str, min_
     home().mkdir(parents=True, exist_ok=True)
     require_space(home(), min_free_mb)
     repository = git.mirror(origin, Release(spec.release, spec.commit), home() / "git" / f"{spec.pipeline}.git")
-    folder = of_run(spec.pipeline, dag_run)
-    folder.mkdir(parents=True, exist_ok=True)  # right before its first file: the housekeeping removes one that is old
-    workspace = Workspace(Path(tempfile.mkdtemp(prefix=f"{spec.run_key[:12]}-", dir=folder)))
+    workspace = new_attempt(spec.pipeline, dag_run, spec.run_key[:12])
     try:
-        git.checkout(repository, spec.commit, workspace.checkout)
-        (workspace.checkout / "run.yaml").write_text(spec.run_yaml(), encoding="utf-8")
-        (workspace.checkout / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+        check_out(workspace, repository, spec, manifest)
     except BaseException:
         discard(workspace)
         raise
     return workspace
+
+
+def new_attempt(pipeline: str, dag_run: str, prefix: str) -> Workspace:
+    """Make an empty workspace for one attempt of a DAG run. The housekeeping removes it when it is abandoned."""
+    folder = of_run(pipeline, dag_run)
+    folder.mkdir(parents=True, exist_ok=True)  # right before its first file: the housekeeping removes one that is old
+    return Workspace(Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=folder)))
+
+
+def check_out(workspace: Workspace, repository: Path, spec: RunSpec, manifest: Manifest) -> None:
+    """Make the checkout of the spec's commit, with `run.yaml` and `manifest.json`. `repository` is a bare clone that has the commit.
+
+    Raises:
+        OriginError: Git failed.
+    """
+    git.checkout(repository, spec.commit, workspace.checkout)
+    (workspace.checkout / "run.yaml").write_text(spec.run_yaml(), encoding="utf-8")
+    (workspace.checkout / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
 
 
 def require_space(folder: Path, min_free_mb: int) -> None:

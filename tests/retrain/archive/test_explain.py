@@ -1,6 +1,7 @@
 from recorded import record
 
 from retrain.archive.explain import changes, explain, packages
+from retrain.deployment.run_settings import RunSettings
 from retrain.run.manifest import Manifest, RawObject
 
 UV_LOCK = (
@@ -44,6 +45,27 @@ def test_two_days_are_told_apart_by_data_parameters_and_packages_with_their_name
     assert [c.name for c in found.data] == ["dt=2020-03-05/x", "dt=2020-03-06/x"]
     assert [c.name for c in found.metrics] == ["model.mae"]
     assert found.outputs == found.code == ()
+
+
+def test_two_days_with_other_settings_are_told_apart_by_each_key() -> None:
+    one = record()
+    before = RunSettings.model_validate({
+        "inputs": [{"path": "data/raw"}, {"path": "old"}], "params": {"p.yaml": {"a.b": 1}}
+    })  # fmt: skip
+    after = RunSettings.model_validate({
+        "inputs": [{"path": "data/raw", "names": "flat"}], "params": {"p.yaml": {"a.b": "{year}"}}, "partition": "ds={partition}"
+    })  # fmt: skip
+    manifests = tuple(Manifest("p", one.partition, "s3://raw", (), settings) for settings in (before, after))
+    found = explain((one, one), manifests, ({}, {}), ("", ""), ())
+    assert {change.name: (change.before, change.after) for change in found.settings} == {
+        "inputs.data/raw.names": ("keep", "flat"),
+        "inputs.old.days": ("window", None),
+        "inputs.old.names": ("keep", None),
+        "inputs.old.objects": ("*", None),
+        "params.p.yaml.a.b": (1, "{year}"),
+        "partition": ("dt={partition}", "ds={partition}"),
+    }
+    assert explain((one, one), (manifests[0],) * 2, ({}, {}), ("", ""), ()).settings == ()
 
 
 def test_environments_are_compared_by_their_packages_whatever_they_were_called() -> None:

@@ -1,7 +1,11 @@
+from datetime import UTC, datetime
+
 from recorded import record
 
-from retrain.archive.history import PresentRaw, runs, stale_days
-from retrain.run.manifest import RawObject
+from retrain.archive.history import PresentRaw, ReadRaw, runs, stale_days
+from retrain.run.landed import LandingRule
+from retrain.run.manifest import ListedRaw, RawObject
+from retrain.run.raw_layout import RawLayout
 
 
 def test_a_superseded_entry_stays_in_the_history_and_names_the_one_that_counts() -> None:
@@ -21,11 +25,27 @@ def test_a_day_is_stale_when_raw_bytes_of_its_window_changed_came_or_went() -> N
         f"dt={day}/part-0.parquet": etag
         for day, etag in (("2020-03-02", "x"), ("2020-03-03", "y"), ("2020-03-05", "x"))
     }
-    assert stale_days(held, now) == ["2020-03-02", "2020-03-03", "2020-03-04"]
+    assert stale_days(ReadRaw("dt={partition}", held), now, RawLayout()) == ["2020-03-02", "2020-03-03", "2020-03-04"]
+
+
+def test_a_changed_object_makes_the_day_stale_that_its_layout_names() -> None:
+    held = {"2020/03/04/a": "x", "2020/03/05/a": "x"}
+    now = {"2020/03/04/a": "y", "2020/03/05/a": "x"}
+    assert stale_days(ReadRaw("{year}/{month}/{day}", held), now, RawLayout("{year}/{month}/{day}")) == ["2020-03-04"]
+    # The producer writes elsewhere since: the days that the run read are gone there, and the same days came here.
+    moved = stale_days(ReadRaw("dt={partition}", {"dt=2020-03-02/a": "x"}), now, RawLayout("{year}/{month}/{day}"))
+    assert moved == ["2020-03-02", "2020-03-04", "2020-03-05"]
+
+
+def test_a_hidden_object_that_an_older_version_took_for_data_makes_no_day_stale() -> None:
+    held = {"dt=2020-03-05/a": "x", "dt=2020-03-05/hour=00/_SUCCESS": "y"}
+    assert stale_days(ReadRaw("dt={partition}", held), {"dt=2020-03-05/a": "x"}, RawLayout()) == []
 
 
 def test_only_days_with_a_marker_have_landed() -> None:
     keys = ("dt=2020-03-03/a", "dt=2020-03-03/_SUCCESS", "dt=2020-03-04/a", "dt=2020-03-05/a", "dt=2020-03-05/_SUCCESS")
-    present = PresentRaw([RawObject(key, key[-1], 1, None) for key in keys], "_SUCCESS")
+    at = datetime(2020, 3, 6, tzinfo=UTC)
+    listing = [ListedRaw(RawObject(key, key[-1], 1, None), at) for key in keys]
+    present = PresentRaw(LandingRule(), listing, ["2020-03-03", "2020-03-04", "2020-03-05"], at)
     assert present.of_days(["2020-03-03", "2020-03-04"]) == {"dt=2020-03-03/a": "a"}
     assert present.of_days(["2020-03-01"]) == {}

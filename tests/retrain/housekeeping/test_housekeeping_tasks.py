@@ -141,6 +141,25 @@ def test_raw_files_stay_by_etag_and_size_and_files_named_otherwise_by_their_age(
     assert [f.path for f in raw_caches.removable(files, needed, young=5, unnamed=9)] == [foreign]
 
 
+def test_our_digest_of_a_raw_object_stays_as_long_as_the_object_and_a_half_written_one_goes_soon() -> None:
+    manifest = Manifest("taxi", "2026-03-30", "s3://raw", (RawObject("dt=2026-03-30/a", f"{MD5['kept']}-2", 7, None),))
+    kept, old = f"{MD5['kept']}-2-7", f"{MD5['old']}-2-7"
+    names = (kept, f"{kept}.sha256", old, f"{old}.sha256", ".writing-0a1b")
+    needed = raw_caches.names([manifest])
+    gone = raw_caches.removable([StoredFile(Path(name), 1, 5) for name in names], needed, young=9, unnamed=4)
+    assert [file.path.name for file in gone] == [old, f"{old}.sha256", ".writing-0a1b"]
+
+
+def test_an_object_whose_etag_is_no_file_name_has_one_made_of_it() -> None:
+    etags = ("../../etc/x", 'W/"weak"', "e" * 300)
+    objects = tuple(RawObject(f"dt=2026-03-30/{etag}", etag, 7, None) for etag in etags)
+    names = raw_caches.names([Manifest("taxi", "2026-03-30", "s3://raw", objects)])
+    assert len(names) == 3
+    assert all("/" not in name and len(name) < 100 for name in names)
+    files = [StoredFile(Path(name), 1, 5) for name in names]
+    assert raw_caches.removable(files, names, young=9, unnamed=9) == []
+
+
 # --- one pipeline after another ----------------------------------------------------------------------------------------------
 
 

@@ -200,3 +200,22 @@ def test_a_mirror_that_git_cannot_pack_is_named(tmp_path: Path) -> None:
 
 def git_in(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def test_the_files_of_a_commit_are_listed_with_links_and_submodules_whatever_their_names(
+    origin: Origin, tmp_path: Path
+) -> None:
+    names = {"dvc.yaml": "stages: {}", "größe\n.csv": "1", "a b/c": "2", **{f"many/{n}": "" for n in range(500)}}
+    commit = origin.commit(names)
+    (origin.clone / "link").symlink_to("dvc.yaml")
+    origin.git("update-index", "--add", "--cacheinfo", f"160000,{commit},lib")
+    origin.git("add", "link")
+    origin.git("commit", "--quiet", "-m", "more")
+    origin.git("push", "--quiet", "origin", "HEAD:refs/heads/main")
+    origin.tag("v1.0.0")
+    commit = origin.git("rev-parse", "HEAD")
+    git.checkout(
+        git.mirror(str(origin.path), Release("v1.0.0", commit), tmp_path / "mirror.git"), commit, tmp_path / "c"
+    )
+    found = git.committed_files(tmp_path / "c")
+    assert found == {**dict.fromkeys(names, "100644"), "link": "120000", "lib": "160000"}

@@ -97,6 +97,15 @@ def test_output_can_be_had_without_what_stands_on_stderr(tmp_path: Path) -> None
     assert done.lines == ["out"]
 
 
+def test_a_child_gets_its_standard_input_whole_or_none_at_all(tmp_path: Path) -> None:
+    code = "import sys; print(len(sys.stdin.read()))"
+    for given in ("ü" * 100_000, ""):
+        done = process.run(
+            [sys.executable, "-c", code], cwd=tmp_path, env=dict(os.environ), timeout=20, quiet=True, given=given
+        )
+        assert done.lines == [str(len(given))]
+
+
 def test_a_child_that_a_signal_interrupted_at_its_start_can_be_ended(tmp_path: Path) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(PLUGINS)!r}); import psutil, subprocess; from retrain.work import process;"

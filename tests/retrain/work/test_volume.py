@@ -75,3 +75,13 @@ def test_the_limit_is_in_gigabytes_and_may_be_left_out() -> None:
     assert volume.configured_limit({volume.LIMIT: "1.5"}) == 1_500_000_000
     assert volume.configured_limit({volume.LIMIT: ""}) is None
     assert volume.configured_limit({}) is None
+
+
+def test_a_write_that_finds_no_space_is_named_and_any_other_failure_stays() -> None:
+    with (
+        pytest.raises(DiskFullError, match=r"The disk of /srv/raw filled up\. Free some space"),
+        volume.named_if_full(Path("/srv/raw")),
+    ):
+        Path("/dev/full").write_bytes(b"x")
+    with pytest.raises(FileNotFoundError), volume.named_if_full(Path("/srv/raw")):
+        Path("/nowhere/at/all").read_bytes()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -34,6 +34,7 @@ class Stage:
     `reached`: `dvc repro` runs it, because it is in the top dvc.yaml or a stage there needs it.
 
     `params` are single values by file, then by `section.name`. `wdir` and all paths are relative to the top of the checkout.
+    `templates` are the keys, by file, that the stage's definition has as `${section.name}`.
     """
 
     name: str
@@ -46,11 +47,14 @@ class Stage:
     deps: tuple[str, ...]
     params: dict[str, dict[str, Any]]
     outs: tuple[DeclaredOutput, ...]
+    templates: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)  # a kept description lacks them
 
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> Stage:
         """Read an entry of the document's `stages`. LookupError or TypeError if it is not one."""
-        return cls(**{**entry, "cmd": tuple(entry["cmd"]), "deps": tuple(entry["deps"]), "outs": _outs(entry)})
+        templates = {file: tuple(keys) for file, keys in entry.get("templates", {}).items()}
+        own = {"cmd": tuple(entry["cmd"]), "deps": tuple(entry["deps"]), "outs": _outs(entry), "templates": templates}
+        return cls(**{**entry, **own})
 
 
 @dataclass(frozen=True)

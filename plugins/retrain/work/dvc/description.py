@@ -70,7 +70,7 @@ class Description:
             ) from error
 
     def to_json(self) -> str:
-        """The document that `from_json` reads. Equal descriptions give equal bytes."""
+        """The document that `from_json` reads. Equal descriptions give equal bytes. `templates` are not kept: only a new checkout needs them."""
         failed = {path: {"error": why} for path, why in self.unreadable.items()}
         document = {
             "schema_version": SCHEMA_VERSION,
@@ -78,6 +78,8 @@ class Description:
             "metrics": [{"path": p, "values": values, **failed.get(p, {})} for p, values in self.metrics.items()],
         }
         del document["unreadable"]
+        for stage in document["stages"]:
+            del stage["templates"]
         return json.dumps(document, indent=1, sort_keys=True) + "\n"
 
     @property

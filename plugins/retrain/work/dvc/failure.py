@@ -30,6 +30,7 @@ _EX_DVC = 255  # the only code of DVC's own failures
 _SHELL_SIGNAL = 128
 _LAST_LINES = 6
 _MOST = 600  # characters of evidence
+_SHOWN_LINES = 20
 _MESSAGE_LINES = 8  # of one exception
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _RUNNING = re.compile(r"Running stage '(?P<stage>[^']+)'")
@@ -72,7 +73,8 @@ class _Raised:
 def why_failed(done: Finished) -> RetrainError:
     """The error for a failed `dvc repro`, from its evidence; StageFailedError if there is none.
 
-    Its `stage` and `code` are set if DVC names the stage and the exit code of the stage's command.
+    Its `stage` and `code` are set if DVC names the stage and the exit code of the stage's command. `printed` is what the stage
+    printed last.
     """
     output = _STYLE.sub("", done.output)
     failed = next(iter(reversed(list(_FAILED.finditer(output)))), None)
@@ -99,7 +101,7 @@ def why_failed(done: Finished) -> RetrainError:
         failure = _of_the_machine(done, whose, code, [*printed, why or complaint(done)]) or _of_the_code(
             done, whose, code, why, printed
         )
-    failure.stage, failure.code = stage, code
+    failure.stage, failure.code, failure.printed = stage, code, tuple(printed[-_SHOWN_LINES:])
     return failure
 
 

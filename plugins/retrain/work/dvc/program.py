@@ -6,8 +6,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,14 +18,19 @@ from retrain.errors import DescriptionError, DvcError, PushError
 from retrain.work import process
 from retrain.work.dvc import configuration
 from retrain.work.dvc.description import Description
-from retrain.work.dvc.failure import complaint, why_failed
+from retrain.work.dvc.failure import complaint
+from retrain.work.dvc.param_values import ParamValue, RefusedParam, SetParam, answered
 from retrain.work.dvc.progress import FinishedRepro, ReproProgress
+from retrain.work.dvc.reproduction import Reproduction
+from retrain.work.dvc.second_run import SecondRun
 from retrain.work.environments.environment import Environment
 
 DEPLOYMENT_DVC = Path(__file__).resolve().parents[4] / "infra" / "dvc"  # the project folder of the deployment's own DVC
 _DESCRIBE = DEPLOYMENT_DVC / "describe.py"
+_SECOND_RUN = DEPLOYMENT_DVC / "second_run.py"
+_SET_PARAMS = DEPLOYMENT_DVC / "set_params.py"
 _PUSH_TIMEOUT = 3600.0
-_DESCRIBE_TIMEOUT = 600.0
+_ASK_TIMEOUT = 600.0
 _REFUSED = re.compile(r"An error occurred \((?P<code>\w+)\) when calling the (?P<action>\w+) operation")
 _FORBIDDEN = ("AccessDenied", "403")
 
@@ -97,32 +103,61 @@ class Dvc:
             DescriptionError: DVC refuses the checkout.
             DvcError: the program that asks DVC failed or took too long.
         """
-        done = process.run(
-            [self.python, "-I", _DESCRIBE],
-            cwd=self.checkout,
-            env=self.environment,
-            timeout=_DESCRIBE_TIMEOUT,
-            quiet=True,
-            stderr_too=False,
-        )
+        done = self._ask(_DESCRIBE)
         if done.returncode == 0:
             return Description.from_json(done.output, "the checkout")
         try:
             reason = json.loads(done.output)["error"]
         except (ValueError, LookupError, TypeError) as error:
-            how = (
-                f"took over {_DESCRIBE_TIMEOUT / 60:.0f} minutes" if done.timed_out else f"ended with {done.returncode}"
-            )
-            raise DvcError(
-                f"{_DESCRIBE.name}, which asks DVC about the checkout, {how}. The reason is in the task's log. Clear the task."
-            ) from error
+            raise _unanswered(_DESCRIBE, done) from error
         raise DescriptionError(f"DVC refuses the release: {reason}. Fix it in a new release.")
+
+    def second_run(self, described: Description, finished: Path, held: Iterable[str]) -> tuple[SecondRun, ...]:
+        """Ask DVC which stages it would skip in this new checkout. No stage is run.
+
+        Args:
+            described: this checkout as `describe` returned it.
+            finished: a checkout of the same commit and day after its `repro`, with the same cache.
+            held: the stages whose outputs a second run takes over: those that fetch their own data.
+
+        Raises:
+            DvcError: the program that asks DVC failed or took too long.
+        """
+        self._forget_dvc_locks(described)
+        done = self._ask(_SECOND_RUN, finished, *sorted(held))
+        try:
+            return SecondRun.from_json(done.output)
+        except ValueError as error:
+            raise _unanswered(_SECOND_RUN, done) from error
+
+    def set_params(self, values: Mapping[str, Mapping[str, ParamValue]]) -> tuple[SetParam, ...] | RefusedParam:
+        """Set values in params files of the checkout, by file and by key in DVC's dotted form, or say which one does not fit.
+
+        A value keeps the kind of the release's own.
+
+        Raises:
+            DvcError: the program that sets them failed or took too long.
+        """
+        done = self._ask(_SET_PARAMS, given=json.dumps(values))
+        try:
+            return answered(done.output)
+        except (ValueError, LookupError, TypeError) as error:
+            raise _unanswered(_SET_PARAMS, done) from error
+
+    def _ask(self, program: Path, *arguments: str | Path, given: str = "") -> process.Finished:
+        """Run one of our programs about the checkout with the Python of the deployment's own DVC; its output is stdout alone."""
+        return process.run(
+            [self.python, "-I", program, *arguments],
+            cwd=self.checkout,
+            env=self.environment,
+            timeout=_ASK_TIMEOUT,
+            quiet=True,
+            stderr_too=False,
+            given=given,
+        )
 
     def repro(self, described: Description, timeout: float) -> FinishedRepro:
         """Run `dvc repro`: the stages of the top dvc.yaml, and those of other files that these need.
-
-        The release's own dvc.lock is removed first, except for its frozen stages: DVC would take the outputs that it names out of
-        the cache, from whichever environment they came.
 
         Args:
             described: the checkout as `describe` returned it before.
@@ -131,14 +166,18 @@ class Dvc:
         Raises:
             RetrainError: as `failure.why_failed` names it, with stage and evidence.
         """
+        reproduction = self.reproduction(described, timeout)
+        reproduction.run()
+        return reproduction.finished()
+
+    def reproduction(self, described: Description, timeout: float) -> Reproduction:
+        """Begin a reproduction that may take several calls of `dvc repro`, in `timeout` seconds from now on.
+
+        The release's own dvc.lock is removed first, except for its frozen stages: DVC would take the outputs that it names out of
+        the cache, from whichever environment they came.
+        """
         self._forget_dvc_locks(described)
-        progress = ReproProgress()
-        done = self._run("repro", timeout=timeout, progress=progress)
-        progress.end_stage()
-        if done.returncode != 0 or done.timed_out:
-            # Only the end of the output is kept, and a stage that prints much pushes DVC's lines about the stages out of it.
-            raise why_failed(replace(done, output="\n".join([*progress.lines, done.output])))
-        return FinishedRepro(progress.stages(), done.seconds)
+        return Reproduction(self._run, time.monotonic() + timeout)
 
     def _forget_dvc_locks(self, described: Description) -> None:
         """Remove from each dvc.lock all stages that DVC may run. Frozen stages and `datasets` stay."""
@@ -172,3 +211,10 @@ class Dvc:
             raise PushError(
                 f"dvc push to {configuration.remote_url(self.checkout)} failed: {why}. Nothing is lost, the outputs are in the cache. {hint}"
             )
+
+
+def _unanswered(program: Path, done: process.Finished) -> DvcError:
+    how = f"took over {_ASK_TIMEOUT / 60:.0f} minutes" if done.timed_out else f"ended with {done.returncode}"
+    return DvcError(
+        f"{program.name}, which asks DVC about the checkout, {how}. It has printed the reason. Clear the task."
+    )

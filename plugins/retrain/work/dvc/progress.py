@@ -1,4 +1,4 @@
-"""Follows a `dvc repro`: which stages ran, how long each took, how much memory it needed."""
+"""Follows the calls of `dvc repro`: which stages ran, how long each took, how much memory it needed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class FinishedRepro:
 
 @dataclass
 class ReproProgress:
-    """Collects the stages of a running `dvc repro`. `lines` are DVC's own lines about them.
+    """Collects the stages of one or more calls of `dvc repro`. `lines` are DVC's own lines about them.
 
     `see` and `sample` are called by two threads.
     """
@@ -53,6 +53,9 @@ class ReproProgress:
             self.end_stage()
             self.lines.append(line)
             with self._lock:
+                known = self._runs.get(found[1])
+                if cached and known and known.outcome is StageOutcome.RAN:
+                    return  # an earlier call ran it
                 self._current = found[1]
                 self._runs[found[1]] = StageRun(found[1], StageOutcome.RAN if ran else StageOutcome.CACHED, 0.0, 0)
 

@@ -28,7 +28,8 @@ def require_none(described: Description, release: str) -> None:
         others = f" ({', '.join(paths[1 : _NAMED + 1])} too)" if len(paths) > 1 else ""
         raise TrackedInputError(
             f"{release} tracks {path} with {file}, and stage {stage} needs it{others}. A run reads Git, the day's raw "
-            "objects and its own store, not the release's remote. Commit the data to Git, or let a stage read it, in a new release."
+            f"objects and its own store, not the release's remote. If it is the day's data, lay it there: `inputs: [{{path: {path}}}]` "
+            "in the pipeline's file. Else commit it to Git, or let a stage read it, in a new release."
         )
 
 

@@ -38,6 +38,33 @@ def resolve(project: Path, environments: Path) -> str:
         return text
 
 
+def of_wheels(project: Path, timeout: float) -> str:
+    """As `resolve`, without running any code of a package, and without remembering the result.
+
+    Args:
+        project: the project folder.
+        timeout: seconds, for each start of uv.
+
+    Raises:
+        EnvironmentDefinitionError: as for `resolve`, or a package has no wheel, so that only its own code can tell what it needs.
+        EnvironmentBuildError: the package index could not be reached.
+    """
+    package_files.digest(project)
+    return _resolve(project, more=("--no-build",), timeout=timeout)
+
+
+def has_wheel(requirement: str, python: str, timeout: float) -> bool:
+    """True if the package index has a wheel of a requirement, without its dependencies, for a minor version of Python.
+
+    Raises:
+        ConfigurationError: there is no uv program.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "one.txt").write_text(f"{requirement}\n", encoding="utf-8")
+        one = ("pip", "compile", *_PLAIN, "--no-deps", "--no-build", "--python-version", python, "one.txt")
+        return uv.run(*one, cwd=Path(folder), timeout=timeout).returncode == 0
+
+
 def frozen_of_recorded(lock: str, project: Path, environments: Path) -> str:
     """The frozen text of an `environment.lock` in the ledger.
 
@@ -89,7 +116,8 @@ def _remembered(name: str, environments: Path) -> str | None:
     return None
 
 
-def _resolve(project: Path, check: str = "--locked") -> str:
+def _resolve(project: Path, check: str = "--locked", more: tuple[str, ...] = (), timeout: float = uv.TIMEOUT) -> str:
+    """Run uv; `more` are options for `uv export` and `uv pip compile` alike, `timeout` is in seconds for each start."""
     project = project.absolute()
     source = package_files.source(project)
     problem = f"The release's environment cannot be resolved from {project.name}/"
@@ -98,7 +126,7 @@ def _resolve(project: Path, check: str = "--locked") -> str:
         names = package_files.index_names(project)
         # For a file without requirements, uv writes only the package indexes that this machine is configured with.
         (Path(folder) / "nothing.txt").touch()
-        machine = _emitted(out, ["pip", "compile", *_PLAIN, "nothing.txt"], Path(folder), problem)
+        machine = _emitted(out, ["pip", "compile", *_PLAIN, "nothing.txt"], Path(folder), problem, timeout)
         if source.name == "uv.lock":
             export = [
                 "export",
@@ -106,19 +134,20 @@ def _resolve(project: Path, check: str = "--locked") -> str:
                 "--no-default-groups",
                 "--no-emit-project",
                 *_PLAIN,
+                *more,
                 "--project",
                 str(project),
             ]
-            text = frozen.canonical(_emitted(out, export, project, problem), machine, names)
+            text = frozen.canonical(_emitted(out, export, project, problem, timeout), machine, names)
         else:
-            text = frozen.canonical(_emitted(out, _compile(source), project, problem), machine, names)
+            compiled = [*_compile(source), *more]
+            text = frozen.canonical(_emitted(out, compiled, project, problem, timeout), machine, names)
         frozen.refuse_local_and_secret(text, f"{project.name}/{source.name}")
         if frozen.unhashed(text):
             # A uv.lock has the hashes of the package index, and an index may have none. Then uv computes them.
             (Path(folder) / "unhashed.txt").write_text(text, "utf-8")
-            text = frozen.canonical(
-                _emitted(out, _compile(Path(folder) / "unhashed.txt"), project, problem), machine, names
-            )
+            hashed = [*_compile(Path(folder) / "unhashed.txt"), *more]
+            text = frozen.canonical(_emitted(out, hashed, project, problem, timeout), machine, names)
     if unhashed := frozen.unhashed(text):
         raise EnvironmentDefinitionError(
             f"{problem}: {', '.join(unhashed)} has no hash, and none could be computed. {uv.FIX}"
@@ -133,10 +162,10 @@ def _compile(source: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def _emitted(out: Path, arguments: list[str], project: Path, problem: str) -> str:
+def _emitted(out: Path, arguments: list[str], project: Path, problem: str, timeout: float) -> str:
     # uv would prefer the versions that an existing file has.
     out.unlink(missing_ok=True)
-    done = uv.run(*arguments, "--output-file", out, cwd=project)
+    done = uv.run(*arguments, "--output-file", out, cwd=project, timeout=timeout)
     if done.returncode != 0:
         raise uv.failure(done, problem, uv.FIX)
     return out.read_text("utf-8")

@@ -76,7 +76,7 @@ def is_there() -> bool:
     return True
 
 
-def run(*arguments: str | Path, cwd: Path) -> process.Finished:
+def run(*arguments: str | Path, cwd: Path, timeout: float = TIMEOUT) -> process.Finished:
     """Run uv in `cwd`, whose uv configuration it reads. It uses our Python and downloads none.
 
     It trusts the certificates of the system's store, as pip does, unless UV_SYSTEM_CERTS says otherwise.
@@ -90,7 +90,7 @@ def run(*arguments: str | Path, cwd: Path) -> process.Finished:
         UV_NO_PROGRESS="1",
         UV_SYSTEM_CERTS=os.environ.get("UV_SYSTEM_CERTS") or "1",
     )
-    return process.run([program(), *arguments], cwd=cwd, env=settings, timeout=TIMEOUT)
+    return process.run([program(), *arguments], cwd=cwd, env=settings, timeout=timeout)
 
 
 def could_not_connect(done: process.Finished) -> bool:
@@ -178,7 +178,7 @@ def gone(done: process.Finished, requirements: list[str]) -> EnvironmentGoneErro
 def evidence(done: process.Finished) -> str:
     """Why uv failed, in one line: its own error with its causes, and the exception of a Python that it ran."""
     if done.timed_out:
-        return f"uv did not end within {TIMEOUT:.0f} seconds."
+        return f"uv did not end within {done.seconds:.0f} seconds."
     lines = done.output.splitlines()
     starts = [at for at, line in enumerate(lines) if _ERROR.match(line)]
     if not starts:

@@ -39,3 +39,14 @@ def test_memory_counts_for_the_stage_that_runs_and_for_none_from_the_cache() -> 
     assert (cached.name, cached.outcome, cached.peak_memory) == ("ingest", StageOutcome.CACHED, 0)
     assert (ran.name, ran.outcome) == ("train", StageOutcome.RAN)
     assert ran.peak_memory > 0
+
+
+def test_a_stage_that_ran_in_an_earlier_call_stays_one_that_ran() -> None:
+    progress = ReproProgress()
+    for line in ("Running stage 'download':", "Stage 'download' didn't change, skipping", "Running stage 'fit':"):
+        progress.see(line)
+    progress.end_stage()
+    assert [(stage.name, stage.outcome) for stage in progress.stages()] == [
+        ("download", StageOutcome.RAN),
+        ("fit", StageOutcome.RAN),
+    ]

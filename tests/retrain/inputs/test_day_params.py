@@ -1,0 +1,44 @@
+"""The values that a run sets in params files, before DVC's own program sets them (tests/contract)."""
+
+from __future__ import annotations
+
+import pytest
+
+from retrain.inputs import day_params
+from retrain.inputs.errors import ParamsFileError
+from retrain.work.dvc.declared import DeclaredOutput, Stage
+from retrain.work.dvc.description import Description
+
+MADE = Stage(
+    "make", "dvc.yaml", ("x",), ".", False, False, True, (), {},
+    (DeclaredOutput("made", "out", True, True, False, None, False, None, None, None, False),),
+)  # fmt: skip
+DESCRIBED = Description((MADE,), {}, (), (), (), (), {})
+
+
+def test_the_parts_of_the_date_are_filled_into_texts_and_other_values_stay() -> None:
+    params = {"./params.yaml": {"a": "{partition}", "b": "s3://x/{year}/{month}/{day}/{name}", "c": 7, "d": True}}
+    assert day_params.of_day(params, "2020-03-05") == {
+        "params.yaml": {"a": "2020-03-05", "b": "s3://x/2020/03/05/{name}", "c": 7, "d": True}
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("run.yaml", "the run writes run.yaml itself"),
+        ("manifest.json", "the run writes manifest.json itself"),
+        ("prep/dvc.yaml", "is no params file"),
+        ("dvc.lock", "is no params file"),
+        ("data.csv.dvc", "is no params file"),
+        (".dvc/config", "is no params file"),
+        ("made/params.yaml", "stage make writes made/params.yaml"),
+    ],
+)
+def test_a_file_that_a_run_may_not_set_is_refused_by_name(file: str, said: str) -> None:
+    with pytest.raises(ParamsFileError, match=said):
+        day_params.require_settable({file: {}}, DESCRIBED)
+
+
+def test_any_other_file_may_be_set() -> None:
+    day_params.require_settable({"params.yaml": {}, "conf/own.toml": {}}, DESCRIBED)
