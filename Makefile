@@ -27,10 +27,10 @@ SCANNER_ENV := $(TOOLS)/envs/checkov/.installed
 RELEASE_ENV := $(TOOLS)/envs/release/.installed
 STACK := $(SERVERS)/bin/python infra/local/stack.py
 CONTAINERS = env PYTHONPATH=infra/docker:infra/local $(SERVERS)/bin/python infra/docker/containers.py
-RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json)
+RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json) $(if $(PIPELINE),--pipeline "$$PIPELINE")
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo test raw-days test-units test-contract test-slow test-moto test-pipeline test-infra test-aws test-release test-e2e test-faults report actions base-images release-environment lint format up down status release rollback pin history restore verify replay explain prune rebuild doctor inputs quality bench bench-requests bench-load alerts-replay screenshots alerts-test runbook-pictures compose-up compose-down compose-demo test-compose
+.PHONY: help demo try test raw-days test-units test-contract test-adoption adopted-days adopted-schedules test-slow test-moto test-pipeline test-infra test-aws test-release test-e2e test-faults report actions base-images release-environment lint format up down status release rollback pin history restore verify replay explain prune rebuild doctor check inputs quality bench bench-requests bench-load alerts-replay screenshots alerts-test pipeline-file-page runbook-pictures compose-up compose-down compose-demo test-compose
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -47,6 +47,10 @@ down: $(SERVERS_ENV) ## Stop the stack; the data stays
 status: $(SERVERS_ENV) ## Show the stack's processes, addresses, memory and health
 	@$(STACK) status
 
+try: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Run one real day without recording it: make try PIPELINE=trip_duration PARTITION=2020-03-10 (REF=main, KEEP=1, JSON=1)
+	@: "$${PARTITION:?Which day? make try PIPELINE=trip_duration PARTITION=2020-03-10}"
+	$(RETRAIN) try "$$PARTITION" $(if $(REF),--ref="$$REF") $(if $(KEEP),--keep)
+
 release: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Make a tag live: make release TAG=v1.2.0
 	@: "$${TAG:?Which tag? make release TAG=v1.2.0}"
 	$(RETRAIN) release "$$TAG"
@@ -62,7 +66,7 @@ history: $(AIRFLOW_ENV) $(SERVERS_ENV) ## List the recorded days (STALE=1: those
 
 restore: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Bring a day back, verified: make restore PARTITION=2020-03-10 DEST=/tmp/day
 	@: "$${PARTITION:?Which day? make restore PARTITION=2020-03-10 DEST=/tmp/day}" "$${DEST:?Where to? DEST=/tmp/day}"
-	$(RETRAIN) restore "$$PARTITION" "$$DEST" $(BY_KEY) $(if $(NO_ENVIRONMENT),--no-environment)
+	$(RETRAIN) restore "$$PARTITION" "$$DEST" $(BY_KEY) $(if $(NO_ENVIRONMENT),--no-environment) $(if $(NO_INPUTS),--no-inputs)
 
 verify: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Check a day against the bucket: make verify PARTITION=2020-03-10, or ALL=1
 	@$(if $(ALL),,: "$${PARTITION:?Which day? make verify PARTITION=2020-03-10, or ALL=1}")
@@ -85,6 +89,10 @@ rebuild: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Write runs that MLflow lost again, fro
 
 doctor: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Check connections, buckets, the origin, Airflow and Slack, and say what to fix (ONLY=slack, JSON=1)
 	@$(RETRAIN) doctor $(if $(ONLY),--only "$$ONLY")
+
+check: $(AIRFLOW_ENV) ## Say whether a team's DVC repository runs here: make check REPO=<url or folder> (REF=, WRITE=<name>, JSON=1)
+	@: "$${REPO:?Which repository? make check REPO=https://host/team/repository.git}"
+	env PYTHONPATH=plugins RETRAIN_HOME="$$RETRAIN_STATE/retrain" RETRAIN_UV="$(UV)" .venv/bin/python -m retrain $(if $(JSON),--json) check $(if $(WRITE),--write "$$WRITE")
 
 alerts-test: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Send a test message to every channel of the alerts; fails if one does not arrive
 	@$(STACK) run env PYTHONPATH=plugins .venv/bin/python -m retrain.alerts.watch --test
@@ -132,6 +140,17 @@ test-units: $(AIRFLOW_ENV)
 
 test-contract: $(AIRFLOW_ENV) $(SERVERS_ENV)
 	@.venv/bin/pytest tests/contract -k "not moto" -m "not slow"
+	.venv/bin/pytest tests/adoption/days -m "not slow"
+
+# A session of its own for each: one needs Airflow's environment, the other that of the stack's servers.
+test-adoption: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Run other teams' repositories of eight shapes, with data that lands, three of them through the scheduler
+	@$(MAKE) --jobs=2 --keep-going --output-sync=recurse adopted-days adopted-schedules
+
+adopted-days:
+	@.venv/bin/pytest tests/adoption/days
+
+adopted-schedules:
+	@$(SERVERS)/bin/pytest tests/adoption/scheduled
 
 test-slow: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Run the tests marked slow, which take long and rarely break
 	@pipeline/.venv/bin/pytest tests/pipeline -m slow
@@ -204,6 +223,9 @@ alerts-replay: $(AIRFLOW_ENV) $(PIPELINE_ENV) $(SERVERS_ENV) ## Apply the alerts
 
 screenshots: $(SERVERS_ENV) ## Take the pictures of pages from a stack on which the demo has run
 	@$(SERVERS)/bin/python infra/local/pictures.py
+
+pipeline-file-page: $(AIRFLOW_ENV) ## Write the tables of keys in infra/docs/pipeline-file.md, from the models in plugins/retrain/deployment
+	@PYTHONPATH=plugins .venv/bin/python -m retrain.commands.pipeline_file_page
 
 runbook-pictures: $(SERVERS_ENV) ## Take the runbooks' pictures: each kind of alert on a phone
 	@$(SERVERS)/bin/python infra/local/runbook_pictures.py

@@ -120,7 +120,15 @@ class ChosenPipeline:
             DvcError: the program that asks DVC failed or took too long.
             EnvironmentBuildError: the deployment's own DVC cannot be installed.
         """
-        own = environment.provide(DEPLOYMENT_DVC, workspace.home() / "environments")
-        program = Dvc.of(checkout, own, own, checkout.parent / "cache", {})
+        program = self.dvc(checkout)
         program.configure(self.deployment.store, None)
         return program.describe()
+
+    def dvc(self, checkout: Path) -> Dvc:
+        """The deployment's own DVC for a checkout; it has no credentials.
+
+        Raises:
+            EnvironmentBuildError: the deployment's own DVC cannot be installed.
+        """
+        own = environment.provide(DEPLOYMENT_DVC, workspace.home() / "environments")
+        return Dvc.of(checkout, own, own, checkout.parent / "cache", {})

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from retrain.commands import (
+    check,
     doctor,
     explain,
     history,
@@ -20,18 +21,19 @@ from retrain.commands import (
     replay,
     restore,
     rollback,
+    try_day,
     verify,
 )
 from retrain.errors import RetrainError
 
-_COMMANDS = (release, rollback, pin, history, restore, verify, replay, explain, rebuild, prune, doctor)
+_COMMANDS = (check, try_day, release, rollback, pin, history, restore, verify, replay, explain, rebuild, prune, doctor)
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of every command. A parsed line has its function as `command`, from the arguments to an Answer."""
     top = argparse.ArgumentParser(
         prog="retrain",
-        description="The release pin of a pipeline, and its recorded days: list, restore, verify, replay, explain, rebuild, prune. The deployment's doctor.",
+        description="The release pin of a pipeline, and its recorded days: list, restore, verify, replay, explain, rebuild, prune. The deployment's doctor. The check of another team's repository.",
     )
     top.add_argument("--pipeline", default="trip_duration", help="the pipeline (default: %(default)s)")
     top.add_argument("--json", action="store_true", help="answer with JSON")
@@ -50,8 +52,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code.
 
-    0; 1 if the answer is not well, or if the command failed: then standard error has one sentence, and with --json standard output
-    has `{"error": {"code": <class>, "message": <sentence>}}`.
+    0; 1 if the answer is not well, or if the command failed: then standard error ends with one sentence, and with --json standard
+    output has `{"error": {"code": <class>, "message": <sentence>}}`. If a stage failed, its last lines are there too.
     """
     options = parser().parse_args(arguments)
     # Standard error is for one sentence: Airflow, which is imported later, would log there where its credentials come from.
@@ -63,9 +65,12 @@ def main(arguments: list[str] | None = None) -> int:
             answer = options.command(options)
     except RetrainError as error:
         code = type(error).__name__
+        if error.printed:
+            sys.stderr.write("\n".join([f"The last lines of stage {error.stage}:", *error.printed, ""]) + "\n")
         sys.stderr.write(f"{code}: {error}\n")
         if options.json:
-            _write_json({"error": {"code": code, "message": str(error)}})
+            printed = {"stage": error.stage, "printed": error.printed} if error.printed else {}
+            _write_json({"error": {"code": code, "message": str(error), **printed}})
         return 1
     if options.json:
         _write_json(answer.document)

@@ -21,7 +21,7 @@ _PASSWORD = "watch_password"  # noqa: S105 - the name of its file
 
 def add(commands: Subparsers) -> None:
     """Add `doctor` with the checks to make."""
-    text = "Check secrets, connections, buckets, roles, queues, the origin, Airflow and Slack, and say what to fix. Changes nothing."
+    text = "Check secrets, connections, buckets, raw data, roles, queues, the origin, Airflow and Slack, and say what to fix. Changes nothing."
     parser = add_command(commands, "doctor", answer, text)
     parser.add_argument("--only", action="append", choices=list(CHECKS), help="make this check only (may be repeated)")
 

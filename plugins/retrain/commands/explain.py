@@ -10,7 +10,7 @@ from retrain.commands.chosen_pipeline import ChosenPipeline, add_day
 from retrain.commands.command import Answer, Subparsers, add_command
 from retrain.work import git
 
-_BY_VALUE = ("environment", "params", "data", "outputs", "metrics")
+_BY_VALUE = ("settings", "environment", "params", "data", "outputs", "metrics")
 
 
 def add(commands: Subparsers) -> None:

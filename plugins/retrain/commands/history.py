@@ -12,7 +12,8 @@ from retrain.commands.chosen_pipeline import ChosenPipeline
 from retrain.commands.command import Answer, Subparsers, add_command
 from retrain.commands.progress import bar
 from retrain.run import partition
-from retrain.store import ledger_facts, s3
+from retrain.run.landed import LandingRule
+from retrain.store import ledger_facts, raw_landing
 
 _HEADING = (
     f"{'day':10}  {'release':9}  {'run key':12}  {'recorded (UTC)':19}  {'mode':8}  {'rows':>6}  {'MAE':>6}  status"
@@ -61,17 +62,15 @@ def _stale_days(
     chosen: ChosenPipeline, documents: RecordedDocuments, known: Sequence[RecordedRun]
 ) -> dict[str, list[str]]:
     """The days whose raw data has changed, by run key, of each live run with such days. Lists the raw objects once for all runs."""
-    live = [run.record for run in known if run.status == "live"]
-    if not live:
+    live, raw = [run.record for run in known if run.status == "live"], chosen.deployment.raw
+    if not live or raw is None:
         return {}
-    raw = chosen.deployment.raw
-    first = partition.window(live[0].partition, raw.window_days)[0]
-    listing = s3.list_versions(chosen.services.s3, raw.url, f"dt={first}", f"dt={live[-1].partition}")
-    present = history.PresentRaw(listing, raw.marker)
-    found = {}
-    for record, held in zip(live, documents.raw_objects(live, bar("manifests")), strict=True):
-        now = present.of_days(partition.window(record.partition, raw.window_days))
-        if stale := history.stale_days(held, now):
+    windows = [partition.window(record.partition, raw.window_days) for record in live]
+    days, rule = sorted({day for window in windows for day in window}), LandingRule.of(raw)
+    listing, now = raw_landing.listing_of(chosen.services.s3, raw.url, rule, days)
+    present, found = history.PresentRaw(rule, listing, days, now), {}
+    for record, window, held in zip(live, windows, documents.read_raw(live, bar("manifests")), strict=True):
+        if stale := history.stale_days(held, present.of_days(window), rule.layout):
             found[record.run_key] = stale
     return found
 

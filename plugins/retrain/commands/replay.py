@@ -31,5 +31,9 @@ def answer(options: argparse.Namespace) -> Answer:
     ]
     verdict = "Every output is the same" if done.same else "Not every output is the same"
     lines.append(f"{verdict}, after {done.seconds:.0f} s without a cache.")
+    if done.taken:
+        lines.append(
+            f"Not computed, but taken from the record, because they fetch their own data: {', '.join(done.taken)}."
+        )
     lines += chosen.pruned_notes(record)
     return Answer({**asdict(done), "same": done.same}, lines, done.same)

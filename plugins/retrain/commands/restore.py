@@ -10,16 +10,18 @@ from retrain.archive import restore
 from retrain.commands.chosen_pipeline import ChosenPipeline, add_day
 from retrain.commands.command import Answer, Subparsers, add_command
 from retrain.commands.progress import bar
-from retrain.work import workspace
+from retrain.inputs.raw_cache import RawObjects
+from retrain.work import pipeline_caches, workspace
 
 
 def add(commands: Subparsers) -> None:
-    """Add `restore` with the day, the folder and --no-environment."""
+    """Add `restore` with the day, the folder, --no-environment and --no-inputs."""
     text = "Bring a day back: code, data, model, reports and environment, verified."
     parser = add_command(commands, "restore", answer, text)
     add_day(parser)
     parser.add_argument("dest", help="an empty folder, or one that does not exist yet")
     parser.add_argument("--no-environment", action="store_true", help="leave the environment out")
+    parser.add_argument("--no-inputs", action="store_true", help="leave the day's raw data out where `inputs` lays it")
 
 
 def answer(options: argparse.Namespace) -> Answer:
@@ -31,16 +33,21 @@ def answer(options: argparse.Namespace) -> Answer:
     chosen = ChosenPipeline(options.pipeline)
     record = chosen.record(options)
     to = Path(options.dest).absolute()
-    restored = restore.restore(
-        record,
-        chosen.ledger,
-        chosen.remote,
-        chosen.deployment.repository,
-        to,
-        mirror=workspace.home() / "git" / f"{record.pipeline}.git",
-        environments=None if options.no_environment else workspace.home() / "environments",
-        progress=bar("files"),
-    )
+    environments = workspace.home() / "environments"
+    raw = None if options.no_inputs else RawObjects(chosen.services.s3, pipeline_caches.raw_cache(record.pipeline))
+    with pipeline_caches.in_use(record.pipeline):
+        restored = restore.restore(
+            record,
+            chosen.ledger,
+            chosen.remote,
+            chosen.deployment.repository,
+            to,
+            mirror=workspace.home() / "git" / f"{record.pipeline}.git",
+            environments=None if options.no_environment else environments,
+            tools=environments,
+            raw=raw,
+            progress=bar("files"),
+        )
     document = {
         **asdict(restored),
         "path": str(to),
@@ -53,4 +60,8 @@ def answer(options: argparse.Namespace) -> Answer:
         if restored.environment
         else "Without its environment, as asked.",
     ]
+    if restored.inputs:
+        lines.append(f"The day's raw data is laid where the stages read it: {restored.inputs} files.")
+    elif options.no_inputs:
+        lines.append("Without the day's raw data, as asked: `dvc status` reports its paths as changed.")
     return Answer(document, lines)

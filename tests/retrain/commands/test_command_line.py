@@ -14,7 +14,10 @@ import pytest
 from retrain.commands.command_line import main, parser
 
 ROOT = Path(__file__).resolve().parents[3]
+MODULES = {"try": "try_day"}  # `try` is a word of Python itself
 COMMANDS = [
+    ["check", "https://example.org/shop.git", "--ref", "main", "--write", "shop"],
+    ["try", "2020-03-05", "--ref", "main", "--keep"],
     ["release", "v1.2.0"],
     ["rollback"],
     ["pin"],
@@ -31,7 +34,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
 def test_each_command_is_answered_by_the_module_of_its_name(words: list[str]) -> None:
-    assert parser().parse_args(words).command.__module__ == f"retrain.commands.{words[0]}"
+    assert parser().parse_args(words).command.__module__ == f"retrain.commands.{MODULES.get(words[0], words[0])}"
 
 
 def test_the_help_lists_these_commands_and_no_others() -> None:
@@ -70,3 +73,13 @@ def test_the_package_is_a_program(tmp_path: Path) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert json.loads(done.stdout)["error"]["code"] == "ConfigurationError"
+
+
+def test_make_asks_for_the_day_of_a_trial_before_it_starts_anything() -> None:
+    built = [word for name in (".venv/.installed", ".local/envs/servers/.installed") for word in ("-o", name)]
+    variables = {
+        name: value for name, value in os.environ.items() if name not in {"PARTITION", "MAKEFLAGS", "MAKELEVEL"}
+    }
+    done = subprocess.run(["make", *built, "try"], cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "Which day? make try PIPELINE=" in done.stderr

@@ -1,0 +1,1 @@
+"""Whether and how another team's repository runs here: the check before its first release."""

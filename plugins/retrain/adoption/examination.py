@@ -1,0 +1,177 @@
+"""All questions about one repository, in their order."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from retrain.adoption import (
+    clone,
+    commands_of_stages,
+    days,
+    imported_packages,
+    inputs_of_stages,
+    layout,
+    own_modules,
+    packages,
+    remotes,
+    resolving,
+    results_of_stages,
+    tags,
+    tracking_calls,
+    variables,
+)
+from retrain.adoption.observation import Effect, Observation, in_order, noted, stops
+from retrain.adoption.packages import Chosen
+from retrain.adoption.pipeline_code import PipelineCode
+from retrain.adoption.proposal import Proposal, propose
+from retrain.adoption.snapshot import Snapshot
+from retrain.errors import DescriptionError, NotAPipelineError
+from retrain.work.dvc.program import DEPLOYMENT_DVC, Dvc
+from retrain.work.environments import environment
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found in one commit of a repository. `stages` are those that a run would start, in the order of dvc.yaml."""
+
+    url: str
+    reference: str
+    commit: str
+    stages: tuple[str, ...]
+    observations: tuple[Observation, ...]
+    proposal: Proposal
+    seconds: float
+
+    @property
+    def would_start(self) -> bool:
+        """True if nothing would stop a run with the proposed file."""
+        return not any(each.effect is Effect.STOPS for each in self.observations)
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain JSON values, described in infra/docs/check.md."""
+        counts = {effect.value: sum(each.effect is effect for each in self.observations) for effect in Effect}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "repository": self.url,
+            "reference": self.reference,
+            "commit": self.commit,
+            "would_start": self.would_start,
+            "counts": counts,
+            "stages": list(self.stages),
+            "observations": [asdict(each) for each in self.observations],
+            "seconds": self.seconds,
+        }
+
+
+def examine(url: str, reference: str, environments: Path) -> Examination:
+    """Fetch a repository into a temporary folder, ask all questions, and remove it. No code of the repository is run.
+
+    Args:
+        url: the address, as `address.checked` returns it.
+        reference: a tag, a branch or a commit; empty for the origin's HEAD.
+        environments: where the deployment's own DVC is, or is installed.
+
+    Raises:
+        RetrainError: the repository cannot be read, has no commit or no dvc.yaml, or has no such reference.
+    """
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="check-") as scratch:
+        checkout = Path(scratch) / "checkout"
+        snapshot = clone.fetch(url, reference, checkout)
+        if not snapshot.named("dvc.yaml"):
+            raise NotAPipelineError(
+                f"{snapshot.reference} ({snapshot.commit}) of {url} has no dvc.yaml. Add one with dvc stage add, or name another REF."
+            )
+        chosen = packages.choose(snapshot)
+        code, refused = _described(checkout, snapshot, environments)
+        proposal = propose(snapshot, chosen, code)
+        found = [*refused, *_of_snapshot(snapshot, chosen), *(_of_stages(code, proposal) if code else ())]
+        found += _of_packages(checkout, snapshot, chosen, code)
+    return Examination(
+        url,
+        snapshot.reference,
+        snapshot.commit,
+        tuple(each.stage.name for each in code.stages) if code else (),
+        tuple(in_order(found)),
+        proposal,
+        round(time.monotonic() - started, 1),
+    )
+
+
+def _described(checkout: Path, snapshot: Snapshot, environments: Path) -> tuple[PipelineCode | None, list[Observation]]:
+    own = environment.provide(DEPLOYMENT_DVC, environments)
+    try:
+        described = Dvc.of(checkout, own, own, checkout.parent / "cache", {}).describe()
+    except DescriptionError as error:
+        why = str(error).removeprefix("DVC refuses the release: ").removesuffix(" Fix it in a new release.")
+        return None, [
+            stops(
+                "dvc",
+                "dvc.yaml",
+                f"DVC refuses the repository: {why}",
+                "correct it, until dvc stage list works with DVC 3.",
+            )
+        ]
+    stages = [stage for stage in described.stages if stage.reached]
+    counted = f"{len(stages)} stages, {len(described.metrics)} metrics files, {len(described.plots)} plots, {len(described.artifacts)} artifacts."
+    return PipelineCode.of(snapshot, described), [noted("dvc", "dvc.yaml", f"a run has {counted}")]
+
+
+def _of_snapshot(snapshot: Snapshot, chosen: Chosen | None) -> Iterator[Observation]:
+    yield from layout.folders(snapshot)
+    yield from layout.hydra(snapshot)
+    yield from tags.observations(snapshot)
+    yield from remotes.observations(snapshot)
+    yield from packages.files(snapshot, chosen)
+    yield from packages.python(snapshot, chosen)
+
+
+def _of_stages(code: PipelineCode, proposal: Proposal) -> Iterator[Observation]:
+    yield from layout.several_files(code)
+    yield from layout.submodules(code)
+    yield from layout.large_files(code)
+    yield from remotes.outputs(code)
+    yield from inputs_of_stages.observations(code, list(proposal.inputs))
+    yield from commands_of_stages.observations(code)
+    yield from commands_of_stages.absolute_paths(code)
+    yield from own_modules.observations(code)
+    yield from variables.observations(code)
+    yield from tracking_calls.observations(code)
+    if "dvc.yaml" in code.snapshot.paths:
+        yield from results_of_stages.metrics(code)
+        yield from results_of_stages.models(code)
+    yield from results_of_stages.outputs(code)
+    yield from results_of_stages.clock(code)
+    yield from results_of_stages.grammar(code)
+    yield from results_of_stages.lock(code)
+    yield from days.observations(code, proposal)
+
+
+def _of_packages(
+    checkout: Path, snapshot: Snapshot, chosen: Chosen | None, code: PipelineCode | None
+) -> Iterator[Observation]:
+    text = ""
+    if chosen is not None:
+        text, why_not = resolving.resolve(checkout, chosen)
+        # uv's own sentence about Python's version says nothing more than the question about it.
+        known = any(each.effect is Effect.STOPS for each in packages.python(snapshot, chosen))
+        yield from (each for each in why_not if not (known and "Python requirement" in each.what))
+    names = imported_packages.names_of(text) if text else frozenset[str]()
+    if text and chosen:
+        yield packages.resolved(chosen, text)
+        if code:
+            yield from imported_packages.imported(code, names)
+    if code:
+        started = commands_of_stages.programs(code, names)
+        # A worker finds programs on its PATH, behind those of the release's environment.
+        absent = frozenset(name for name in started if shutil.which(name, path=os.environ.get("PATH")) is None)
+        yield from commands_of_stages.absent_programs(started, absent)

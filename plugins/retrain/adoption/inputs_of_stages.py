@@ -1,0 +1,183 @@
+"""The data that the stages read and a fresh clone lacks: tracked by .dvc files, imported, frozen, or not there at all."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from retrain.adoption.observation import Observation, listed, noted, stops, surprises
+from retrain.adoption.pipeline_code import PipelineCode, touches
+from retrain.inputs.code_files import is_code
+from retrain.inputs.day_dependence import MANIFEST, RUN_YAML
+
+TOPIC = "inputs"
+_WRITTEN_BY_RUNS = (RUN_YAML, MANIFEST)
+_DATA_FOLDER = re.compile(
+    r"(^|/)(data|datas|dataset|datasets|input|inputs|raw|raw_data|corpus|images)(/|$)", re.IGNORECASE
+)
+_TRAINED = re.compile(
+    r"(^|/)(models?|checkpoints?|weights)(/|$)|\.(pt|pth|onnx|keras|joblib|ckpt|cbm|safetensors|skops)$", re.IGNORECASE
+)
+_RAW = re.compile(r"raw|input|source|landing|external", re.IGNORECASE)
+_CODE_FOLDER = re.compile(r"(^|/)(src|lib|bin|code|scripts?|conf|configs?|params|\w*file)(/|$)", re.IGNORECASE)
+_SPLIT = re.compile(r"test|valid|split|schema|config|param", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class NeededInput:
+    """A path that stages read and no stage makes. `kind` is `tracked`, `frozen`, `absent` or `committed`.
+
+    `where` is what names it: a .dvc file or the first of the stages. `files` are the committed files at or below the path; `md5`
+    is that of a .dvc file.
+    """
+
+    path: str
+    kind: str
+    where: str
+    stages: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    md5: str | None = None
+
+    @property
+    def is_file(self) -> bool:
+        """True if the path is one file, and no folder of files; of an absent path, if its name has a suffix."""
+        if self.md5:
+            return not self.md5.endswith(".dir")
+        return self.files == (self.path,) if self.files else bool(posixpath.splitext(self.path)[1])
+
+    @property
+    def is_data(self) -> bool:
+        """False for code, settings and models."""
+        if _TRAINED.search(self.path):
+            return False
+        if self.kind == "tracked":
+            return True
+        if self.files:
+            return not all(map(is_code, self.files))
+        if _DATA_FOLDER.search(self.path):
+            return True
+        # A path without a suffix that stages depend on and Git lacks is a folder of data more often than a program.
+        return not is_code(self.path) if posixpath.splitext(self.path)[1] else not _CODE_FOLDER.search(self.path)
+
+
+def needed(code: PipelineCode) -> list[NeededInput]:
+    """Every path that a stage reads and that no running stage makes, by where it should come from."""
+    found: dict[str, NeededInput] = {}
+    users: dict[str, list[str]] = {}
+    made = [out.path for each in code.stages if not each.stage.frozen for out in each.stage.outs]
+    for each in code.stages:
+        if each.stage.frozen:
+            continue
+        for dep in each.stage.deps:
+            if "://" not in dep and dep not in _WRITTEN_BY_RUNS and not any(touches(dep, out) for out in made):
+                users.setdefault(dep, []).append(each.stage.name)
+    for dep, stages in users.items():
+        tracked = [(t.file, out) for t in code.described.tracked for out in t.outs if touches(out.path, dep)]
+        frozen = [s.stage.name for s in code.stages if s.stage.frozen for out in s.stage.outs if touches(out.path, dep)]
+        missing = dep in code.described.missing or any(out.path in code.described.missing for _, out in tracked)
+        if missing and tracked:
+            file, whole = tracked[0]
+            known = found.get(whole.path)
+            users_of_it = tuple(dict.fromkeys((*(known.stages if known else ()), *stages)))
+            found[whole.path] = NeededInput(whole.path, "tracked", file, users_of_it, md5=whole.md5)
+        elif missing and frozen:
+            found[dep] = NeededInput(dep, "frozen", f"stage {frozen[0]}", tuple(stages))
+        elif missing:
+            found[dep] = NeededInput(dep, "absent", f"stage {stages[0]}", tuple(stages))
+        else:
+            files = tuple(p for p in code.snapshot.paths if (p == dep or p.startswith(f"{dep}/")) and not _is_kept(p))
+            found[dep] = NeededInput(dep, "committed", f"stage {stages[0]}", tuple(stages), files)
+    return list(found.values())
+
+
+def _is_kept(path: str) -> bool:
+    """True for a file that only keeps a folder in Git, or says what belongs there."""
+    name = path.rpartition("/")[2]
+    return name in (".gitignore", ".gitkeep", ".dvcignore") or name.upper().startswith("README")
+
+
+def laid(inputs: list[NeededInput]) -> list[NeededInput]:
+    """The inputs that the day's raw objects would replace: data that is absent or tracked, else committed data that looks raw."""
+    absent = [each for each in inputs if each.is_data and each.kind in ("absent", "tracked")]
+    if absent:
+        return _apart(absent)
+    committed = [each for each in inputs if each.is_data and each.kind == "committed" and not _SPLIT.search(each.path)]
+    raw = [each for each in committed if _RAW.search(each.path)]
+    return _apart(raw or committed)
+
+
+def _apart(inputs: list[NeededInput]) -> list[NeededInput]:
+    """Without those that lie in another one: each input is laid in a place of its own."""
+    paths = {each.path for each in inputs}
+    return [each for each in inputs if not any(each.path.startswith(f"{path}/") for path in paths)]
+
+
+def observations(code: PipelineCode, proposed: list[NeededInput]) -> Iterator[Observation]:
+    """What would a stage not find, and which of it would `inputs:` of the proposed file lay?"""
+    inputs = needed(code)
+    paths = {each.path for each in proposed}
+    for each in inputs:
+        who = f"stage {listed(each.stages)}"
+        lay = f"inputs: [{{path: {each.path}, ...}}] in the pipeline's file lays the day's raw objects there; WRITE=<name> proposes it"
+        if each.kind == "committed":
+            if each.path in paths:
+                yield surprises(
+                    TOPIC, each.path, f"is committed to Git and {who} reads it: each day would train on the same rows.", f"{lay}."
+                )  # fmt: skip
+        elif each.path in paths:
+            what = {
+                "tracked": f"is tracked by {each.where}, and its data is on the release's own remote, which a run does not read",
+                "absent": "is not in the commit",
+            }[each.kind]
+            yield surprises(
+                TOPIC,
+                each.path,
+                f"{what}; {who} reads it.",
+                f"{lay}. If it is no daily data, commit it to Git instead.",
+            )
+        elif each.kind == "frozen":
+            yield stops(
+                TOPIC,
+                each.path,
+                f"is an output of the frozen {each.where}, which a run neither makes nor fetches; {who} needs it.",
+                f"remove {each.where} from dvc.yaml, so that inputs can lay the day's raw objects at {each.path}; or remove frozen.",
+            )
+        elif each.kind == "absent":
+            yield stops(
+                TOPIC,
+                each.path,
+                f"is not in the commit, and {who} depends on it.",
+                "commit it, or correct the path in dvc.yaml.",
+            )
+        else:
+            yield stops(
+                TOPIC, each.path, f"is data of {each.where} on the release's own remote, which a run does not read; {who} needs it.",
+                "commit it to Git, or let a stage fetch it. Fetching tracked data is not supported yet.",
+            )  # fmt: skip
+    yield from _outside(code)
+    used = {each.path for each in inputs}
+    unused = [
+        t.file for t in code.described.tracked for out in t.outs if not any(touches(out.path, path) for path in used)
+    ]
+    if unused:
+        yield noted(TOPIC, listed(unused), "tracks data that no stage of a run declares as a dependency.")
+
+
+def _outside(code: PipelineCode) -> Iterator[Observation]:
+    for each in code.stages:
+        for dep in each.stage.deps:
+            if "://" in dep:
+                yield surprises(
+                    TOPIC, f"stage {each.stage.name}", f"depends on {dep}, outside the checkout: a run asks for it without credentials of "
+                    "the team, and DVC never takes the stage from its cache.",
+                    "let inputs lay the data in the checkout, and depend on that path.",
+                )  # fmt: skip
+            elif dep.startswith(("../", "/")):
+                yield stops(
+                    TOPIC,
+                    f"stage {each.stage.name}",
+                    f"depends on {dep}, outside the checkout.",
+                    "use a path in the repository.",
+                )

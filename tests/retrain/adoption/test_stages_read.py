@@ -1,0 +1,155 @@
+"""The data and the modules that stages need and a fresh clone does not give them."""
+
+from __future__ import annotations
+
+import pytest
+from adoption.repositories import code, out, seen, stage, tracked
+
+from retrain.adoption import inputs_of_stages, own_modules
+from retrain.adoption.inputs_of_stages import laid, needed
+from retrain.adoption.observation import Effect
+
+
+def test_absent_data_is_laid_by_inputs_and_absent_code_stops() -> None:
+    found = code(
+        stage("prepare", "python a.py", deps=["data/raw.csv", "lib/gone.py"], outs=["clean.csv"]),
+        missing=["data/raw.csv", "lib/gone.py", "clean.csv"],
+    )
+    proposed = laid(needed(found))
+    assert [each.path for each in proposed] == ["data/raw.csv"]
+    observations = list(inputs_of_stages.observations(found, proposed))
+    assert seen(observations, Effect.SURPRISES, "inputs: [{path: data/raw.csv")
+    assert [each.where for each in seen(observations, Effect.STOPS)] == ["lib/gone.py"]
+
+
+def test_data_of_a_dvc_file_is_laid_by_inputs() -> None:
+    found = code(
+        stage("prepare", "python a.py", deps=["data/raw"], outs=["clean.csv"]),
+        tracked=(tracked("data/raw"),),
+        missing=["data/raw"],
+    )
+    (each,) = laid(needed(found))
+    assert (each.path, each.kind, each.where) == ("data/raw", "tracked", "data/raw.dvc")
+
+
+def test_tracked_data_that_no_day_brings_stops() -> None:
+    paths = ["models/base", "words.onnx"]
+    found = code(
+        stage("train", "python a.py", deps=[*paths, "data/raw.csv"], outs=["m.pkl"]),
+        tracked=tuple(tracked(path) for path in (*paths, "data/raw.csv")),
+        missing=[*paths, "data/raw.csv"],
+    )
+    proposed = laid(needed(found))
+    assert [each.path for each in proposed] == ["data/raw.csv"]
+    stopped = seen(inputs_of_stages.observations(found, proposed), Effect.STOPS, "not supported yet")
+    assert [each.where for each in stopped] == paths
+
+
+def test_committed_data_that_a_source_reads_surprises() -> None:
+    found = code(stage("train", "python a.py", deps=["data/raw.csv"], outs=["m.pkl"]), texts={"data/raw.csv": "1\n"})
+    observations = inputs_of_stages.observations(found, laid(needed(found)))
+    assert seen(observations, Effect.SURPRISES, "train on the same rows")
+
+
+def test_dependencies_outside_of_the_checkout_are_named() -> None:
+    found = list(inputs_of_stages.observations(code(stage("s", "echo", deps=["s3://b/x", "../y"])), []))
+    assert seen(found, Effect.SURPRISES, "s3://b/x")
+    assert seen(found, Effect.STOPS, "../y")
+
+
+def test_an_output_of_a_frozen_stage_cannot_be_laid() -> None:
+    found = code(
+        stage("ingest", "python a.py", frozen=True, outs=["data/raw.csv"]),
+        stage("train", "python b.py", deps=["data/raw.csv"], outs=["m.pkl"]),
+        missing=["data/raw.csv"],
+    )
+    assert laid(needed(found)) == []
+    assert seen(inputs_of_stages.observations(found, []), Effect.STOPS, "frozen stage ingest")
+
+
+def test_committed_raw_data_is_proposed_and_code_in_a_data_folder_is_not() -> None:
+    found = code(
+        stage("train", "python src/data/a.py", deps=["src/data", "data/raw.csv"], outs=["m.pkl"]),
+        texts={"src/data/a.py": "", "src/data/__init__.py": "", "data/raw.csv": "1\n"},
+    )
+    assert [each.path for each in laid(needed(found))] == ["data/raw.csv"]
+
+
+def test_a_folder_of_data_without_a_suffix_is_laid_whether_it_is_absent_or_holds_a_readme_only() -> None:
+    absent = code(stage("sum", "python a.py", deps=["visits", "src"], outs=["days"]), missing=["visits", "src", "days"])
+    assert [each.path for each in laid(needed(absent))] == ["visits"]
+    kept = code(
+        stage("sum", "python src/a.py", deps=["visits", "src"], outs=["days"]),
+        texts={"visits/README.md": "One file a day.\n", "src/a.py": ""},
+    )
+    assert [each.path for each in laid(needed(kept))] == ["visits"]
+
+
+def test_what_each_run_writes_itself_is_no_input() -> None:
+    found = code(
+        stage("count", "python a.py", deps=["manifest.json", "run.yaml"], outs=["counted"]),
+        missing=["manifest.json", "run.yaml", "counted"],
+    )
+    assert needed(found) == []
+
+
+def test_what_another_stage_makes_is_no_input() -> None:
+    found = code(
+        stage("get", "python a.py", outs=["data"]),
+        stage("train", "python b.py", deps=["data/raw.csv"], outs=[out("m.pkl")]),
+        missing=["data/raw.csv", "data"],
+    )
+    assert needed(found) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "files", "stopped"),
+    [
+        pytest.param(
+            "python src/train.py",
+            {"src/train.py": "from src.u import x\n", "src/u.py": ""},
+            True,
+            id="the top is not on the path",
+        ),
+        pytest.param(
+            "python -m src.train",
+            {"src/train.py": "from src.u import x\n", "src/u.py": ""},
+            False,
+            id="started as a module",
+        ),
+        pytest.param(
+            "PYTHONPATH=. python src/train.py",
+            {"src/train.py": "from src.u import x\n", "src/u.py": ""},
+            False,
+            id="PYTHONPATH",
+        ),
+        pytest.param(
+            "python src/train.py", {"src/train.py": "import u\n", "src/u.py": ""}, False, id="beside the script"
+        ),
+        pytest.param("python train.py", {"train.py": "import pkg.m\n", "src/pkg/m.py": ""}, True, id="a src layout"),
+        pytest.param("python -m pkg.m", {"src/pkg/m.py": ""}, True, id="a module of a src layout"),
+        pytest.param(
+            "python src/train.py",
+            {"src/train.py": "import sys\nsys.path.append('.')\nfrom src.u import x\n", "src/u.py": ""},
+            False,
+            id="a script that extends the path",
+        ),
+        pytest.param(
+            "python src/train.py",
+            {"src/train.py": "import u\n", "src/u.py": "import src.v\n", "src/v.py": ""},
+            True,
+            id="through a module",
+        ),
+        pytest.param("cd src && python train.py", {"src/train.py": "import u\n", "src/u.py": ""}, False, id="after cd"),
+    ],
+)
+def test_modules_that_only_an_installation_makes_importable_stop(
+    command: str, files: dict[str, str], stopped: bool
+) -> None:
+    found = own_modules.observations(code(stage("train", command), texts=files))
+    assert bool(seen(found, Effect.STOPS)) is stopped
+
+
+def test_a_file_of_python_2_stops() -> None:
+    found = own_modules.observations(code(stage("train", "python a.py"), texts={"a.py": "print 'x'\n"}))
+    assert seen(found, Effect.STOPS, "no Python 3")
