@@ -19,7 +19,7 @@ import foreign_visit
 import landing_queue
 import trips
 from foreign_repository import ForeignOrigin, make_origin
-from running_stack import DAY, DAY_BEFORE, PIPELINE, ROOT, SHARED, Killed, Live, stack_up, wait_until
+from running_stack import DAY, DAY_BEFORE, PIPELINE, ROOT, SHARED, Killed, Live, stack_with_trips, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -57,9 +57,9 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory, foreign_origin: ForeignO
 
 
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path, foreign_origin: ForeignOrigin) -> Iterator[Live]:
+def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path) -> Iterator[Live]:
     """The stack, with the trips of a year up to the day before DAY landed, and HEAD released as v1.0.0."""
-    with stack_up(tmp_path_factory.mktemp("state"), pipelines, foreign_origin) as running:
+    with stack_with_trips(tmp_path_factory.mktemp("state"), pipelines) as running:
         trips.land(DAY - timedelta(days=365), DAY - timedelta(days=1), state=SHARED)
         running.git("tag", "v1.0.0", "refs/heads/main")
         for pipeline in (PIPELINE, "foreign", "broken"):

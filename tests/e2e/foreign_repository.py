@@ -7,62 +7,8 @@ import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-FILES = {
-    "dvc.yaml": """
-stages:
-  count:
-    cmd: python count.py
-    deps: [count.py, manifest.json]
-    params:
-      - run.yaml: [partition]
-    outs: [counted]
-  summarize:
-    wdir: analysis
-    cmd: python summarize.py
-    deps: [summarize.py, ../counted]
-    params:
-      - ../params.yaml: [summarize]
-    outs: [days.txt]
-    metrics:
-      - totals.yaml: {cache: false}
-""",
-    "params.yaml": """
-summarize:
-  unit: 1
-  limits: {at_least_days: 2}
-""",
-    "count.py": """
-import json, pathlib
-
-days = {}
-for entry in json.loads(pathlib.Path("manifest.json").read_text())["objects"]:
-    days.setdefault(entry["key"].split("/")[0].removeprefix("dt="), []).append(entry["size"])
-pathlib.Path("counted").mkdir()
-for day, sizes in days.items():
-    pathlib.Path("counted", f"{day}.json").write_text(json.dumps({"objects": len(sizes), "bytes": sum(sizes)}))
-""",
-    "analysis/summarize.py": """
-import json, pathlib
-import humanize  # in this repository's requirements.txt, and in no environment of the deployment
-
-days = {path.stem: json.loads(path.read_text()) for path in sorted(pathlib.Path("../counted").iterdir())}
-lines = [f"{day} {humanize.naturalsize(found['bytes'])}\\n" for day, found in days.items()]
-pathlib.Path("days.txt").write_text("".join(lines))
-total = sum(found["bytes"] for found in days.values())
-pathlib.Path("totals.yaml").write_text(f"days: {len(days)}\\nbytes: {{total: {total}, most@day: {max(f['bytes'] for f in days.values())}}}\\n")
-""",
-    "requirements.txt": "humanize==4.12.3\n",
-    ".dvc/config": """
-[core]
-    remote = theirs
-['remote "theirs"']
-    url = s3://another-teams-bucket/dvc
-    endpointurl = http://127.0.0.1:9
-""",
-    ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
-    ".gitignore": "/counted\n/run.yaml\n/manifest.json\n",
-    "analysis/.gitignore": "/days.txt\n",
-}
+_SHAPE = Path(__file__).resolve().parents[1] / "adoption" / "shapes" / "manifest_reader" / "repository"
+FILES = {str(path.relative_to(_SHAPE)): path.read_text() for path in sorted(_SHAPE.rglob("*")) if path.is_file()}
 _ISOLATED = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",

@@ -18,7 +18,6 @@ import boto3
 import pytest
 import requests
 import trips
-from foreign_repository import ForeignOrigin
 from stack_airflow import StackAirflow
 from stack_command import ROOT, StackCommand, on_free_ports
 from stack_model import Stack
@@ -49,7 +48,6 @@ class Live:
     stack: Stack
     airflow: StackAirflow
     variables: dict[str, str]
-    foreign: ForeignOrigin
 
     def retrain(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of `python -m retrain`, as `make release` does."""
@@ -130,15 +128,15 @@ class Killed:
     checkout: Path
 
 
-def share_environments(state: Path) -> None:
-    """Build the two big environments in the shared folder, and link them into this stack.
+def share_environments(state: Path, projects: tuple[Path, ...]) -> None:
+    """Build the big environments of these project folders in the shared folder, and link them into this stack.
 
     Smaller ones, and those of a release with another lock, are built by the stack's own tasks.
     """
     shared, own = SHARED / "retrain" / "environments", state / "retrain" / "environments"
     own.mkdir(parents=True)
     variables = {"RETRAIN_UV": str(SHARED / "tools" / "bin" / "uv"), "PYTHONPATH": str(ROOT / "plugins")}
-    for project in (ROOT / "pipeline", ROOT / "infra" / "dvc"):
+    for project in projects:
         command = [str(ROOT / ".venv" / "bin" / "python"), "-c", BUILD, str(project), str(shared)]
         built = subprocess.run(
             command, env={**os.environ, **variables}, capture_output=True, text=True, check=False, timeout=600
@@ -149,20 +147,30 @@ def share_environments(state: Path) -> None:
 
 
 @contextmanager
-def stack_up(state: Path, pipelines: Path, foreign: ForeignOrigin) -> Iterator[Live]:
-    """Run a stack of the checkout on free ports, with these pipelines, until the end of the block; `foreign` is only passed on."""
-    # Below a path, as behind many a company's proxy: every address that is made without it is found here.
-    command = on_free_ports(state, RETRAIN_PIPELINES=str(pipelines), RETRAIN_AIRFLOW_PATH="/airflow")
+def stack_with_trips(state: Path, pipelines: Path) -> Iterator[Live]:
+    """The same as `stack_up`, for our own pipeline too: its environment is built and its raw days are cut before."""
     trips.fetch(SHARED)
     trips.cut(state=SHARED)
-    share_environments(state)
+    with stack_up(state, pipelines, ROOT / "pipeline") as live:
+        yield live
+
+
+@contextmanager
+def stack_up(state: Path, pipelines: Path, *projects: Path) -> Iterator[Live]:
+    """Run a stack of the checkout on free ports, with these pipelines, until the end of the block.
+
+    `projects` have the big environments that its releases need.
+    """
+    # Below a path, as behind many a company's proxy: every address that is made without it is found here.
+    command = on_free_ports(state, RETRAIN_PIPELINES=str(pipelines), RETRAIN_AIRFLOW_PATH="/airflow")
+    share_environments(state, (*projects, ROOT / "infra" / "dvc"))
     up = command("up")
     try:
         assert up.returncode == 0, up.stdout + up.stderr
         stack = command.stack
         variables = read_stack_file(stack.env_file)
         os.environ.update({name: value for name, value in variables.items() if name.startswith("AWS_")})
-        yield Live(command, stack, StackAirflow(stack.airflow_url), variables, foreign)
+        yield Live(command, stack, StackAirflow(stack.airflow_url), variables)
     finally:
         down = command("down")
         assert down.returncode == 0, down.stdout + down.stderr

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from foreign_repository import ForeignOrigin
 from foreign_visit import DAY, PIPELINE, RUN, SENT, release
 from running_stack import Live
 
@@ -17,21 +18,21 @@ Outcome = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def visit(live: Live, queue: str) -> Outcome:
+def visit(live: Live, foreign_origin: ForeignOrigin, queue: str) -> Outcome:
     """The result of each task of DAY's run, which the fixture `queue` has begun."""
     assert queue
     assert live.ended(PIPELINE, RUN)["state"] == "success", live.states(PIPELINE, RUN)
-    assert live.foreign.references() == live.foreign.begun_with
+    assert foreign_origin.references() == foreign_origin.begun_with
     return live.left_behind(PIPELINE, RUN, "resolve_run", "reproduce", "push", "record_run")
 
 
 def test_a_repository_without_a_model_and_a_drift_report_runs_and_those_tasks_are_skipped(
-    live: Live, visit: Outcome
+    live: Live, foreign_origin: ForeignOrigin, visit: Outcome
 ) -> None:
     states = live.states(PIPELINE, RUN)
     assert {task for task, state in states.items() if state == "skipped"} == {"check_drift", "promote"}
     assert {state for task, state in states.items() if task not in ("check_drift", "promote")} == {"success"}
-    assert visit["resolve_run"]["commit"] == live.foreign.git("rev-parse", "v0.1.0^{commit}")
+    assert visit["resolve_run"]["commit"] == foreign_origin.git("rev-parse", "v0.1.0^{commit}")
     assert Reproduced.from_json(visit["reproduce"]).executed == ["count", "summarize"]
     assert visit["record_run"]["model_version"] is None
 
@@ -81,9 +82,11 @@ def test_its_lock_and_a_receipt_of_everything_that_dvc_keeps_are_in_the_ledger(l
     assert json.loads(live.entry(run, "run.json"))["metrics"]["bytes.most@day"] == max(map(len, SENT.values()))
 
 
-def test_a_tag_without_dvc_yaml_is_refused_and_what_is_live_stays_live(live: Live, visit: Outcome) -> None:
+def test_a_tag_without_dvc_yaml_is_refused_and_what_is_live_stays_live(
+    live: Live, foreign_origin: ForeignOrigin, visit: Outcome
+) -> None:
     refused = release(live, "v0.0.1")
-    commit = live.foreign.git("rev-parse", "v0.0.1")
+    commit = foreign_origin.git("rev-parse", "v0.0.1")
     assert refused.returncode == 1
     assert refused.stdout == ""
     assert refused.stderr.startswith(f"NotAPipelineError: v0.0.1 ({commit}) has no dvc.yaml")

@@ -237,8 +237,9 @@ def dependabot(ecosystem: str) -> list[str]:
 
 
 def tracked(pattern: str) -> set[str]:
-    """The folders of the repository's files with a name, as Dependabot names folders."""
-    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", pattern], check=True, capture_output=True, text=True)
+    """The folders of the repository's files with a name, as Dependabot names folders; without those that stand for other teams' repositories."""
+    command = ["git", "-C", str(ROOT), "ls-files", pattern, ":!tests/adoption/shapes"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True)
     folders = {Path(name).parent.as_posix() for name in listed.stdout.splitlines()}
     return {"/" if folder == "." else f"/{folder}" for folder in folders}
 
