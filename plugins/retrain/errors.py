@@ -20,6 +20,7 @@ class RetrainError(Exception):
     """Base of all. The message names the value, the cause and the next step.
 
     `stage` is the DVC stage that failed, if one did. `code` is the exit code of its command; a signal's is negative, or 128 + n.
+    `printed` are the last lines of its output.
 
     A subclass that names no cause has that of its base.
     """
@@ -27,6 +28,7 @@ class RetrainError(Exception):
     cause: ClassVar[Cause] = Cause.UNKNOWN
     stage: str | None = None
     code: int | None = None
+    printed: tuple[str, ...] = ()
 
     def __init_subclass__(cls, *, cause: Cause | None = None) -> None:
         super().__init_subclass__()
@@ -54,8 +56,12 @@ class NoRawDataError(FinalError, cause=Cause.DATA):
     """The partition's marker exists, but its objects do not."""
 
 
+class NotLandedError(FinalError, cause=Cause.DATA):
+    """The partition has not landed, or not any more, when its run looks for its objects."""
+
+
 class PartitionLateError(FinalError, cause=Cause.DATA):
-    """The partition's marker did not arrive in time."""
+    """The partition's raw data did not land in time."""
 
 
 class LandingError(FinalError, cause=Cause.DATA):

@@ -103,6 +103,7 @@ def compare_restore(stack: Stack, services: Any, record: Any, folder: Path) -> d
         done = restore.restore(
             record, services.ledger, services.remote, services.deployment.repository, to,
             mirror=stack.state / "retrain" / "git" / f"{PIPELINE}.git", environments=None,
+            tools=stack.state / "retrain" / "environments", raw=None,
         )  # fmt: skip
         restored.append(done)
 

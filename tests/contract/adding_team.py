@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from foreign_pipeline import PIPELINE, Origin, isolated_git
+from foreign_pipeline import FILES, PIPELINE
 from live_servers import ROOT
 from stack_model import STORE_BUCKET
+from team_origin import Origin, isolated_git
 
 from retrain.airflow.adapters import services
 from retrain.commands.command_line import parser
@@ -75,7 +76,7 @@ class Team:
         home.mkdir()
         (home / "environments").symlink_to(environments)
         patch.setenv("RETRAIN_HOME", str(home))
-        origin = Origin.create(folder)
+        origin = Origin.create(folder, FILES)
         origin.release("v1.0.0", RELEASE)
         bucket = re.sub(r"[^a-z0-9]+", "-", name.removeprefix("test_"))[:60].strip("-")
         client.create_bucket(Bucket=bucket)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import pytest
 from stack_model import STORE_BUCKET
+from team_origin import Origin, isolated_git
 
 from retrain.airflow.connections import Aws
 from retrain.run.manifest import Manifest, RawObject
@@ -109,59 +108,6 @@ FILES = {
     "pyproject.toml": PYPROJECT,
     "uv.lock": LOCK,
 }
-
-
-def isolated_git(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An engineer without configuration, whatever the machine's user has."""
-    home.mkdir()
-    for name, value in {
-        "HOME": str(home),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_AUTHOR_NAME": "engineer",
-        "GIT_AUTHOR_EMAIL": "engineer@example.org",
-        "GIT_COMMITTER_NAME": "engineer",
-        "GIT_COMMITTER_EMAIL": "engineer@example.org",
-    }.items():
-        monkeypatch.setenv(name, value)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """A bare origin and the clone that its engineer works in."""
-
-    path: Path
-    clone: Path
-
-    @classmethod
-    def create(cls, folder: Path) -> Origin:
-        path, clone = folder / "origin.git", folder / "clone"
-        subprocess.run(["git", "init", "--bare", "--quiet", path], check=True)
-        subprocess.run(["git", "clone", "--quiet", path, clone], check=True, capture_output=True)
-        return cls(path, clone)
-
-    def git(self, *arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=self.clone, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
-
-    def release(self, tag: str, files: dict[str, str | None] | None = None) -> str:
-        """Commit the pipeline with `files` changed, those of None removed, and push it under a tag; gives the commit."""
-        for name, text in {**FILES, **(files or {})}.items():
-            path = self.clone / name
-            if text is None:
-                path.unlink(missing_ok=True)
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "-m", tag)
-        self.git("tag", tag)
-        self.git("push", "--quiet", "origin", f"refs/tags/{tag}")
-        return self.git("rev-parse", "HEAD")
-
-    def refs(self) -> str:
-        """Every reference of the origin, with what it names."""
-        done = subprocess.run(["git", "for-each-ref"], cwd=self.path, check=True, capture_output=True, text=True)
-        return done.stdout
 
 
 def content_of(checkout: Path) -> str:
@@ -267,7 +213,7 @@ class Pipeline:
         # As in a service: Python decides for itself when it writes what a stage prints.
         patch.delenv("PYTHONUNBUFFERED", raising=False)
         remote = f"s3://{STORE_BUCKET}/{re.sub(r'[^A-Za-z0-9]+', '-', name)}"
-        return cls(Origin.create(folder), remote, environments, deployment_dvc)
+        return cls(Origin.create(folder, FILES), remote, environments, deployment_dvc)
 
     def attempt(self, tag="v1.0.0", files=None):
         """A new workspace of a release; the release is made when `files` are given or the tag is new."""

@@ -27,10 +27,11 @@ from generated_run import LEDGER_URL, raw_of, store_of
 from retrain.deployment.policies import Drift, Performance, Policies
 from retrain.judge.judged_days import judge_day
 from retrain.run import manifest, partition
+from retrain.run.landed import LandingRule
 from retrain.run.release import Release
 from retrain.run.run_record import Mirrored
 from retrain.run.run_spec import RunSpec
-from retrain.store import ledger_facts, promotions, proving, s3
+from retrain.store import ledger_facts, promotions, proving, raw_landing, s3
 from retrain.store.ledger import Ledger
 from retrain.store.promotions import NotedPromotion
 from retrain.store.remote import Remote
@@ -71,8 +72,8 @@ class DayOfTasks:
     def resolve_run(self):
         days, root = partition.window(self.day, WINDOW), raw_of(self.pipeline)
         fixed = ledger_facts.fix_tag(self.ledger, self.pipeline, Release("v9.0.0", "a" * 40))
-        listing = s3.list_versions(self.ledger.client, root, f"dt={days[0]}", f"dt={days[-1]}")
-        objects = manifest.of_listing(self.pipeline, self.day, root, days, listing)
+        listing, now = raw_landing.listing_of(self.ledger.client, root, LandingRule(), days)
+        objects = manifest.of_listing(self.pipeline, self.day, root, days, listing, now)
         spec = RunSpec(self.pipeline, self.day, fixed.tag, fixed.commit, objects.digest)
         self.ledger.put_manifest(spec, objects)
         return spec

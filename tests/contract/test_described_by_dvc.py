@@ -7,8 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from live_servers import ROOT
 
+from retrain.deployment.run_settings import RunSettings
 from retrain.errors import DescriptionError, DvcLockError, ReportError
+from retrain.inputs.checkout_files import files_in
+from retrain.inputs.day_dependence import DayDependence, require
 from retrain.store.cached_objects import objects_of
 from retrain.work.dvc.description import Description
 from retrain.work.dvc.program import Dvc
@@ -134,6 +138,13 @@ def test_parameters_are_single_values_and_a_number_stays_one(templated):
         "paths.model": "model.pkl",
         "sub/own.yaml:base": 2,
     }
+
+
+def test_the_params_in_a_stage_s_definition_are_told_by_file_and_key(templated):
+    """DVC does not count them among the params of the stage."""
+    used = {stage.name: stage.templates for stage in templated[1].stages}
+    assert used["train"] == {"params.yaml": ("paths.metrics", "paths.model", "paths.plot")}
+    assert used["below"] == used["prep/dvc.yaml:clean"] == {}
 
 
 def test_metrics_are_read_as_dvc_reads_them(templated):
@@ -329,3 +340,20 @@ def test_what_dvc_prints_does_not_get_into_the_document(checkout, deployment_dvc
     )
     assert "no good name!" in done.stderr
     assert [artifact["path"] for artifact in json.loads(done.stdout)["artifacts"]] == ["source.txt"]
+
+
+def test_our_own_release_depends_on_its_day_in_every_stage(checkout):
+    names = ["dvc.yaml", "params.yaml", *(f"pipeline/{path.name}" for path in (ROOT / "pipeline").glob("*.py"))]
+    made = checkout({name: (ROOT / name).read_text() for name in names})
+    day = DayDependence.of(made.dvc.describe(), RunSettings(), (), files_in(made.path))
+    require(day, "v1.0.0")
+    assert day.dependent == set(day.graph.stages) >= {"ingest", "train"}
+
+
+def test_a_source_that_depends_on_a_folder_of_code_is_known_by_the_files_in_it(checkout):
+    fetched = "stages: {get: {cmd: python src/get.py, deps: [src, manifest.json], outs: [raw.csv]}}\n"
+    made = checkout({"dvc.yaml": fetched.replace(", manifest.json", ""), "src/get.py": "1", "src/.gitkeep": ""})
+    day = DayDependence.of(made.dvc.describe(), RunSettings(), (), files_in(made.path))
+    assert [stage.name for stage in day.sources()] == ["get"]
+    (made.path / "src" / "zones.csv").write_text("a,b")
+    assert day.sources() == []

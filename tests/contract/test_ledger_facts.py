@@ -143,10 +143,11 @@ class Store:
 
 @pytest.fixture
 def origin(tmp_path, monkeypatch):
-    from foreign_pipeline import Origin, isolated_git
+    from foreign_pipeline import FILES
+    from team_origin import Origin, isolated_git
 
     isolated_git(tmp_path / "engineer", monkeypatch)
-    return Origin.create(tmp_path)
+    return Origin.create(tmp_path, FILES)
 
 
 def test_a_tag_that_moves_after_a_rollback_is_refused(ledger, origin):

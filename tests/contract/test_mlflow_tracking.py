@@ -86,6 +86,12 @@ def test_a_run_holds_params_metrics_tags_artifacts_and_the_digest_of_its_data(re
     assert {f.path for f in client.list_artifacts(recorded.run_id)} == {"reports", "copies", "model"}
 
 
+def test_a_run_that_reads_no_raw_data_has_no_dataset(record, client):
+    run = client.get_run(record(dataset=None).run_id)
+    assert run.info.status == "FINISHED"
+    assert run.inputs.dataset_inputs == []
+
+
 def test_recording_again_makes_no_second_run_and_no_second_version(record, client, name):
     assert record() == record()
     assert len(runs(client, name)) == 1

@@ -25,11 +25,15 @@ def put(s3, bucket, key, body=b"x"):
     return s3.put_object(Bucket=bucket, Key=f"raw/{key}", Body=body).get("VersionId")
 
 
+def raw_objects(s3, bucket):
+    return [each.object for each in store.list_versions(s3, f"s3://{bucket}/raw", FIRST, LAST)]
+
+
 def test_a_day_that_was_landed_again_is_listed_once_with_its_newest_version(s3, bucket):
     raw = bucket(versioned=True)
     put(s3, raw, "dt=2020-03-05/part-0.parquet", b"first")
     newest = put(s3, raw, "dt=2020-03-05/part-0.parquet", b"corrected")
-    (found,) = store.list_versions(s3, f"s3://{raw}/raw", FIRST, LAST)
+    (found,) = raw_objects(s3, raw)
     assert (found.key, found.size, found.version_id) == ("dt=2020-03-05/part-0.parquet", 9, newest)
 
 
@@ -38,13 +42,13 @@ def test_what_was_deleted_is_not_listed_although_its_versions_are_still_there(s3
     for key in ("dt=2020-03-04/part-0.parquet", "dt=2020-03-05/part-0.parquet"):
         put(s3, raw, key)
     s3.delete_object(Bucket=raw, Key="raw/dt=2020-03-04/part-0.parquet")
-    assert [o.key for o in store.list_versions(s3, f"s3://{raw}/raw", FIRST, LAST)] == ["dt=2020-03-05/part-0.parquet"]
+    assert [o.key for o in raw_objects(s3, raw)] == ["dt=2020-03-05/part-0.parquet"]
 
 
 def test_a_listed_version_can_be_read_after_the_day_was_landed_again(s3, bucket):
     raw = bucket(versioned=True)
     put(s3, raw, "dt=2020-03-05/part-0.parquet", b"first")
-    (found,) = store.list_versions(s3, f"s3://{raw}/raw", FIRST, LAST)
+    (found,) = raw_objects(s3, raw)
     put(s3, raw, "dt=2020-03-05/part-0.parquet", b"corrected")
     answer = s3.get_object(Bucket=raw, Key=f"raw/{found.key}", VersionId=found.version_id)
     assert answer["Body"].read() == b"first"
@@ -53,7 +57,7 @@ def test_a_listed_version_can_be_read_after_the_day_was_landed_again(s3, bucket)
 def test_an_unversioned_bucket_gives_objects_without_a_version(s3, bucket):
     raw = bucket()
     put(s3, raw, "dt=2020-03-05/part-0.parquet", b"abc")
-    (found,) = store.list_versions(s3, f"s3://{raw}/raw", FIRST, LAST)
+    (found,) = raw_objects(s3, raw)
     assert (found.etag, found.size, found.version_id) == ("900150983cd24fb0d6963f7d28e17f72", 3, None)
 
 
@@ -64,10 +68,45 @@ def test_nothing_outside_the_window_is_listed_and_its_two_ends_are(s3, bucket):
         put(s3, raw, f"dt={day}/_SUCCESS")
     for neighbour in ("raw-other/dt=2020-03-03/part-0.parquet", "rax/dt=2020-03-03/part-0.parquet"):
         s3.put_object(Bucket=raw, Key=neighbour, Body=b"x")
-    listed = {o.key for o in store.list_versions(s3, f"s3://{raw}/raw", FIRST, LAST)}
+    listed = {o.key for o in raw_objects(s3, raw)}
     assert listed == {
         f"dt={day}/{name}" for day in ("2020-03-01", "2020-03-05") for name in ("part-0.parquet", "_SUCCESS")
     }
+
+
+@pytest.mark.parametrize("versioned", [True, False])
+def test_a_first_key_that_is_itself_an_object_is_listed(s3, bucket, versioned):
+    raw = bucket(versioned=versioned)
+    for day in ("20200229", "20200301", "20200302", "20200303"):
+        put(s3, raw, f"trips_{day}.csv")
+    listed = store.list_versions(s3, f"s3://{raw}/raw", "trips_20200301.csv", "trips_20200302.csv")
+    assert [each.object.key for each in listed] == ["trips_20200301.csv", "trips_20200302.csv"]
+
+
+@pytest.mark.parametrize("name", ["a#1.csv", "a?b=c.csv", "a%20b+c d.csv", "Zürich.csv", "s3:", "a;b&c.csv"])
+def test_an_object_of_any_name_is_listed_and_read(s3, bucket, name):
+    raw = bucket(versioned=True)
+    put(s3, raw, f"dt=2020-03-05/{name}", name.encode())
+    (found,) = raw_objects(s3, raw)
+    assert found.key == f"dt=2020-03-05/{name}"
+    assert store.get(s3, f"s3://{raw}/raw/{found.key}") == name.encode()
+
+
+def test_data_at_a_bucket_s_root_is_listed_from_its_first_key(s3, bucket):
+    raw = bucket(versioned=True)
+    for key in ("01-03-2020.csv", "raw/02-03-2020.csv"):
+        s3.put_object(Bucket=raw, Key=key, Body=b"x")
+    listed = store.list_versions(s3, f"s3://{raw}", "", "")
+    assert [each.object.key for each in listed] == ["01-03-2020.csv", "raw/02-03-2020.csv"]
+
+
+def test_a_listed_object_has_the_time_of_its_last_write(s3, bucket):
+    raw = bucket(versioned=True)
+    for body in (b"first", b"corrected"):
+        put(s3, raw, "dt=2020-03-05/part-0.parquet", body)
+    (found,) = store.list_versions(s3, f"s3://{raw}/raw", FIRST, LAST)
+    written = s3.head_object(Bucket=raw, Key="raw/dt=2020-03-05/part-0.parquet")["LastModified"]
+    assert abs((found.written - written).total_seconds()) < 1  # a listing has milliseconds, a header has not
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +128,7 @@ def test_a_window_larger_than_one_answer_of_s3_is_listed_whole_although_an_answe
     assert len(first) == PAGE
     assert second["Versions"][0]["Key"] == first[-1]["Key"]
     listed = store.list_versions(s3, f"s3://{name}/raw", days[0].split("/")[0], days[-1].split("/")[0])
-    assert [o.key for o in listed] == days
+    assert [each.object.key for each in listed] == days
 
 
 def test_a_folder_larger_than_one_answer_of_s3_is_listed_whole(s3, crowded):
@@ -149,7 +188,9 @@ ACTIONS = [
 @pytest.mark.parametrize(("act", "action"), ACTIONS)
 def test_a_missing_permission_is_named_with_the_action_and_the_place(stranger, bucket, act, action):
     url = f"s3://{bucket()}/some/place"
-    with pytest.raises(StoreError, match=rf"AccessDenied to {action} on {url}\. Give the role this permission"):
+    permissions = {"ListObjectVersions": "s3:ListBucketVersions", "ListObjectsV2": "s3:ListBucket"}
+    named = permissions.get(action, "this permission")
+    with pytest.raises(StoreError, match=rf"AccessDenied to {action} on {url}\. Give the role {named}[.,]"):
         act(stranger, url)
 
 

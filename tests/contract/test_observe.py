@@ -40,7 +40,11 @@ def deployment(bucket: Callable[..., str]) -> Deployment:
 
 @pytest.fixture
 def observer(deployment: Deployment, s3: S3Client) -> Observer:
-    """An Airflow whose port is closed."""
+    return watching(deployment, s3)
+
+
+def watching(deployment: Deployment, s3: S3Client) -> Observer:
+    """With an Airflow whose port is closed."""
     (port,) = free_ports(1)
     return Observer([deployment], s3, AirflowApi(f"http://127.0.0.1:{port}"), SINCE)
 
@@ -74,6 +78,44 @@ def test_a_marker_is_late_from_its_time_on_and_not_any_more_once_it_is_there(
     assert landed.step is Step.GOOD
     assert folded([landed], incidents) == []
     assert of(observer.observe(NOON, []), Kind.DATA_LATE) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "awaited"),
+    [
+        pytest.param({"marker": "/_SUCCESS"}, "/_SUCCESS, not older than they are", id="one marker of all days"),
+        pytest.param({"marker": None, "quiet_minutes": 30}, "and then none for 30 minutes", id="no marker"),
+    ],
+)
+def test_data_without_a_marker_of_its_day_is_late_by_what_is_awaited(
+    deployment: Deployment, s3: S3Client, changed: dict[str, object], awaited: str
+) -> None:
+    raw = deployment.raw.model_copy(update=changed)
+    observer = watching(deployment.model_copy(update={"raw": raw}), s3)
+    store.create(s3, f"{raw.url}/dt={DAY}/_temporary/a", b"rows")
+    [late] = of(observer.observe(NOON, []), Kind.DATA_LATE)
+    assert awaited in late.facts["awaited"]
+    assert "marker" not in late.facts
+    incidents = folded([late], [])
+    store.create(s3, f"{raw.url}/dt={DAY}/a", b"rows")
+    store.create(s3, f"{raw.url}/_SUCCESS", b"")
+    # The object is new by S3's clock: only a marker says at once that no more will come.
+    landed = of(observer.observe(AFTERNOON, incidents), Kind.DATA_LATE)
+    assert [signal.step for signal in landed] == [Step.TROUBLE if raw.marker is None else Step.GOOD]
+
+
+def test_a_pipeline_without_raw_data_is_never_late_and_s3_is_not_asked_for_it(
+    deployment: Deployment, s3: S3Client
+) -> None:
+    expected = deployment.expected.model_copy(update={"landed": None})
+    observer = watching(deployment.model_copy(update={"raw": None, "expected": expected}), s3)
+    asked: list[str] = []
+    s3.meta.events.register("before-call.s3", lambda params, **_: asked.append(params["url_path"]), unique_id="asked")
+    try:
+        assert of(observer.observe(NOON, []), Kind.DATA_LATE) == []
+    finally:
+        s3.meta.events.unregister("before-call.s3", unique_id="asked")
+    assert not [path for path in asked if deployment.raw.url.removeprefix("s3://").partition("/")[0] in path]
 
 
 def test_a_day_without_a_record_is_reported_after_its_deadline_unless_something_explains_it(

@@ -12,8 +12,8 @@ from typing import Any
 
 import old_ledger
 import pytest
-from foreign_pipeline import isolated_git
 from old_ledger import DATA, PIPELINE
+from team_origin import isolated_git
 
 from retrain import results
 from retrain.airflow.adapters import services

@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from botocore.httpsession import URLLib3Session
-from foreign_pipeline import PIPELINE, Origin, isolated_git
+from foreign_pipeline import FILES, PIPELINE
 from live_servers import ROOT, free_ports, running
 from requests.adapters import HTTPAdapter
 from stack_model import STORE_BUCKET, Stack
+from team_origin import Origin, isolated_git
 
 sys.path.insert(0, str(ROOT / "tests" / "bench"))
 
@@ -177,7 +178,7 @@ def recorded(mlflow_server, s3, environments, deployment_dvc, tmp_path_factory):
         (folder / "pipelines").mkdir()
         patch.setenv("RETRAIN_HOME", str(folder / "home"))
         patch.setenv("RETRAIN_PIPELINES", str(folder / "pipelines"))
-        origin = Origin.create(folder)
+        origin = Origin.create(folder, FILES)
         origin.release("v1.0.0", RELEASE)
         text = DEPLOYMENT.replace("{name}", "{{name}}").format(origin=origin.path, bucket=bucket, store=STORE_BUCKET)
         deployment = deploy(text, "fits")

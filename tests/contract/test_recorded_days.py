@@ -21,10 +21,12 @@ from retrain.errors import (
     RestoreTargetError,
     TamperedError,
 )
+from retrain.inputs.fetched_stage import FetchedStage
 from retrain.run.run_record import RunRecord
 from retrain.store import ledger_facts, ledger_index, proving
 from retrain.store import s3 as store
 from retrain.store.ledger import DESCRIPTION, RECORD, Ledger
+from retrain.store.receipt import Proof
 from retrain.store.remote import Remote
 
 # A file that may be run, and the same content in two places.
@@ -56,6 +58,8 @@ class Recorded:
             to,
             mirror=mirror,
             environments=None,
+            tools=self.pipeline.environments,
+            raw=None,
         )
 
     @property
@@ -217,6 +221,20 @@ def test_pruning_takes_only_what_no_kept_entry_reaches_and_nothing_young(recorde
     assert prune.carry_out(chosen, recorded.ledger, recorded.remote, 30) == 1
     assert store.get(recorded.remote.client, stray) is None
     assert verify.verify([recorded.record], recorded.documents, recorded.remote).sound
+
+
+def test_what_an_unrecorded_run_of_a_kept_day_has_fetched_is_not_pruned(recorded):
+    """It cannot be fetched again, however long the run's later stages fail. That of an older day goes."""
+    keys = {}
+    for day in ("2020-03-06", "2019-03-06"):
+        spec = replace(recorded.record.spec, partition=day)
+        keys[day] = f"files/md5/ab/{day.replace('-', '').ljust(30, '0')}"
+        fetched = FetchedStage("run", "", "", (), (Proof(keys[day], 1, "", "etag"),))
+        recorded.ledger.keep_fetched(spec, fetched.name, fetched.to_json())
+        assert store.create(recorded.remote.client, f"{recorded.remote.url}/{keys[day]}", b"x")
+    chosen = prune.plan(recorded.ledger, recorded.remote, PIPELINE, 30, now=LATER)
+    assert list(chosen.remove) == [keys["2019-03-06"]]
+    assert [record.partition for record in recorded.ledger.records(PIPELINE)] == [recorded.record.partition]
 
 
 def test_a_run_whose_objects_were_pruned_is_known_to_be(recorded, tmp_path):

@@ -10,6 +10,27 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "plugins" / "retrain"
 PURE = (
+    "adoption/errors",
+    "adoption/observation",
+    "adoption/snapshot",
+    "adoption/shell",
+    "adoption/python_code",
+    "adoption/stage_code",
+    "adoption/pipeline_code",
+    "adoption/layout",
+    "adoption/tags",
+    "adoption/remotes",
+    "adoption/inputs_of_stages",
+    "adoption/commands_of_stages",
+    "adoption/own_modules",
+    "adoption/variables",
+    "adoption/tracking_calls",
+    "adoption/results_of_stages",
+    "adoption/day_params",
+    "adoption/packages",
+    "adoption/imported_packages",
+    "adoption/proposal",
+    "adoption/days",
     "alerts/backfills",
     "alerts/message/clock",
     "alerts/watch/health",
@@ -46,15 +67,28 @@ PURE = (
     "deployment/policies",
     "deployment/sections",
     "deployment/run_settings",
+    "run/landed",
+    "run/landings",
     "run/raw_layout",
+    "run/s3_messages",
     "deployment/values",
     "judge/day",
     "judge/drift",
     "work/dvc/declared",
     "work/dvc/dvc_lock",
     "work/dvc/outputs",
+    "work/dvc/param_values",
     "errors",
+    "inputs/code_files",
+    "inputs/day_dependence",
     "inputs/errors",
+    "trial/errors",
+    "inputs/names",
+    "inputs/places",
+    "inputs/fetch_stages",
+    "inputs/fetched_stage",
+    "inputs/likely_fetchers",
+    "inputs/stage_graph",
     "alerts/errors",
     "archive/explain",
     "work/environments/frozen",
@@ -70,6 +104,7 @@ PURE = (
     "run/run_spec",
     "judge/verdict",
     "judge/episode",
+    "judge/run_days",
     "judge/policies",
     "results",
     "run/schema_version",
@@ -130,26 +165,39 @@ def test_nothing_of_the_watch_s_knows_airflow() -> None:
 
 
 def test_what_the_tasks_do_does_not_know_airflow() -> None:
-    """Connections and the pin reach them through two interfaces; the page, the sensor and the callbacks are Airflow's own."""
+    """Connections and the pin reach them through two interfaces.
+
+    The page, the sensor with its trigger, the callbacks and the parts of DAGs are Airflow's own.
+    """
     between = {
         "airflow/adapters",
         "airflow/connections",
         "airflow/log_folders",
+        "airflow/partition_trigger",
         "airflow/slots",
         "tasks/wait_for_partition",
         "alerts/callbacks",
+        "dag/broken_dag",
+        "dag/defaults",
+        "dag/landings_dag",
     }
     assert {name_of(path) for path in PACKAGE.rglob("*.py") if "airflow" in tops(path)} == between
 
 
 def test_git_is_run_by_one_module() -> None:
-    talkers = {path.stem for path in PACKAGE.rglob("*.py") if 'process.run(["git"' in path.read_text()}
-    assert talkers == {"git"}
+    talkers = {path.stem for path in PACKAGE.rglob("*.py") if '["git", ' in path.read_text()}
+    assert talkers == {"git_program"}
 
 
-def test_requests_to_s3_are_made_by_two_modules_one_for_objects_and_one_for_settings() -> None:
+def test_requests_to_s3_are_made_by_four_modules_and_only_one_replaces_or_deletes_objects() -> None:
     asking = {name_of(path) for path in PACKAGE.rglob("*.py") if "(Bucket=" in path.read_text()}
-    assert asking == {"store/s3", "store/bucket_settings"}
+    assert asking == {"store/s3", "store/mutable_objects", "store/object_content", "store/bucket_settings"}
+    # Whether a day has landed is asked in one way, by the trigger asynchronously.
+    looking = {name_of(path) for path in PACKAGE.rglob("*.py") if "list_objects_v2(**" in path.read_text()}
+    assert looking == {"store/raw_landing", "airflow/partition_trigger"}
+    changing = ("create_transfer_manager(", ".delete_objects(", ".copy_object(", ".upload_file(")
+    found = {name_of(path) for path in PACKAGE.rglob("*.py") if any(call in path.read_text() for call in changing)}
+    assert found == {"store/mutable_objects"}
 
 
 @pytest.mark.parametrize("module", PURE)

@@ -105,6 +105,31 @@ def test_tasks_modules_and_results_have_the_same_names_in_the_same_order() -> No
     assert {name for name in TASKS if not find_spec(f"retrain.tasks.{name}")} == set()
 
 
+def test_a_pipeline_without_raw_data_waits_for_none(dags: Path) -> None:
+    bag = load_dags(copied(dags, "second", raw=None, expected=None, fetch=["download"]))
+    assert bag.import_errors == {}
+    assert [task.task_id for task in bag.dags["second"].topological_sort()] == TASKS[1:]
+    assert [task.task_id for task in bag.dags["trip_duration"].topological_sort()] == TASKS
+
+
+@pytest.mark.parametrize(("asked", "count"), [(None, ""), (0, "0"), (3, "3")])
+def test_only_a_pipeline_that_fetches_its_own_data_can_be_told_to_fetch_again(
+    dags: Path, asked: int | None, count: str
+) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    bag = load_dags(copied(dags, "second", raw=None, expected=None, fetch=["download"]))
+    assert "refetch" not in bag.dags["trip_duration"].params
+    field = bag.dags["second"].params.get_param("refetch")
+    assert field.resolve(asked) == asked
+    resolve = bag.dags["second"].get_task("resolve_run")
+    given = resolve.render_template(resolve.op_args[-1], {"params": {"refetch": asked}}, resolve.get_template_env())
+    assert given == count
+    for other in ("1", 1.5, -1):
+        with pytest.raises(ParamValidationError):
+            field.resolve(other)
+
+
 def test_every_task_that_a_sentence_says_to_clear_is_one_of_the_dags() -> None:
     """In messages and docstrings: `clear push.`, `Clear resolve_run`."""
     sources = [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "dags").rglob("*.py")]
@@ -294,7 +319,7 @@ def test_templates_and_callbacks_have_the_day_of_the_schedules_zone(
     context = {"dag": dag, "params": {"partition": None, "release": None}, "dag_run": run, "run_id": "a run"}
     sensor, resolve = dag.get_task("wait_for_partition"), dag.get_task("resolve_run")
     environment = dag.get_template_env()
-    assert "/dt=2020-03-09/" in sensor.render_template(sensor.bucket_key, context, environment)
+    assert sensor.render_template(sensor.partition, context, environment) == "2020-03-09"
     assert resolve.render_template(resolve.op_args[0], context, environment) == "2020-03-09"
     assert partition.of_context(context) == "2020-03-09"
     assert dag.start_date <= run.data_interval_start < dag.start_date + timedelta(days=1)

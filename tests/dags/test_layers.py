@@ -13,7 +13,8 @@ PAGE = Path(__file__).resolve().parents[2] / "infra" / "docs" / "code.md"
 # From the top down. Packages of one line do not import each other.
 LAYERS = (
     {"__main__"},
-    {"commands", "tasks"},
+    {"commands", "dag", "tasks"},
+    {"adoption"},
     {"doctor"},
     {"housekeeping"},
     {"alerts.watch"},
@@ -22,6 +23,7 @@ LAYERS = (
     {"airflow"},
     {"services"},
     {"results"},
+    {"trial"},
     {"tracking"},
     {"judge"},
     {"archive"},

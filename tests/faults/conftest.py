@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 import trips
 from foreign_repository import ForeignOrigin, commit, git, make_origin
 from injected import PIPELINES, RELEASES, WAITING
-from running_stack import DAY, PIPELINE, ROOT, SHARED, Live, stack_up, wait_until
+from running_stack import DAY, PIPELINE, ROOT, SHARED, Live, stack_with_trips, wait_until
 from stage_process import running_stage
 
 _IDENTITY = ("-c", "user.name=x", "-c", "user.email=x@example.org")
@@ -110,9 +110,9 @@ def _release(work: Path, tag: str, file: str, code: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path, foreign: ForeignOrigin) -> Iterator[Live]:
+def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path) -> Iterator[Live]:
     """The stack with a year of trips, and with every release that has a fault."""
-    with stack_up(tmp_path_factory.mktemp("state"), pipelines, foreign) as running:
+    with stack_with_trips(tmp_path_factory.mktemp("state"), pipelines) as running:
         trips.land(DAY - timedelta(days=366), DAY, state=SHARED)
         running.git("tag", "v1.0.0", "refs/heads/main")
         work = tmp_path_factory.mktemp("work") / "clone"

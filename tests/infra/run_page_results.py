@@ -37,11 +37,15 @@ stages = (
     StageRun("train", StageOutcome.RAN, 61.5, 312 * 2**20),
     StageRun("evaluate", StageOutcome.RAN, 2.25, 0),
 )
+prepared = (
+    "3 files, 1,234 bytes laid at data/raw, in place of data/raw.dvc",
+    "params.yaml: data.year is 2020, in the release 2019",
+)
 url = "https://mlflow.example.org/#/experiments/1/runs/r1"
 metrics = {"model.mae": 8.25, "constant.mae": 6.0, "rows": 9000.0}
 whole = [
     Resolved.of(SPEC, "scheduled__2020-03-21", "daily"),
-    Reproduced("/var/lib/retrain/workspaces/w", "e" * 64, 2, stages, 64.0),
+    Reproduced("/var/lib/retrain/workspaces/w", "e" * 64, 2, stages, 64.0, prepared),
     Pushed("receipts/0123456789abcdef.json", 12, 34567890, 4, 1, 6, 3.5),
     Recorded(new=True, run_id="r1", experiment_id="1", model_version="7", url=url, metrics=metrics),
     Checked(drifted, failing, told=True),

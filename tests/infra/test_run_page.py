@@ -184,6 +184,13 @@ def test_each_stage_has_its_time_and_memory_or_came_from_the_cache(show):
     assert "64 s in all" in stages
 
 
+def test_the_data_that_was_laid_and_the_params_that_were_set_are_listed(show):
+    assert show({}).rows["Inputs"].splitlines() == [
+        "3 files, 1,234 bytes laid at data/raw, in place of data/raw.dvc",
+        "params.yaml: data.year is 2020, in the release 2019",
+    ]
+
+
 def test_the_proof_names_objects_bytes_and_what_was_sent_and_healed(show):
     shown = show({})
     assert shown.rows["Proof"].splitlines() == [
