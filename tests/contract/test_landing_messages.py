@@ -89,8 +89,8 @@ class Ways:
         return str(topic)
 
     def _rule(self, target: str) -> None:
-        """The rule of infra/docs/new-pipeline.md for this bucket."""
-        page = (ROOT / "infra" / "docs" / "new-pipeline.md").read_text()
+        """The rule of infra/docs/bring-your-own-pipeline.md for this bucket."""
+        page = (ROOT / "infra" / "docs" / "bring-your-own-pipeline.md").read_text()
         (pattern,) = (text for text in re.findall(r"```json\n(.*?)```", page, re.DOTALL) if "Object Created" in text)
         self.events.put_rule(Name=self.bucket, EventPattern=pattern.replace("my-raw-bucket", self.bucket))
         self.events.put_targets(Rule=self.bucket, Targets=[{"Id": "queue", "Arn": target}])

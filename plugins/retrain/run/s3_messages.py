@@ -92,6 +92,6 @@ def _description(body: Mapping[str, Any]) -> str:
 
 def _unknown(said: str) -> LandingError:
     return LandingError(
-        f"A message of the queue is not S3's: {said}. Find out who writes to the queue; infra/docs/new-pipeline.md names the "
+        f"A message of the queue is not S3's: {said}. Find out who writes to the queue; infra/docs/bring-your-own-pipeline.md names the "
         "messages that start a run. The scheduled run still processes the day."
     )
