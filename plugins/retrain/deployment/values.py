@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import time
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -15,7 +16,6 @@ from retrain.deployment import cron
 DATE_PARTS = {"partition": r"\d{4}-\d{2}-\d{2}", "year": r"\d{4}", "month": r"\d{2}", "day": r"\d{2}"}
 NAME_PARTS = ("name", "stem", "suffix")
 INPUT_NAMES = ("keep", "flat", "file")
-_DATE_PARTS = ", ".join(f"{{{part}}}" for part in DATE_PARTS)
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -40,11 +40,23 @@ def _time_of_day(value: Any) -> Any:
     raise ValueError(f'{value!r} is not a time of day. Write it in quotes, such as "10:00"')
 
 
+def _named(pattern: str, known: Collection[str]) -> set[str]:
+    """The parts that a pattern names, all of which are known."""
+    if re.search(r"[{}]", _PLACEHOLDER.sub("", pattern)):
+        raise ValueError(
+            f"{pattern!r} has a brace that is no part's. Write each part in one pair, such as {{partition}}"
+        )
+    named = set(_PLACEHOLDER.findall(pattern))
+    if unknown := named - set(known):
+        raise ValueError(
+            f"{pattern!r} has {{{min(unknown)}}}, which is none of {', '.join(f'{{{each}}}' for each in known)}"
+        )
+    return named
+
+
 def _dated(pattern: str) -> str:
     """A pattern of keys: it names the day, and nothing that is not known."""
-    named = set(_PLACEHOLDER.findall(pattern))
-    if unknown := named - set(DATE_PARTS):
-        raise ValueError(f"{pattern!r} has {{{min(unknown)}}}, which is none of {_DATE_PARTS}")
+    named = _named(pattern, DATE_PARTS)
     if "partition" not in named and not {"year", "month", "day"} <= named:
         raise ValueError(
             f"{pattern!r} has no date. Write {{partition}} (YYYY-MM-DD), or {{year}}, {{month}} and {{day}}"
@@ -53,20 +65,14 @@ def _dated(pattern: str) -> str:
 
 
 def _marker(pattern: str) -> str:
-    if unknown := set(_PLACEHOLDER.findall(pattern)) - set(DATE_PARTS):
-        raise ValueError(f"{pattern!r} has {{{min(unknown)}}}, which is none of {_DATE_PARTS}")
+    _named(pattern, DATE_PARTS)
     return pattern
 
 
 def _input_names(names: str) -> str:
     if names in INPUT_NAMES:
         return names
-    known = (*DATE_PARTS, *NAME_PARTS)
-    if unknown := set(_PLACEHOLDER.findall(names)) - set(known):
-        raise ValueError(
-            f"{names!r} has {{{min(unknown)}}}, which is none of {', '.join(f'{{{each}}}' for each in known)}"
-        )
-    if not _PLACEHOLDER.search(names):
+    if not _named(names, (*DATE_PARTS, *NAME_PARTS)):
         raise ValueError(
             f"{names!r} gives all objects one name. Write {', '.join(INPUT_NAMES)}, or a pattern such as {{partition}}-{{name}}"
         )

@@ -99,6 +99,46 @@ def test_a_broken_file_is_refused_with_file_and_key(tmp_path: Path, change: dict
     assert re.search(named, str(refused.value))
 
 
+@pytest.mark.parametrize(
+    ("raw", "named"),
+    [
+        ({"partition": "orders/*.csv"}, r"raw.partition: .*has no date\. Write {partition}"),
+        ({"partition": "{year}/{month}/*"}, r"raw.partition: .*has no date"),
+        (
+            {"partition": "dt={date}"},
+            "raw.partition: .*has {date}, which is none of {partition}, {year}, {month}, {day}",
+        ),
+        ({"partition": "dt={{partition}}"}, "raw.partition: .*has a brace that is no part's"),
+        ({"partition": "dt={partition"}, "raw.partition: .*has a brace"),
+        ({"partition": "../dt={partition}"}, "raw.partition: "),
+        ({"partition": "/dt={partition}"}, "raw.partition: "),
+        ({"marker": "{name}.ok"}, "raw.marker: .*has {name}, which is none of"),
+        ({"marker": "/{year}-{month}}.done"}, "raw.marker: .*has a brace"),
+        ({"marker": None}, "raw: .*needs quiet_minutes"),
+        ({"quiet_minutes": 5}, "raw: .*is for a partition without a marker"),
+    ],
+)
+def test_a_layout_of_which_no_day_could_land_is_refused(tmp_path: Path, raw: dict[str, object], named: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load(write(tmp_path, {**GOOD, "raw": {**GOOD["raw"], **raw}}), ADDRESSES)
+    assert re.search(named, str(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("data.csv", "gives all objects one name"),
+        ("{date}.csv", "has {date}, which is none of {partition}, .*{suffix}"),
+        ("{{partition}}.csv", "has a brace"),
+        ("../{name}", "must stay inside the checkout"),
+    ],
+)
+def test_names_that_can_place_no_object_are_refused(tmp_path: Path, names: str, said: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load(write(tmp_path, {**GOOD, "inputs": [{"path": "data", "names": names}]}), ADDRESSES)
+    assert re.search(rf"inputs\S*names: .*{said}", str(refused.value))
+
+
 def test_a_pipeline_whose_stages_fetch_their_data_needs_no_raw_and_may_have_a_deadline_of_its_record(
     tmp_path: Path,
 ) -> None:
