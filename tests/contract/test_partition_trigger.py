@@ -21,7 +21,7 @@ from retrain.airflow.connections import Aws
 from retrain.airflow.partition_trigger import PartitionTrigger
 from retrain.deployment.sections import Raw
 from retrain.errors import StoreForbiddenError, StoreUnreachableError
-from retrain.run.landed import LandingRule
+from retrain.run.landed import LandingRule, landed
 from retrain.store import raw_landing
 from retrain.tasks.wait_for_partition import PartitionSensor
 
@@ -174,6 +174,29 @@ def test_the_clock_of_a_quiet_time_is_s3_s_so_that_a_day_of_long_ago_is_taken_at
 
     assert [at(29), at(32)] == [False, True]
     assert len(gate.passed) == 2
+
+
+@pytest.mark.parametrize("marker", ["/_SUCCESS", "/_done/{partition}_SUCCESS"])
+def test_a_marker_that_is_written_between_two_listings_does_not_vouch_for_what_the_other_has_not_seen(
+    gate: Gate, folder: str, put: Callable[..., None], marker: str
+) -> None:
+    found = raw_of(folder, marker=marker)
+    put(DATA)
+    client, asked = Aws("aws_default").client(), list[str]()
+
+    def landing_meanwhile(method: str, path: str, _: object) -> None:
+        if method == "GET":
+            asked.append(path)
+        if len(asked) == 2:
+            put(f"dt={DAY}/part-00001-8a1f.parquet", marker[1:].format(partition=DAY))
+
+    gate.own_answer = landing_meanwhile
+    rule = LandingRule.of(found)
+    listing, now = raw_landing.listing_of(client, found.url, rule, [DAY])
+    assert len(asked) == 2
+    assert landed(rule, listing, [DAY], now) == {}
+    listing, now = raw_landing.listing_of(client, found.url, rule, [DAY])
+    assert [len(objects) for objects in landed(rule, listing, [DAY], now).values()] == [2]
 
 
 @pytest.mark.parametrize(

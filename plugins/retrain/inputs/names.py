@@ -50,11 +50,10 @@ def placed(entry: Input, manifest: Manifest) -> tuple[PlacedObject, ...]:
         InputNamesError: no object matches, two get one path, or a path cannot be one of the checkout.
     """
     layout = RawLayout(manifest.settings.partition, None)
-    places = [(item, layout.place_of(item.key)) for item in manifest.objects]
     of_days = [
-        _Dated(item, place.day)
-        for item, place in places
-        if place is not None and (entry.days == "window" or place.day == manifest.partition)
+        _Dated(item, day)
+        for item in manifest.objects
+        if (day := layout.day_of(item.key)) is not None and (entry.days == "window" or day == manifest.partition)
     ]
     chosen = [each for each in of_days if fnmatchcase(each.name, entry.objects)]
     if not chosen:

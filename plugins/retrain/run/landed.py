@@ -8,7 +8,7 @@ newest of them is older than the quiet time.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -64,24 +64,24 @@ class LandingRule:
         return marker if layout.marker_is_dated else f"objects of {data}, and then {marker}, not older than they are"
 
 
-def data_by_day(layout: RawLayout, listing: Iterable[Listed]) -> dict[str, list[Listed]]:
-    """The objects that are data, by day."""
+def data_by_day(layout: RawLayout, listing: Collection[Listed]) -> dict[str, list[Listed]]:
+    """The objects that are data, by day. An empty object is none if other keys lie below its own: it stands for their folder."""
+    empty = {each.key for each in listing if each.size == 0}
+    folders = {above for each in listing for above in _above(each.key) if above in empty} if empty else set[str]()
     found: dict[str, list[Listed]] = defaultdict(list)
-    folders, empty = set[str](), list[tuple[str, Listed]]()
     for each in listing:
-        place = layout.place_of(each.key)
-        if place is None or layout.marked(each.key) is not None:
-            continue
-        if place.below:
-            folders.add(each.key[: -len(place.below) - 1])
-        elif each.size == 0:  # an empty file, or an object that stands for a folder
-            empty.append((place.day, each))
-            continue
-        found[place.day].append(each)
-    for day, each in empty:
-        if each.key not in folders:
+        day = layout.day_of(each.key)
+        if day is not None and each.key not in folders:
             found[day].append(each)
     return dict(found)
+
+
+def _above(key: str) -> Iterator[str]:
+    """The folders of a key."""
+    end = key.rfind("/")
+    while end > 0:
+        yield key[:end]
+        end = key.rfind("/", 0, end)
 
 
 def landed(

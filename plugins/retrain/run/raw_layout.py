@@ -30,14 +30,6 @@ _YEAR_MONTH_DAY = ("year", "month", "day")
 
 
 @dataclass(frozen=True)
-class Place:
-    """The day of an object, and its key below the part that the pattern matches; empty if the pattern matches the whole key."""
-
-    day: str
-    below: str
-
-
-@dataclass(frozen=True)
 class RawLayout:
     """The keys of raw partitions. `marker` is None where a partition has none. All keys are relative to `raw.url`."""
 
@@ -49,20 +41,22 @@ class RawLayout:
         """The layout of a pipeline's file."""
         return cls(raw.partition, raw.marker)
 
-    def place_of(self, key: str) -> Place | None:
-        """The day of a key; None if the pattern does not match, if its date is none, or if the object is hidden or stands for a folder."""
-        found = self._expression.match(key)
-        if found is None or key.endswith(("/", _FOLDER_OBJECT)) or self._hides(key):
-            return None
-        named = found.groupdict()
-        below = named.pop("below") or ""
-        day = _day_of_parts(named)
-        return None if day is None else Place(day, below)
-
     def day_of(self, key: str) -> str | None:
-        """The day whose data an object is; None if it is no day's data. A marker is not data."""
-        place = self.place_of(key)
-        return None if place is None or self.marked(key) is not None else place.day
+        """The day whose data an object is.
+
+        None if the pattern does not match, if its date is none, or if the object is a marker, is hidden or stands for a folder.
+        """
+        found = self._expression.match(key)
+        if found is None or key.endswith(("/", _FOLDER_OBJECT)) or self._hides(key) or self.marked(key) is not None:
+            return None
+        return _day_of_parts(found.groupdict())
+
+    def keys_of(self, day: str) -> re.Pattern[str]:
+        """Matches each key that may show whether a day has landed: its data, what is hidden among them, and its marker."""
+        patterns = [rf"{_dated(filled(self.pattern, day))}(?:/.*)?"]
+        if self.marker is not None:
+            patterns.append(_dated(filled(self._marker_pattern, day)))
+        return re.compile(rf"(?:{'|'.join(patterns)})\Z", re.DOTALL)
 
     def marker_of(self, day: str) -> str:
         """The key of a day's marker, which may have a `*`. ValueError if the layout has none."""
@@ -133,7 +127,7 @@ class RawLayout:
 
     @cached_property
     def _expression(self) -> re.Pattern[str]:
-        return re.compile(rf"{_dated(self.pattern)}(?:/(?P<below>.*))?\Z", re.DOTALL)
+        return re.compile(rf"{_dated(self.pattern)}(?:/.*)?\Z", re.DOTALL)
 
     @cached_property
     def _marker_expression(self) -> re.Pattern[str] | None:
@@ -181,8 +175,8 @@ def _head(pattern: str, day: str) -> str:
 def _range(pattern: str, days: Sequence[str]) -> tuple[str, str]:
     """The beginnings of the first and the last key that the pattern has for these days."""
     parts = _PLACEHOLDER.findall(pattern.partition("*")[0])
-    in_order = [part for each in parts for part in (_YEAR_MONTH_DAY if each == "partition" else (each,))]
-    if tuple(dict.fromkeys(in_order)) == _YEAR_MONTH_DAY:
+    in_order = dict.fromkeys(part for each in parts for part in (_YEAR_MONTH_DAY if each == "partition" else (each,)))
+    if tuple(in_order) == _YEAR_MONTH_DAY[: len(in_order)]:
         return _head(pattern, min(days)), _head(pattern, max(days))
     return _static_head(pattern), _static_head(pattern)
 

@@ -44,6 +44,7 @@ def look(url: str, rule: LandingRule, day: str) -> Generator[dict[str, str], Pag
     It does no I/O, so that a trigger can send the requests asynchronously.
     """
     bucket, folder = s3.split(f"{url}/")
+    of_the_day = rule.layout.keys_of(day)  # a pattern that begins with a star lists the other days' objects too
     found: list[ListedRaw] = []
     at: datetime | None = None
     for prefix in rule.prefixes(day):
@@ -51,7 +52,8 @@ def look(url: str, rule: LandingRule, day: str) -> Generator[dict[str, str], Pag
         while True:
             page = yield {"Bucket": bucket, "Prefix": f"{folder}{prefix}", **following}
             at = at or time_of(page)
-            found += (_listed(entry, folder) for entry in page.get("Contents", ()))
+            listed = (_listed(entry, folder) for entry in page.get("Contents", ()))
+            found += (each for each in listed if of_the_day.match(each.key))
             if not page.get("IsTruncated"):
                 break
             following = {"ContinuationToken": page["NextContinuationToken"]}
@@ -80,11 +82,12 @@ def listing_of(client: S3Client, url: str, rule: LandingRule, days: Sequence[str
         StoreError: S3 refused or did not answer.
     """
     at = None if rule.quiet is None else bucket_settings.first_key(client, url)[1]
+    elsewhere = rule.layout.marker_range(days)
+    # First, for a marker that is written between the two listings would vouch for objects that the other one has not seen.
+    markers = s3.list_versions(client, url, *elsewhere) if elsewhere else []
     found = s3.list_versions(client, url, *rule.layout.listing_range(days))
-    if markers := rule.layout.marker_range(days):
-        known = {each.key for each in found}
-        found += [each for each in s3.list_versions(client, url, *markers) if each.key not in known]
-    return found, at or datetime.now(UTC)
+    known = {each.key for each in markers}
+    return [*markers, *(each for each in found if each.key not in known)], at or datetime.now(UTC)
 
 
 def _listed(entry: Mapping[str, Any], folder: str) -> ListedRaw:

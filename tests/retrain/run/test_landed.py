@@ -81,6 +81,10 @@ def test_an_empty_object_is_a_file_unless_it_has_the_name_of_a_folder() -> None:
     layout = RawLayout("dt={partition}")
     folder = [Object(f"dt={DAY}", size=0), Object(f"dt={DAY}/a.csv", size=0)]
     assert [each.key for each in data_by_day(layout, folder)[DAY]] == [f"dt={DAY}/a.csv"]
+    inner = [Object(f"dt={DAY}/hour=00", size=0), Object(f"dt={DAY}/hour=00-x"), Object(f"dt={DAY}/hour=00/a.csv")]
+    assert [each.key for each in data_by_day(layout, inner)[DAY]] == [f"dt={DAY}/hour=00-x", f"dt={DAY}/hour=00/a.csv"]
+    for only in ("_SUCCESS", "_temporary/a", ".part-0.crc"):  # of a folder without data
+        assert data_by_day(layout, [Object(f"dt={DAY}", size=0), Object(f"dt={DAY}/{only}")]) == {}
     empty = [Object("trips_20200309.csv", size=0)]
     assert data_by_day(RawLayout("trips_{year}{month}{day}.csv"), empty) == {DAY: empty}
 
@@ -188,6 +192,8 @@ def test_a_look_lists_what_can_show_that_the_day_has_landed_and_no_more(
         ("{year}/{partition}-*.csv", (f"2020/{BEFORE}-", f"2020/{AFTER}-")),
         ("in/{day}.{month}.{year}", ("in/", "in/")),  # does not sort as the days do
         ("in/*/{partition}", ("in/", "in/")),
+        ("{year}/{month}/*_{day}.csv", ("2020/03/", "2020/03/")),
+        ("{year}/*/{partition}.csv", ("2020/", "2020/")),
     ],
 )
 def test_the_listing_of_a_window_is_bounded_where_keys_sort_as_their_days(
@@ -214,8 +220,8 @@ def test_markers_outside_the_partitions_have_a_listing_of_their_own(
 
 def test_each_object_is_matched_once_however_many_days_the_window_has(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    plain = RawLayout.place_of
-    monkeypatch.setattr(RawLayout, "place_of", lambda layout, key: asked.append(key) or plain(layout, key))
+    plain = RawLayout.day_of
+    monkeypatch.setattr(RawLayout, "day_of", lambda layout, key: asked.append(key) or plain(layout, key))
     window = [(datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=number)).date().isoformat() for number in range(366)]
     listing = [Object(f"dt={day}/{name}") for day in window for name in ("a", "b", "_SUCCESS")]
     assert len(landed(rule(), listing, window, AT)) == len(window)

@@ -56,6 +56,14 @@ def test_a_marker_of_all_days_is_not_asked_for_while_the_day_has_no_object() -> 
     assert landed is True
 
 
+def test_objects_of_other_days_in_the_listing_are_not_taken_for_the_day_s() -> None:
+    rule = LandingRule(RawLayout("*/{partition}.csv", marker="/_SUCCESS"))
+    sent, landed = asked(rule, page("eu/2020-03-08.csv", "us/2020-03-10.csv", more="t"), page("zones.csv"))
+    assert [each["Prefix"] for each in sent] == ["raw/", "raw/"]
+    assert landed is False
+    assert asked(rule, page("eu/2020-03-08.csv", f"us/{DAY}.csv"), page("_SUCCESS"))[1] is True
+
+
 def test_raw_data_may_lie_at_the_bucket_s_root() -> None:
     ((request,), landed) = asked(LandingRule(), page(), url="s3://raw-bucket")
     assert (request["Prefix"], landed) == (f"dt={DAY}/_SUCCESS", False)
