@@ -38,11 +38,15 @@ def judged(thing: str, raw: Raw, keys: Sequence[str]) -> Finding:
     if not keys:
         return unknown(thing, f"there is no object yet that could fit {place}")
     if not days:
-        return wrong(
-            thing,
+        seen, fix = (
             f"none of the first {len(keys)} objects fits {place}, for example {keys[0]}",
-            "Correct raw.partition or raw.url in the pipeline's file.",
+            "Correct raw.partition or raw.url",
         )
+        if len(keys) >= _LOOKED_AT:  # the data may lie behind them
+            return warning(
+                thing, seen, f"{fix} in the pipeline's file, if the data does not follow in the order of the keys."
+            )
+        return wrong(thing, seen, f"{fix} in the pipeline's file.")
     in_folders = layout.marker is not None and layout.marker_range(sorted(days)) is None
     if in_folders and len(days) >= _FEW and not any(layout.marked(key) for key in keys):
         return warning(

@@ -142,6 +142,13 @@ def test_a_notification_counts_by_the_place_of_the_marker_and_without_one_by_tha
         pytest.param([], {}, Found.UNKNOWN, "no object yet", id="nothing landed"),
         pytest.param(["2020/03/05/a.csv"], {}, Found.WRONG, "for example 2020/03/05/a.csv", id="another layout"),
         pytest.param(
+            [f"archive/{n:04}.csv" for n in range(1000)],
+            {},
+            Found.WARNING,
+            "the first 1000 objects fits",
+            id="the data may lie behind a page of others",
+        ),
+        pytest.param(
             ["2020/03/05/a.csv"], {"partition": "{year}/{month}/{day}"}, Found.OK, "2020-03-05", id="its layout"
         ),
         pytest.param(
