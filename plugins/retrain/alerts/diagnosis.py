@@ -23,6 +23,7 @@ from retrain.errors import (
     TaskResultError,
     UnprovenPushError,
 )
+from retrain.results import WAIT_FOR_PARTITION
 
 _LOST = "The task's process ended without reporting to Airflow. It was killed, often for lack of memory, or its host went away."
 UNREPORTED = "The task failed and its callback did not report why: read the log."
@@ -68,7 +69,9 @@ def diagnose(error: BaseException | str | None, task: str) -> Diagnosis:
         todo = f"Correct the setting named above, then clear `{task}`. A change in a pipeline's file needs no restart."
     if isinstance(error, TaskResultError):
         todo = "Clear `resolve_run`: the run starts again there, and finished stages come back from the cache."
-    if kind is Kind.DATA_LATE:
+    if isinstance(error, NotLandedError):
+        todo = f"Clear `{WAIT_FOR_PARTITION}`: the run waits there until the day has landed again."
+    elif kind is Kind.DATA_LATE:
         todo = f"Ask the data's owner. When it has landed, clear `{task}`."
     return Diagnosis(kind, cause, evidence, getattr(error, "stage", None), todo)
 

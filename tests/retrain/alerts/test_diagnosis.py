@@ -43,6 +43,10 @@ def test_the_cause_is_what_the_evidence_says_and_else_unknown(
     assert found.next
 
 
+def test_a_day_that_is_still_landing_goes_back_to_the_task_that_waits_for_it() -> None:
+    assert "Clear `wait_for_partition`" in diagnose(errors.NotLandedError("still landing"), "resolve_run").next
+
+
 def test_the_first_failing_stage_is_named() -> None:
     killed = errors.StageKilledError("Stage train was ended by signal 9.")
     killed.stage = "train"
