@@ -219,6 +219,26 @@ def test_a_look_costs_one_request_and_one_more_for_a_marker_of_all_days(
     assert [method for method, _ in gate.passed] == ["GET"] * requests
 
 
+@pytest.mark.parametrize(
+    ("raw", "requests"),
+    [
+        pytest.param({}, 1, id="a marker in the folder"),
+        pytest.param({"partition": "*/{partition}"}, 1, id="a star"),
+        pytest.param({"marker": "/_SUCCESS"}, 2, id="one marker of all days"),
+        pytest.param({"marker": "/done/{partition}.ok"}, 2, id="a marker elsewhere"),
+        pytest.param({"marker": None, "quiet_minutes": 1}, 2, id="no marker: S3's clock"),
+    ],
+)
+def test_the_listing_of_a_window_costs_one_request_more_for_markers_elsewhere_and_for_s3_s_clock(
+    gate: Gate, folder: str, put: Callable[..., None], raw: dict[str, object], requests: int
+) -> None:
+    found = raw_of(folder, **raw)
+    put(*(f"dt=2020-03-0{day}/{name}" for day in range(1, 10) for name in ("a", "_SUCCESS")), "done/2020-03-09.ok")
+    window = [f"2020-03-0{day}" for day in range(1, 10)]
+    raw_landing.listing_of(Aws("aws_default").client(), found.url, LandingRule.of(found), window)
+    assert [method for method, _ in gate.passed] == ["GET"] * requests
+
+
 def test_a_role_without_the_permission_to_list_is_told_which_one_it_lacks(gate: Gate, folder: str) -> None:
     trigger = deferred(raw_of(folder)).trigger
     gate.own_answer = lambda *_: (403, DENIED)
