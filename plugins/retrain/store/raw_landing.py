@@ -21,8 +21,8 @@ Page = Mapping[str, Any]  # S3's answer to one ListObjectsV2
 def has_landed(client: S3Client, url: str, rule: LandingRule, day: str) -> bool:
     """True if the raw data of a day (YYYY-MM-DD) below `url` has landed.
 
-    Costs one request where the marker has the date in its key. One marker of several days costs one request more; a day without a
-    marker, and one whose marker has a `*`, cost one request per thousand objects.
+    Costs one request per thousand objects that share the beginning of what is looked for, up to the first `*`: of the day's own
+    marker, else of its data. One marker of several days costs one request more.
 
     Raises:
         StoreError: S3 refused or did not answer.
