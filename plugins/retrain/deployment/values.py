@@ -13,7 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from retrain.deployment import cron
 
 # What a pattern may name: the parts of a partition's date, and those of an object's name.
-DATE_PARTS = {"partition": r"\d{4}-\d{2}-\d{2}", "year": r"\d{4}", "month": r"\d{2}", "day": r"\d{2}"}
+_YEAR, _MONTH, _DAY = "[12][0-9]{3}", "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
+DATE_PARTS = {"partition": f"{_YEAR}-{_MONTH}-{_DAY}", "year": _YEAR, "month": _MONTH, "day": _DAY}
 NAME_PARTS = ("name", "stem", "suffix")
 INPUT_NAMES = ("keep", "flat", "file")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -46,6 +47,8 @@ def _named(pattern: str, known: Collection[str]) -> set[str]:
         raise ValueError(
             f"{pattern!r} has a brace that is no part's. Write each part in one pair, such as {{partition}}"
         )
+    if "" in pattern.split("/"):
+        raise ValueError(f"{pattern!r} has an empty part. Write one slash between two parts, and none at the end")
     named = set(_PLACEHOLDER.findall(pattern))
     if unknown := named - set(known):
         raise ValueError(
@@ -65,7 +68,7 @@ def _dated(pattern: str) -> str:
 
 
 def _marker(pattern: str) -> str:
-    _named(pattern, DATE_PARTS)
+    _named(pattern.removeprefix("/"), DATE_PARTS)
     return pattern
 
 

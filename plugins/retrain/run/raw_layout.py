@@ -186,13 +186,16 @@ def _static_head(pattern: str) -> str:
 
 
 def _dated(pattern: str) -> str:
-    """A regular expression with a group for each part of the date; a part that is named again must be the same."""
+    """A regular expression with a group for each part of the date; a part that is named again must be the same.
+
+    A star takes as little as it can: of several dates in a name the first one counts, and `20200309120000` is of 9 March.
+    """
     seen: set[str] = set()
     out = []
     for token in _TOKEN.finditer(pattern):
         part = token["part"]
         if part is None:
-            out.append("[^/]*" if token["any"] else re.escape(token["text"]))
+            out.append("[^/]*?" if token["any"] else re.escape(token["text"]))
         elif part in seen:
             out.append(f"(?P={part})")
         else:

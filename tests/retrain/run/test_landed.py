@@ -47,6 +47,9 @@ def days(found: LandingRule, *objects: Object | str, now: datetime = AT + timede
         ("export={partition}/*/data", f"export={DAY}/eu/data/a/b.json"),
         ("_raw/dt={partition}", f"_raw/dt={DAY}/part-0.parquet"),  # hidden by intention
         ("{partition}.parquet", f"{DAY}.parquet/{SPARK}"),  # Spark's "file" is a folder
+        ("*{year}{month}{day}*.csv", "shop12_20200309120000.csv"),  # with the time
+        ("*{year}{month}{day}*.csv", "00012345 20200309 (1).csv"),  # a number before it
+        ("*{partition}*.csv", f"from {DAY} to 2020-03-10.csv"),
     ],
 )
 def test_an_object_belongs_to_the_day_in_its_key(pattern: str, key: str) -> None:
