@@ -85,6 +85,18 @@ def test_links_pictures_and_headings_are_found_in_the_readme() -> None:
     assert "what-runs-when-and-what-if-it-fails" in anchors(readme)
 
 
+def test_every_page_that_a_message_or_a_comment_of_the_code_names_exists() -> None:
+    sources = [path for top in ("plugins", "dags", "pipeline", "infra", "tests") for path in (ROOT / top).rglob("*.py")]
+    named = {
+        (page, str(path.relative_to(ROOT)))
+        for path in sources
+        if ".venv" not in path.parts
+        for page in re.findall(r"infra/[\w/-]+\.md", path.read_text())
+    }
+    assert ("infra/docs/pipeline-file.md", "plugins/retrain/doctor/checks.py") in named
+    assert [each for each in sorted(named) if not (ROOT / each[0]).is_file()] == []
+
+
 def test_every_document_can_be_reached_from_the_readme() -> None:
     reached: set[Path] = set()
     open_ends = [ROOT / "README.md"]
