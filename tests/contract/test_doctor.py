@@ -416,15 +416,18 @@ def test_a_queue_must_be_reached_from_the_bucket_and_its_dead_letters_are_counte
     policy = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": "5"})
     url = sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": policy})["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    sender = {
-        "Effect": "Allow",
-        "Principal": {"Service": "s3.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-    }
-    sqs.set_queue_attributes(
-        QueueUrl=url, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [sender]})}
-    )
+    other = sqs.create_queue(QueueName=f"{name}-other")["QueueUrl"]
+    other_arn = sqs.get_queue_attributes(QueueUrl=other, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    for queue, its_arn in ((url, arn), (other, other_arn)):
+        sender = {
+            "Effect": "Allow",
+            "Principal": {"Service": "s3.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": its_arn,
+        }
+        sqs.set_queue_attributes(
+            QueueUrl=queue, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [sender]})}
+        )
     event_pipeline(url)
 
     code, found = doctor("queues")
@@ -432,14 +435,22 @@ def test_a_queue_must_be_reached_from_the_bucket_and_its_dead_letters_are_counte
     assert "notifies nobody" in wrong(found)["queue of trips: notification"]
     assert found["queue of trips: dead letters"][0] == Found.OK
 
-    s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration={"EventBridgeConfiguration": {}})
-    code, found = doctor("queues")
-    assert (code, wrong(found)) == (0, {})
-    assert found["queue of trips: notification"][0] == Found.UNKNOWN
-    assert found["queue of trips: notification"][2].endswith(arn)
-
     rules = [{"Name": "prefix", "Value": "raw/yellow/"}, {"Name": "suffix", "Value": "_SUCCESS"}]
     target = {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": rules}}}
+    another = {"QueueConfigurations": [{**target, "QueueArn": other_arn}]}  # S3 has one for the same keys
+    s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration=another)
+    code, found = doctor("queues")
+    assert code == 1
+    assert "none of them leads to" in wrong(found)["queue of trips: notification"]
+
+    for others in ({}, another):
+        through = {"EventBridgeConfiguration": {}, **others}
+        s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration=through)
+        code, found = doctor("queues")
+        assert (code, wrong(found)) == (0, {})
+        assert found["queue of trips: notification"][0] == Found.UNKNOWN
+        assert found["queue of trips: notification"][2].endswith(arn)
+
     s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration={"QueueConfigurations": [target]})
     sqs.send_message(QueueUrl=dead, MessageBody="garbage")
     code, found = doctor("queues")

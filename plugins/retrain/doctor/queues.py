@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from retrain.deployment.sections import Raw
-from retrain.doctor.finding import Finding, ok, unknown, warning, wrong
+from retrain.doctor.finding import Finding, Found, ok, unknown, warning, wrong
 from retrain.doctor.surroundings import Surroundings
 from retrain.errors import StoreError, StoreForbiddenError
 from retrain.run.raw_layout import RawLayout
@@ -48,14 +48,15 @@ def _queue(thing: str, raw: Raw, url: str, aws: Aws) -> Iterator[Finding]:
     try:
         notified = bucket_settings.notifications(aws.asking("s3"), bucket)
         targets = [each.arn for each in matching(notified, raw)]
-        if not targets and bucket_settings.sends_to_eventbridge(aws.asking("s3"), bucket):
-            yield unknown(
-                f"{thing}: notification",
+        leads = _leads(thing, bucket, targets, attributes["QueueArn"], aws)
+        # The notification may be another reader's: S3 has one for the same keys, and EventBridge sends to all others.
+        if leads.found is Found.WRONG and bucket_settings.sends_to_eventbridge(aws.asking("s3"), bucket):
+            leads = unknown(
+                leads.thing,
                 f"{bucket} sends its events to EventBridge, whose rules are not looked at",
                 f"aws events list-rule-names-by-target --target-arn {attributes['QueueArn']}",
             )
-            return
-        yield _leads(thing, bucket, targets, attributes["QueueArn"], aws)
+        yield leads
     except StoreForbiddenError as error:
         yield unknown(f"{thing}: notification", f"this role may not read it ({error})", "terraform plan compares it.")
     except StoreError as error:
