@@ -12,12 +12,15 @@ import pytest
 from live_servers import ROOT, connections, free_ports
 
 from retrain.airflow.api import AirflowApi
+from retrain.alerts.facts import LateFacts
 from retrain.alerts.incident import Incident, apply
 from retrain.alerts.kinds import Kind
-from retrain.alerts.signal import Signal, Step
+from retrain.alerts.signal import Key, Signal, Step
 from retrain.alerts.watch.observe.airflow_health import AIRFLOW, UNREACHABLE_FOR, UNWELL_FOR
+from retrain.alerts.watch.observe.inquiry import observed
 from retrain.alerts.watch.observe.observer import Observer
 from retrain.deployment.pipeline_file import Deployment, load
+from retrain.store import mutable_objects
 from retrain.store import s3 as store
 
 if TYPE_CHECKING:
@@ -78,6 +81,22 @@ def test_a_marker_is_late_from_its_time_on_and_not_any_more_once_it_is_there(
     assert landed.step is Step.GOOD
     assert folded([landed], incidents) == []
     assert of(observer.observe(NOON, []), Kind.DATA_LATE) == []
+
+
+def test_a_day_that_is_landing_again_when_its_run_looks_is_late_until_it_has_landed_again(
+    observer: Observer, deployment: Deployment, s3: S3Client
+) -> None:
+    folder, marker = f"{deployment.raw.url}/dt={DAY}", "_SUCCESS"
+    store.create(s3, f"{folder}/{marker}", b"")
+    assert of(observer.observe(NOON, []), Kind.DATA_LATE) == []
+    mutable_objects.delete(s3, folder, [marker])
+    key, facts = Key(deployment.pipeline, Kind.DATA_LATE, ""), LateFacts(dag_run="scheduled", next="Clear it.")
+    failed = observed("failed", NOON, Step.TROUBLE, key, DAY, facts)
+    incidents = folded([failed], [])
+    assert of(observer.observe(AFTERNOON, incidents), Kind.DATA_LATE) == []  # no run goes on by itself
+    store.create(s3, f"{folder}/{marker}", b"")
+    [landed] = of(observer.observe(AFTERNOON, incidents), Kind.DATA_LATE)
+    assert landed.step is Step.GOOD
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from retrain.alerts.facts import LateFacts
+from retrain.alerts.facts import LateFacts, of_kind
+from retrain.alerts.incident import Incident
 from retrain.alerts.kinds import Kind
 from retrain.alerts.signal import Key, Signal, Step
 from retrain.alerts.watch.observe import deadlines
@@ -38,18 +39,26 @@ def late_data(inquiry: Inquiry, deployment: Deployment, now: datetime) -> Iterat
         # Of a new pipeline many days are unknown. Those in the ledger had their data, and one listing names them all.
         recorded = Ledger(inquiry.client, deployment.ledger).recorded_days(pipeline, unknown[0], unknown[-1])
         known.add(pipeline, landed=recorded, recorded=recorded)
-    days, found = awaited(owed, incidents, known.landed(pipeline)), set[str]()
+    # A day may have landed, and be landing again when its run looks, which fails then. It is asked for, unless a run of it is recorded.
+    failed = {day for each in incidents if each.open and _has_failed(each) for day in each.missing}
+    sure = known.landed(pipeline) - (waiting - known.recorded(pipeline))
+    days, found = awaited(owed, incidents, sure), set[str]()
     for day in asking.due(pipeline, days.values(), now):
         there = raw_landing.has_landed(inquiry.client, raw.url, rule, day)
         asking.asked(pipeline, days[day], now)
         if there:
             found.add(day)
             known.add(pipeline, landed=frozenset({day}))
-        elif day in owed:
+        elif day in owed and day not in failed:
             yield observed(f"{pipeline}/late/{day}", now, Step.TROUBLE, key, day, _facts(raw, day, owed[day]))
     # A day that is older than all that are kept is in `found` alone.
-    for day in sorted(waiting & (found | known.landed(pipeline))):
+    for day in sorted(waiting & (found | sure)):
         yield observed(f"{pipeline}/landed/{day}", now, Step.GOOD, key, day)
+
+
+def _has_failed(incident: Incident) -> bool:
+    facts = of_kind(Kind.DATA_LATE, incident.facts)
+    return isinstance(facts, LateFacts) and facts.gave_up
 
 
 def _facts(raw: Raw, day: str, deadline: datetime) -> LateFacts:
