@@ -92,7 +92,7 @@ doctor: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Check connections, buckets, the origin,
 
 check: $(AIRFLOW_ENV) ## Say whether a team's DVC repository runs here: make check REPO=<url or folder> (REF=, WRITE=<name>, JSON=1)
 	@: "$${REPO:?Which repository? make check REPO=https://host/team/repository.git}"
-	env PYTHONPATH=plugins RETRAIN_HOME="$$RETRAIN_STATE/retrain" RETRAIN_UV="$(UV)" .venv/bin/python -m retrain $(if $(JSON),--json) check
+	env REF="$${REF:-}" WRITE="$${WRITE:-}" PYTHONPATH=plugins RETRAIN_HOME="$$RETRAIN_STATE/retrain" RETRAIN_UV="$(UV)" .venv/bin/python -m retrain $(if $(JSON),--json) check
 
 alerts-test: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Send a test message to every channel of the alerts; fails if one does not arrive
 	@$(STACK) run env PYTHONPATH=plugins .venv/bin/python -m retrain.alerts.watch --test
