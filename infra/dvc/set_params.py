@@ -1,8 +1,9 @@
-"""Set values in the params files of the checkout in the current folder, with DVC's own readers and writers.
+"""Set values in the params files of the checkout in the current folder, as DVC reads them.
 
 Run it with the Python of the deployment's own DVC environment. On stdin it reads {"<file>": {"<key>": <value>}}, with keys in DVC's
 dotted form; on stdout it prints {"set": [{"file", "key", "before", "after"}]}. A value keeps its kind: text over an integer becomes
-an integer, or is refused. A refusal is {"refused": {"why": "file" | "key" | "value", "text": "<sentence>"}}, and the exit code is 1.
+an integer, or is refused. In YAML, texts keep their quotes: without them PyYAML, with which most stages read their params, takes
+"no" for false and "12:30" for 750. A refusal is {"refused": {"why": "file" | "key" | "value", "text": "<sentence>"}}, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -14,16 +15,21 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dvc.exceptions import DvcException
 from dvc.utils.serialize import MODIFIERS
+from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarbool import ScalarBoolean
+from ruamel.yaml.scalarstring import ScalarString, SingleQuotedScalarString
 
 _NEAR = 3  # keys that a refusal suggests
 _INTEGER = re.compile(r"[+-]?\d+")
+_NEVER_WRAPPED = 2**20  # characters of a line
 
 
 class Refused(Exception):  # noqa: N818 - the document's own word
@@ -62,7 +68,7 @@ def set_in_file(file: str, values: Mapping[str, Any]) -> list[dict[str, str]]:
         raise Refused("file", f"{file} is Python code. Move the params that a run sets to YAML, JSON or TOML.")
     changes: list[dict[str, str]] = []
     try:
-        with MODIFIERS[suffix](file) as content:
+        with MODIFIERS.get(suffix, changed_yaml)(file) as content:
             if not isinstance(content, MutableMapping):
                 raise Refused("file", f"{file} has no keys at its top. DVC reads params from a mapping.")
             for key, value in values.items():
@@ -71,13 +77,24 @@ def set_in_file(file: str, values: Mapping[str, Any]) -> list[dict[str, str]]:
                 raise Unchanged
     except Unchanged:
         return changes
-    except (DvcException, ValueError, RecursionError, OSError) as error:
+    except (DvcException, YAMLError, ValueError, RecursionError, OSError) as error:
         raise Refused("file", f"{file} cannot be read or written: {' '.join(str(error).split())}.") from error
     return changes
 
 
 class Unchanged(Exception):  # noqa: N818 - no failure: it keeps DVC from writing the file
     """All values are there already."""
+
+
+@contextmanager
+def changed_yaml(file: str) -> Iterator[Any]:
+    """The content of a YAML file, which is written when the block ends. Comments and quotes stay; DVC's own writer drops the quotes."""
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = _NEVER_WRAPPED
+    content = yaml.load(Path(file))
+    yield {} if content is None else content
+    yaml.dump(content, Path(file))
 
 
 def set_one(file: str, content: MutableMapping[Any, Any], key: str, value: Any) -> dict[str, str]:
@@ -90,7 +107,9 @@ def set_one(file: str, content: MutableMapping[Any, Any], key: str, value: Any) 
     before = parent[name]
     after = fitted(file, key, before, value)
     if (before, shown(before)) != (after, shown(after)):
-        parent[name] = after
+        # ruamel keeps the quotes of a text, and gives a plain one those that DVC needs, which are fewer than PyYAML's.
+        plain = isinstance(parent, CommentedMap | CommentedSeq) and not isinstance(before, ScalarString)
+        parent[name] = SingleQuotedScalarString(after) if plain and isinstance(after, str) else after
     return {"file": file, "key": key, "before": shown(before), "after": shown(after)}
 
 
@@ -128,9 +147,12 @@ def fitted(file: str, key: str, before: Any, value: Any) -> Any:
     """The value in the kind of the one that stands there."""
     if before is None:
         return value
+    if isinstance(before, Mapping | MutableSequence):
+        raise Refused("value", f"{key} in {file} is a section or a list. Name one of its values.")
     kind = next((words for types, words in KINDS if isinstance(before, types)), None)
     if kind is None:
-        raise Refused("value", f"{key} in {file} is a section or a list. Name one of its values.")
+        known = ", ".join(words for _, words in KINDS)
+        raise Refused("value", f"{key} in {file} is of a kind that a run cannot set. It can set {known}.")
     after = CONVERSIONS[kind](value, before)
     if after is None:
         raise Refused("value", f"{key} in {file} is {kind}, and {value!r} is not. Correct the value, or the release's.")
