@@ -11,6 +11,7 @@ from retrain.errors import GoneError, StageFailedError
 from retrain.inputs import fetching
 from retrain.inputs.errors import DayIndependentError
 from retrain.inputs.fetched_outputs import FetchedOutputs
+from retrain.store.ledger import Ledger
 from retrain.tasks.record_run import record_run
 from retrain.work import pipeline_caches
 
@@ -116,6 +117,43 @@ def test_stages_of_any_shape_are_fetched_once_and_leave_the_release_as_it_was(st
     assert (text(again), text(again, "dvc.lock"), station.asked) == (model, team_lock, asked)
 
 
+@pytest.mark.slow
+def test_a_group_that_was_killed_between_its_documents_is_completed_with_what_was_kept(start, station, monkeypatch):
+    keep, names = Ledger.keep_fetched, []
+
+    def killed(ledger, spec, name, body):
+        names.append(name)
+        if len(names) > 1:
+            raise KeyboardInterrupt
+        return keep(ledger, spec, name, body)
+
+    team = start(fetch="[each]", files={"dvc.yaml": EACH})
+    run = team.resolve()
+    monkeypatch.setattr(Ledger, "keep_fetched", killed)
+    with pytest.raises(KeyboardInterrupt):
+        team.reproduce(run)
+    monkeypatch.setattr(Ledger, "keep_fetched", keep)
+    assert list(team.fetched(run)) == ["each@x"]
+    done = team.reproduce(run)
+    assert (text(done), text(done, "dvc.yaml")) == ("x1 y4", EACH)
+    asked = list(station.asked)
+    assert (text(team.reproduce(run)), station.asked) == ("x1 y4", asked)
+
+
+EACH = """
+stages:
+  each:
+    foreach: [x, y]
+    do:
+      cmd: python get.py $STATION/${item} ${item}.txt
+      deps: [get.py]
+      outs:
+        - ${item}.txt
+  fit:
+    cmd: python fit.py x.txt y.txt
+    deps: [fit.py, x.txt, y.txt]
+    outs: [model.txt]
+"""
 IN_STEPS = """
 stages:
   catalogue:

@@ -84,9 +84,13 @@ class _Fetching:
         return self.stages - self.done
 
     def take(self) -> None:
-        """Take what earlier attempts have fetched."""
+        """Take what earlier attempts have fetched.
+
+        Of a group that was kept in part all items are fetched again: they are frozen together, and DVC runs no frozen stage. What
+        was kept of it is taken then.
+        """
         known = self.kept.known() if self.kept else {}
-        found = {name: fetched for name, fetched in known.items() if name in self.stages}
+        found = {name: known[name] for name in self.stages if self._group(name) <= known.keys()}
         if found:
             self._put(found)
             for name, fetched in found.items():
