@@ -109,7 +109,7 @@ class NotAPipelineError(ReleaseError):
 
 
 class TrackedInputError(ReleaseError):
-    """A stage needs the data of a .dvc file, which is only on the release's own remote."""
+    """A stage needs the data of a .dvc file or of a frozen stage, which is only on the release's own remote."""
 
 
 class DescriptionError(ReleaseError):

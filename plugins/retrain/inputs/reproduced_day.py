@@ -54,12 +54,13 @@ def reproduce_day(
         kept: what earlier attempts of the run have fetched; None for a run that keeps nothing.
 
     Raises:
-        ReleaseError: DVC refuses the checkout, it needs data of a .dvc file, or its model does not depend on the day.
+        ReleaseError: DVC refuses the checkout, it needs data of a .dvc file or a frozen stage, or its model does not depend on the day.
         RetrainError: a stage failed; the class names the cause if the output shows it.
         DvcLockError: a dvc.lock is missing, or does not fit DVC's description of the checkout.
     """
     prepared = prepare(checkout, manifest, dvc, raw)
     tracked_inputs.require_none(prepared.description, release)
+    tracked_inputs.require_frozen_outputs(prepared.description, dvc.cache, release)
     day = DayDependence.of(prepared.description, manifest.settings, static, files_in(checkout))
     day_dependence.require(day, release)
     done = fetching.reproduce(dvc, prepared.description, manifest.settings.fetch, timeout, kept)

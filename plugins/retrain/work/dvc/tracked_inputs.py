@@ -1,9 +1,12 @@
-"""Data that a release tracks with .dvc files. It is on the release's own remote, which a run does not read."""
+"""Data that a release tracks with .dvc files or frozen stages. It is on the release's own remote, which a run does not read."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from retrain.errors import TrackedInputError
 from retrain.work.dvc.description import Description
+from retrain.work.dvc.outputs import Output
 
 _NAMED = 3
 
@@ -31,6 +34,26 @@ def require_none(described: Description, release: str) -> None:
             f"objects and its own store, not the release's remote. If it is the day's data, lay it there: `inputs: [{{path: {path}}}]` "
             "in the pipeline's file. Else commit it to Git, or let a stage read it, in a new release."
         )
+
+
+def require_frozen_outputs(described: Description, cache: Path, release: str) -> None:
+    """Make sure that the checkout or the cache has the outputs of frozen stages, which DVC does not run. `release` names it in an error.
+
+    Raises:
+        TrackedInputError: neither has one.
+        DvcLockError: dvc.lock has no MD5 for one as DVC 3 computes them.
+    """
+    for stage in described.stages:
+        for out in stage.outs if stage.frozen and stage.reached else ():
+            if out.path not in described.missing:
+                continue
+            if not out.locked or not (cache / Output.of_stage(stage, out).item.key).is_file():
+                raise TrackedInputError(
+                    f"Stage {stage.name} of {release} is frozen, and its output {out.path} is neither in Git nor in the cache. A run reads "
+                    "Git, the day's raw objects and its own store, not the release's remote. In a new release commit the output to Git, "
+                    "or let the stage run. If the output is the day's data, remove the stage and lay the data there with `inputs` in "
+                    "the pipeline's file."
+                )
 
 
 def _touch(path: str, dep: str) -> bool:
