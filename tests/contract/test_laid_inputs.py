@@ -179,11 +179,14 @@ def test_a_path_that_does_not_fit_the_release_is_refused_before_anything_is_laid
         odd_checkout(f"inputs: [{{path: {path}}}]")
 
 
-def test_a_templated_dvc_yaml_sees_the_day_s_value(laid):
+def test_a_templated_dvc_yaml_sees_the_day_s_value_also_in_the_path_of_its_sample(laid):
     templated = SAMPLED["dvc.yaml"].replace("python train.py", "python train.py ${data.date}")
-    laid.release({"dvc.yaml": templated})
-    _, prepared = laid.prepare(DATED, laid.land(WINDOW[1]))
+    templated = templated.replace("data/raw]", "'data/raw/${data.date}.csv']")
+    laid.release({"dvc.yaml": templated, "data/raw/2020-01-01.csv": "the sample of its own day\n"})
+    dated = DATED.replace("data/raw}", 'data/raw, days: partition, names: "{partition}{suffix}"}')
+    _, prepared = laid.prepare(dated, laid.land(WINDOW[1]))
     assert prepared.description.stages[0].cmd == (f"python train.py {DAY}",)
+    assert prepared.description.stages[0].deps == (f"data/raw/{DAY}.csv", "train.py")
     assert prepared.description.stages[0].params == {"params.yaml": {"data.date": DAY, "data.year": 2020}}
 
 

@@ -85,6 +85,7 @@ PURE = (
     "trial/errors",
     "inputs/names",
     "inputs/places",
+    "inputs/reserved_names",
     "inputs/fetch_stages",
     "inputs/fetched_stage",
     "inputs/likely_fetchers",

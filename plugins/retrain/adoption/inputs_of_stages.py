@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from retrain.adoption.observation import Observation, listed, noted, stops, surprises
 from retrain.adoption.pipeline_code import PipelineCode, touches
 from retrain.inputs.code_files import is_code
-from retrain.inputs.day_dependence import MANIFEST, RUN_YAML
+from retrain.inputs.reserved_names import OF_THE_RUN
 
 TOPIC = "inputs"
-_WRITTEN_BY_RUNS = (RUN_YAML, MANIFEST)
 _DATA_FOLDER = re.compile(
     r"(^|/)(data|datas|dataset|datasets|input|inputs|raw|raw_data|corpus|images)(/|$)", re.IGNORECASE
 )
@@ -71,7 +70,7 @@ def needed(code: PipelineCode) -> list[NeededInput]:
         if each.stage.frozen:
             continue
         for dep in each.stage.deps:
-            if "://" not in dep and dep not in _WRITTEN_BY_RUNS and not any(touches(dep, out) for out in made):
+            if "://" not in dep and dep not in OF_THE_RUN and not any(touches(dep, out) for out in made):
                 users.setdefault(dep, []).append(each.stage.name)
     for dep, stages in users.items():
         tracked = [(t.file, out) for t in code.described.tracked for out in t.outs if touches(out.path, dep)]

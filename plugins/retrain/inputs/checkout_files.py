@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-_NOT_THEIRS = (".git", ".dvc")
+from retrain.inputs.reserved_names import FOLDERS
 
 
 def files_in(checkout: Path) -> Callable[[str], list[str]]:
@@ -18,7 +18,7 @@ def files_in(checkout: Path) -> Callable[[str], list[str]]:
             return [path]
         found: list[str] = []
         for folder, folders, names in os.walk(top):
-            folders[:] = [name for name in folders if name not in _NOT_THEIRS]
+            folders[:] = [name for name in folders if name not in FOLDERS]
             found += [Path(folder, name).relative_to(checkout).as_posix() for name in names]
         return found
 

@@ -8,24 +8,22 @@ from collections.abc import Mapping
 from retrain.deployment.sections import Params
 from retrain.errors import ReleaseError
 from retrain.inputs.errors import ParamsFileError, ParamsKeyError, ParamsValueError
+from retrain.inputs.reserved_names import FOLDERS, OF_THE_RUN, is_of_dvc
 from retrain.run.raw_layout import filled
 from retrain.work.dvc.description import Description
 from retrain.work.dvc.param_values import ParamValue, RefusedParam, SetParam
 from retrain.work.dvc.program import Dvc
 
 _REFUSALS: dict[str, type[ReleaseError]] = {"file": ParamsFileError, "key": ParamsKeyError, "value": ParamsValueError}
-_OF_THE_RUN = ("run.yaml", "manifest.json")
-_FOLDERS = (".git", ".dvc")
 
 
 def of_day(params: Params, day: str) -> dict[str, dict[str, ParamValue]]:
     """The values of a day, YYYY-MM-DD, by file and key: its date is filled into texts."""
-    return {
-        posixpath.normpath(file): {
-            key: filled(value, day) if isinstance(value, str) else value for key, value in values.items()
-        }
-        for file, values in params.items()
-    }
+    found: dict[str, dict[str, ParamValue]] = {}
+    for file, values in params.items():
+        own = {key: filled(value, day) if isinstance(value, str) else value for key, value in values.items()}
+        found.setdefault(posixpath.normpath(file), {}).update(own)
+    return found
 
 
 def require_settable(files: Mapping[str, object], described: Description) -> None:
@@ -35,12 +33,11 @@ def require_settable(files: Mapping[str, object], described: Description) -> Non
         ParamsFileError: one belongs to DVC, Git or the run, or a stage writes it.
     """
     for file in files:
-        name = posixpath.basename(file)
-        if file in _OF_THE_RUN:
+        if file in OF_THE_RUN:
             raise ParamsFileError(
                 f"params: the run writes {file} itself. Read it in the stages, or set a file of the release."
             )
-        if name in ("dvc.yaml", "dvc.lock") or name.endswith(".dvc") or file.split("/", 1)[0] in _FOLDERS:
+        if is_of_dvc(posixpath.basename(file)) or file.split("/", 1)[0] in FOLDERS:
             raise ParamsFileError(
                 f"params: {file} is no params file. Move what a run sets to one, such as params.yaml."
             )

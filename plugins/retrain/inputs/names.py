@@ -10,14 +10,13 @@ from fnmatch import fnmatchcase
 
 from retrain.deployment.sections import Input
 from retrain.inputs.errors import InputNamesError
+from retrain.inputs.reserved_names import FOLDERS, is_of_dvc
 from retrain.run.manifest import Manifest, RawObject
 from retrain.run.raw_layout import RawLayout
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _LONGEST = 255  # bytes of a name, on the file systems of Linux
 _NAMED = 3  # objects that a message names
-_OF_DVC = ("dvc.yaml", "dvc.lock")  # names that DVC would read as its own
-_KEPT = (".git", ".dvc")
 _SUGGESTED = ("{partition}-{name}", "keep")
 
 
@@ -58,7 +57,7 @@ def placed(entry: Input, manifest: Manifest) -> tuple[PlacedObject, ...]:
     chosen = [each for each in of_days if fnmatchcase(each.name, entry.objects)]
     if not chosen:
         days = manifest.partition if entry.days == "partition" else f"the window of {manifest.partition}"
-        there = f": it has {_some([each.item.key for each in of_days])}" if of_days else ""
+        there = f": it has {some([each.item.key for each in of_days])}" if of_days else ""
         raise InputNamesError(
             f"The input {entry.path} has no object: none of the {len(of_days)} objects of {days} below {manifest.root} matches "
             f"`objects: {entry.objects}`{there}. Correct it in the pipeline's file, or land the objects again; then clear resolve_run."
@@ -66,7 +65,7 @@ def placed(entry: Input, manifest: Manifest) -> tuple[PlacedObject, ...]:
     if entry.names == "file" and len(chosen) > 1:
         raise InputNamesError(
             f"The input {entry.path} is one file (names: file), and {manifest.partition} has {len(chosen)} objects for it: "
-            f"{_some([each.item.key for each in chosen])}. Name one with `objects`, or lay them in a folder with another rule "
+            f"{some([each.item.key for each in chosen])}. Name one with `objects`, or lay them in a folder with another rule "
             "for `names`; then clear resolve_run."
         )
     paths = [(each, _path(entry.path, entry.names, each)) for each in chosen]
@@ -97,7 +96,7 @@ def _require_usable(entry: Input, key: str, path: str) -> None:
     for part in below.split("/") if below else ():
         if part in ("", ".", ".."):
             why = "leaves the folder" if part == ".." else "has an empty part"
-        elif part in _OF_DVC or part in _KEPT or part.endswith(".dvc"):
+        elif part in FOLDERS or is_of_dvc(part):
             why = f"has {part}, which DVC or Git would read as its own"
         elif len(part.encode()) > _LONGEST:
             why = f"has a part of {len(part.encode())} bytes, and a file's name has at most {_LONGEST}"
@@ -146,6 +145,7 @@ def _quoted(names: str) -> str:
     return f'"{names}"' if "{" in names else names
 
 
-def _some(keys: Sequence[str]) -> str:
+def some(keys: Sequence[str]) -> str:
+    """The first of these keys or paths, and how many more there are."""
     more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
     return ", ".join(keys[:_NAMED]) + more

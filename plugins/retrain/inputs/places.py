@@ -8,18 +8,17 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from retrain.deployment.sections import Input
-from retrain.inputs.errors import InputPathError
+from retrain.inputs.errors import InputNamesError, InputPathError
+from retrain.inputs.names import some
+from retrain.inputs.reserved_names import FILES_OF_DVC, FOLDERS, OF_THE_RUN, is_of_dvc
 from retrain.work.dvc.declared import TrackedFile
 from retrain.work.dvc.description import Description
 
 _LINK, _SUBMODULE = "120000", "160000"  # Git's modes
-_FOLDERS = {".git": "Git", ".dvc": "DVC"}
 _IN_THE_WAY = {
     _LINK: ("a symbolic link", "Name the path that it leads to"),
     _SUBMODULE: ("a submodule", "Name a path outside of it"),
 }
-_OF_DVC = ("dvc.yaml", "dvc.lock", ".dvcignore")
-_OF_THE_RUN = ("run.yaml", "manifest.json")
 _CODE = (".py", ".sh", ".r", ".jl", ".ipynb", ".pl", ".rb", ".js", ".sql")
 
 
@@ -34,6 +33,11 @@ class ReleaseFacts:
     def below(self, path: str) -> list[str]:
         """The committed files at a path or below it, sorted."""
         return sorted(file for file in self.committed if _inside(file, path))
+
+    def has(self, path: str) -> bool:
+        """True if the release has something at a path, in Git or by a .dvc file."""
+        tracked = (out.path for each in self.described.tracked for out in each.outs)
+        return bool(self.below(path)) or any(_touch(path, each) for each in tracked)
 
 
 @dataclass(frozen=True)
@@ -59,19 +63,27 @@ def cleared(inputs: Sequence[Input], facts: ReleaseFacts) -> list[ClearedPlace]:
 
 
 def require_kept(place: ClearedPlace, laid: AbstractSet[str], facts: ReleaseFacts) -> None:
-    """Check that no stage needs a file of the release that an input takes away. `laid` are the paths that the input lays.
+    """Check that an input lays what the stages need at its place. `laid` are the paths that it lays.
 
     Raises:
-        InputPathError: a stage does.
+        InputPathError: a stage needs a file of the release that the input takes away.
+        InputNamesError: a stage needs a file that neither the release has there nor the day's objects.
     """
     for stage in facts.described.stages:
         for needed in (*stage.deps, *_words(stage.cmd, stage.wdir)):
             provided = any(_inside(path, needed) for path in laid)
-            if needed != place.path and _inside(needed, place.path) and facts.below(needed) and not provided:
+            if needed == place.path or not _inside(needed, place.path) or provided:
+                continue
+            if facts.has(needed):
                 raise _refused(
                     place.path,
                     f"stage {stage.name} needs {needed}, which the release has there and no object replaces",
                     "Name a path that has only data, or let `names` lay an object there",
+                )
+            if needed in stage.deps and stage.reached and not stage.frozen:
+                raise InputNamesError(
+                    f"Stage {stage.name} needs {needed}, and the input {place.path} lays no object there: it lays "
+                    f"{some(sorted(laid))}. Land that object and clear resolve_run, or correct `names` in the pipeline's file."
                 )
 
 
@@ -89,9 +101,11 @@ def _require_in_the_release(path: str, facts: ReleaseFacts) -> None:
     """Refuse a path outside of what the release's commit and DVC leave to data."""
     if path in {".", ".."} or path.startswith(("/", "../")):
         raise _refused(path, "that is the checkout itself, or outside of it", "Name a path in the checkout")
-    first = path.split("/", 1)[0]
-    if first in _FOLDERS:
-        raise _refused(path, f"{first} belongs to {_FOLDERS[first]}", "Name another path")
+    for part in path.split("/"):
+        if part in FOLDERS:
+            raise _refused(path, f"{part} belongs to {FOLDERS[part]}", "Name another path")
+        if is_of_dvc(part):
+            raise _refused(path, f"{part} is a name of DVC's own files", "Name a path that has only data")
     for parent in _parents(path):
         if parent in facts.committed:
             what, fix = _IN_THE_WAY.get(facts.committed[parent], ("a file of the release", "Name another path"))
@@ -100,14 +114,14 @@ def _require_in_the_release(path: str, facts: ReleaseFacts) -> None:
 
 def _require_data_alone(path: str, facts: ReleaseFacts) -> None:
     """Refuse a path that holds more than data."""
-    for file in (*facts.below(path), *_OF_THE_RUN, *_files_of_dvc(facts.described)):
+    for file in (*facts.below(path), *OF_THE_RUN, *_files_of_dvc(facts.described)):
         if not _inside(file, path):
             continue
         if facts.committed.get(file) == _SUBMODULE:
             raise _refused(path, f"{file} is a submodule", "Name a path outside of it")
-        if posixpath.basename(file) in _OF_DVC or path.endswith(".dvc"):
+        if posixpath.basename(file) in FILES_OF_DVC:
             raise _refused(path, f"{file} is a file of DVC's", "Name a path that has only data")
-        if file in _OF_THE_RUN:
+        if file in OF_THE_RUN:
             raise _refused(path, f"the run writes {file} itself", "Name another path")
     for stage in facts.described.stages:
         for word in _words(stage.cmd, stage.wdir):
@@ -118,7 +132,7 @@ def _require_data_alone(path: str, facts: ReleaseFacts) -> None:
 def _require_no_params(path: str, facts: ReleaseFacts) -> None:
     readers = {file: stage.name for stage in facts.described.stages for file in stage.params}
     for file in sorted({*readers, *facts.params}):
-        if _inside(file, path) and file not in _OF_THE_RUN:
+        if _inside(file, path) and file not in OF_THE_RUN:
             whose = f"stage {readers[file]} reads params from {file}" if file in readers else f"`params` sets {file}"
             raise _refused(path, whose, "Name a path that has only data")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class Prepared:
 
 
 def prepare(checkout: Path, manifest: Manifest, dvc: Dvc, raw: RawObjects | None) -> Prepared:
-    """Lay the manifest's inputs, set its params, and describe the checkout.
+    """Set the manifest's params, lay its inputs, and describe the checkout.
 
     Args:
         checkout: the checkout of the run's commit, with `run.yaml` and `manifest.json`.
@@ -51,21 +52,17 @@ def prepare(checkout: Path, manifest: Manifest, dvc: Dvc, raw: RawObjects | None
         DescriptionError: DVC refuses the checkout.
         DvcError: a program that asks DVC failed or took too long.
     """
-    settings, described = manifest.settings, dvc.describe()
-    inputs = settings.inputs if raw is not None else ()
-    if not inputs and not settings.params:
-        return Prepared(described)
-    values, facts = _values_and_facts(checkout, settings, manifest.partition, described)
-    objects = [names.placed(entry, manifest) for entry in inputs]
-    cleared = places.cleared(inputs, facts)
-    for place, own in zip(cleared, objects, strict=True):
-        places.require_kept(place, {each.path for each in own}, facts)
-    laid: list[LaidInput] = []
-    if raw is not None and inputs:
+    settings = manifest.settings
+    prepared = _with_params(dvc, settings, manifest.partition)
+    if raw is not None and settings.inputs:
+        objects = [names.placed(entry, manifest) for entry in settings.inputs]
+        facts = _facts(checkout, settings, prepared.description)
+        cleared = places.cleared(settings.inputs, facts)
+        for place, own in zip(cleared, objects, strict=True):
+            places.require_kept(place, {each.path for each in own}, facts)
         files = provide(manifest, raw)
         laid = [laying.lay(checkout, place, own, files) for place, own in zip(cleared, objects, strict=True)]
-    params = day_params.set_in(dvc, values) if values else ()
-    prepared = Prepared(dvc.describe(), tuple(laid), params)
+        prepared = Prepared(dvc.describe(), tuple(laid), prepared.params)
     for line in lines(prepared):
         log.info("%s", line)
     return prepared
@@ -97,14 +94,11 @@ def try_settings(checkout: Path, settings: RunSettings, day: str, dvc: Dvc) -> D
     Raises:
         RetrainError: as for `prepare`, where no raw object is needed to know it.
     """
-    described = dvc.describe()
-    if not settings.inputs and not settings.params:
+    described = _with_params(dvc, settings, day).description
+    if not settings.inputs:
         return described
-    values, facts = _values_and_facts(checkout, settings, day, described)
-    for place in places.cleared(settings.inputs, facts):
+    for place in places.cleared(settings.inputs, _facts(checkout, settings, described)):
         laying.clear(checkout, place)
-    if values:
-        day_params.set_in(dvc, values)
     return dvc.describe()
 
 
@@ -131,9 +125,17 @@ def _instead(laid: LaidInput) -> str:
     return f", in place of {laid.replaced[0]}{more}"
 
 
-def _values_and_facts(
-    checkout: Path, settings: RunSettings, day: str, described: Description
-) -> tuple[dict[str, dict[str, str | int | float | bool]], ReleaseFacts]:
+def _with_params(dvc: Dvc, settings: RunSettings, day: str) -> Prepared:
+    """The checkout with the params of the day, before its inputs: params may name the paths of stages in a templated dvc.yaml."""
+    described = dvc.describe()
+    if not settings.params:
+        return Prepared(described)
     values = day_params.of_day(settings.params, day)
     day_params.require_settable(values, described)
-    return values, ReleaseFacts(described, git.committed_files(checkout), frozenset(values))
+    params = day_params.set_in(dvc, values)
+    return Prepared(dvc.describe(), params=params)
+
+
+def _facts(checkout: Path, settings: RunSettings, described: Description) -> ReleaseFacts:
+    files = frozenset(map(posixpath.normpath, settings.params))
+    return ReleaseFacts(described, git.committed_files(checkout), files)

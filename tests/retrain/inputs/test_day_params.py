@@ -23,6 +23,11 @@ def test_the_parts_of_the_date_are_filled_into_texts_and_other_values_stay() -> 
     }
 
 
+def test_a_file_that_is_named_in_two_ways_gets_the_params_of_both() -> None:
+    params = {"./params.yaml": {"a": "{day}"}, "params.yaml": {"b": 1}}
+    assert day_params.of_day(params, "2020-03-05") == {"params.yaml": {"a": "05", "b": 1}}
+
+
 @pytest.mark.parametrize(
     ("file", "said"),
     [

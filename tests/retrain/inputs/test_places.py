@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from retrain.deployment.sections import Input
-from retrain.inputs.errors import InputPathError
+from retrain.inputs.errors import InputNamesError, InputPathError
 from retrain.inputs.places import ReleaseFacts, cleared, require_kept
 from retrain.work.dvc.declared import DeclaredOutput, Stage, TrackedFile
 from retrain.work.dvc.description import Description
@@ -100,6 +100,10 @@ def test_the_dvc_files_of_data_below_the_path_are_replaced() -> None:
         ("./.", "the checkout itself", "Name a path in the checkout"),
         (".git/hooks", ".git belongs to Git", "Name another path"),
         (".dvc/cache", ".dvc belongs to DVC", "Name another path"),
+        ("sub/.git/hooks", ".git belongs to Git", "Name another path"),
+        (".dvcignore", ".dvcignore is a name of DVC's own files", "only data"),
+        ("new/raw.csv.dvc", "raw.csv.dvc is a name of DVC's own files", "only data"),
+        ("new/dvc.yaml/raw", "dvc.yaml is a name of DVC's own files", "only data"),
         ("link/raw", "link is a symbolic link", "Name the path that it leads to"),
         ("lib", "lib is a submodule", "outside of it"),
         ("lib/data", "lib is a submodule", "outside of it"),
@@ -110,8 +114,8 @@ def test_the_dvc_files_of_data_below_the_path_are_replaced() -> None:
         ("models/m.pkl/raw", "stage train writes models/m.pkl", "no stage writes"),
         ("prep/clean/raw", "stage prep/dvc.yaml:clean writes prep/clean", "no stage writes"),
         ("prep", "prep/dvc.yaml is a file of DVC's", "only data"),
-        ("dvc.lock", "dvc.lock is a file of DVC's", "only data"),
-        ("data/table.csv.dvc", "data/table.csv.dvc is a file of DVC's", "only data"),
+        ("dvc.lock", "dvc.lock is a name of DVC's own files", "only data"),
+        ("data/table.csv.dvc", "table.csv.dvc is a name of DVC's own files", "only data"),
         ("conf", "stage train reads params from conf/own.yaml", "only data"),
         ("params.yaml", "`params` sets params.yaml", "only data"),
         ("run.yaml", "the run writes run.yaml itself", "Name another path"),
@@ -153,8 +157,8 @@ def test_a_dvc_file_that_also_tracks_other_data_is_not_taken_away() -> None:
     assert "data/raw/x.dvc, which would go, also tracks elsewhere" in refusal(entry("data/raw"), of=facts(files=inside))
 
 
-def needing(*deps: str) -> ReleaseFacts:
-    described = Description((stage("use", "python use.py", deps, ()),), {}, (), (), (), (), {})
+def needing(*deps: str, **more: Any) -> ReleaseFacts:
+    described = Description((stage("use", "python use.py", deps, (), **more),), {}, (), (), TRACKED, (), {})
     return ReleaseFacts(described, COMMITTED)
 
 
@@ -169,6 +173,29 @@ def test_a_file_that_a_stage_needs_and_no_object_replaces_is_not_taken_away() ->
 
 
 def test_a_stage_may_need_the_input_s_folder_or_a_folder_in_it_that_objects_fill() -> None:
-    for needed in ("data/raw", "data/raw/deep", "data", "data/raw/not-there-before"):
+    for needed in ("data/raw", "data/raw/deep", "data", "data/raw2", "data/raw/deep/a.csv"):
         known = needing(needed)
         require_kept(cleared([entry("data/raw")], known)[0], {"data/raw/deep/a.csv"}, known)
+
+
+def test_data_of_a_dvc_file_that_a_stage_needs_and_no_object_replaces_is_not_taken_away() -> None:
+    known = needing("data/table.csv")
+    (place,) = cleared([entry("data")], known)
+    with pytest.raises(InputPathError, match=r"stage use needs data/table\.csv, which the release has there and no"):
+        require_kept(place, {"data/raw.csv"}, known)
+
+
+def test_a_file_that_a_stage_needs_and_neither_release_nor_day_has_is_named_before_the_stage_fails() -> None:
+    known = needing("data/raw/eu.csv", "data/raw/us.csv")
+    (place,) = cleared([entry("data/raw")], known)
+    with pytest.raises(
+        InputNamesError,
+        match=r"Stage use needs data/raw/us\.csv, .* lays no object there: it lays data/raw/eu\.csv\. Land",
+    ):
+        require_kept(place, {"data/raw/eu.csv"}, known)
+
+
+@pytest.mark.parametrize("more", [{"frozen": True}, {"reached": False}])
+def test_a_stage_that_is_not_run_needs_nothing(more: dict[str, bool]) -> None:
+    known = needing("data/raw/us.csv", **more)
+    require_kept(cleared([entry("data/raw")], known)[0], {"data/raw/eu.csv"}, known)
