@@ -11,14 +11,15 @@ from retrain.deployment.run_settings import RunSettings
 from retrain.inputs import fetch_stages
 from retrain.inputs.code_files import is_code
 from retrain.inputs.errors import DayIndependentError
+from retrain.inputs.reserved_names import MANIFEST, RUN_YAML
 from retrain.inputs.stage_graph import StageGraph, touch
 from retrain.run.raw_layout import filled
 from retrain.work.dvc.declared import Stage
 from retrain.work.dvc.description import Description
 
-RUN_YAML, MANIFEST = "run.yaml", "manifest.json"
-_DAY_OF_RUN_YAML = "partition"  # its other keys are the same every day
-_TWO_DAYS = ("2020-01-02", "2021-03-04")
+# The other keys of these files are the same every day.
+_KEYS_OF_THE_DAY = {RUN_YAML: {"partition"}, MANIFEST: {"partition", "objects"}}
+_TWO_DAYS = ("2020-01-02", "2020-01-03")  # of one month: a param that is the month alone is the same on most days
 _NAMED = 5
 
 
@@ -61,7 +62,9 @@ class DayDependence:
             FetchStageError: `fetch` or `static` names a stage that the release does not have, or `fetch` one that cannot be kept.
         """
         graph = StageGraph.of(described)
-        params = {posixpath.normpath(file): frozenset(_dated(keys)) for file, keys in settings.params.items()}
+        params: dict[str, set[str]] = {}
+        for file, keys in settings.params.items():
+            params.setdefault(posixpath.normpath(file), set()).update(_dated(keys))
         inputs = tuple(posixpath.normpath(each.path) for each in settings.inputs)
         fetch, fixed = fetch_stages.named(graph, settings.fetch), graph.named(static, "static")
         return cls(described, graph, inputs, params, fetch, fixed, files_in)
@@ -83,8 +86,10 @@ class DayDependence:
         )
 
     def _reads_the_day(self, file: str, keys: Collection[str]) -> bool:
-        if file == RUN_YAML:
-            return not keys or _DAY_OF_RUN_YAML in keys  # before a run the file is not there, and no key is known
+        if file in _KEYS_OF_THE_DAY:
+            return not keys or not _KEYS_OF_THE_DAY[file].isdisjoint(
+                keys
+            )  # before a run it is not there, and no key is known
         if any(touch(file, path) for path in self.inputs):
             return True
         return any(_same_or_around(key, wanted) for key in keys for wanted in self.params.get(file, ()))
@@ -186,7 +191,7 @@ def _names(names: list[str]) -> str:
 
 
 def _dated(keys: Mapping[str, object]) -> Iterator[str]:
-    """The keys whose value is another one on another day."""
+    """The keys whose value is another one on the next day."""
     for key, value in keys.items():
         if isinstance(value, str) and len({filled(value, day) for day in _TWO_DAYS}) > 1:
             yield key

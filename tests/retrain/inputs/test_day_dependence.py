@@ -52,10 +52,23 @@ def refusal(
         pytest.param(
             described(stage("fit", "fit.py", "m", params={"run.yaml": {}})), {}, id="run.yaml, which only a run has"
         ),
+        *(
+            pytest.param(
+                described(stage("fit", "fit.py", "m", params={"manifest.json": values})),
+                {},
+                id=f"the manifest's {values}",
+            )
+            for values in ({}, {"partition": "2020-03-05"}, {"objects": []})
+        ),
         pytest.param(
             described(stage("fit", "fit.py", "m", params={"params.yaml": {"data.date": "x"}})),
             {"params": DATED},
             id="a param that is the date",
+        ),
+        pytest.param(
+            described(stage("fit", "fit.py", "m", params={"params.yaml": {"data.date": "x"}})),
+            {"params": {**DATED, "./params.yaml": {"data.rows": 7}}},
+            id="a param of a file that is named twice",
         ),
         pytest.param(
             described(stage("fit", "fit.py", "m", params={"params.yaml": {"data": {}}})),
@@ -112,6 +125,16 @@ def test_a_release_that_reads_the_day_is_let_through(what: Description, keys: di
             id="the name in run.yaml",
         ),
         pytest.param(described(stage("fit", "sub/run.yaml", "m")), {}, id="another run.yaml"),
+        pytest.param(
+            described(stage("fit", "raw.csv", "m", params={"manifest.json": {"root": "s3://raw"}})),
+            {},
+            id="what each day's manifest has",
+        ),
+        pytest.param(
+            described(stage("fit", "raw.csv", "m", params={"params.yaml": {"month": "2020-03"}})),
+            {"params": {"params.yaml": {"month": "{year}-{month}"}}},
+            id="a param that is the month",
+        ),
         pytest.param(
             described(stage("get", "manifest.json", "raw", frozen=True), stage("fit", "raw", "m")),
             {},
