@@ -208,6 +208,12 @@ def test_a_release_is_tried_with_its_settings_before_any_data_is_there(laid, tmp
     assert described.params == {"data.date": DAY, "data.year": 2020}
 
 
+def test_an_input_that_a_dvcignore_hides_from_dvc_is_refused_since_no_day_would_run_a_stage_again(laid):
+    laid.release({".dvcignore": "# patterns\n*.csv\n"})
+    with pytest.raises(InputPathError, match=rf"a \.dvcignore of the release hides data/raw/dt={DAY}/orders\.csv"):
+        laid.prepare(INPUTS, laid.land(WINDOW[1]))
+
+
 def test_without_settings_a_checkout_stays_as_it_is(laid):
     laid.release()
     checkout, prepared = laid.prepare("", laid.land(WINDOW[1]))

@@ -87,6 +87,22 @@ def require_kept(place: ClearedPlace, laid: AbstractSet[str], facts: ReleaseFact
                 )
 
 
+def require_seen(place: ClearedPlace, hidden: Sequence[str], facts: ReleaseFacts) -> None:
+    """Check that DVC sees all files of an input. `hidden` are those that a .dvcignore hides.
+
+    Raises:
+        InputPathError: DVC would not see that one changes, because no stage has the file itself as a dependency.
+    """
+    named = {dep for stage in facts.described.stages for dep in stage.deps}
+    for file in hidden:
+        if file not in named:
+            raise _refused(
+                place.path,
+                f"a .dvcignore of the release hides {file}, so DVC would not run a stage again when it changes",
+                "Remove that pattern in a new release, or leave the object out with `objects`",
+            )
+
+
 def _cleared(entry: Input, path: str, facts: ReleaseFacts) -> ClearedPlace:
     _require_in_the_release(path, facts)
     _require_data_alone(path, facts)

@@ -59,7 +59,10 @@ def prepare(checkout: Path, manifest: Manifest, dvc: Dvc, raw: RawObjects | None
         facts = _facts(checkout, settings, prepared.description)
         cleared = places.cleared(settings.inputs, facts)
         for place, own in zip(cleared, objects, strict=True):
-            places.require_kept(place, {each.path for each in own}, facts)
+            paths = [each.path for each in own]
+            places.require_kept(place, set(paths), facts)
+            if _ignores_files(checkout, facts):
+                places.require_seen(place, dvc.ignored(paths), facts)
         files = provide(manifest, raw)
         laid = [laying.lay(checkout, place, own, files) for place, own in zip(cleared, objects, strict=True)]
         prepared = Prepared(dvc.describe(), tuple(laid), prepared.params)
@@ -134,6 +137,13 @@ def _with_params(dvc: Dvc, settings: RunSettings, day: str) -> Prepared:
     day_params.require_settable(values, described)
     params = day_params.set_in(dvc, values)
     return Prepared(dvc.describe(), params=params)
+
+
+def _ignores_files(checkout: Path, facts: ReleaseFacts) -> bool:
+    """True if a .dvcignore has a pattern; `dvc init` makes one that has only comments."""
+    files = [checkout / file for file in facts.committed if posixpath.basename(file) == ".dvcignore"]
+    lines = (line.strip() for file in files for line in file.read_text(encoding="utf-8").splitlines())
+    return any(line and not line.startswith("#") for line in lines)
 
 
 def _facts(checkout: Path, settings: RunSettings, described: Description) -> ReleaseFacts:

@@ -8,7 +8,7 @@ import pytest
 
 from retrain.deployment.sections import Input
 from retrain.inputs.errors import InputNamesError, InputPathError
-from retrain.inputs.places import ReleaseFacts, cleared, require_kept
+from retrain.inputs.places import ReleaseFacts, cleared, require_kept, require_seen
 from retrain.work.dvc.declared import DeclaredOutput, Stage, TrackedFile
 from retrain.work.dvc.description import Description
 
@@ -199,3 +199,11 @@ def test_a_file_that_a_stage_needs_and_neither_release_nor_day_has_is_named_befo
 def test_a_stage_that_is_not_run_needs_nothing(more: dict[str, bool]) -> None:
     known = needing("data/raw/us.csv", **more)
     require_kept(cleared([entry("data/raw")], known)[0], {"data/raw/eu.csv"}, known)
+
+
+def test_a_file_that_a_dvcignore_hides_is_refused_unless_a_stage_depends_on_the_file_itself() -> None:
+    (place,) = cleared([entry("data/raw")], needing("data/raw"))
+    with pytest.raises(InputPathError, match=r"hides data/raw/a\.csv, so DVC would not run a stage again"):
+        require_seen(place, ["data/raw/a.csv"], needing("data/raw"))
+    require_seen(place, ["data/raw/a.csv"], needing("data/raw/a.csv"))
+    require_seen(place, [], needing("data/raw"))

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -29,6 +29,7 @@ DEPLOYMENT_DVC = Path(__file__).resolve().parents[4] / "infra" / "dvc"  # the pr
 _DESCRIBE = DEPLOYMENT_DVC / "describe.py"
 _SECOND_RUN = DEPLOYMENT_DVC / "second_run.py"
 _SET_PARAMS = DEPLOYMENT_DVC / "set_params.py"
+_IGNORED = DEPLOYMENT_DVC / "ignored.py"
 _PUSH_TIMEOUT = 3600.0
 _ASK_TIMEOUT = 600.0
 _REFUSED = re.compile(r"An error occurred \((?P<code>\w+)\) when calling the (?P<action>\w+) operation")
@@ -143,6 +144,18 @@ class Dvc:
             return answered(done.output)
         except (ValueError, LookupError, TypeError) as error:
             raise _unanswered(_SET_PARAMS, done) from error
+
+    def ignored(self, paths: Sequence[str]) -> tuple[str, ...]:
+        """Those of these files of the checkout that a .dvcignore hides. They need not exist.
+
+        Raises:
+            DvcError: the program that asks DVC failed or took too long.
+        """
+        done = self._ask(_IGNORED, given=json.dumps(paths))
+        try:
+            return tuple(json.loads(done.output)["ignored"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise _unanswered(_IGNORED, done) from error
 
     def _ask(self, program: Path, *arguments: str | Path, given: str = "") -> process.Finished:
         """Run one of our programs about the checkout with the Python of the deployment's own DVC; its output is stdout alone."""
