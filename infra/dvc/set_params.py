@@ -88,13 +88,20 @@ class Unchanged(Exception):  # noqa: N818 - no failure: it keeps DVC from writin
 
 @contextmanager
 def changed_yaml(file: str) -> Iterator[Any]:
-    """The content of a YAML file, which is written when the block ends. Comments and quotes stay; DVC's own writer drops the quotes."""
+    """The content of a YAML file, which is written when the block ends. Comments and quotes stay; DVC's own writer drops quotes."""
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = _NEVER_WRAPPED
+    yaml.representer.add_representer(float, represented_float)
     content = yaml.load(Path(file))
     yield {} if content is None else content
     yaml.dump(content, Path(file))
+
+
+def represented_float(representer: Any, value: float) -> Any:
+    """A new number of a YAML file, as DVC and PyYAML read it: PyYAML takes 1e-05 for a text."""
+    text = repr(value)
+    return representer.represent_scalar("tag:yaml.org,2002:float", text if "." in text else text.replace("e", ".0e"))
 
 
 def set_one(file: str, content: MutableMapping[Any, Any], key: str, value: Any) -> dict[str, str]:

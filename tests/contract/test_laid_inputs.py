@@ -119,13 +119,13 @@ def test_objects_are_laid_under_the_names_that_the_file_gives_as_plain_files_of_
 PARAMS = {
     "own.json": '{"date": "2020-01-01", "list": [{"year": 1}, {"year": 2019}], "flag": false}',
     "own.toml": "# kept\n[data]\nday = 2020-01-01  # a date\nrate = 1\nyear = 2019\n",
-    "conf/own.yaml": "# kept\ndata:\n  day: 2020-01-01  # a date\n  rate: 1e-05\n  'a.b': text\n  country: \"no\"\n  at: '12:30'\n  until: later\n",
+    "conf/own.yaml": "# kept\ndata:\n  day: 2020-01-01  # a date\n  rate: 1e-05\n  'a.b': text\n  country: \"no\"\n  at: '12:30'\n  until: later\n  small: 0.1\n",
 }
 SET = """
 params:
   own.json: {date: "{partition}", list.1.year: "{year}", flag: "true"}
   own.toml: {data.day: "{partition}", data.rate: 2, data.year: "{year}"}
-  conf/own.yaml: {data.day: "{partition}", data.rate: 2, data.a.b: "{day}", data.until: "12:{day}"}
+  conf/own.yaml: {data.day: "{partition}", data.rate: 2, data.a.b: "{day}", data.until: "12:{day}", data.small: 1.0e-05}
 """
 
 
@@ -137,9 +137,9 @@ def test_params_of_each_format_are_set_in_the_kind_of_the_release_s_value_and_co
     ).read_text() == '{"date": "2020-03-05", "list": [{"year": 1}, {"year": 2020}], "flag": true}'
     assert (checkout / "own.toml").read_text() == "# kept\n[data]\nday = 2020-03-05  # a date\nrate = 2\nyear = 2020\n"
     assert (checkout / "conf/own.yaml").read_text() == (
-        "# kept\ndata:\n  day: 2020-03-05  # a date\n  rate: 2.0\n  'a.b': '05'\n  country: \"no\"\n  at: '12:30'\n  until: '12:05'\n"
+        "# kept\ndata:\n  day: 2020-03-05  # a date\n  rate: 2.0\n  'a.b': '05'\n  country: \"no\"\n  at: '12:30'\n  until: '12:05'\n  small: 1.0e-05\n"
     )
-    assert len(prepared.params) == 10
+    assert len(prepared.params) == 11
 
 
 @pytest.mark.parametrize(
