@@ -14,6 +14,7 @@ from retrain.deployment.values import (
     PartitionPattern,
     RelativePath,
     S3Url,
+    SingleValue,
     TimeOfDay,
     TimeZone,
 )
@@ -100,7 +101,7 @@ class Input(Section):
 
 
 # The params of the release that a run sets: by file, then by key. `{partition}` and its parts in a text are filled in.
-Params = dict[RelativePath, dict[Annotated[str, Field(min_length=1)], str | int | float | bool]]
+Params = dict[RelativePath, dict[Annotated[str, Field(min_length=1)], SingleValue]]
 
 
 class Expected(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection
 from datetime import time
@@ -82,6 +83,15 @@ def _input_names(names: str) -> str:
     return names
 
 
+def _single(value: Any) -> Any:
+    if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    # YAML reads 2020-03-09 without quotes as a date.
+    raise ValueError(
+        f"{value} is not a text, a finite number, true or false. Write a date in quotes, a section key by key"
+    )
+
+
 S3Url = Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=-]+)*$")]
 RelativePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_./-]*$"), AfterValidator(_inside)]
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
@@ -94,6 +104,7 @@ PartitionPattern = Annotated[
 MarkerPattern = Annotated[
     str, Field(pattern=r"^/?[A-Za-z0-9_.={*][A-Za-z0-9_./={}*-]*$"), AfterValidator(_inside), AfterValidator(_marker)
 ]
+SingleValue = Annotated[str | int | float | bool, BeforeValidator(_single)]
 InputNames = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_.={][A-Za-z0-9_./={}-]*$"), AfterValidator(_inside), AfterValidator(_input_names)
 ]

@@ -1,4 +1,5 @@
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,14 @@ def test_the_pipeline_is_named_by_its_file(deployment: Deployment) -> None:
             {"expected": {**GOOD["expected"], "landed": 600}},
             "expected.landed: 600 .*quotes",
             id="10:00 without quotes",
+        ),
+        *(
+            pytest.param(
+                {"params": {"params.yaml": {"data.date": value}}},
+                "data.date: .* is not a text, a finite number, true or false. Write a date in quotes",
+                id=f"a param that is {value}",
+            )
+            for value in (date(2020, 3, 9), float("nan"), None, [1], {"year": 2020})
         ),
         pytest.param({"raw": None}, "expected.landed .*Add raw, or leave", id="data is due and there is none"),
         pytest.param(
