@@ -86,10 +86,8 @@ class DayDependence:
         )
 
     def _reads_the_day(self, file: str, keys: Collection[str]) -> bool:
-        if file in _KEYS_OF_THE_DAY:
-            return not keys or not _KEYS_OF_THE_DAY[file].isdisjoint(
-                keys
-            )  # before a run it is not there, and no key is known
+        if file in _KEYS_OF_THE_DAY:  # before a run the file is not there, and no key is known
+            return not keys or not _KEYS_OF_THE_DAY[file].isdisjoint(keys)
         if any(touch(file, path) for path in self.inputs):
             return True
         return any(_same_or_around(key, wanted) for key in keys for wanted in self.params.get(file, ()))

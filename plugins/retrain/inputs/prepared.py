@@ -142,7 +142,7 @@ def _with_params(dvc: Dvc, settings: RunSettings, day: str) -> Prepared:
 def _ignores_files(checkout: Path, facts: ReleaseFacts) -> bool:
     """True if a .dvcignore has a pattern; `dvc init` makes one that has only comments."""
     files = [checkout / file for file in facts.committed if posixpath.basename(file) == ".dvcignore"]
-    lines = (line.strip() for file in files for line in file.read_text(encoding="utf-8").splitlines())
+    lines = (line.strip() for file in files for line in file.read_text(encoding="utf-8", errors="replace").splitlines())
     return any(line and not line.startswith("#") for line in lines)
 
 
