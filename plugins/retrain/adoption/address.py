@@ -11,6 +11,7 @@ from retrain.alerts.redaction import redact
 
 _SSH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?!/{0,1}/)[A-Za-z0-9~/][\w./~+-]*")
 _REFERENCE = re.compile(r"[A-Za-z0-9_.][\w./@+#=~-]{0,199}")
+_SHOWN = 200  # characters of an address
 _LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 _REMOVE_IT = (
     "The address has a user, a password or a token in it, which would be shown, logged and written into the pipeline's file. "
@@ -36,15 +37,29 @@ def checked(address: str) -> str:
         raise AddressRefusedError(
             "Git would start a program for an address with '::'. Write an https or ssh URL, or a folder."
         )
-    if "@" in address.split("/", maxsplit=1)[0] and not Path(address).exists():
+    if "@" in address.split("/", maxsplit=1)[0] and _folder(address) is None:
         host, _, _ = address.partition(":")
         if not _SSH.fullmatch(address) or not _LOGIN.fullmatch(host.partition("@")[0]) or redact(host) != host:
             raise AddressRefusedError(f"The address is not user@host:path. {_REMOVE_IT}")
         return address
-    folder = Path(address).expanduser()
-    if not folder.is_dir():
-        raise AddressRefusedError(f"There is no repository {redact(address)}. Write its URL, or the path of a folder.")
-    return str(folder.resolve())
+    folder = _folder(address)
+    if folder is None:
+        raise AddressRefusedError(
+            f"There is no repository {_shown(address)} that can be read. Write its URL, or the path of a folder."
+        )
+    return str(folder)
+
+
+def _folder(address: str) -> Path | None:
+    try:
+        folder = Path(address).expanduser()
+        return folder.resolve() if folder.is_dir() else None
+    except (OSError, RuntimeError):  # too long, not readable; a user that does not exist
+        return None
+
+
+def _shown(address: str) -> str:
+    return redact(address if len(address) <= _SHOWN else f"{address[:_SHOWN]}…")
 
 
 def _url(address: str) -> str:
@@ -65,8 +80,10 @@ def _url(address: str) -> str:
     if parts.query or parts.fragment or redact(address) != address:
         raise AddressRefusedError(_REMOVE_IT)
     if parts.scheme == "file":
-        if host or not Path(parts.path).is_dir():
-            raise AddressRefusedError(f"There is no repository {address}. Write its URL, or the path of a folder.")
+        if host or _folder(parts.path) is None:
+            raise AddressRefusedError(
+                f"There is no repository {_shown(address)} that can be read. Write its URL, or the path of a folder."
+            )
     elif not host or host.startswith("-") or not parts.path.strip("/"):
         raise AddressRefusedError(
             "The address has no host or no path. Write one such as https://host/team/repository.git"

@@ -61,6 +61,9 @@ def test_a_secret_in_an_address_is_refused_and_not_quoted(url: str) -> None:
         "ssh://-oProxyCommand=x/r",
         "file://elsewhere/etc",
         "no/such/folder",
+        "~no-such-user/r",
+        "a" * 5000,
+        "file:///" + "a" * 5000,
         "https://git.example.org/r\n.git",
     ],
 )
