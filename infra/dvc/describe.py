@@ -39,6 +39,8 @@ def main() -> int:
             described = describe(Repo(uninitialized=True, config={"cache": {"dir": scratch}}))
         except DvcException as error:
             refused, described = True, {"error": reason(error)}
+        except RecursionError:  # in the parser of YAML
+            refused, described = True, {"error": "a YAML file is nested too deeply"}
     with document:
         json.dump(described, document, sort_keys=True, default=str)
         document.write("\n")

@@ -96,6 +96,10 @@ class UnknownTagError(ReleaseError):
     """The origin has no such tag."""
 
 
+class UnknownCommitError(ReleaseError):
+    """The origin has no such tag, branch or commit."""
+
+
 class MovedTagError(ReleaseError):
     """The tag names another commit now than when it was pinned."""
 

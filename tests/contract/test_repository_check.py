@@ -249,7 +249,7 @@ def test_a_tag_a_branch_and_a_commit_are_checked_as_they_are(origin, check):
     assert check(repository, REF=first)[0] == 0
     code, out, _ = check(repository, REF="broken")
     assert (code, "model.pkl" in out) == (1, True)
-    assert "is the tag of a release" in check(repository, REF="v1.0.0")[1]
+    assert "can be released as v1.0.0" in check(repository, REF="v1.0.0")[1]
 
 
 def test_a_repository_that_cannot_be_read_is_one_sentence(origin, check, tmp_path):
@@ -262,9 +262,9 @@ def test_a_repository_that_cannot_be_read_is_one_sentence(origin, check, tmp_pat
         (tmp_path / "plain", {}, "OriginError: "),
         (empty, {}, "EmptyRepositoryError: "),
         (repository, {}, "NotAPipelineError: "),
-        (repository, {"REF": "v9.9.9"}, "UnknownReferenceError: "),
-        (repository, {"REF": "0123456"}, "UnknownReferenceError: "),
-        (repository, {"REF": "0" * 40}, "OriginError: "),
+        (repository, {"REF": "v9.9.9"}, "UnknownCommitError: "),
+        (repository, {"REF": "0123456"}, "UnknownCommitError: "),
+        (repository, {"REF": "0" * 40}, "UnknownCommitError: "),
         (repository, {"WRITE": "../x"}, "ConfigurationError: "),
         (repository, {"WRITE": "No-Name"}, "ConfigurationError: "),
         ("--upload-pack=touch pwned", {}, "AddressRefusedError: "),

@@ -6,8 +6,9 @@ import codecs
 import re
 from pathlib import Path, PurePosixPath
 
-from retrain.adoption.errors import EmptyRepositoryError, UnknownReferenceError
+from retrain.adoption.errors import EmptyRepositoryError
 from retrain.adoption.snapshot import Snapshot, is_vendored
+from retrain.errors import OriginError, UnknownCommitError
 from retrain.work import git, workspace
 
 _ASK_SECONDS = 60.0
@@ -53,7 +54,7 @@ def fetch(url: str, reference: str, folder: Path) -> Snapshot:
     Raises:
         OriginError: the origin does not exist, does not answer, or the commit is too large.
         EmptyRepositoryError: the origin has no commit.
-        UnknownReferenceError: it has no such tag, branch or commit.
+        UnknownCommitError: it has no such tag, branch or commit.
         DiskFullError: the disk has too little space.
     """
     known = git.references(url, cwd=folder.parent, timeout=_ASK_SECONDS)
@@ -61,12 +62,21 @@ def fetch(url: str, reference: str, folder: Path) -> Snapshot:
         raise EmptyRepositoryError(f"{url} has no commit. Push one, then check again.")
     wanted, commit = _resolved(url, reference, known)
     workspace.require_space(folder.parent, _FREE_MB)
-    entries = git.shallow_checkout(url, wanted, commit, folder, timeout=_FETCH_SECONDS, most_bytes=_MOST_BYTES)
+    try:
+        entries = git.shallow_checkout(url, wanted, commit, folder, timeout=_FETCH_SECONDS, most_bytes=_MOST_BYTES)
+    except OriginError as error:
+        if "not our ref" not in str(error):
+            raise
+        raise UnknownCommitError(
+            f"{url} does not have the commit {commit}, or does not hand it out. Push it, or name a tag or branch."
+        ) from error
+    tags = {name.removeprefix("refs/tags/"): each for name, each in known.items() if name.startswith("refs/tags/")}
     return Snapshot(
         url,
         reference or _branch(known) or "HEAD",
         commit,
-        tuple(sorted(name.removeprefix("refs/tags/") for name in known if name.startswith("refs/tags/"))),
+        tuple(sorted(tags)),
+        tuple(sorted(tag for tag, each in tags.items() if each == commit)),
         {entry.path: entry.size or 0 for entry in entries},
         {entry.path: entry.mode for entry in entries},
         _texts(folder, entries),
@@ -77,7 +87,7 @@ def _resolved(url: str, reference: str, known: dict[str, str]) -> tuple[str, str
     """The full reference or commit to fetch, and its commit."""
     if not reference:
         if "HEAD" not in known:
-            raise UnknownReferenceError(f"{url} has no default branch. Name a tag, branch or commit: REF=main")
+            raise UnknownCommitError(f"{url} has no default branch. Name a tag, branch or commit: REF=main")
         return "HEAD", known["HEAD"]
     for full in (f"refs/tags/{reference}", f"refs/heads/{reference}"):
         if full in known:
@@ -89,10 +99,8 @@ def _resolved(url: str, reference: str, known: dict[str, str]) -> tuple[str, str
         if len(found) == 1:
             commit = found.pop()
             return commit, commit
-        raise UnknownReferenceError(
-            f"{url} does not name one commit for {reference}. Write all 40 digits of the commit."
-        )
-    raise UnknownReferenceError(f"{url} has no tag or branch {reference}. Push it, or name one that exists.")
+        raise UnknownCommitError(f"{url} does not name one commit for {reference}. Write all 40 digits of the commit.")
+    raise UnknownCommitError(f"{url} has no tag or branch {reference}. Push it, or name one that exists.")
 
 
 def _branch(known: dict[str, str]) -> str:

@@ -10,7 +10,6 @@ from retrain.adoption.pipeline_code import PipelineCode
 from retrain.adoption.proposal import Proposal
 from retrain.adoption.snapshot import Snapshot
 from retrain.deployment.run_settings import RunSettings
-from retrain.deployment.sections import Input
 from retrain.inputs import day_dependence
 from retrain.inputs.day_dependence import DayDependence
 from retrain.inputs.errors import DayIndependentError, FetchStageError
@@ -66,11 +65,8 @@ def observations(code: PipelineCode, proposal: Proposal) -> Iterator[Observation
 
 def settings(proposal: Proposal) -> RunSettings:
     """The keys of the proposed file that can change a run's bytes."""
-    inputs = tuple(
-        Input(path=each.path, days="partition", names="file" if each.is_file else "flat") for each in proposal.inputs
-    )
     return RunSettings(
-        inputs=inputs,
+        inputs=tuple(each.entry for each in proposal.inputs),
         params={file: dict(values) for file, values in proposal.params.items()},
         fetch=tuple(proposal.fetch),
     )

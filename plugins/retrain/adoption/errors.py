@@ -9,10 +9,6 @@ class AddressRefusedError(FinalError, cause=Cause.CODE):
     """The address of a repository, or the name of its commit, is not one that may be given to Git."""
 
 
-class UnknownReferenceError(FinalError, cause=Cause.RELEASE):
-    """The repository has no such tag, branch or commit."""
-
-
 class EmptyRepositoryError(FinalError, cause=Cause.RELEASE):
     """The repository has no commit."""
 

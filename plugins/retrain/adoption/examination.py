@@ -27,16 +27,17 @@ from retrain.adoption import (
     tracking_calls,
     variables,
 )
-from retrain.adoption.observation import Effect, Observation, in_order, noted, stops
+from retrain.adoption.observation import Effect, Observation, counted, in_order, noted, stops
 from retrain.adoption.packages import Chosen
 from retrain.adoption.pipeline_code import PipelineCode
 from retrain.adoption.proposal import Proposal, propose
 from retrain.adoption.snapshot import Snapshot
-from retrain.errors import DescriptionError, NotAPipelineError
+from retrain.errors import DescriptionError, DvcError, NotAPipelineError
 from retrain.work.dvc.program import DEPLOYMENT_DVC, Dvc
 from retrain.work.environments import environment
 
 SCHEMA_VERSION = 1
+_DESCRIBE_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def examine(url: str, reference: str, environments: Path) -> Examination:
 def _described(checkout: Path, snapshot: Snapshot, environments: Path) -> tuple[PipelineCode | None, list[Observation]]:
     own = environment.provide(DEPLOYMENT_DVC, environments)
     try:
-        described = Dvc.of(checkout, own, own, checkout.parent / "cache", {}).describe()
+        described = Dvc.of(checkout, own, own, checkout.parent / "cache", {}).describe(_DESCRIBE_SECONDS)
     except DescriptionError as error:
         why = str(error).removeprefix("DVC refuses the release: ").removesuffix(" Fix it in a new release.")
         return None, [
@@ -121,9 +122,23 @@ def _described(checkout: Path, snapshot: Snapshot, environments: Path) -> tuple[
                 "correct it, until dvc stage list works with DVC 3.",
             )
         ]
-    stages = [stage for stage in described.stages if stage.reached]
-    counted = f"{len(stages)} stages, {len(described.metrics)} metrics files, {len(described.plots)} plots, {len(described.artifacts)} artifacts."
-    return PipelineCode.of(snapshot, described), [noted("dvc", "dvc.yaml", f"a run has {counted}")]
+    except DvcError:
+        return None, [
+            stops(
+                "dvc",
+                "dvc.yaml",
+                f"DVC did not describe the repository: it failed, or took over {_DESCRIBE_SECONDS:.0f} seconds.",
+                "try dvc stage list with DVC 3 in a clone. YAML that refers to itself many times over takes for ever.",
+            )
+        ]
+    counts = {
+        "stage": sum(stage.reached for stage in described.stages),
+        "metrics file": len(described.metrics),
+        "plot": len(described.plots),
+        "artifact": len(described.artifacts),
+    }
+    told = ", ".join(counted(count, name) for name, count in counts.items())
+    return PipelineCode.of(snapshot, described), [noted("dvc", "dvc.yaml", f"a run has {told}.")]
 
 
 def _of_snapshot(snapshot: Snapshot, chosen: Chosen | None) -> Iterator[Observation]:
@@ -138,9 +153,9 @@ def _of_snapshot(snapshot: Snapshot, chosen: Chosen | None) -> Iterator[Observat
 def _of_stages(code: PipelineCode, proposal: Proposal) -> Iterator[Observation]:
     yield from layout.several_files(code)
     yield from layout.submodules(code)
-    yield from layout.large_files(code)
+    yield from layout.large_files(code, [each.path for each in proposal.inputs])
     yield from remotes.outputs(code)
-    yield from inputs_of_stages.observations(code, list(proposal.inputs))
+    yield from inputs_of_stages.observations(code, list(proposal.inputs), proposal.refused)
     yield from commands_of_stages.observations(code)
     yield from commands_of_stages.absolute_paths(code)
     yield from own_modules.observations(code)

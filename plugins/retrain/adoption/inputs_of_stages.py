@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from retrain.adoption.observation import Observation, listed, noted, stops, surprises
 from retrain.adoption.pipeline_code import PipelineCode, touches
+from retrain.deployment.sections import Input
+from retrain.inputs import places
 from retrain.inputs.code_files import is_code
+from retrain.inputs.errors import InputPathError
+from retrain.inputs.places import ReleaseFacts
 from retrain.inputs.reserved_names import OF_THE_RUN
 
 TOPIC = "inputs"
@@ -45,6 +49,11 @@ class NeededInput:
         if self.md5:
             return not self.md5.endswith(".dir")
         return self.files == (self.path,) if self.files else bool(posixpath.splitext(self.path)[1])
+
+    @property
+    def entry(self) -> Input:
+        """The entry of `inputs` that lays the day's raw objects here."""
+        return Input(path=self.path, days="partition", names="file" if self.is_file else "flat")
 
     @property
     def is_data(self) -> bool:
@@ -113,14 +122,40 @@ def _apart(inputs: list[NeededInput]) -> list[NeededInput]:
     return [each for each in inputs if not any(each.path.startswith(f"{path}/") for path in paths)]
 
 
-def observations(code: PipelineCode, proposed: list[NeededInput]) -> Iterator[Observation]:
-    """What would a stage not find, and which of it would `inputs:` of the proposed file lay?"""
+def refused(inputs: list[NeededInput], code: PipelineCode) -> dict[str, tuple[str, str]]:
+    """The paths at which a run would refuse to lay data, each with the reason and a way out."""
+    facts = ReleaseFacts(code.described, code.snapshot.modes)
+    found = {}
+    for each in inputs:
+        try:
+            places.cleared([each.entry], facts)
+        except InputPathError as error:
+            reason, _, fix = str(error).partition(" cannot be laid: ")[2].partition(". ")
+            found[each.path] = (reason, fix[:1].lower() + fix[1:])
+    return found
+
+
+def observations(
+    code: PipelineCode, proposed: list[NeededInput], refused: Mapping[str, tuple[str, str]]
+) -> Iterator[Observation]:
+    """What would a stage not find, and which of it would `inputs:` of the proposed file lay? `refused` as `refused` returns it."""
     inputs = needed(code)
     paths = {each.path for each in proposed}
     for each in inputs:
         who = f"stage {listed(each.stages)}"
         lay = f"inputs: [{{path: {each.path}, ...}}] in the pipeline's file lays the day's raw objects there; WRITE=<name> proposes it"
-        if each.kind == "committed":
+        if each.path in refused:
+            reason, fix = refused[each.path]
+            effect = surprises if each.kind == "committed" else stops
+            seen = {
+                "committed": f"is committed to Git and {who} reads it: each day would train on the same rows",
+                "absent": f"is not in the commit, and {who} depends on it",
+            }.get(
+                each.kind,
+                f"is data of {each.where} on the release's own remote, which a run does not read; {who} needs it",
+            )
+            yield effect(TOPIC, each.path, f"{seen}, and inputs cannot lay the day's data there: {reason}.", fix)
+        elif each.kind == "committed":
             if each.path in paths:
                 yield surprises(
                     TOPIC, each.path, f"is committed to Git and {who} reads it: each day would train on the same rows.", f"{lay}."

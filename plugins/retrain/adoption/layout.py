@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import configparser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from retrain.adoption.observation import Observation, listed, noted, stops, surprises
 from retrain.adoption.pipeline_code import PipelineCode, touches
@@ -62,13 +62,15 @@ def submodules(code: PipelineCode) -> Iterator[Observation]:
             )
 
 
-def large_files(code: PipelineCode) -> Iterator[Observation]:
-    """Does a stage need a file in Git LFS, which stays a pointer?"""
+def large_files(code: PipelineCode, laid: Sequence[str]) -> Iterator[Observation]:
+    """Does a stage need a file in Git LFS, which stays a pointer? `laid` are the paths of the proposed inputs."""
     for path, text in sorted(code.snapshot.texts.items()):
         if not is_pointer(text):
             continue
         users = [each.stage.name for each in code.stages if _uses(each.stage, path)]
-        if users:
+        if any(touches(path, place) for place in laid):
+            yield noted(TOPIC, path, "is in Git LFS; the day's data is laid in place of it.")
+        elif users:
             yield stops(
                 TOPIC, path, f"is in Git LFS, so a run finds a pointer of three lines, and stage {listed(users)} reads it.",
                 f"let the day's data replace it with inputs (path: {path}), or commit the file itself.",

@@ -71,6 +71,11 @@ def _one_line(text: str) -> str:
     return plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST - 1]}…"
 
 
+def counted(count: int, name: str) -> str:
+    """A number of things: `1 stage`, `2 stages`."""
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+
+
 def listed(names: Iterable[str], most: int = 4) -> str:
     """The first of these names, and how many there are more."""
     every = list(dict.fromkeys(names))

@@ -11,7 +11,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from retrain.adoption.observation import Observation, listed, noted, stops, surprises
+from retrain.adoption.observation import Observation, counted, listed, noted, stops, surprises
 from retrain.adoption.snapshot import Snapshot, is_vendored
 from retrain.work.environments import frozen
 
@@ -180,7 +180,7 @@ def resolved(chosen: Chosen, text: str) -> Observation:
     return noted(
         TOPIC,
         chosen.path,
-        f"resolves to {len(frozen.requirements(text))} packages for Python {frozen.RUNNING}, from wheels, without running any of their code.",
+        f"resolves to {counted(len(frozen.requirements(text)), 'package')} for Python {frozen.RUNNING}, from wheels, without running any of their code.",
     )
 
 

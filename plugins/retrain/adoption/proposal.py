@@ -22,7 +22,10 @@ _PATH = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./-]*")
 
 @dataclass(frozen=True)
 class Proposal:
-    """The keys of the proposed file. `model` is the path of the artifact that is registered; `metrics` are metrics files."""
+    """The keys of the proposed file. `model` is the path of the artifact that is registered; `metrics` are metrics files.
+
+    `refused` are paths that are no inputs because a run would refuse to lay data there, each with the reason and a way out.
+    """
 
     url: str
     environment: str = "."
@@ -32,6 +35,7 @@ class Proposal:
     model: str | None = None
     metrics: tuple[str, ...] = ()
     likely_fetchers: tuple[LikelyFetcher, ...] = ()
+    refused: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def has_raw(self) -> bool:
@@ -46,10 +50,12 @@ def propose(snapshot: Snapshot, chosen: Chosen | None, code: PipelineCode | None
         return Proposal(snapshot.url, environment)
     likely = tuple(likely_fetchers(code.described, _texts(code)))
     fetch = _fetch(code, likely)
-    inputs = [each for each in inputs_of_stages.laid(inputs_of_stages.needed(code)) if _PATH.fullmatch(each.path)]
+    inputs = [each for each in inputs_of_stages.laid(inputs_of_stages.needed(code)) if _is_below(each.path)]
     if fetch:
         # Data that is fetched needs no raw objects: only what a clone lacks is laid.
         inputs = [each for each in inputs if each.kind != "committed"]
+    refused = inputs_of_stages.refused(inputs, code)
+    inputs = [each for each in inputs if each.path not in refused]
     models = code.described.models
     return Proposal(
         snapshot.url,
@@ -60,7 +66,13 @@ def propose(snapshot: Snapshot, chosen: Chosen | None, code: PipelineCode | None
         models[0] if models else None,
         tuple(code.described.metrics),
         likely,
+        refused,
     )
+
+
+def _is_below(path: str) -> bool:
+    """True for a path in the checkout that a pipeline's file can name."""
+    return bool(_PATH.fullmatch(path)) and path != ".." and not path.startswith("../")
 
 
 def _texts(code: PipelineCode) -> dict[str, str]:

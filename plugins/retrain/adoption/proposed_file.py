@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from retrain.adoption.errors import PipelineFileExistsError
 from retrain.adoption.proposal import Proposal
+from retrain.alerts.redaction import redact
 from retrain.deployment import pipeline_file
 from retrain.deployment.pipeline_file import Deployment
 
@@ -22,7 +23,7 @@ _START = "2026-01-01"
 def render(name: str, proposal: Proposal, commit: str) -> str:
     """The text of `<name>.yaml`."""
     return "\n".join(
-        [*_head(name, proposal, commit), *_data(name, proposal), *_stores(name), *_results(name, proposal), ""]
+        [*_head(name, proposal, commit), *_data(name, proposal), *_stores(), *_results(name, proposal), ""]
     )
 
 
@@ -86,7 +87,7 @@ def _inputs(proposal: Proposal) -> Iterator[str]:
                 "absent": "not in the commit",
                 "tracked": f"tracked by {each.where}",
             }.get(each.kind, each.where)
-            yield f"  - path: {_quoted(each.path)}   # {reason}; read by {', '.join(each.stages)}".replace("\n", " ")
+            yield f"  - path: {_quoted(each.path)}   # {_plain(reason)}; read by {_plain(', '.join(each.stages))}"
             yield "    days: partition           # window: all days of the window"
             if each.is_file:
                 yield "    names: file               # the path is the one object of the day itself"
@@ -110,8 +111,7 @@ def objects(path: str) -> str:
     return f"{stem}*{suffix}"
 
 
-def _stores(name: str) -> Iterator[str]:
-    del name
+def _stores() -> Iterator[str]:
     yield "store: s3://${RETRAIN_STORE_BUCKET}/dvc"
     yield "ledger: s3://${RETRAIN_LEDGER_BUCKET}/ledger"
     yield ""
@@ -153,8 +153,8 @@ def _quoted(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text of the repository within a comment: in one line."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    """A text of the repository within a comment: in one line, without credentials."""
+    return redact("".join(c if c.isprintable() else " " for c in text))
 
 
 def valid(name: str, text: str) -> Deployment:

@@ -13,7 +13,8 @@ VENDORED = ("site-packages", "node_modules", ".venv", "venv", "env", ".tox", "__
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One commit. `url` is the origin; `reference` is the name that was asked for; `tags` are all tags of the origin.
+    """One commit. `url` is the origin; `reference` is the name that was asked for; `tags` are all tags of the origin, `own_tags` those
+    that name this commit.
 
     `sizes` has the bytes of each file by path; `modes` has Git's modes. `texts` has the content of small text files.
     """
@@ -22,6 +23,7 @@ class Snapshot:
     reference: str
     commit: str
     tags: tuple[str, ...] = ()
+    own_tags: tuple[str, ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
     modes: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)

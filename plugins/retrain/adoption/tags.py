@@ -24,9 +24,12 @@ _GRAMMARS = {
 def observations(snapshot: Snapshot) -> Iterator[Observation]:
     """Does the repository have tags vX.Y.Z, and is the checked commit one of them?"""
     released = sorted((tag for tag in snapshot.tags if _is_release(tag)), key=version)
-    advice = f"git tag {_next(released)} {snapshot.commit[:12]}, push it, then make release TAG={_next(released)}."
-    if _is_release(snapshot.reference):
-        yield noted(TOPIC, snapshot.reference, "is the tag of a release.")
+    own = [tag for tag in released if tag in snapshot.own_tags]
+    advice = f"git tag {_next(released)} {snapshot.commit[:12]}, push it, then make release PIPELINE=<name> TAG={_next(released)}."
+    if own:
+        yield noted(
+            TOPIC, snapshot.reference, f"can be released as {own[-1]}: make release PIPELINE=<name> TAG={own[-1]}."
+        )
     elif released:
         yield noted(TOPIC, snapshot.reference, f"is no release; the newest tag vX.Y.Z is {released[-1]}.", advice)
     else:

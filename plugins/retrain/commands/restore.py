@@ -61,7 +61,9 @@ def answer(options: argparse.Namespace) -> Answer:
         else "Without its environment, as asked.",
     ]
     if restored.inputs:
-        lines.append(f"The day's raw data is laid where the stages read it: {restored.inputs} files.")
+        lines.append(
+            f"The day's raw data is laid where the stages read it: {restored.inputs} {'file' if restored.inputs == 1 else 'files'}."
+        )
     elif options.no_inputs:
         lines.append("Without the day's raw data, as asked: `dvc status` reports its paths as changed.")
     return Answer(document, lines)

@@ -7,7 +7,3 @@ from retrain.errors import ReleaseError
 
 class UnreleasedError(ReleaseError):
     """The origin has no release tag yet, and no other commit was named."""
-
-
-class UnknownCommitError(ReleaseError):
-    """The origin has no such tag, branch or commit."""

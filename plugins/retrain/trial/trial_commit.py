@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from retrain.errors import UnknownCommitError
 from retrain.run import release
-from retrain.trial.errors import UnknownCommitError, UnreleasedError
+from retrain.trial.errors import UnreleasedError
 from retrain.work import git
 
 

@@ -92,7 +92,8 @@ def try_day(
     client = credentials.s3()
     manifest = _landed(client, deployment, day)
     size = sum(item.size for item in manifest.objects)
-    say(f"{len(manifest.objects)} raw objects, {size:,} bytes.")
+    objects = "1 raw object" if len(manifest.objects) == 1 else f"{len(manifest.objects)} raw objects"
+    say(f"{objects}, {size:,} bytes.")
     with _place(deployment.pipeline, day, keep=keep, say=say) as place:
         known = workspace.home() / "git" / f"{deployment.pipeline}.git"
         chosen = trial_commit(deployment.repository.url, name, place.path / "origin.git", known)

@@ -20,7 +20,7 @@ def snapshot(texts: Mapping[str, str] | None = None, tags: Sequence[str] = (), *
     files = {"dvc.yaml": "", **(texts or {})}
     kinds = {**dict.fromkeys(files, "100644"), **{path.replace("_", "/"): mode for path, mode in modes.items()}}
     sizes = {path: len(text) for path, text in files.items()}
-    return Snapshot("https://git.example.org/t/r.git", "main", COMMIT, tuple(tags), sizes, kinds, files)
+    return Snapshot("https://git.example.org/t/r.git", "main", COMMIT, tuple(tags), (), sizes, kinds, files)
 
 
 def out(path: str, **changes: Any) -> DeclaredOutput:

@@ -96,6 +96,24 @@ def test_names_that_would_break_yaml_are_quoted() -> None:
     assert proposed(found)[1].fetch == ("no", 'odd: "name" #')
 
 
+def test_a_stage_s_name_or_command_brings_neither_a_key_nor_a_secret_into_the_file() -> None:
+    found = code(
+        stage("get\rstore: s3://theirs/dvc", "python get.py https://u:hunter2@h.example.org/x.csv", outs=["x.csv"]),
+        stage("train\u2028owner", "python a.py", deps=["data/raw.csv", "x.csv"], outs=["m.pkl"]),
+        missing=["data/raw.csv"],
+    )
+    proposal = propose(found.snapshot, None, found)
+    text = proposed_file.render("theirs", proposal, found.snapshot.commit)
+    assert len(proposal.fetch) == len(proposal.inputs) == 1
+    assert "hunter2" not in text
+    assert proposed_file.valid("theirs", text).store == "s3://placeholder-bucket/dvc"
+    comments = [line for line in text.splitlines() if line.startswith(("owner", "store"))]
+    assert comments == [
+        "owner: theirs                # CHANGE: the team that alerts name",
+        "store: s3://${RETRAIN_STORE_BUCKET}/dvc",
+    ]
+
+
 def test_without_a_description_the_file_is_valid_too() -> None:
     proposal = propose(snapshot({}), None, None)
     assert proposed_file.valid("theirs", proposed_file.render("theirs", proposal, "0" * 40)).inputs == ()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from adoption.repositories import code, out, seen, stage, tracked
+from adoption.repositories import code, described, out, seen, snapshot, stage, tracked
 
-from retrain.adoption import inputs_of_stages, own_modules
+from retrain.adoption import days, inputs_of_stages, layout, own_modules
 from retrain.adoption.inputs_of_stages import laid, needed
 from retrain.adoption.observation import Effect
+from retrain.adoption.pipeline_code import PipelineCode
+from retrain.adoption.proposal import propose
+from retrain.work.dvc.declared import Stage
 
 
 def test_absent_data_is_laid_by_inputs_and_absent_code_stops() -> None:
@@ -17,7 +20,7 @@ def test_absent_data_is_laid_by_inputs_and_absent_code_stops() -> None:
     )
     proposed = laid(needed(found))
     assert [each.path for each in proposed] == ["data/raw.csv"]
-    observations = list(inputs_of_stages.observations(found, proposed))
+    observations = list(inputs_of_stages.observations(found, proposed, {}))
     assert seen(observations, Effect.SURPRISES, "inputs: [{path: data/raw.csv")
     assert [each.where for each in seen(observations, Effect.STOPS)] == ["lib/gone.py"]
 
@@ -41,18 +44,18 @@ def test_tracked_data_that_no_day_brings_stops() -> None:
     )
     proposed = laid(needed(found))
     assert [each.path for each in proposed] == ["data/raw.csv"]
-    stopped = seen(inputs_of_stages.observations(found, proposed), Effect.STOPS, "not supported yet")
+    stopped = seen(inputs_of_stages.observations(found, proposed, {}), Effect.STOPS, "not supported yet")
     assert [each.where for each in stopped] == paths
 
 
 def test_committed_data_that_a_source_reads_surprises() -> None:
     found = code(stage("train", "python a.py", deps=["data/raw.csv"], outs=["m.pkl"]), texts={"data/raw.csv": "1\n"})
-    observations = inputs_of_stages.observations(found, laid(needed(found)))
+    observations = inputs_of_stages.observations(found, laid(needed(found)), {})
     assert seen(observations, Effect.SURPRISES, "train on the same rows")
 
 
 def test_dependencies_outside_of_the_checkout_are_named() -> None:
-    found = list(inputs_of_stages.observations(code(stage("s", "echo", deps=["s3://b/x", "../y"])), []))
+    found = list(inputs_of_stages.observations(code(stage("s", "echo", deps=["s3://b/x", "../y"])), [], {}))
     assert seen(found, Effect.SURPRISES, "s3://b/x")
     assert seen(found, Effect.STOPS, "../y")
 
@@ -64,7 +67,7 @@ def test_an_output_of_a_frozen_stage_cannot_be_laid() -> None:
         missing=["data/raw.csv"],
     )
     assert laid(needed(found)) == []
-    assert seen(inputs_of_stages.observations(found, []), Effect.STOPS, "frozen stage ingest")
+    assert seen(inputs_of_stages.observations(found, [], {}), Effect.STOPS, "frozen stage ingest")
 
 
 def test_committed_raw_data_is_proposed_and_code_in_a_data_folder_is_not() -> None:
@@ -83,6 +86,61 @@ def test_a_folder_of_data_without_a_suffix_is_laid_whether_it_is_absent_or_holds
         texts={"visits/README.md": "One file a day.\n", "src/a.py": ""},
     )
     assert [each.path for each in laid(needed(kept))] == ["visits"]
+
+
+@pytest.mark.parametrize(
+    ("stages", "texts", "reason"),
+    [
+        (
+            [
+                stage("get", "python get.py", outs=[out("data/raw.csv", cached=False)], frozen=True),
+                stage("train", "python a.py", deps=["data/raw.csv"], outs=["m.pkl"]),
+            ],
+            {"data/raw.csv": "1\n"},
+            "stage get writes data/raw.csv",
+        ),
+        (
+            [stage("train", "python data/a.py", deps=["data"], outs=["m.pkl"])],
+            {"data/raw.csv": "1\n", "data/a.py": ""},
+            "stage train runs data/a.py",
+        ),
+        (
+            [stage("train", "python a.py", deps=["raw"], params={"raw/p.yaml": {"x": 1}}, outs=["m.pkl"])],
+            {"raw/x.csv": "1\n", "raw/p.yaml": "x: 1\n"},
+            "stage train reads params from raw/p.yaml",
+        ),
+    ],
+    ids=["an output", "code", "params"],
+)
+def test_a_place_that_a_run_would_refuse_is_not_proposed(
+    stages: list[Stage], texts: dict[str, str], reason: str
+) -> None:
+    found = code(*stages, texts=texts)
+    proposal = propose(found.snapshot, None, found)
+    assert proposal.inputs == ()
+    observations = inputs_of_stages.observations(found, [], proposal.refused)
+    assert seen(observations, Effect.SURPRISES, f"inputs cannot lay the day's data there: {reason}")
+    assert seen(days.observations(found, proposal), Effect.STOPS, "would be the same every day")
+
+
+def test_absent_data_that_a_run_would_refuse_to_lay_stops() -> None:
+    train = stage("train", "python a.py", deps=["data/raw/x.csv"], outs=["m.pkl"])
+    found = PipelineCode.of(snapshot(data_raw="120000"), described(train, missing=["data/raw/x.csv"]))
+    proposal = propose(found.snapshot, None, found)
+    assert proposal.inputs == ()
+    assert seen(inputs_of_stages.observations(found, [], proposal.refused), Effect.STOPS, "data/raw is a symbolic link")
+
+
+def test_data_above_the_checkout_is_not_proposed() -> None:
+    found = code(stage("train", "python a.py", deps=["../data/raw.csv"], outs=["m.pkl"]), missing=["../data/raw.csv"])
+    assert propose(found.snapshot, None, found).inputs == ()
+
+
+def test_a_file_in_git_lfs_that_the_day_s_data_replaces_stops_nothing() -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    found = code(stage("train", "python a.py", deps=["data/raw.csv"], outs=["m.pkl"]), texts={"data/raw.csv": pointer})
+    assert seen(layout.large_files(found, []), Effect.STOPS, "Git LFS")
+    assert [each.effect for each in layout.large_files(found, ["data"])] == [Effect.NOTED]
 
 
 def test_what_each_run_writes_itself_is_no_input() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from adoption.repositories import code, model, out, seen, snapshot, stage
 
@@ -201,7 +203,7 @@ def test_a_pipeline_below_the_top_stops_and_stages_of_other_files_are_named() ->
 def test_files_in_lfs_and_submodules_stop_if_a_stage_needs_them() -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
     found = code(stage("s", "python a.py", deps=["data/x.csv"]), texts={"data/x.csv": pointer, "y.bin": pointer})
-    assert [each.effect for each in layout.large_files(found)] == [Effect.STOPS, Effect.SURPRISES]
+    assert [each.effect for each in layout.large_files(found, [])] == [Effect.STOPS, Effect.SURPRISES]
     with_lib = type(found)(snapshot({}, lib="160000"), found.described, code(stage("s", "python lib/a.py")).stages)
     assert seen(layout.submodules(with_lib), Effect.STOPS, "lib")
     unused = type(found)(with_lib.snapshot, found.described, ())
@@ -237,9 +239,15 @@ def test_the_grammar_of_tags_that_cannot_be_released_is_named(names: list[str], 
     assert seen(tags.observations(snapshot({}, tags=names)), Effect.SURPRISES, words)
 
 
+def test_a_commit_that_is_released_already_needs_no_new_tag() -> None:
+    (found,) = tags.observations(replace(snapshot({}, tags=["v1.0.0", "v2.0.0"]), own_tags=("v1.0.0", "x")))
+    assert (found.effect, found.fix) == (Effect.NOTED, "")
+    assert "make release PIPELINE=<name> TAG=v1.0.0" in found.what
+
+
 def test_the_next_tag_is_proposed_after_the_newest_release() -> None:
     (found,) = tags.observations(snapshot({}, tags=["v1.9.0", "v1.10.0", "x"]))
-    assert (found.effect, "make release TAG=v1.11.0" in found.fix) == (Effect.NOTED, True)
+    assert (found.effect, "make release PIPELINE=<name> TAG=v1.11.0" in found.fix) == (Effect.NOTED, True)
 
 
 def test_observations_are_in_order_in_one_line_and_without_credentials_and_control_characters() -> None:

@@ -97,14 +97,14 @@ class Dvc:
             each_sample=progress.sample if progress else None,
         )
 
-    def describe(self) -> Description:
-        """Ask DVC about the checkout as it is now.
+    def describe(self, timeout: float = _ASK_TIMEOUT) -> Description:
+        """Ask DVC about the checkout as it is now, for at most `timeout` seconds.
 
         Raises:
             DescriptionError: DVC refuses the checkout.
             DvcError: the program that asks DVC failed or took too long.
         """
-        done = self._ask(_DESCRIBE)
+        done = self._ask(_DESCRIBE, timeout=timeout)
         if done.returncode == 0:
             return Description.from_json(done.output, "the checkout")
         try:
@@ -157,13 +157,15 @@ class Dvc:
         except (ValueError, LookupError, TypeError) as error:
             raise _unanswered(_IGNORED, done) from error
 
-    def _ask(self, program: Path, *arguments: str | Path, given: str = "") -> process.Finished:
+    def _ask(
+        self, program: Path, *arguments: str | Path, given: str = "", timeout: float = _ASK_TIMEOUT
+    ) -> process.Finished:
         """Run one of our programs about the checkout with the Python of the deployment's own DVC; its output is stdout alone."""
         return process.run(
             [self.python, "-I", program, *arguments],
             cwd=self.checkout,
             env=self.environment,
-            timeout=_ASK_TIMEOUT,
+            timeout=timeout,
             quiet=True,
             stderr_too=False,
             given=given,
@@ -227,7 +229,7 @@ class Dvc:
 
 
 def _unanswered(program: Path, done: process.Finished) -> DvcError:
-    how = f"took over {_ASK_TIMEOUT / 60:.0f} minutes" if done.timed_out else f"ended with {done.returncode}"
+    how = "took too long" if done.timed_out else f"ended with {done.returncode}"
     return DvcError(
         f"{program.name}, which asks DVC about the checkout, {how}. It has printed the reason. Clear the task."
     )
