@@ -14,6 +14,7 @@ from retrain.adoption.proposal import Proposal
 from retrain.alerts.redaction import redact
 from retrain.deployment import pipeline_file
 from retrain.deployment.pipeline_file import Deployment
+from retrain.errors import ConfigurationError
 
 VARIABLES = ("RETRAIN_RAW_BUCKET", "RETRAIN_STORE_BUCKET", "RETRAIN_LEDGER_BUCKET", "RETRAIN_SLACK_CHANNEL")
 _VALUES = {name: "#placeholder" if name == "RETRAIN_SLACK_CHANNEL" else "placeholder-bucket" for name in VARIABLES}
@@ -188,9 +189,14 @@ def write(path: Path, text: str) -> None:
 
     Raises:
         PipelineFileExistsError: it exists.
+        ConfigurationError: its folder does not exist, or may not be written to.
     """
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as error:
         raise _exists(path) from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be written ({error.strerror}). Correct the folder that RETRAIN_PIPELINES names, or its permissions."
+        ) from error

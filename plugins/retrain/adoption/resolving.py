@@ -26,7 +26,7 @@ def resolve(checkout: Path, chosen: Chosen) -> tuple[str, list[Observation]]:
     except EnvironmentDefinitionError as error:
         return "", [_why(chosen, str(error))]
     except EnvironmentBuildError as error:
-        why = without_advice(str(error))
+        why = _short(without_advice(str(error)))
         return "", [
             stops(
                 TOPIC,

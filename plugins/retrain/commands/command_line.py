@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from retrain.alerts.redaction import redact
 from retrain.commands import (
     check,
     doctor,
@@ -64,13 +65,14 @@ def main(arguments: list[str] | None = None) -> int:
         with _output_on_stderr():
             answer = options.command(options)
     except RetrainError as error:
-        code = type(error).__name__
-        if error.printed:
-            sys.stderr.write("\n".join([f"The last lines of stage {error.stage}:", *error.printed, ""]) + "\n")
-        sys.stderr.write(f"{code}: {error}\n")
+        # The address of an origin, which an error names, may have a login in it.
+        code, message, printed = type(error).__name__, redact(str(error)), [redact(line) for line in error.printed]
+        if printed:
+            sys.stderr.write("\n".join([f"The last lines of stage {error.stage}:", *printed, ""]) + "\n")
+        sys.stderr.write(f"{code}: {message}\n")
         if options.json:
-            printed = {"stage": error.stage, "printed": error.printed} if error.printed else {}
-            _write_json({"error": {"code": code, "message": str(error), **printed}})
+            stage = {"stage": error.stage, "printed": printed} if printed else {}
+            _write_json({"error": {"code": code, "message": message, **stage}})
         return 1
     if options.json:
         _write_json(answer.document)

@@ -12,6 +12,7 @@ from retrain.adoption.packages import Chosen
 from retrain.adoption.pipeline_code import PipelineCode
 from retrain.adoption.proposal import Proposal, propose
 from retrain.deployment.pipeline_file import Deployment
+from retrain.errors import ConfigurationError
 
 
 def proposed(found: PipelineCode, chosen: Chosen | None = None) -> tuple[Proposal, Deployment]:
@@ -125,6 +126,11 @@ def test_a_pipeline_of_code_alone_stops_because_every_day_would_be_the_same() ->
     observations = list(days.observations(found, proposed(found)[0]))
     assert seen(observations, Effect.STOPS, "same every day")
     assert seen(observations, Effect.SURPRISES, "sklearn.datasets.load_iris")
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="nowhere"):
+        proposed_file.write(tmp_path / "nowhere" / "theirs.yaml", "x")
 
 
 def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from retrain.commands.command_line import main, parser
+from retrain.errors import OriginError
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = {"try": "try_day"}  # `try` is a word of Python itself
@@ -48,6 +49,22 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A command that fails: there is no file of its pipeline."""
     monkeypatch.setenv("RETRAIN_PIPELINES", str(tmp_path))
     return ["--pipeline", "nobodys", "history"]
+
+
+@pytest.mark.parametrize("json_too", [(), ("--json",)])
+def test_an_error_does_not_show_the_login_of_an_address(
+    json_too: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object) -> None:
+        error = OriginError("git clone on https://shop:hunter2@git.example.org/shop.git failed.")
+        error.stage, error.printed = "fetch", ("https://shop:hunter2@git.example.org answered 403",)
+        raise error
+
+    monkeypatch.setattr("retrain.commands.history.ChosenPipeline", fails)
+    assert main([*json_too, "history"]) == 1
+    out, err = capfd.readouterr()
+    assert "hunter2" not in out + err
+    assert "git.example.org/shop.git failed" in err
 
 
 def test_an_error_is_one_sentence_on_standard_error(failing: list[str], capfd: pytest.CaptureFixture[str]) -> None:
