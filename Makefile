@@ -51,7 +51,7 @@ try: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Run one real day without recording it: mak
 	@: "$${PARTITION:?Which day? make try PIPELINE=trip_duration PARTITION=2020-03-10}"
 	$(RETRAIN) try "$$PARTITION" $(if $(REF),--ref="$$REF") $(if $(KEEP),--keep)
 
-release: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Make a tag live: make release TAG=v1.2.0
+release: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Make a tag live: make release TAG=v1.2.0 (PIPELINE=shop)
 	@: "$${TAG:?Which tag? make release TAG=v1.2.0}"
 	$(RETRAIN) release "$$TAG"
 
