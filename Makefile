@@ -102,10 +102,10 @@ inputs: $(PIPELINE_ENV) $(SERVERS_ENV) ## Research: write a partition's inputs i
 	$(SERVERS)/bin/python infra/local/trips inputs --partition "$$PARTITION"
 
 # Two lanes at once; a lane's parts run one after the other. They are balanced by the times in infra/docs/tests.md.
-LANE_1 := part-lint part-test-units part-test-contract
-LANE_2 := part-test-e2e part-test-infra part-test-pipeline
-part-test-units: part-lint
-part-test-contract: part-test-units
+LANE_1 := part-lint part-test-contract
+LANE_2 := part-test-units part-test-e2e part-test-infra part-test-pipeline
+part-test-contract: part-lint
+part-test-e2e: part-test-units
 part-test-infra: part-test-e2e
 part-test-pipeline: part-test-infra
 
