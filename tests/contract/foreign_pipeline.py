@@ -149,7 +149,9 @@ class Attempt:
         return self.place.checkout
 
     def repro(self, timeout=REPRO_SECONDS):
-        return self.program.repro(described(self.program), timeout)
+        reproduction = self.program.reproduction(described(self.program), timeout)
+        reproduction.run()
+        return reproduction.finished()
 
     @cached_property
     def description(self) -> Description:

@@ -12,7 +12,7 @@ from retrain.commands.command_line import main
 from retrain.errors import DataRefusedError, OverwrittenError
 from retrain.tasks.reproduce import reproduce
 from retrain.tasks.resolve_run import resolve_run
-from retrain.work.dvc.program import Dvc
+from retrain.work.dvc.reproduction import Reproduction
 
 pytestmark = pytest.mark.slow
 
@@ -87,14 +87,13 @@ def test_what_is_overwritten_refuses_the_run_although_its_stage_does_not_look_an
     team.land(DAY, 1)
     reach = services(team.deployment)
     run = resolve_run(reach, DAY, "v1.0.0", f"run of {DAY}", "daily")
-    reproduced = Dvc.repro
+    reproduced = Reproduction.run
 
-    def while_it_runs(program, described, timeout):
-        done = reproduced(program, described, timeout)
+    def while_it_runs(reproduction, targets=()):
+        reproduced(reproduction, targets)
         team.land(DAY, 2)
-        return done
 
-    monkeypatch.setattr(Dvc, "repro", while_it_runs)
+    monkeypatch.setattr(Reproduction, "run", while_it_runs)
     for _ in range(2):
         with pytest.raises(OverwrittenError, match=rf"s3://{team.bucket}/raw/dt={DAY}/part-0\.parquet \(1 objects"):
             reproduce(services(team.deployment), run)

@@ -86,7 +86,7 @@ class Checkout:
 
     def repro(self) -> Description:
         self.dvc.configure("s3://never-asked/dvc", None)
-        self.dvc.repro(self.dvc.describe(), 120)
+        self.dvc.reproduction(self.dvc.describe(), 120).run()
         return self.dvc.describe()
 
 

@@ -165,7 +165,9 @@ def executed_in_a_second_run(team, kept: Path, scratch: Path) -> set[str]:
     program.configure("s3://nowhere/dvc", None)
     manifest = Manifest.from_json((place.checkout / "manifest.json").read_bytes(), "the kept manifest")
     prepared = prepare(place.checkout, manifest, program, RawObjects(team.s3, scratch / "raw"))
-    return set(program.repro(prepared.description, 120).executed)
+    reproduction = program.reproduction(prepared.description, 120)
+    reproduction.run()
+    return set(reproduction.finished().executed)
 
 
 def test_a_trial_shows_the_day_and_what_a_second_run_really_executes(team, tmp_path):

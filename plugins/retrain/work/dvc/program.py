@@ -20,7 +20,7 @@ from retrain.work.dvc import configuration
 from retrain.work.dvc.description import Description
 from retrain.work.dvc.failure import complaint
 from retrain.work.dvc.param_values import ParamValue, RefusedParam, SetParam, answered
-from retrain.work.dvc.progress import FinishedRepro, ReproProgress
+from retrain.work.dvc.progress import ReproProgress
 from retrain.work.dvc.reproduction import Reproduction
 from retrain.work.dvc.second_run import SecondRun
 from retrain.work.environments.environment import Environment
@@ -170,20 +170,6 @@ class Dvc:
             stderr_too=False,
             given=given,
         )
-
-    def repro(self, described: Description, timeout: float) -> FinishedRepro:
-        """Run `dvc repro`: the stages of the top dvc.yaml, and those of other files that these need.
-
-        Args:
-            described: the checkout as `describe` returned it before.
-            timeout: seconds.
-
-        Raises:
-            RetrainError: as `failure.why_failed` names it, with stage and evidence.
-        """
-        reproduction = self.reproduction(described, timeout)
-        reproduction.run()
-        return reproduction.finished()
 
     def reproduction(self, described: Description, timeout: float) -> Reproduction:
         """Begin a reproduction that may take several calls of `dvc repro`, in `timeout` seconds from now on.
