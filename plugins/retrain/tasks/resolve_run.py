@@ -12,7 +12,7 @@ from retrain.run.run_record import counting
 from retrain.run.run_spec import RunSpec
 from retrain.services import Services
 from retrain.store import ledger_facts
-from retrain.store.landed_raw import landed_manifest
+from retrain.store.landed_manifest import landed_manifest
 from retrain.work import git, workspace
 
 log = logging.getLogger(__name__)

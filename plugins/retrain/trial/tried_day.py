@@ -23,7 +23,7 @@ from retrain.run.manifest import Manifest
 from retrain.run.run_spec import RunSpec
 from retrain.store import raw_landing, s3
 from retrain.store.cached_objects import objects_of
-from retrain.store.landed_raw import landed_manifest
+from retrain.store.landed_manifest import landed_manifest
 from retrain.trial.trial_commit import TrialCommit, trial_commit
 from retrain.work import pipeline_caches, workspace
 from retrain.work.dvc.description import Description
