@@ -76,7 +76,7 @@ SCHEMA_DAY, EMPTY_DAY, NEVER = "2019-09-11", "2019-09-12", "2019-09-20"
 FAULTS = (
     Fault("schema", "data_rejected", "DATA", ("pickup_location_id", SCHEMA_DAY), partition=SCHEMA_DAY),
     Fault("empty_partition", "data_rejected", "DATA", (EMPTY_DAY,), partition=EMPTY_DAY),
-    Fault("s3_403", "task_failed", "INFRA", ("403", "HeadObject")),
+    Fault("s3_403", "task_failed", "INFRA", ("InvalidAccessKeyId", "ListObjectsV2")),
     Fault("disk_full", "task_failed", "INFRA", ("train", "No space left on device"), release="v1.4.0"),
     Fault("failing_import", "task_failed", "CODE", ("train", "a_package_that_nobody_has"), release="v1.1.0"),
     Fault("out_of_memory", "task_failed", "INFRA", ("train", "signal 9"), release="v1.2.0"),

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 _ABSENT = ("404", "NoSuchKey", "NoSuchVersion", "NotFound")
 _EXISTS = ("PreconditionFailed", "412")
 _FORBIDDEN = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "403")  # SNS has a name of its own
+_UNKNOWN_KEY = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidClientTokenId", "InvalidToken", "ExpiredToken")
 _OF_ONE_OBJECT = ("HeadObject", "GetObject")
 _PERMISSIONS = {
     "ListObjectsV2": "s3:ListBucket",
@@ -62,6 +63,8 @@ def refused(code: str, action: str, place: str, service: str = "S3", task: str =
             hint += ", and s3:ListBucket: without that S3 answers so for an object that is not there"
         if task != "the task":
             hint += f", then clear {task}"
+    elif code in _UNKNOWN_KEY:
+        hint = f"Correct the key of the connection, then clear {task}"
     elif code == "NoSuchBucket":
         hint = "Create the bucket, or correct the pipeline's file"
     elif code == "InvalidObjectState":
