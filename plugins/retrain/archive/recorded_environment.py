@@ -44,7 +44,7 @@ def frozen_text(record: RunRecord, ledger: Ledger, repository: Repository, envir
     with tempfile.TemporaryDirectory() as scratch:
         bare = git.mirror(repository.url, Release(record.release, record.commit), Path(scratch) / "mirror.git")
         git.checkout(bare, record.commit, Path(scratch) / "checkout")
-        project = Path(scratch) / "checkout" / repository.environment
+        project = Path(scratch) / "checkout" / repository.packages_folder
         return resolution.frozen_of_recorded(text, project, environments)
 
 

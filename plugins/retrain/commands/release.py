@@ -10,11 +10,8 @@ from retrain.commands import pin_moves
 from retrain.commands.chosen_pipeline import ChosenPipeline
 from retrain.commands.command import Answer, Subparsers, add_command
 from retrain.commands.pin import airflow, pin_answer
-from retrain.inputs import day_dependence
-from retrain.inputs.checkout_files import files_in
-from retrain.inputs.day_dependence import DayDependence
-from retrain.inputs.prepared import try_settings
-from retrain.work.dvc import tracked_inputs
+from retrain.inputs.release_check import require_runnable
+from retrain.work.dvc.project_root import project_root
 from retrain.work.environments import uv
 
 
@@ -34,14 +31,8 @@ def answer(options: argparse.Namespace) -> Answer:
     origin = options.repository or chosen.deployment.repository.url
 
     def examine(checkout: Path) -> None:
-        deployment, dvc = chosen.deployment, chosen.dvc(checkout)
-        dvc.configure(deployment.store, None)
-        day, settings = deployment.schedule.start_date.isoformat(), deployment.run_settings()
-        described = try_settings(checkout, settings, day, dvc)
-        tracked_inputs.require_none(described, options.tag)
-        day_dependence.require(
-            DayDependence.of(described, settings, deployment.static, files_in(checkout)), options.tag
-        )
+        project = project_root(checkout, chosen.deployment.repository.folder)
+        require_runnable(chosen.deployment, project, chosen.dvc(project), options.tag)
 
     # Without uv, as in the api-server's container, DVC cannot be asked here; `reproduce` is then the first to find out.
     asked = examine if uv.is_there() and os.environ.get("RETRAIN_HOME") else None

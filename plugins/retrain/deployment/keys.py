@@ -18,12 +18,14 @@ from pydantic.fields import FieldInfo
 
 from retrain.deployment.pipeline_file import Deployment
 
+_MANY: dict[Any, str] = {tuple: "[]", dict: ".NAME"}
+
 
 @dataclass(frozen=True)
 class FileKey:
     """A key that a file may have.
 
-    `name` has its sections, those of a list with `[]`: `schedule.cron`, `inputs[].path`. `default` is the value without the key.
+    `name` has its sections, those of a list with `[]`, those of a mapping with `.NAME`: `schedule.cron`, `inputs[].path`, `remotes.NAME.connection`. `default` is the value without the key.
     `meaning` is the field's docstring; empty if it has none.
     """
 
@@ -37,26 +39,22 @@ def keys(model: type[BaseModel] = Deployment, above: str = "") -> Iterator[FileK
     """Every key of a model, those of its sections included, in the order of the classes."""
     meanings = _docstrings(model)
     for name, field in model.model_fields.items():
-        if (model, name) == (Deployment, "pipeline"):  # the file's name, not a key
+        if model is Deployment and name in ("pipeline", "pipelines"):  # the file's name and folder, not keys
             continue
-        section, is_list = _section(field)
+        section, many = _section(field)
         if section is not None:
-            yield from keys(section, f"{above}{name}{'[]' if is_list else ''}.")
+            yield from keys(section, f"{above}{name}{many}.")
         else:
             default = field.get_default(call_default_factory=True)
             yield FileKey(f"{above}{name}", field.is_required(), default, meanings.get(name, ""))
 
 
-def _section(field: FieldInfo) -> tuple[type[BaseModel] | None, bool]:
-    """The model of a field that is a section, or a list of sections; True for a list."""
+def _section(field: FieldInfo) -> tuple[type[BaseModel] | None, str]:
+    """The model of a field that is a section, or a list or mapping of sections, and the mark of the latter two in a name."""
     for annotation in (field.annotation, *get_args(field.annotation)):
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            return annotation, annotation is not field.annotation and _is_tuple(field)
-    return None, False
-
-
-def _is_tuple(field: FieldInfo) -> bool:
-    return getattr(field.annotation, "__origin__", None) is tuple
+            return annotation, _MANY.get(getattr(field.annotation, "__origin__", None), "")
+    return None, ""
 
 
 def _docstrings(model: type[BaseModel]) -> dict[str, str]:

@@ -13,22 +13,25 @@ from pydantic import Field, model_validator
 from retrain.deployment import cron, holiday, yaml_file
 from retrain.deployment.dag_ids import HOUSEKEEPING, LANDINGS
 from retrain.deployment.policies import Policies
-from retrain.deployment.run_settings import RunSettings
+from retrain.deployment.run_settings import RunPackages, RunSettings
 from retrain.deployment.sections import (
     DEFAULT_PARTITION,
+    DvcRemote,
     Expected,
     Input,
     Limits,
+    Packages,
     Params,
     Promotion,
     Raw,
     Repository,
     Schedule,
+    Secret,
     SlackSection,
     TrackingSection,
 )
 from retrain.deployment.validation import validated
-from retrain.deployment.values import S3Url
+from retrain.deployment.values import FileName, S3Url, StageVariable, Target
 from retrain.errors import ConfigurationError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -43,6 +46,7 @@ class Deployment(Policies):
     schema_version: int = Field(ge=1, le=1)
     """The version of this file's form, 1."""
     pipeline: str
+    pipelines: Path = Field(default=Path(), exclude=True)  # the folder of the file, not a key
     description: str
     """One sentence, shown in Airflow."""
     owner: str = Field(min_length=1)
@@ -53,6 +57,15 @@ class Deployment(Policies):
     trigger: Literal["schedule", "event"] = "schedule"
     """`event`: also start a day by a message of `raw.queue`, as soon as its data has landed."""
     repository: Repository
+    targets: Literal["all"] | tuple[Target, ...] = ()
+    """What `dvc repro` runs, with all that it needs: stages, or `dvc.yaml` files; `all` for every `dvc.yaml`; by default that of `repository.folder`."""
+    packages: Packages = Packages()
+    env: dict[StageVariable, str] = Field(default_factory=dict)
+    """Variables that the stages get."""
+    secrets: dict[StageVariable, Secret] = Field(default_factory=dict)
+    """Variables that the stages get, with values out of Airflow's connections or Variables."""
+    remotes: dict[FileName, DvcRemote] = Field(default_factory=dict)
+    """The release's own DVC remotes, by their names in its `.dvc/config`. One that is not here is read with `aws_conn_id` if it is S3, else without credentials."""
     # None: the stages fetch all their data themselves.
     raw: Raw | None = None
     inputs: tuple[Input, ...] = ()
@@ -71,17 +84,39 @@ class Deployment(Policies):
     tracking: TrackingSection
     promotion: Promotion | None = None
     slack: SlackSection
+    queue: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]+$")
+    """The queue of the workers that run the pipeline's tasks; by default Airflow's own."""
     aws_conn_id: str = "aws_default"
     """Airflow's connection to S3 and SQS."""
     mlflow_conn_id: str = "mlflow_default"
     """Airflow's connection to MLflow."""
 
-    def run_settings(self, refetch: int = 0) -> RunSettings:
-        """The keys of this file that can change a run's bytes."""
-        partition = DEFAULT_PARTITION if self.raw is None else self.raw.partition
+    def run_settings(self, refetch: int = 0, lock: str | None = None) -> RunSettings:
+        """The keys of this file that can change a run's bytes. `lock` is the SHA-256 (hex) of the file that `packages.lock` names."""
+        packages = self.packages
         return RunSettings(
-            partition=partition, inputs=self.inputs, params=self.params, fetch=self.fetch, refetch=refetch
+            partition=DEFAULT_PARTITION if self.raw is None else self.raw.partition,
+            inputs=self.inputs,
+            params=self.params,
+            fetch=self.fetch,
+            refetch=refetch,
+            folder=self.repository.folder,
+            targets=self.targets,
+            packages=RunPackages(
+                python=packages.python,
+                lock=lock,
+                as_of=str(packages.as_of),
+                extras=packages.extras,
+                groups=packages.groups,
+            ),
+            env=self.env,
         )
+
+    @model_validator(mode="after")
+    def _sets_a_variable_once(self) -> Self:
+        if both := sorted(self.env.keys() & self.secrets.keys()):
+            raise ValueError(f"{both[0]} is set by env and by secrets. Leave one of them out")
+        return self
 
     @model_validator(mode="after")
     def _event_has_a_queue(self) -> Self:
@@ -133,7 +168,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None, *, calendar: 
     variables = os.environ if environment is None else environment
     check_name(path.stem)
     document = yaml_file.expanded(yaml_file.read(path), path.name, variables)
-    deployment = validated(Deployment, {**document, "pipeline": path.stem}, path)
+    deployment = validated(Deployment, {**document, "pipeline": path.stem, "pipelines": path.parent}, path)
     if calendar:
         _check_calendar(deployment, path)
     return deployment

@@ -8,13 +8,18 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from retrain.deployment.values import (
+    ConnectionId,
     DailyCron,
+    FileName,
     InputNames,
     MarkerPattern,
+    PackageName,
     PartitionPattern,
+    PythonVersion,
     RelativePath,
     S3Url,
     SingleValue,
+    TagPattern,
     TimeOfDay,
     TimeZone,
 )
@@ -43,9 +48,61 @@ class Repository(Section):
     """Where the releases come from."""
 
     url: str = Field(min_length=1)
-    """The Git origin of the releases."""
-    environment: RelativePath = "."
-    """The folder of the release with its `uv.lock`, `requirements.txt` or `pyproject.toml`."""
+    """The Git origin of the releases. It has no login: that is the connection's."""
+    connection: ConnectionId | None = None
+    """Airflow's connection with the SSH key, or with the user and token, of a private origin and its submodules."""
+    folder: RelativePath = "."
+    """The folder of the DVC project. All other paths of this file are relative to the top of its DVC project: the nearest folder with a `.dvc`, from here upwards, else this folder."""
+    environment: RelativePath | None = None
+    """The folder of the repository with the files that name the packages; by default `repository.folder`."""
+    tags: TagPattern = "v{version}"
+    """The pattern of the tags that are releases: `{version}` once, and `{name}` for the pipeline's name, such as `{name}@v{version}`."""
+    prereleases: bool = False
+    """`true`: a version such as `1.4.0-rc.1` is a release too."""
+
+    @property
+    def packages_folder(self) -> str:
+        """The folder of the repository with the files that name its packages."""
+        return self.environment or self.folder
+
+
+class Packages(Section):
+    """How the packages of a release are resolved, where its own files do not say it."""
+
+    python: PythonVersion | None = None
+    """The minor version of Python, such as "3.12", in quotes; by default the deployment's own."""
+    lock: FileName | None = None
+    """A requirements file beside this file, which is used instead of the repository's own files."""
+    as_of: Literal["commit", "today"] | date = "commit"
+    """The day as of which packages without a pinned version are resolved: that of the release's commit, `today`, or a date."""
+    extras: tuple[PackageName, ...] = ()
+    """Optional dependencies of the project that are installed too."""
+    groups: tuple[PackageName, ...] = ()
+    """Dependency groups of the project that are installed too."""
+
+
+class DvcRemote(Section):
+    """A remote of the release's own, from which its tracked inputs are fetched."""
+
+    connection: ConnectionId
+    """Airflow's connection with its credentials."""
+
+
+class Secret(Section):
+    """The value of a variable that a stage gets, from Airflow. It is masked in logs and messages."""
+
+    connection: ConnectionId | None = None
+    """The Airflow connection that has the value."""
+    value: str = Field(default="password", min_length=1)
+    """The part of the connection: `password`, `login`, `host`, `port`, `schema`, `uri`, or a key of its extra."""
+    variable: str | None = Field(default=None, min_length=1)
+    """Instead of `connection`: the Airflow Variable with the value."""
+
+    @model_validator(mode="after")
+    def _comes_from_one_place(self) -> Self:
+        if (self.connection is None) == (self.variable is None):
+            raise ValueError("a secret has either a connection or a variable. Name one of them")
+        return self
 
 
 class Raw(Section):

@@ -18,6 +18,9 @@ _YEAR, _MONTH, _DAY = "[12][0-9]{3}", "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|
 DATE_PARTS = {"partition": f"{_YEAR}-{_MONTH}-{_DAY}", "year": _YEAR, "month": _MONTH, "day": _DAY}
 NAME_PARTS = ("name", "stem", "suffix")
 INPUT_NAMES = ("keep", "flat", "file")
+# Variables that a stage gets from the deployment, or must not have.
+_OWN_VARIABLES = ("PATH", "SHELL", "RAW_CACHE_DIR", "OMP_NUM_THREADS")
+_OWN_PREFIXES = ("DVC_", "AIRFLOW", "_AIRFLOW", "RETRAIN_")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -83,6 +86,20 @@ def _input_names(names: str) -> str:
     return names
 
 
+def _stage_variable(name: str) -> str:
+    if name in _OWN_VARIABLES or name.startswith(_OWN_PREFIXES):
+        raise ValueError(f"{name} is set by the deployment itself, or is not passed to stages. Choose another name")
+    return name
+
+
+def _tags(pattern: str) -> str:
+    if _PLACEHOLDER.findall(pattern).count("version") != 1 or set(_PLACEHOLDER.findall(pattern)) > {"name", "version"}:
+        raise ValueError(
+            f"{pattern!r} is not a pattern of tags. Write {{version}} once, and {{name}} for the pipeline's name, such as {{name}}@v{{version}}"
+        )
+    return pattern
+
+
 def _single(value: Any) -> Any:
     if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
@@ -108,3 +125,11 @@ SingleValue = Annotated[str | int | float | bool, BeforeValidator(_single)]
 InputNames = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_.={][A-Za-z0-9_./={}-]*$"), AfterValidator(_inside), AfterValidator(_input_names)
 ]
+ConnectionId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*$", max_length=200)]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+PackageName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
+PythonVersion = Annotated[str, Field(pattern=r"^3\.[0-9]{1,2}$")]
+StageVariable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_stage_variable)]
+# DVC's address of a stage, or the path of a dvc.yaml. None begins like an option.
+Target = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_./@:+ -]*$"), AfterValidator(_inside)]
+TagPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{][A-Za-z0-9_./@+{}-]*$"), AfterValidator(_tags)]

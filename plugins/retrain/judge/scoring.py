@@ -41,8 +41,8 @@ def score(gate: Promotion, place: Workspace, built: Environment, model: Path, na
     out = place.path / f"{name}.json"
     path = os.pathsep.join([str(built.bin), os.environ.get("PATH", os.defpath)])
     done = process.run(
-        [built.bin / program, *arguments, model, place.checkout / gate.rows, out],
-        cwd=place.checkout,
+        [built.bin / program, *arguments, model, place.project / gate.rows, out],
+        cwd=place.project,
         env=process.environment(PATH=path, PYTHONDONTWRITEBYTECODE="1"),
         timeout=_TIMEOUT_SECONDS,
     )

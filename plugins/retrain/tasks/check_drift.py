@@ -47,7 +47,7 @@ def check_drift(
     deployment, spec = services.deployment, run.spec
     if deployment.drift is None and deployment.performance is None:
         return None
-    checkout = workspace_of(reproduced).checkout
+    checkout = workspace_of(reproduced).project
     judged = judged_days.judge_day(deployment, services.ledger, spec, checkout)
     for verdict in filter(None, (judged.drift, judged.performance)):
         log.info("%s: %s %s", verdict.state, " ".join(verdict.reasons) or "nothing unusual.", verdict.confidence_reason)

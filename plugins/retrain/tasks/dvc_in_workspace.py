@@ -15,4 +15,4 @@ from retrain.work.workspace import Workspace
 def open_dvc(services: Services, place: Workspace, built: Environment) -> AbstractContextManager[Dvc]:
     """DVC for a workspace's checkout, with the cache that all workspaces of the pipeline share: see `opened`."""
     pipeline = services.pipeline
-    return opened(services.credentials, pipeline, place.checkout, built, pipeline_caches.dvc_cache(pipeline))
+    return opened(services.credentials, pipeline, place.project, built, pipeline_caches.dvc_cache(pipeline))

@@ -73,7 +73,7 @@ def _promote(
         log.info("%s", decision.reason)
         return Promoted(promoted=False, version=version, reason=decision.reason)
 
-    measured = read_object(workspace_of(reproduced).checkout / gate.metrics)
+    measured = read_object(workspace_of(reproduced).project / gate.metrics)
     challenger_error = _score_challenger(gate, reproduced)
     champion_error = _score_champion(services, gate, reproduced, tags) if tags else None
     baselines = scoring.baselines(gate, measured)
@@ -118,7 +118,7 @@ def _champion(tags: dict[str, str], model: str) -> promotion.Champion:
 
 def _score_challenger(gate: Promotion, reproduced: Reproduced) -> float:
     place, built = workspace_of(reproduced), environment_of(reproduced)
-    model = place.checkout / description_of(place).models[0]
+    model = place.project / description_of(place).models[0]
     return scoring.score(gate, place, built, model, "challenger")
 
 

@@ -50,7 +50,7 @@ def record_run(services: Services, run: Resolved, reproduced: Reproduced, pushed
         size=pushed.bytes,
     )
     files = {
-        "dvc.lock": (place.checkout / "dvc.lock").read_text(encoding="utf-8"),
+        "dvc.lock": (place.project / "dvc.lock").read_text(encoding="utf-8"),
         "run.yaml": spec.run_yaml(),
         ENVIRONMENT: (place.path / ENVIRONMENT).read_text(encoding="utf-8"),
         DESCRIPTION: described.to_json(),
@@ -71,7 +71,7 @@ def record_run(services: Services, run: Resolved, reproduced: Reproduced, pushed
         metrics=record.metrics,
         raw_url=manifest.root,
         described=described,
-        checkout=place.checkout,
+        checkout=place.project,
         receipt=place.write("receipt.json", receipt.to_json()),
     )
     where = tracked_run.record(services.tracking, services.deployment, tracked)

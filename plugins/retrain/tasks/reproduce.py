@@ -66,7 +66,7 @@ def reproduce(services: Services, run: Resolved) -> Reproduced:
 
 def _run_stages(services: Services, run: Resolved, place: Workspace, manifest: Manifest) -> Reproduced:
     deployment = services.deployment
-    project = place.checkout / deployment.repository.environment
+    project = place.checkout / deployment.repository.packages_folder
     built = environment.provide(project, workspace.home() / "environments")
     with open_dvc(services, place, built) as dvc:
         dvc.configure(deployment.store, services.credentials.endpoint())
@@ -74,7 +74,7 @@ def _run_stages(services: Services, run: Resolved, place: Workspace, manifest: M
         timeout = deployment.limits.reproduce_minutes * 60.0
         kept = FetchedOutputs(services.ledger, run.spec, services.remote)
         day = reproduce_day(
-            place.checkout,
+            place.project,
             manifest,
             dvc,
             raw,

@@ -117,14 +117,16 @@ def _run(
     for each in (place, second):
         workspace.check_out(each, chosen.repository, spec, manifest)
     say("Installing the environment.")
-    built = environment.provide(place.checkout / deployment.repository.environment, workspace.home() / "environments")
+    built = environment.provide(
+        place.checkout / deployment.repository.packages_folder, workspace.home() / "environments"
+    )
     raw = RawObjects(client, pipeline_caches.raw_cache(pipeline))
-    with opened(credentials, pipeline, place.checkout, built, place.path / "cache") as dvc:
+    with opened(credentials, pipeline, place.project, built, place.path / "cache") as dvc:
         say("Running dvc repro.")
         dvc.configure(_NEVER_PUSHED, credentials.endpoint())
         timeout = deployment.limits.reproduce_minutes * 60.0
         done = reproduce_day(
-            place.checkout,
+            place.project,
             manifest,
             dvc,
             raw,
@@ -134,14 +136,14 @@ def _run(
             kept=None,
         )
         s3.require_unchanged(client, manifest)
-        _require_files(deployment, manifest.partition, done.description, place.checkout)
+        _require_files(deployment, manifest.partition, done.description, place.project)
         objects = objects_of(done.description.stored, dvc.cache)
         say("Asking DVC about a second run.")
-        again = replace(dvc, checkout=second.checkout)
+        again = replace(dvc, checkout=second.project)
         again.configure(_NEVER_PUSHED, credentials.endpoint())
-        prepared = prepare(second.checkout, manifest, again, raw)
+        prepared = prepare(second.project, manifest, again, raw)
         fetching = fetch_stages.named(StageGraph.of(prepared.description), deployment.fetch)
-        answers = again.second_run(prepared.description, place.checkout, fetching)
+        answers = again.second_run(prepared.description, place.project, fetching)
     workspace.discard(second)
     size = sum((dvc.cache / item.key).stat().st_size for item in objects)
     return TriedDay(chosen, manifest, done, fetching, answers, len(objects), size)

@@ -18,9 +18,11 @@ from retrain.run.manifest import Manifest
 from retrain.run.release import Release
 from retrain.run.run_spec import RunSpec
 from retrain.work import git, volume
+from retrain.work.dvc.project_root import project_root
 
 log = logging.getLogger(__name__)
 
+_PROJECT = "project"  # a link to the top of the DVC project, unless that is the checkout itself
 _OF_RUN = re.compile(r".*-[0-9a-f]{8}")
 
 
@@ -47,6 +49,11 @@ class Workspace:
     @property
     def checkout(self) -> Path:
         return self.path / "checkout"
+
+    @property
+    def project(self) -> Path:
+        """The top of the DVC project in the checkout, where DVC runs: see `project_root`."""
+        return (self.path / _PROJECT).resolve() if (self.path / _PROJECT).is_symlink() else self.checkout
 
     @property
     def description(self) -> Path:
@@ -94,14 +101,20 @@ def new_attempt(pipeline: str, dag_run: str, prefix: str) -> Workspace:
 
 
 def check_out(workspace: Workspace, repository: Path, spec: RunSpec, manifest: Manifest) -> None:
-    """Make the checkout of the spec's commit, with `run.yaml` and `manifest.json`. `repository` is a bare clone that has the commit.
+    """Make the checkout of the spec's commit, with `run.yaml` and `manifest.json` in the settings' folder.
+
+    `repository` is a bare clone that has the commit.
 
     Raises:
         OriginError: Git failed.
+        NotAPipelineError: the commit does not have the settings' folder.
     """
     git.checkout(repository, spec.commit, workspace.checkout)
-    (workspace.checkout / "run.yaml").write_text(spec.run_yaml(), encoding="utf-8")
-    (workspace.checkout / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+    root, folder = project_root(workspace.checkout, manifest.settings.folder), manifest.settings.folder
+    if root != workspace.checkout:
+        (workspace.path / _PROJECT).symlink_to(root.relative_to(workspace.path))
+    (workspace.checkout / folder / "run.yaml").write_text(spec.run_yaml(), encoding="utf-8")
+    (workspace.checkout / folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
 
 
 def require_space(folder: Path, min_free_mb: int) -> None:

@@ -43,5 +43,5 @@ def test_a_run_would_start_and_the_proposed_file_lays_and_fetches_what_the_team_
         each.path for each in proposed.inputs if not any(f"{each.path}/".startswith(f"{top}/") for top in laid)
     ] == []
     assert list(proposed.fetch) == shape.pipeline.get("fetch", [])
-    assert proposed.repository.environment == shape.pipeline["repository"].get("environment", ".")
+    assert proposed.repository.packages_folder == shape.pipeline["repository"].get("environment", ".")
     assert source.requests == asked
