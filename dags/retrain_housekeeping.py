@@ -11,8 +11,8 @@ remote, the raw bucket, the Git origin or the package index, or is computed agai
 | `clean_run_caches` | entries of run caches whose outputs are gone | computed |
 | `clean_raw_caches` | raw objects that neither these days nor a workspace reads | from the raw bucket |
 | `remove_environments` | environments and packages that nothing used for `environments_days` | from the package index |
-| `pack_git_mirrors` | what a killed Git left; the objects of each mirror are packed | - |
-| `remove_retired_pipelines` | caches and mirrors of pipelines that have no file any more | by deploying it again |
+| `pack_git_mirrors` | mirrors that no pipeline names and nothing used; the others are packed | from the Git origin |
+| `remove_retired_pipelines` | caches of pipelines that have no file any more | by deploying it again |
 | `remove_files_put_aside` | `*.corrupt-*` after `corrupt_days`, files that the watch refused after `garbage_days` | not needed |
 | `remove_lock_files` | lock files that nobody locked for `workspaces_days` | made when needed |
 | `remove_task_logs` | logs of tasks and of the dag-processor older than `task_logs_days` | no |
@@ -103,14 +103,14 @@ def remove_environments(params: Any = None) -> Json:
     return environments.clean(begun(params)).to_json()
 
 
-@task(doc_md="Packs the objects of each mirror. None is removed: workspaces use them.")
+@task(doc_md="Removes mirrors that no pipeline names and nothing used for long, and packs the objects of the others.")
 def pack_git_mirrors(params: Any = None) -> Json:
     from retrain.housekeeping import git_mirrors
 
     return git_mirrors.clean(begun(params)).to_json()
 
 
-@task(doc_md="Removes caches and mirrors of pipelines that have no file and no workspace any more.")
+@task(doc_md="Removes caches of pipelines that have no file and no workspace any more.")
 def remove_retired_pipelines(params: Any = None) -> Json:
     from retrain.housekeeping import retired_pipelines
 

@@ -49,7 +49,9 @@ from retrain.dag.landings_dag import landings_dag
 from retrain.deployment import dag_ids, landing_queues
 from retrain.deployment.pipeline_file import Deployment, load
 from retrain.results import WAIT_FOR_PARTITION, Json, Pushed, Recorded, Reproduced, Resolved
-from retrain.run import partition, release
+from retrain.run import partition
+from retrain.run.label import RELEASE_PATTERN
+from retrain.run.tag_pattern import TagPattern
 from retrain.tasks.wait_for_partition import PartitionSensor
 
 PIPELINES = Path(os.environ.get("RETRAIN_PIPELINES") or Path(__file__).parent / "pipelines")
@@ -59,18 +61,13 @@ RELEASE = "{{ params.release or '' }}"
 REFETCH = "{{ '' if params.get('refetch') is none else params.refetch }}"
 # Compared, not printed: a run type prints as the name of its enum member.
 MODE = "{{ 'backfill' if dag_run.run_type == 'backfill' else 'daily' }}"
-PARAMS = {
-    "partition": Param(
-        None,
-        type=["null", "string"],
-        pattern=partition.PATTERN,
-        format="date",
-        description="YYYY-MM-DD; empty: the day on which the data interval starts, in the schedule's time zone",
-    ),
-    "release": Param(
-        None, type=["null", "string"], pattern=release.PATTERN, description="vX.Y.Z; empty: the pinned release"
-    ),
-}
+PARTITION_PARAM = Param(
+    None,
+    type=["null", "string"],
+    pattern=partition.PATTERN,
+    format="date",
+    description="YYYY-MM-DD; empty: the day on which the data interval starts, in the schedule's time zone",
+)
 # Only of pipelines with `fetch`.
 REFETCH_PARAM = Param(
     None,
@@ -93,7 +90,11 @@ def pipeline_dag(deployment: Deployment) -> DAG:
         schedule=CronDataIntervalTimetable(deployment.schedule.cron, timezone=deployment.schedule.timezone),
         start_date=first_moment(deployment.schedule),
         catchup=False,
-        params={**PARAMS, "refetch": REFETCH_PARAM} if deployment.fetch else PARAMS,
+        params={
+            "partition": PARTITION_PARAM,
+            "release": release_param(deployment),
+            **({"refetch": REFETCH_PARAM} if deployment.fetch else {}),
+        },
         user_defined_macros=macros(deployment.schedule),
         tags=["retrain", *deployment.tags],
         default_args=task_defaults(deployment),
@@ -169,6 +170,16 @@ def pipeline_dag(deployment: Deployment) -> DAG:
         waiting(deployment) >> run
         [checked, promoted] >> remove_workspace("{{ run_id }}").as_teardown(setups=reproduced)
     return dag
+
+
+def release_param(deployment: Deployment) -> Param:
+    """Return the param that chooses a release. `resolve_run` says whether there is such a tag or label."""
+    return Param(
+        None,
+        type=["null", "string"],
+        pattern=RELEASE_PATTERN,
+        description=f"a tag {TagPattern.of(deployment).form}, or a label; empty: the pinned release",
+    )
 
 
 def waiting(deployment: Deployment) -> list[PartitionSensor]:

@@ -7,8 +7,12 @@ from dataclasses import asdict
 
 from retrain.airflow.api import AirflowApi
 from retrain.commands import pin_moves
+from retrain.commands.chosen_pipeline import pipelines_folder
 from retrain.commands.command import Answer, Subparsers, add_command
+from retrain.deployment.pipeline_file import load
+from retrain.errors import ConfigurationError
 from retrain.run.release import Pin
+from retrain.run.tag_pattern import THREE_NUMBERS, TagPattern
 
 
 def add(commands: Subparsers) -> None:
@@ -22,7 +26,16 @@ def answer(options: argparse.Namespace) -> Answer:
     Raises:
         NoPinError: no release is pinned.
     """
-    return pin_answer(options.pipeline, pin_moves.required(airflow(options), options.pipeline))
+    return pin_answer(
+        options.pipeline, pin_moves.required(airflow(options), options.pipeline, _pattern(options.pipeline))
+    )
+
+
+def _pattern(pipeline: str) -> TagPattern:
+    try:
+        return TagPattern.of(load(pipelines_folder() / f"{pipeline}.yaml"))
+    except ConfigurationError:  # the pin is shown all the same: only the advice for an unset one needs the pattern
+        return THREE_NUMBERS
 
 
 def pin_answer(pipeline: str, pin: Pin) -> Answer:

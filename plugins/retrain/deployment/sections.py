@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
+from retrain.deployment.git_address import parsed
 from retrain.deployment.values import (
     ConnectionId,
     DailyCron,
@@ -48,21 +49,36 @@ class Repository(Section):
     """Where the releases come from."""
 
     url: str = Field(min_length=1)
-    """The Git origin of the releases. It has no login: that is the connection's."""
+    """The Git origin of the releases: an http, https or SSH address, or a folder. A password or a token in it is refused: that is the connection's."""
     connection: ConnectionId | None = None
     """Airflow's connection with the SSH key, or with the user and token, of a private origin and its submodules."""
     folder: RelativePath = "."
     """The folder of the DVC project. All other paths of this file are relative to the top of its DVC project: the nearest folder with a `.dvc`, from here upwards, else this folder."""
     environment: RelativePath | None = None
-    """The folder of the repository with the files that name the packages; by default `repository.folder`."""
-    tags: TagPattern = "v{version}"
-    """The pattern of the tags that are releases: `{version}` once, and `{name}` for the pipeline's name, such as `{name}@v{version}`."""
+    """The folder of the repository with the files that name the packages, or one of these files, such as `requirements/prod.txt`; by default `repository.folder`."""
+    tags: TagPattern | None = None
+    """The pattern of the tags that are releases: `{version}` once, and `{name}` for the pipeline's name, such as `"{name}@v{version}"`, in quotes; by default `vX.Y.Z`. [Tags and labels](bring-your-own-pipeline.md#tags-and-labels) has the versions."""
     prereleases: bool = False
     """`true`: a version such as `1.4.0-rc.1` is a release too."""
 
+    @field_validator("url")
+    @classmethod
+    def _has_no_secret(cls, url: str) -> str:
+        found = parsed(url)
+        if found is not None and found.has_secret:
+            raise ValueError(
+                f"the address on {found.host} has a password or a token in it, which would be shown. Remove it, and name an Airflow "
+                "connection with it in repository.connection (infra/docs/origins.md)"
+            )
+        if found is None:
+            raise ValueError(
+                "not an address that Git may be given. Write an https or ssh URL, user@host:path, or a folder"
+            )
+        return url
+
     @property
     def packages_folder(self) -> str:
-        """The folder of the repository with the files that name its packages."""
+        """The folder of the repository, or the file in it, that names its packages."""
         return self.environment or self.folder
 
 
@@ -70,15 +86,15 @@ class Packages(Section):
     """How the packages of a release are resolved, where its own files do not say it."""
 
     python: PythonVersion | None = None
-    """The minor version of Python, such as "3.12", in quotes; by default the deployment's own."""
+    """The minor version of Python, from "3.10" to "3.13", in quotes; by default the deployment's own. The workers need it."""
     lock: FileName | None = None
     """A requirements file beside this file, which is used instead of the repository's own files."""
     as_of: Literal["commit", "today"] | date = "commit"
     """The day as of which packages without a pinned version are resolved: that of the release's commit, `today`, or a date."""
     extras: tuple[PackageName, ...] = ()
-    """Optional dependencies of the project that are installed too."""
+    """Optional dependencies of the project that are installed too, with a lock or a `pyproject.toml`."""
     groups: tuple[PackageName, ...] = ()
-    """Dependency groups of the project that are installed too."""
+    """Dependency groups of the project, or sections of a `Pipfile.lock`, that are installed too."""
 
 
 class DvcRemote(Section):

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from retrain.deployment import cron
+from retrain.deployment import cron, git_names
 
 # What a pattern may name: the parts of a partition's date, and those of an object's name.
 _YEAR, _MONTH, _DAY = "[12][0-9]{3}", "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
@@ -86,16 +86,24 @@ def _input_names(names: str) -> str:
     return names
 
 
+def is_settable(name: str) -> bool:
+    """True if a pipeline's file may set this variable for its stages."""
+    return name not in _OWN_VARIABLES and not name.startswith(_OWN_PREFIXES)
+
+
 def _stage_variable(name: str) -> str:
-    if name in _OWN_VARIABLES or name.startswith(_OWN_PREFIXES):
+    if not is_settable(name):
         raise ValueError(f"{name} is set by the deployment itself, or is not passed to stages. Choose another name")
     return name
 
 
 def _tags(pattern: str) -> str:
-    if _PLACEHOLDER.findall(pattern).count("version") != 1 or set(_PLACEHOLDER.findall(pattern)) > {"name", "version"}:
+    named = _PLACEHOLDER.findall(pattern)
+    example = pattern.replace("{version}", "1.0.0").replace("{name}", "name")
+    if named.count("version") != 1 or named.count("name") > 1 or not git_names.is_safe(example):
         raise ValueError(
-            f"{pattern!r} is not a pattern of tags. Write {{version}} once, and {{name}} for the pipeline's name, such as {{name}}@v{{version}}"
+            f"{pattern!r} is not a pattern of Git tags. Write {{version}} once, and {{name}} at most once, for the pipeline's name, "
+            'such as "{name}@v{version}"'
         )
     return pattern
 
@@ -132,4 +140,4 @@ PythonVersion = Annotated[str, Field(pattern=r"^3\.[0-9]{1,2}$")]
 StageVariable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"), AfterValidator(_stage_variable)]
 # DVC's address of a stage, or the path of a dvc.yaml. None begins like an option.
 Target = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_./@:+ -]*$"), AfterValidator(_inside)]
-TagPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{][A-Za-z0-9_./@+{}-]*$"), AfterValidator(_tags)]
+TagPattern = Annotated[str, AfterValidator(_tags)]

@@ -1,4 +1,4 @@
-"""Releases: a tag with its commit, and the pin, which says which one is live."""
+"""Releases: a tag or a label with its commit, and the pin, which says which one is live."""
 
 from __future__ import annotations
 
@@ -8,49 +8,33 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from retrain.deployment import git_names
 from retrain.errors import MovedTagError, NoEarlierReleaseError, NoPinError, TagGrammarError
 
-PATTERN = r"^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$"
-_TAG = re.compile(r"v(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _KEPT = 20
 
 
 def check_tag(tag: str) -> str:
-    """Return the tag if it is vX.Y.Z.
+    """Return the name of a tag, or a label, if it is safe to use. `TagPattern` decides whether it is a release.
 
     Raises:
         TagGrammarError: it is not.
     """
-    if not isinstance(tag, str) or not is_tag(tag):
-        raise TagGrammarError(f"{tag!r} is not a release. A release is a Git tag vX.Y.Z, such as v1.4.0.")
+    if not git_names.is_safe(tag):
+        raise TagGrammarError(
+            f"{tag!r} is no name of a release. A name has up to {git_names.LONGEST} letters, digits and _ . @ + = / -, as Git takes "
+            "them for a tag, and begins with a letter, a digit or _."
+        )
     return tag
-
-
-def is_tag(text: str) -> bool:
-    """True if a text has the form vX.Y.Z."""
-    return _TAG.fullmatch(text) is not None
-
-
-def version(tag: str) -> tuple[int, int, int]:
-    """The numbers of a tag, for sorting.
-
-    Raises:
-        TagGrammarError: the tag is not vX.Y.Z.
-    """
-    match = _TAG.fullmatch(check_tag(tag))
-    if match is None:  # check_tag has refused it already
-        raise TagGrammarError(tag)
-    major, minor, patch = match.groups()
-    return int(major), int(minor), int(patch)
 
 
 @dataclass(frozen=True)
 class Release:
-    """A tag and the commit (40 hex digits) that it named when it was pinned.
+    """A tag, or a label, and the commit (40 hex digits) that it named when it was pinned.
 
     Raises:
-        TagGrammarError: the tag is not vX.Y.Z.
+        TagGrammarError: the tag has characters that a name must not have.
         NoPinError: the commit is not a commit.
     """
 
@@ -91,7 +75,7 @@ class Pin:
         """
         if not self.previous:
             raise NoEarlierReleaseError(
-                f"No release was pinned before {self.live.tag}. Pin a tag by name: make release TAG=vX.Y.Z"
+                f"No release was pinned before {self.live.tag}. Pin one by name: make release TAG=<tag>"
             )
         return Pin(self.previous[0], self.previous[1:])
 
@@ -114,7 +98,7 @@ class Pin:
             value = json.loads(text)
         except ValueError as error:
             raise NoPinError(
-                f"The Airflow Variable {name} is not JSON ({error}). Run: make release TAG=vX.Y.Z"
+                f"The Airflow Variable {name} is not JSON ({error}). Run: make release TAG=<tag>"
             ) from error
         return cls.from_mapping(value, name)
 
@@ -127,13 +111,13 @@ class Pin:
         """
         if value is None:
             raise NoPinError(
-                f"No release is pinned: the Airflow Variable {name} is not set. Run: make release TAG=vX.Y.Z"
+                f"No release is pinned: the Airflow Variable {name} is not set. Run: make release TAG=<tag>"
             )
         try:
             return cls(Release(**value["live"]), tuple(Release(**entry) for entry in value["previous"]))
         except (KeyError, TypeError) as error:
             raise NoPinError(
-                f"The Airflow Variable {name} is not a pin ({error}). Run: make release TAG=vX.Y.Z"
+                f"The Airflow Variable {name} is not a pin ({error}). Run: make release TAG=<tag>"
             ) from error
 
 

@@ -180,3 +180,31 @@ def test_a_file_name_that_can_be_no_dag_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_would_be_named_as_the_second_dag_of_another_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"the messages of taxi\. Rename"):
         load(write(tmp_path, GOOD, "taxi_landings.yaml"), ADDRESSES)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:s3cret@git.example.org/x.git",
+        "ssh://git:s3cret@host/x",
+        "https://ghp_s3cret0123456789abcd@host/x.git",
+    ],
+)
+def test_a_secret_in_the_address_of_the_repository_is_refused_without_showing_it(tmp_path: Path, url: str) -> None:
+    named = r"other\.yaml: repository\.url: .*has a password or a token in it.*repository\.connection"
+    with pytest.raises(ConfigurationError, match=named) as refused:
+        load(write(tmp_path, {**GOOD, "repository": {"url": url}}), ADDRESSES)
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["git@host:team/x.git", "ssh://git@host/x.git", "https://user@host/x.git", "/srv/x.git"]
+)
+def test_a_user_alone_in_the_address_of_the_repository_is_fine(tmp_path: Path, url: str) -> None:
+    assert load(write(tmp_path, {**GOOD, "repository": {"url": url}}), ADDRESSES).repository.url == url
+
+
+@pytest.mark.parametrize("url", ["--upload-pack=touch x", "ext::sh -c x"])
+def test_an_address_that_would_start_a_program_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"repository\.url: not an address that Git may be given"):
+        load(write(tmp_path, {**GOOD, "repository": {"url": url}}), ADDRESSES)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from retrain.errors import MovedTagError, NoEarlierReleaseError, NoPinError, TagGrammarError
@@ -7,17 +9,46 @@ A, B = "a" * 40, "b" * 40
 ONE, TWO = Release("v1.0.0", A), Release("v1.1.0", B)
 
 
-@pytest.mark.parametrize("tag", ["v0.0.1", "v1.2.3", "v10.20.30"])
-def test_a_release_is_a_version_tag(tag: str) -> None:
-    assert check_tag(tag) == tag
+@pytest.mark.parametrize("tag", ["v0.0.1", "taxi@v1.2.3", "ml/taxi/v1.0.0", "2026-11-27", "trial-1", "x" * 128])
+def test_a_release_has_a_name_that_git_takes_for_a_tag(tag: str) -> None:
+    assert check_tag(tag) == Release(tag, A).tag == tag
 
 
 @pytest.mark.parametrize(
-    "tag", ["1.2.3", "v1.2", "v01.2.3", "v1.2.3-rc1", "v1.2.3\n", "--upload-pack=x", "main", "", "v1.2.3;x"]
+    "tag",
+    [
+        "v1.2.3\n",
+        "v1.2.3\nx",
+        "--upload-pack=x",
+        "-v1.0.0",
+        "",
+        "v1.2.3;x",
+        "v1..2",
+        "a@{0}",
+        "a//b",
+        "a/.b",
+        "/a",
+        "a/",
+        "a.",
+        "a.lock",
+        "a.lock/b",
+        "a b",
+        "a~1",
+        "a^",
+        "a:b",
+        "a*",
+        "a?",
+        "a[b]",
+        "a\\b",
+        "\x1b[31m",
+        "x" * 129,
+        None,
+        7,
+    ],
 )
-def test_anything_else_is_no_release(tag: str) -> None:
+def test_a_name_that_git_or_a_shell_would_misread_is_no_release(tag: Any) -> None:
     with pytest.raises(TagGrammarError):
-        check_tag(tag)
+        Release(tag, A)
 
 
 def test_a_moved_tag_is_refused_with_both_commits() -> None:
