@@ -38,6 +38,7 @@ CHECKS: Mapping[str, Check] = {
     "secrets": secret_files.check,
     "aws": connections.check_aws,
     "mlflow": connections.check_mlflow,
+    "stage_secrets": connections.check_stage_secrets,
     "buckets": buckets.check,
     "raw": raw_data.check,
     "roles": roles.check,

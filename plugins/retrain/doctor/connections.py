@@ -13,6 +13,7 @@ from retrain.doctor.surroundings import Surroundings
 from retrain.errors import StoreError, TrackingError
 from retrain.store import s3
 from retrain.tracking.server import MlflowServer
+from retrain.work.errors import StageSecretError
 
 if TYPE_CHECKING:
     from retrain.airflow.connections import Aws
@@ -68,6 +69,25 @@ def check_mlflow(here: Surroundings) -> Iterator[Finding]:
             yield wrong(thing, str(error), _HOW.format(conn_id))
         else:
             yield ok(thing, f"MLflow {version} answers at {uri}")
+
+
+def check_stage_secrets(here: Surroundings) -> Iterator[Finding]:
+    """The secrets of the pipelines' stages: Airflow has each of them. No value is shown."""
+    from retrain.airflow.stage_secrets import secret_values
+
+    for each in (deployment for deployment in here.deployments if deployment.secrets):
+        thing = f"secrets of {each.pipeline}'s stages"
+        if here.is_watch:
+            yield unknown(thing, "the watch has none of Airflow's connections", "Run it in airflow-api-server.")
+            continue
+        try:
+            secret_values(each.secrets)
+        except StageSecretError as error:
+            yield wrong(
+                thing, str(error), "infra/docs/bring-your-own-pipeline.md, Variables and secrets of the stages."
+            )
+        else:
+            yield ok(thing, f"Airflow has {', '.join(each.secrets)}")
 
 
 def _get(url: str) -> str:

@@ -1,4 +1,4 @@
-"""Removes caches, Git mirrors and ledger indexes of pipelines that have no file any more."""
+"""Removes caches and ledger indexes of pipelines that have no file any more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from retrain.housekeeping.cleaned import Amount, Cleaned, CleanedPlace
 from retrain.housekeeping.dvc_caches import BUSY
 from retrain.housekeeping.housekeeping_run import HousekeepingRun
 from retrain.housekeeping.stored_files import amount, files_below, remove
-from retrain.work import git, pipeline_caches
+from retrain.work import pipeline_caches
 
 log = logging.getLogger(__name__)
 
@@ -19,14 +19,13 @@ log = logging.getLogger(__name__)
 def clean(run: HousekeepingRun) -> Cleaned:
     """Remove the folders of pipelines that are not deployed, have no workspace, and wrote nothing for `keep_days` days.
 
-    Only a folder `cache` or `git` in our own layout tells of a pipeline, so that folders of other owners are never removed.
+    Only a folder `cache` in our own layout tells of a pipeline, so that folders of other owners are never removed.
 
     Raises:
         OSError: a file cannot be removed.
     """
     before = run.days_ago(run.limits.keep_days)
     there = {path.parents[1].name for path in run.home.glob("cache/*/files/md5")}
-    there |= {path.parent.stem for path in run.home.glob("git/*.git/HEAD")}
     working = {path.name for path in _folders(run.home / "workspaces") if any(path.iterdir())}
     places = []
     for name in sorted(retired(there, run.services.keys() | run.broken.keys(), working)):
@@ -45,7 +44,7 @@ def _clean(run: HousekeepingRun, name: str, before: float) -> CleanedPlace:
     remove(indexes, dry_run=run.dry_run)
     for path in folders if not run.dry_run else ():
         log.info("%s belongs to no deployed pipeline", path)
-        git.remove_mirror(path) if path.suffix == ".git" else shutil.rmtree(path)
+        shutil.rmtree(path)
     return CleanedPlace(name, size, Amount())
 
 
@@ -56,7 +55,7 @@ def retired(there: AbstractSet[str], deployed: AbstractSet[str], working: Abstra
 
 def _of_pipeline(home: Path, name: str) -> tuple[Path, ...]:
     """The raw cache comes first, because it alone does not tell of a pipeline."""
-    return home / "raw" / name, home / "cache" / name, home / "git" / f"{name}.git"
+    return home / "raw" / name, home / "cache" / name
 
 
 def _folders(path: Path) -> list[Path]:

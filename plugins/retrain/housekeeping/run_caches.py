@@ -104,7 +104,7 @@ def _unused_environments(run: HousekeepingRun, known: Services, cache: Path) -> 
     return {
         folder
         for folder in cache.glob("environments/*")
-        if folder.name not in names
+        if folder.name.partition("-")[0] not in names
         and folder.stat().st_mtime < before
         and all(file.written < before for file in files_below(folder / "runs"))
     }

@@ -16,6 +16,7 @@ from retrain.housekeeping.stored_files import amount, files_below, unless_gone
 from retrain.run.manifest import Manifest
 from retrain.store.ledger import ENVIRONMENT
 from retrain.work import workspace
+from retrain.work.dvc.description import Description
 from retrain.work.dvc.dvc_lock import dvc_lock_outputs
 from retrain.work.environments import frozen
 from retrain.work.workspace import Workspace
@@ -88,10 +89,11 @@ def of_pipeline(home: Path, pipeline: str) -> list[Workspace]:
 
 
 def objects(places: list[Workspace]) -> frozenset[str]:
-    """The MD5s that a dvc.lock in one of these workspaces names.
+    """The MD5s that a dvc.lock in one of these workspaces names, and those of the tracked data that its stages have read.
 
     Raises:
         DvcLockError: one cannot be read, so it is not known what it needs.
+        DescriptionError: a description cannot be read.
         OSError: a folder cannot be read.
     """
     found: set[str] = set()
@@ -101,6 +103,9 @@ def objects(places: list[Workspace]) -> frozenset[str]:
             found |= {md5 for _, _, md5 in dvc_lock_outputs(text)}
         except DvcLockError as error:
             raise DvcLockError(f"{lock}: {error} If its run has ended, remove the workspace.") from error
+    for path in (place.description for place in places):
+        if text := _text(path):
+            found |= {output.md5 for output in Description.from_json(text, str(path)).tracked_outputs}
     return frozenset(found)
 
 
@@ -111,7 +116,7 @@ def manifests(places: list[Workspace]) -> list[Manifest]:
         RecordError: one is not a manifest.
     """
     found = []
-    for path in (place.checkout / "manifest.json" for place in places):
+    for path in (place.run_folder / "manifest.json" for place in places):
         if text := _text(path):
             try:
                 found.append(Manifest.from_json(text.encode(), str(path)))

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from retrain.errors import OriginError
-from retrain.work import process
+from retrain.work import git_failure, process
+from retrain.work.origin import Origin
 
 TIMEOUT = 300.0
 # Transports that only move objects: ext:: and others start programs that the address names.
@@ -27,33 +28,40 @@ _SETTINGS = ("-c", "core.hooksPath=/dev/null", "-c", "core.attributesFile=/dev/n
 def run(
     *arguments: str | Path,
     cwd: Path,
-    remote: bool = False,
+    origin: Origin | None = None,
     timeout: float = TIMEOUT,
     each_line: Callable[[str], None] | None = None,
     each_sample: Callable[[int], None] | None = None,
 ) -> process.Finished:
-    """Run Git. It reads the machine's configuration only with `remote`: to talk to the origin, never for a checkout."""
+    """Run Git. With an `origin`, which it talks to, it has that origin's access and reads the machine's configuration.
+
+    Without one it reads no configuration but the repository's own: a checkout is the same on every machine.
+    """
     kept = {
-        k: v for k, v in process.environment().items() if not k.startswith("GIT_") or (remote and k.startswith(_ACCESS))
+        k: v
+        for k, v in process.environment().items()
+        if not k.startswith("GIT_") or (origin is not None and k.startswith(_ACCESS))
     }
-    environment = {**kept, **_ENVIRONMENT, **({} if remote else _ISOLATION)}
+    environment = {**kept, **_ENVIRONMENT, **(_ISOLATION if origin is None else origin.access)}
     argv = ["git", *_SETTINGS, *arguments]
     return process.run(
         argv, cwd=cwd, env=environment, timeout=timeout, quiet=True, each_line=each_line, each_sample=each_sample
     )
 
 
-def read(*arguments: str | Path, cwd: Path, origin: str, remote: bool = False) -> str:
-    """The output of Git. `origin` names the repository in an error.
+def read(*arguments: str | Path, cwd: Path, origin: Origin | None = None, timeout: float = TIMEOUT) -> str:
+    """The output of Git.
 
     Raises:
+        OriginRefusedError: the origin refuses the credentials.
+        OriginHostKeyError: the origin's host key is not the known one.
         OriginError: Git failed.
     """
-    done = run(*arguments, cwd=cwd, remote=remote)
-    if done.returncode != 0:
-        last = done.lines[-1] if done.lines else "no output"
-        raise OriginError(
-            f"git {arguments[0]} on {origin} failed ({last}). Check that the origin answers and that its key is valid, "
-            "then clear the task."
-        )
-    return done.output
+    done = run(*arguments, cwd=cwd, origin=origin, timeout=timeout)
+    if done.returncode == 0:
+        return done.output
+    if origin is not None:
+        raise git_failure.of_origin(origin, f"git {arguments[0]}", done, timeout)
+    raise OriginError(
+        f"git {arguments[0]} in {cwd} failed ({git_failure.reason(done)}). Check the disk, then clear the task."
+    )

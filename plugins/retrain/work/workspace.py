@@ -19,10 +19,13 @@ from retrain.run.release import Release
 from retrain.run.run_spec import RunSpec
 from retrain.work import git, volume
 from retrain.work.dvc.project_root import project_root
+from retrain.work.origin import Origin
+from retrain.work.whole_checkout import whole_checkout
 
 log = logging.getLogger(__name__)
 
 _PROJECT = "project"  # a link to the top of the DVC project, unless that is the checkout itself
+_RUN_FOLDER = "run-folder"  # a link to `repository.folder` of the run, unless that is the checkout itself
 _OF_RUN = re.compile(r".*-[0-9a-f]{8}")
 
 
@@ -40,6 +43,11 @@ def home() -> Path:
     return named
 
 
+def mirrors() -> Path:
+    """The folder of the mirrors of all Git origins on the shared volume."""
+    return home() / "git"
+
+
 @dataclass(frozen=True)
 class Workspace:
     """`path` has the checkout, and beside it our files about it."""
@@ -54,6 +62,11 @@ class Workspace:
     def project(self) -> Path:
         """The top of the DVC project in the checkout, where DVC runs: see `project_root`."""
         return (self.path / _PROJECT).resolve() if (self.path / _PROJECT).is_symlink() else self.checkout
+
+    @property
+    def run_folder(self) -> Path:
+        """The folder of the checkout with `run.yaml` and `manifest.json`."""
+        return (self.path / _RUN_FOLDER).resolve() if (self.path / _RUN_FOLDER).is_symlink() else self.checkout
 
     @property
     def description(self) -> Path:
@@ -73,7 +86,7 @@ class Workspace:
         return folder
 
 
-def create(origin: str, spec: RunSpec, manifest: Manifest, *, dag_run: str, min_free_mb: int) -> Workspace:
+def create(origin: Origin, spec: RunSpec, manifest: Manifest, *, dag_run: str, min_free_mb: int) -> Workspace:
     """Make a new checkout of the spec's commit with `run.yaml` and `manifest.json`, for one attempt.
 
     Raises:
@@ -83,10 +96,11 @@ def create(origin: str, spec: RunSpec, manifest: Manifest, *, dag_run: str, min_
     """
     home().mkdir(parents=True, exist_ok=True)
     require_space(home(), min_free_mb)
-    repository = git.mirror(origin, Release(spec.release, spec.commit), home() / "git" / f"{spec.pipeline}.git")
+    folder = manifest.settings.folder
+    mirror = git.mirror(origin, Release(spec.release, spec.commit), mirrors(), folder=folder)
     workspace = new_attempt(spec.pipeline, dag_run, spec.run_key[:12])
     try:
-        check_out(workspace, repository, spec, manifest)
+        check_out(workspace, mirror, origin, spec, manifest)
     except BaseException:
         discard(workspace)
         raise
@@ -100,21 +114,24 @@ def new_attempt(pipeline: str, dag_run: str, prefix: str) -> Workspace:
     return Workspace(Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=folder)))
 
 
-def check_out(workspace: Workspace, repository: Path, spec: RunSpec, manifest: Manifest) -> None:
+def check_out(workspace: Workspace, mirror: Path, origin: Origin, spec: RunSpec, manifest: Manifest) -> None:
     """Make the checkout of the spec's commit, with `run.yaml` and `manifest.json` in the settings' folder.
 
-    `repository` is a bare clone that has the commit.
+    `mirror` is the origin's mirror, which has the commit.
 
     Raises:
-        OriginError: Git failed.
+        OriginError: Git failed, or a submodule or a file in Git LFS cannot be fetched.
+        ReleaseError: the release has a submodule or a file in Git LFS that cannot be used here.
         NotAPipelineError: the commit does not have the settings' folder.
     """
-    git.checkout(repository, spec.commit, workspace.checkout)
-    root, folder = project_root(workspace.checkout, manifest.settings.folder), manifest.settings.folder
-    if root != workspace.checkout:
-        (workspace.path / _PROJECT).symlink_to(root.relative_to(workspace.path))
-    (workspace.checkout / folder / "run.yaml").write_text(spec.run_yaml(), encoding="utf-8")
-    (workspace.checkout / folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+    folder, laid = manifest.settings.folder, [each.path for each in manifest.settings.inputs]
+    whole_checkout(mirror, spec.commit, workspace.checkout, origin, folder=folder, laid=laid)
+    root = project_root(workspace.checkout, folder)
+    for link, place in ((_PROJECT, root), (_RUN_FOLDER, workspace.checkout / folder)):
+        if place != workspace.checkout:
+            (workspace.path / link).symlink_to(place.relative_to(workspace.path))
+    (workspace.run_folder / "run.yaml").write_text(spec.run_yaml(), encoding="utf-8")
+    (workspace.run_folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
 
 
 def require_space(folder: Path, min_free_mb: int) -> None:
