@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import ssl
 import tarfile
 import zipfile
@@ -16,6 +17,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+DATED = "dated.json"  # the page of a package whose files have dates
 _BACKEND = """
 def get_requires_for_build_wheel(config_settings=None):
     {body}
@@ -29,10 +31,19 @@ class _Handler(SimpleHTTPRequestHandler):
     kept = False
 
     def do_GET(self) -> None:
-        if self.authorization in (None, self.headers["Authorization"]):
-            super().do_GET()
-        else:
+        if self.authorization not in (None, self.headers["Authorization"]):
             self.send_error(401, "Unauthorized")
+            return
+        page = Path(self.translate_path(self.path)) / DATED
+        if page.is_file():
+            content = page.read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/vnd.pypi.simple.v1+json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+        else:
+            super().do_GET()
 
     def do_HEAD(self) -> None:
         self.send_error(405)
@@ -76,10 +87,28 @@ class Index:
                 archive.addfile(entry, io.BytesIO(text.encode()))
         self.list(name)
 
+    def add_dated(
+        self, name: str, versions: dict[str, str], requires: dict[str, tuple[str, ...]] | None = None
+    ) -> None:
+        """Wheels of a package with the dates of their uploads by version, as PyPI names them; `requires` has their dependencies."""
+        files = []
+        for version, uploaded in versions.items():
+            wheel = self.add(name, version, (requires or {}).get(version, ()))
+            files.append(
+                {
+                    "filename": wheel.name,
+                    "url": wheel.name,
+                    "hashes": {"sha256": hashlib.sha256(wheel.read_bytes()).hexdigest()},
+                    "upload-time": f"{uploaded}T00:00:00Z",
+                }
+            )
+        page = {"meta": {"api-version": "1.1"}, "name": name, "versions": list(versions), "files": files}
+        (self._place(name) / DATED).write_text(json.dumps(page))
+
     def list(self, name: str) -> None:
         """Write the page of a package: what its folder holds."""
         folder = self._place(name)
-        files = sorted(path for path in folder.iterdir() if path.name != "index.html")
+        files = sorted(path for path in folder.iterdir() if path.name not in ("index.html", DATED))
         links = [
             f'<a href="{file.name}{f"#sha256={hashlib.sha256(file.read_bytes()).hexdigest()}" if self.hashes else ""}">{file.name}</a>'
             for file in files

@@ -21,7 +21,7 @@ from retrain.errors import (
     EnvironmentGoneError,
     RetrainError,
 )
-from retrain.work.environments import environment, resolution, uv
+from retrain.work.environments import compiled, definition, environment, frozen, local_project, resolution, uv
 
 PYPROJECT = """
 [project]
@@ -68,6 +68,11 @@ def write(folder, files):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
     return folder
+
+
+def resolve(folder, environments):
+    """The frozen text of a folder that is no release."""
+    return resolution.resolve(definition.of_folder(folder), environments)
 
 
 def lock(folder):
@@ -134,9 +139,9 @@ def test_the_identity_of_an_environment_is_the_hash_of_its_frozen_text(project, 
     ],
 )
 def test_the_frozen_text_is_the_same_wherever_the_packages_were_named(project, tmp_path, files):
-    locked = resolution.resolve(project, tmp_path / "environments")
+    locked = resolve(project, tmp_path / "environments")
     other = write(tmp_path / "other", files)
-    assert resolution.resolve(other, tmp_path / "environments") == locked
+    assert resolve(other, tmp_path / "environments") == locked
 
 
 def test_a_second_run_of_the_release_starts_no_uv(project, tmp_path, calls):
@@ -254,7 +259,7 @@ def test_a_recorded_package_that_is_gone_is_named_with_what_can_still_be_restore
     requiring, index, tmp_path, monkeypatch, happen
 ):
     index.add("other", "2.0")
-    recorded = resolution.resolve(requiring("demo==1.0\nother\n"), tmp_path / "environments")
+    recorded = resolve(requiring("demo==1.0\nother\n"), tmp_path / "environments")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "another-cache"))
     index.add("demo", "1.1")
     happen(index)
@@ -267,7 +272,7 @@ def test_a_recorded_package_that_is_gone_is_named_with_what_can_still_be_restore
 
 
 def test_a_python_that_is_gone_is_named_with_what_can_still_be_restored(requiring, tmp_path):
-    recorded = resolution.resolve(requiring("demo\n"), tmp_path / "environments")
+    recorded = resolve(requiring("demo\n"), tmp_path / "environments")
     other = recorded.replace(recorded.splitlines()[0], "# python 3.99")
     with pytest.raises(EnvironmentGoneError, match=r"needs Python 3\.99, which this machine does not have") as caught:
         environment.install(other, tmp_path / "environments")
@@ -286,7 +291,7 @@ def test_a_package_from_the_team_s_own_index_is_installed_without_the_release(in
         release = write(tmp_path / "release", files)
         if kind == "uv.lock":
             lock(release)
-        text = resolution.resolve(release, tmp_path / "environments")
+        text = resolve(release, tmp_path / "environments")
         shutil.rmtree(release)
         built = environment.install(text, tmp_path / "environments")
     assert (version(built), version(built, "other")) == ("3.0", "2.0")
@@ -303,7 +308,7 @@ def test_the_machine_s_login_for_a_named_index_serves_installing_too(index, tmp_
         release = write(tmp_path / "release", {"pyproject.toml": PYPROJECT + OFFER.format(url=team.url)})
         if kind == "uv.lock":
             lock(release)
-        text = resolution.resolve(release, tmp_path / "environments")
+        text = resolve(release, tmp_path / "environments")
         assert version(environment.install(text, tmp_path / "environments")) == "3.0"
         assert "hunter2" not in text
         monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "empty-cache"))
@@ -316,7 +321,7 @@ def test_a_file_that_only_a_later_index_has_is_found_there(requiring, index, tmp
     with package_index(tmp_path / "team") as team:
         team.add("demo", "0.9")
         index.add("demo", "1.1")
-        text = resolution.resolve(requiring("demo\n"), tmp_path / "environments")
+        text = resolve(requiring("demo\n"), tmp_path / "environments")
         both = text.replace("demo==", f"--extra-index-url {team.url}\ndemo==", 1)
         assert version(environment.install(both, tmp_path / "environments")) == "1.1"
 
@@ -325,7 +330,7 @@ def test_a_folder_of_wheels_on_the_machine_is_found_again(requiring, tmp_path):
     (tmp_path / "wheels").mkdir()
     write_wheel(tmp_path / "wheels" / "demo-4.0-py3-none-any.whl", "demo", "4.0")
     release = requiring(f"--no-index\n--find-links {tmp_path}/wheels\ndemo\n")
-    text = resolution.resolve(release, tmp_path / "environments")
+    text = resolve(release, tmp_path / "environments")
     assert text.splitlines()[1:3] == ["--no-index", f"--find-links {tmp_path}/wheels"]
     assert version(environment.install(text, tmp_path / "environments")) == "4.0"
 
@@ -369,39 +374,6 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     return name
 """
 
-LIBRARY = '[project]\nname = "lib"\nversion = "1"\n'
-
-
-@pytest.mark.parametrize(
-    ("text", "place"),
-    [
-        pytest.param("demo\n-e .\n", r"requirements\.txt:2: '-e \.'", id="the release itself"),
-        pytest.param("-r more/base.txt\n", r"more/base\.txt:1: '\.\./libs/x'", id="a folder, in an included file"),
-        pytest.param("libs/x\n", r"requirements\.txt:1: 'libs/x'", id="a folder without a dot"),
-        pytest.param("lib @ file:///lib\n", r"requirements\.txt:1: 'lib @ file:///lib'", id="file:"),
-        pytest.param("--find-links wheels\ndemo\n", r"requirements\.txt:1: '--find-links wheels'", id="--find-links"),
-    ],
-)
-def test_a_local_path_is_refused_by_file_and_line(requiring, tmp_path, text, place):
-    release = requiring(text, **{"more/base.txt": "../libs/x\n", "libs/x/pyproject.toml": LIBRARY})
-    with pytest.raises(EnvironmentDefinitionError, match=rf"{place} is a local path.*In a new release take it from"):
-        environment.provide(release, tmp_path / "environments")
-
-
-@pytest.mark.parametrize("locked", [True, False], ids=["uv.lock", "no lock"])
-@pytest.mark.parametrize("kind", ["path", "workspace"])
-def test_a_package_of_the_release_s_own_folders_is_refused_by_name(index, tmp_path, kind, locked):  # noqa: ARG001
-    sources = {
-        "path": '[tool.uv.sources]\nlib = { path = "libs/x", editable = true }\n',
-        "workspace": '[tool.uv.sources]\nlib = { workspace = true }\n[tool.uv.workspace]\nmembers = ["libs/*"]\n',
-    }
-    pyproject = PYPROJECT.replace('"demo"', '"demo", "lib"') + sources[kind]
-    release = write(tmp_path / "release", {"pyproject.toml": pyproject, "libs/x/pyproject.toml": LIBRARY})
-    if locked:
-        lock(release)
-    with pytest.raises(EnvironmentDefinitionError, match=r"release/\S+: .*libs/x' is a local path"):
-        environment.provide(release, tmp_path / "environments")
-
 
 def test_a_password_in_a_release_is_refused_and_not_repeated(requiring, index, tmp_path):
     address = index.url.replace("http://", "http://bob:hunter2@")
@@ -419,7 +391,7 @@ def test_a_password_that_the_machine_holds_is_not_in_the_frozen_text(requiring, 
 
 
 def test_what_older_deployments_recorded_of_a_lock_becomes_the_frozen_text_of_today(project, tmp_path):
-    today = resolution.resolve(project, tmp_path / "one")
+    today = resolve(project, tmp_path / "one")
     recorded = (project / "uv.lock").read_text()
     assert resolution.frozen_of_recorded(recorded, project, tmp_path / "two") == today
     (project / "uv.lock").unlink()
@@ -429,7 +401,7 @@ def test_what_older_deployments_recorded_of_a_lock_becomes_the_frozen_text_of_to
 def test_what_older_deployments_recorded_of_requirements_becomes_the_frozen_text_of_today(requiring, index, tmp_path):
     index.add("other", "2.0", ("demo",))
     release = requiring("other\n")
-    today = resolution.resolve(release, tmp_path / "environments")
+    today = resolve(release, tmp_path / "environments")
     older = subprocess.run(
         [uv.program(), "pip", "compile", "--generate-hashes", "--python", sys.executable, "requirements.txt"],
         cwd=release,
@@ -462,7 +434,7 @@ def test_a_lock_that_does_not_fit_its_pyproject_is_the_release_s_fault(project, 
 def test_a_release_that_describes_no_environment_is_told_what_it_lacks(tmp_path):
     (tmp_path / "release").mkdir()
     with pytest.raises(
-        EnvironmentDefinitionError, match=r"release/ .*neither uv\.lock, requirements\.txt nor pyproject\.toml"
+        EnvironmentDefinitionError, match=r"release/ .*neither uv\.lock, poetry\.lock, .* nor setup\.cfg"
     ):
         environment.provide(tmp_path / "release", tmp_path / "environments")
 
@@ -512,7 +484,7 @@ def test_an_index_that_cannot_be_reached_while_resolving_is_worth_a_retry(requir
 
 
 def test_an_index_that_cannot_be_reached_while_installing_is_worth_a_retry(requiring, tmp_path, unreachable):
-    text = resolution.resolve(requiring("demo\n"), tmp_path / "environments")
+    text = resolve(requiring("demo\n"), tmp_path / "environments")
     unreachable()
     with pytest.raises(
         EnvironmentBuildError, match=r"Connection refused.* Check the package index, then clear the task"
@@ -536,3 +508,23 @@ def test_an_end_of_uv_from_outside_is_not_blamed_on_the_lock(project, tmp_path, 
     with pytest.raises(RetrainError) as caught:
         environment.provide(project, tmp_path / "environments")
     assert type(caught.value) is kind
+
+
+def test_the_frozen_text_of_our_own_release_is_the_one_of_earlier_deployments(tmp_path):
+    export = [
+        "export",
+        "--locked",
+        "--no-default-groups",
+        "--no-emit-project",
+        *compiled.PLAIN,
+        "--project",
+        ROOT / "pipeline",
+    ]
+    done = uv.run(*export, cwd=ROOT / "pipeline")
+    (tmp_path / "nothing.txt").touch()
+    machine = uv.run("pip", "compile", *compiled.PLAIN, "nothing.txt", cwd=tmp_path)
+    settings = definition.PackageSettings(as_of="2020-01-01")
+    text = resolution.resolve(definition.EnvironmentDefinition(ROOT, "pipeline", settings), tmp_path / "environments")
+    # The lines that uv prints are those that it writes; a process keeps the last 400 of them.
+    assert text.endswith("\n".join(frozen.canonical(done.output, machine.output).splitlines()[-100:]) + "\n")
+    assert local_project.listed_in(text) == ()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from retrain.errors import EnvironmentGoneError
-from retrain.work.environments import folders, frozen, resolution, uv
+from retrain.work.environments import definition, folders, frozen, local_project, pythons, resolution, uv
+from retrain.work.environments.definition import EnvironmentDefinition
+from retrain.work.environments.local_project import LocalProject
 from retrain.work.file_lock import locked, try_locked
 from retrain.work.process import Finished
 
@@ -33,18 +34,32 @@ class Environment:
         return self.bin / "python"
 
     @property
+    def local(self) -> tuple[LocalProject, ...]:
+        """The packages that a run needs besides, each to be installed from its own checkout. None of them is in this folder."""
+        return local_project.listed_in(self.frozen.read_text(encoding="utf-8"))
+
+    @property
     def has_dvc_on_s3(self) -> bool:
         """True if DVC and its S3 remote are both installed."""
         return (self.bin / "dvc").is_file() and any(self.path.glob("lib/python*/site-packages/dvc_s3"))
 
 
 def provide(project: Path, environments: Path) -> Environment:
-    """The environment of the project folder `project`: found, or built below `environments`.
+    """The environment of a folder that is no release, such as that of the deployment's own DVC: found, or built below `environments`.
 
     Raises:
         RetrainError: as for `resolution.resolve` and `install`.
     """
-    return install(resolution.resolve(project, environments), environments)
+    return of_definition(definition.of_folder(project), environments)
+
+
+def of_definition(defined: EnvironmentDefinition, environments: Path) -> Environment:
+    """The environment of a release: found, or built below `environments`.
+
+    Raises:
+        RetrainError: as for `resolution.resolve` and `install`.
+    """
+    return install(resolution.resolve(defined, environments), environments)
 
 
 def install(text: str, environments: Path) -> Environment:
@@ -158,16 +173,13 @@ def _sync(text: str, path: Path, strategy: str, cwd: Path, *more: str) -> Finish
     )
 
 
-def _python(text: str) -> str:
+def _python(text: str) -> Path:
     version = frozen.python_of(text)
-    if version == frozen.RUNNING:
-        return sys.executable
-    done = uv.run("python", "find", "--no-project", version, cwd=Path("/"))
-    if done.returncode == 0 and done.lines:
-        return done.lines[-1].strip()
+    if found := pythons.find(version):
+        return found.path
     raise EnvironmentGoneError(
-        f"The environment needs Python {version}, which this machine does not have; the deployment has {frozen.RUNNING}. "
-        f"{uv.WITHOUT} "
+        f"The environment needs Python {version}, which this machine does not have ({pythons.searched()}); the deployment has "
+        f"{frozen.RUNNING}. {uv.WITHOUT} "
         f"To restore the environment too, install Python {version}, then try again.",
         f"python {version}",
     )

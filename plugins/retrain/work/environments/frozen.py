@@ -1,7 +1,8 @@
 """The frozen text of an environment: every package by version and hash, in one canonical form.
 
-It is a requirements file. Its first line names Python's minor version. Then come the names of package indexes as comments, the
-indexes that are not the machine's own, and the requirements, sorted, with markers and hashes.
+It is a requirements file. Its first line names Python's minor version. Then come, as comments, the packages whose code is in the
+checkout and the names of package indexes; the indexes that are not the machine's own; and the requirements, sorted, with markers and
+hashes.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from retrain.errors import EnvironmentDefinitionError
+from retrain.work.environments import local_project
+from retrain.work.environments.local_project import LocalProject
 
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 _PYTHON = re.compile(r"^# python (\d+\.\d+)$", re.MULTILINE)
@@ -43,16 +46,25 @@ def named_indexes(text: str) -> list[str]:
     return _NAMED.findall(text)
 
 
-def canonical(emitted: str, machine: str = "", names: Mapping[str, str] | None = None) -> str:
+def canonical(
+    emitted: str,
+    machine: str = "",
+    names: Mapping[str, str] | None = None,
+    *,
+    python: str | None = None,
+    local: Iterable[LocalProject] = (),
+) -> str:
     """The canonical form of a requirements text that uv wrote.
 
     Args:
-        emitted: uv's text, with or without its annotations.
+        emitted: uv's text, with or without its annotations, and without requirements of the checkout.
         machine: what uv writes for an empty file: the machine's own indexes, which are not part of an environment.
         names: the project's names for its indexes, by URL.
+        python: the minor version of Python; by default the one that the text names, else our own.
+        local: the packages that each run installs from its own checkout.
     """
-    ours = set(_logical(machine))
-    lines = list(_logical(emitted))
+    ours = set(logical(machine))
+    lines = list(logical(emitted))
     options = [line for line in lines if line.startswith("--")]
     known = {
         place[1].partition("://")[2].rpartition("@")[2] for line in (*options, *ours) if (place := _PLACE.match(line))
@@ -66,12 +78,13 @@ def canonical(emitted: str, machine: str = "", names: Mapping[str, str] | None =
     places = [place[1] for line in options if (place := _PLACE.match(line))]
     named = [f"# index {name}={url}" for url, name in (names or {}).items() if url in places]
     packages = sorted((_requirement(line) for line in lines if not line.startswith("--")), key=str.lower)
-    return "\n".join([f"# python {python_of(emitted)}", *named, *options, *packages, ""])
+    first = [f"# python {python or python_of(emitted)}", *local_project.lines(local)]
+    return "\n".join([*first, *named, *options, *packages, ""])
 
 
 def requirements(text: str) -> list[str]:
     """The requirements of a frozen text, without markers and hashes."""
-    lines = (line for line in _logical(text) if not line.startswith("--"))
+    lines = (line for line in logical(text) if not line.startswith("--"))
     return [line.partition(" --hash")[0].partition(" ;")[0].strip() for line in lines]
 
 
@@ -83,9 +96,7 @@ def name_and_version(requirement: str) -> tuple[str, str]:
 
 def unhashed(text: str) -> list[str]:
     """The requirements without a hash. One from a Git commit needs none."""
-    return [
-        line for line in _logical(text) if not line.startswith("--") and "--hash" not in line and "git+" not in line
-    ]
+    return [line for line in logical(text) if not line.startswith("--") and "--hash" not in line and "git+" not in line]
 
 
 def refuse_local_and_secret(text: str, source: str) -> None:
@@ -94,7 +105,7 @@ def refuse_local_and_secret(text: str, source: str) -> None:
     Raises:
         EnvironmentDefinitionError: there is one; the message names requirement and file.
     """
-    for line in _logical(text):
+    for line in logical(text):
         place = _PLACE.match(line)
         what = line.partition(" --hash")[0]
         masked = _USERINFO.sub(r"\1://****@", what)
@@ -123,8 +134,8 @@ def _is_relative(place: str) -> bool:
     return "://" not in place and not place.startswith("/")
 
 
-def _logical(text: str) -> Iterator[str]:
-    """The lines without comments, with continued lines joined."""
+def logical(text: str) -> Iterator[str]:
+    """The lines of a text of uv's without comments, with continued lines joined."""
     for line in re.sub(r"\\\n\s*", "", text).splitlines():
         bare = re.sub(r"(^|\s)#.*$", "", line).strip()
         if bare:

@@ -1,4 +1,4 @@
-"""The files of a project folder that determine which packages uv resolves for it."""
+"""The files of a checkout that determine which packages uv resolves for it."""
 
 from __future__ import annotations
 
@@ -6,107 +6,120 @@ import hashlib
 import json
 import os
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from retrain.errors import EnvironmentDefinitionError
-from retrain.work.environments import frozen
+from retrain.work.environments import project_file, requested, supplied_lock
+from retrain.work.environments.definition import EnvironmentDefinition
+from retrain.work.environments.requested import Requested
+from retrain.work.environments.sources import Form, Source
 
-_FORM = "1"  # the form of a frozen text; change it to resolve everything again
+_FORM = "2"  # the form of a frozen text; change it to resolve everything again
 _ALWAYS = ("pyproject.toml", "uv.toml", "setup.cfg", "setup.py", ".python-version")
-_INCLUDE = re.compile(r"(?:-r|--requirements?|-c|--constraints?)(?:\s*=\s*|\s*)(\S+)$")
-_EDITABLE = re.compile(r"(?:-e|--editable)(?:\s*=\s*|\s*)(?!\S*://)(?!\S+\s*@\s*\S+://)(\S+)")
-_FOLDER = re.compile(r"(?:-f|--find-links|-i|--index-url|--extra-index-url)(?:\s*=\s*|\s+)(\S+)")
-_LOCAL = re.compile(r"(?:file:|\.{1,2}(?:/|$|\[)|/|[\w.\-\[\], ]+@\s*(?:file:|\.{1,2}/|/))")
+_BESIDE = {Form.PIPENV: ("Pipfile",)}
+_OF_PROJECTS = re.compile(r"(?:pyproject\.toml|setup\.(?:py|cfg)|uv\.toml|requirements[^/]*\.(?:txt|in))")
+_NOT_OURS = frozenset([".git", ".dvc", ".venv", "venv", "node_modules", "__pycache__"])
+# A source in a lock, or in a pyproject.toml, that is a file or folder of the checkout. A virtual "." is a project without code.
+_OWN_SOURCE = re.compile(
+    r"""^source = \{ (?:editable|directory|path|virtual) = "(?!\.")|^type = "(?:directory|file)"|"(?:path|file)":|"""
+    r"""\b(?:path|workspace)\s*=\s*(?:["']|true)|@\s*file:""",
+    re.MULTILINE,
+)
 
 
-def source(project: Path) -> Path:
-    """The file that the environment of `project` is resolved from.
+def requested_of(definition: EnvironmentDefinition, source: Source) -> Requested:
+    """What the requirements files of a source ask for; nothing for another form.
 
     Raises:
-        EnvironmentDefinitionError: the folder has none of the files.
+        EnvironmentDefinitionError: as for `requested.of_file`.
+        SuppliedLockError: the supplied lock is missing, or was changed since the run was resolved.
     """
-    for name in ("uv.lock", "requirements.txt", "pyproject.toml"):
-        if (project / name).is_file():
-            return project / name
-    raise EnvironmentDefinitionError(
-        f"{project.name}/ of the release has neither uv.lock, requirements.txt nor pyproject.toml. "
-        "Add one, or correct repository.environment in the pipeline's file."
+    if definition.supplied is not None:
+        content = supplied_lock.content(definition.supplied)
+        return requested.of_supplied(
+            definition.supplied.path.name, content, definition.checkout, bases(definition, source)
+        )
+    if source.form is not Form.REQUIREMENTS:
+        return Requested()
+    return requested.of_file(source.file, definition.checkout, bases(definition, source))
+
+
+def bases(definition: EnvironmentDefinition, source: Source) -> tuple[Path, ...]:
+    """The folders that a local path in a requirements file may be relative to."""
+    return (source.folder, definition.checkout / definition.project, definition.checkout)
+
+
+def is_about_checkout(source: Source, asked: Requested) -> bool:
+    """True if packages of the checkout itself may belong to the environment."""
+    if asked.refers or project_file.is_installable(source.folder):
+        return True
+    names = {source.file, *((source.folder / "pyproject.toml",) if source.form is not Form.REQUIREMENTS else ())}
+    return any(
+        _OWN_SOURCE.search(path.read_text("utf-8", "replace"))
+        for path in names
+        if path.is_file() and path.suffix != ".txt"
     )
 
 
-def digest(project: Path) -> str:
-    """SHA-256 (hex) of all files that a resolution of `project` reads, and of Python's minor version.
+def digest(definition: EnvironmentDefinition, source: Source, asked: Requested) -> str:
+    """SHA-256 (hex) of everything that a resolution depends on: files, settings, Python's minor version and, without a lock, the date.
 
     The content of a requirements file that is included by its URL is not known here, just as that of a package index.
-
-    Raises:
-        EnvironmentDefinitionError: the folder does not define an environment, includes a file that it lacks, or names a local path.
     """
-    main = source(project)
-    found = {name: (project / name).read_bytes() for name in _ALWAYS if (project / name).is_file()}
-    if main.name == "uv.lock":
-        found["uv.lock"] = main.read_bytes()
-    elif main.name == "requirements.txt":
-        found.update(_requirements(project, main, {}))
-    found.update(_dynamic(project))
-    found.update(_above(project))
-    total = hashlib.sha256(f"{_FORM}\n{frozen.RUNNING}\n{main.name}\n".encode())
+    folder, main = source.folder, source.file
+    found = {name: (folder / name).read_bytes() for name in _ALWAYS if (folder / name).is_file()}
+    if source.form is not Form.REQUIREMENTS:  # those are among the files that were asked
+        found[os.path.relpath(main, folder)] = main.read_bytes()
+    found.update(
+        {name: (folder / name).read_bytes() for name in _BESIDE.get(source.form, ()) if (folder / name).is_file()}
+    )
+    found.update({f"/{name}": content for name, content in asked.files.items()})
+    found.update(_dynamic(folder))
+    found.update(_above(folder))
+    chosen = definition.settings
+    settings: dict[str, Any] = {"lock": chosen.lock, "extras": chosen.extras, "groups": chosen.groups}
+    if not source.is_locked:
+        settings["limit"] = str(definition.limit)
+    if is_about_checkout(source, asked):
+        settings["folders"] = [definition.folder, definition.project]
+        found.update(_of_projects(definition.checkout))
+    total = hashlib.sha256(
+        f"{_FORM}\n{definition.python}\n{main.name}\n{json.dumps(settings, sort_keys=True)}\n".encode()
+    )
     for name, content in sorted(found.items()):
         total.update(f"{name} {len(content)}\n".encode())
         total.update(content)
     return total.hexdigest()
 
 
-def index_names(project: Path) -> dict[str, str]:
-    """The names of package indexes in the uv settings of `project`, by URL."""
-    settings = [_toml(project / "uv.toml"), _toml(project / "pyproject.toml").get("tool", {}).get("uv", {})]
-    indexes = (one for table in settings for one in table.get("index", []))
-    return {one["url"]: one["name"] for one in indexes if "url" in one and "name" in one}
+def index_names(folder: Path) -> dict[str, str]:
+    """The names of package indexes in the settings of uv and Poetry of a folder, by URL."""
+    content = project_file.toml(folder / "pyproject.toml")
+    tables = [project_file.toml(folder / "uv.toml").get("index"), project_file.at(content, "tool", "uv", "index")]
+    tables.append(project_file.at(content, "tool", "poetry", "source"))
+    indexes = [one for table in tables for one in table or () if isinstance(one, dict)]
+    return {str(one["url"]): str(one["name"]) for one in indexes if "url" in one and "name" in one}
 
 
-def _requirements(project: Path, file: Path, found: dict[str, bytes]) -> dict[str, bytes]:
-    """The contents of a requirements file and of all files that it includes, by path."""
-    name = os.path.relpath(file, project)
-    if name in found:
-        return found
-    found[name] = file.read_bytes()
-    if file.suffix == ".toml":
-        return found
-    for number, line in frozen.lines_of(found[name].decode("utf-8", "replace")):
-        place = f"{name}:{number}"
-        if included := _INCLUDE.match(line):
-            if "://" in included[1]:
-                continue
-            other = file.parent / included[1]
-            if not other.is_file():
-                raise EnvironmentDefinitionError(
-                    f"{place} includes {included[1]}, which the release does not have. Add it in a new release."
-                )
-            _requirements(project, other, found)
-        elif _is_local(file.parent, line):
-            raise frozen.local(place, line)
-    return found
+def has_own_limit(folder: Path) -> bool:
+    """True if the project's own settings of uv say up to when packages may have been uploaded."""
+    content = project_file.toml(folder / "pyproject.toml")
+    return any(
+        "exclude-newer" in (table or {})
+        for table in (project_file.toml(folder / "uv.toml"), project_file.at(content, "tool", "uv"))
+    )
 
 
-def _is_local(folder: Path, line: str) -> bool:
-    if option := _FOLDER.match(line):
-        return "://" not in option[1] and not option[1].startswith("/")
-    words = line.split()
-    return bool(_EDITABLE.match(line) or _LOCAL.match(line)) or ("/" in words[0] and (folder / words[0]).exists())
-
-
-def _dynamic(project: Path) -> Iterator[tuple[str, bytes]]:
+def _dynamic(folder: Path) -> Iterator[tuple[str, bytes]]:
     """The files from which a build backend reads a project's dependencies."""
-    tool = _toml(project / "pyproject.toml").get("tool", {})
+    tool = project_file.toml(folder / "pyproject.toml").get("tool", {})
     named: list[Any] = [entry.get("file", []) for entry in _tables(tool, "setuptools", "dynamic")]
     named += [entry.get("files", []) for entry in _tables(tool, "hatch", "metadata", "hooks")]
     for group in named:
         for name in [group] if isinstance(group, str) else group:
-            if (project / name).is_file():
-                yield name, (project / name).read_bytes()
+            if (folder / name).is_file():
+                yield name, (folder / name).read_bytes()
 
 
 def _tables(table: dict[str, Any], *path: str) -> list[dict[str, Any]]:
@@ -115,22 +128,24 @@ def _tables(table: dict[str, Any], *path: str) -> list[dict[str, Any]]:
     return [entry for entry in table.values() if isinstance(entry, dict)]
 
 
-def _above(project: Path) -> Iterator[tuple[str, bytes]]:
+def _of_projects(checkout: Path) -> Iterator[tuple[str, bytes]]:
+    """The files of all projects of a checkout, any of which may need another one."""
+    for folder, folders, names in os.walk(checkout):
+        folders[:] = sorted(set(folders) - _NOT_OURS)
+        for name in names:
+            path = Path(folder) / name
+            if _OF_PROJECTS.fullmatch(name) and path.is_file():
+                yield f"/{path.relative_to(checkout)}", path.read_bytes()
+
+
+def _above(folder: Path) -> Iterator[tuple[str, bytes]]:
     """The files that uv reads in the folders above: its settings, and the uv.lock of a uv workspace."""
-    for height, folder in enumerate(project.resolve().parents, 1):
+    for height, above in enumerate(folder.resolve().parents, 1):
         up = "../" * height
-        if (folder / "uv.toml").is_file():
-            yield f"{up}uv.toml", (folder / "uv.toml").read_bytes()
-        settings = _toml(folder / "pyproject.toml").get("tool", {}).get("uv", {})
+        if (above / "uv.toml").is_file():
+            yield f"{up}uv.toml", (above / "uv.toml").read_bytes()
+        settings = project_file.toml(above / "pyproject.toml").get("tool", {}).get("uv", {})
         if settings:
             yield f"{up}pyproject.toml", json.dumps(settings, sort_keys=True, default=str).encode()
-        if "workspace" in settings and (folder / "uv.lock").is_file():
-            yield f"{up}uv.lock", (folder / "uv.lock").read_bytes()
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file; empty if it does not exist or is broken, which uv reports better."""
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, tomllib.TOMLDecodeError, UnicodeDecodeError):
-        return {}
+        if "workspace" in settings and (above / "uv.lock").is_file():
+            yield f"{up}uv.lock", (above / "uv.lock").read_bytes()

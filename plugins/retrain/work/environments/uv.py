@@ -76,8 +76,8 @@ def is_there() -> bool:
     return True
 
 
-def run(*arguments: str | Path, cwd: Path, timeout: float = TIMEOUT) -> process.Finished:
-    """Run uv in `cwd`, whose uv configuration it reads. It uses our Python and downloads none.
+def run(*arguments: str | Path, cwd: Path, timeout: float = TIMEOUT, quiet: bool = False) -> process.Finished:
+    """Run uv in `cwd`, whose uv configuration it reads. It uses our Python and downloads none. If `quiet`, its output is not logged.
 
     It trusts the certificates of the system's store, as pip does, unless UV_SYSTEM_CERTS says otherwise.
 
@@ -90,7 +90,7 @@ def run(*arguments: str | Path, cwd: Path, timeout: float = TIMEOUT) -> process.
         UV_NO_PROGRESS="1",
         UV_SYSTEM_CERTS=os.environ.get("UV_SYSTEM_CERTS") or "1",
     )
-    return process.run([program(), *arguments], cwd=cwd, env=settings, timeout=timeout)
+    return process.run([program(), *arguments], cwd=cwd, env=settings, timeout=timeout, quiet=quiet)
 
 
 def could_not_connect(done: process.Finished) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from retrain.work.environments import environment, frozen, package_files, resolution
+from retrain.work.environments import definition, environment, frozen, package_files, resolution, sources
 from retrain.work.file_lock import locked
 
 TEXT = "# python 3.11\n"
@@ -92,7 +92,10 @@ def test_reading_a_remembered_resolution_notes_its_use(tmp_path: Path) -> None:
     (project / "requirements.txt").write_text("six==1.17.0\n")
     (tmp_path / "environments" / "resolved").mkdir(parents=True)
     assert resolution.remembered(project, tmp_path / "environments") is None
-    memory = tmp_path / "environments" / "resolved" / f"{package_files.digest(project)}.txt"
+    defined = definition.of_folder(project)
+    source = sources.choose(defined)
+    name = package_files.digest(defined, source, package_files.requested_of(defined, source))
+    memory = tmp_path / "environments" / "resolved" / f"{name}.txt"
     memory.write_text(TEXT)
     os.utime(memory, (LONG_AGO, LONG_AGO))
     assert resolution.remembered(project, tmp_path / "environments") == TEXT

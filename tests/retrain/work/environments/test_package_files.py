@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from retrain.errors import EnvironmentDefinitionError
-from retrain.work.environments import package_files
+from retrain.work.environments import package_files, sources
+from retrain.work.environments.definition import EnvironmentDefinition, PackageSettings, of_folder
+
+
+def digest(project, **changed):
+    """The digest of a folder of the checkout."""
+    definition = EnvironmentDefinition(project.parent, project.name, **changed)
+    source = sources.choose(definition)
+    return package_files.digest(definition, source, package_files.requested_of(definition, source))
+
 
 BARE = '[project]\nname = "release"\nversion = "1"\n'
 SETUPTOOLS = (
@@ -57,46 +67,56 @@ def release(tmp_path):
     ],
 )
 def test_a_file_that_uv_reads_changes_the_digest(release, files, changed):
-    before = package_files.digest(release(files))
-    assert package_files.digest(release({changed: files[changed] + "\n# changed"})) != before
-    assert package_files.digest(release(files)) == before
+    before = digest(release(files))
+    assert digest(release({changed: files[changed] + "\n# changed"})) != before
+    assert digest(release(files)) == before
 
 
 def test_uv_s_settings_in_a_folder_above_change_the_digest(release):
-    before = package_files.digest(release({"requirements.txt": "six", "../pyproject.toml": BARE}))
-    assert package_files.digest(release({"../pyproject.toml": BARE + "description = 'x'\n"})) == before
+    before = digest(release({"requirements.txt": "six", "../pyproject.toml": BARE}))
+    assert digest(release({"../pyproject.toml": BARE + "description = 'x'\n"})) == before
     settings = BARE + "[tool.uv]\nconstraint-dependencies = ['six<2']\n"
-    assert package_files.digest(release({"../pyproject.toml": settings})) != before
+    assert digest(release({"../pyproject.toml": settings})) != before
 
 
 def test_a_file_that_uv_does_not_read_changes_nothing(release):
-    before = package_files.digest(release({"uv.lock": "1", "pyproject.toml": BARE}))
-    assert package_files.digest(release({"requirements.txt": "six", "train.py": "", "data/x.csv": "1"})) == before
+    before = digest(release({"uv.lock": "1", "pyproject.toml": BARE}))
+    assert digest(release({"requirements.txt": "six", "train.py": "", "data/x.csv": "1"})) == before
 
 
 def test_files_that_include_each_other_are_read_once(release):
     files = {"requirements.txt": "-r a.txt", "a.txt": "-r b.txt\nsix", "b.txt": "-r a.txt"}
-    assert package_files.digest(release(files)) != package_files.digest(release({"b.txt": "-r a.txt\nattrs"}))
+    assert digest(release(files)) != digest(release({"b.txt": "-r a.txt\nattrs"}))
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "six @ git+https://example.com/six@0123",
-        "-e git+https://example.com/six@0123#egg=six",
-        "https://example.com/six-1.0-py3-none-any.whl",
-        "-r https://example.com/base.txt",
-        "--index-url https://example.com/simple",
-        "--find-links /mnt/wheels",
-        "six[extra]>=1; python_version > '3'  # ./not a path",
-    ],
-)
-def test_a_requirement_from_elsewhere_is_no_local_path(release, line):
-    package_files.digest(release({"requirements.txt": line}))
+def test_what_is_not_pinned_depends_on_the_date_and_a_lock_does_not(release):
+    limited = {"settings": PackageSettings(as_of="2024-01-01")}
+    loose = release({"requirements.txt": "six", "pyproject.toml": BARE})
+    assert digest(loose, **limited) != digest(loose)
+    locked = release({"uv.lock": "1"})
+    assert digest(locked, **limited) == digest(locked)
 
 
-@pytest.mark.parametrize("line", ["-e.", "--editable=.", ".", "..", "./x.whl", "/srv/x.whl", "x @ ./x", "-f ./wheels"])
-def test_a_local_path_is_refused_by_file_and_line(release, line):
-    with pytest.raises(EnvironmentDefinitionError) as caught:
-        package_files.digest(release({"requirements.txt": f"# ours\nsix\n{line}\n"}))
-    assert str(caught.value).startswith(f"requirements.txt:3: {line!r} is a local path.")
+@pytest.mark.parametrize("settings", [{"extras": ("plot",)}, {"groups": ("train",)}, {"python": "3.99"}])
+def test_the_settings_of_a_pipeline_change_the_digest(release, settings):
+    project = release({"uv.lock": "1", "pyproject.toml": BARE})
+    assert digest(project, settings=PackageSettings(**settings)) != digest(project)
+
+
+def test_the_files_of_other_projects_count_if_the_checkout_s_own_packages_are_needed(release):
+    files = {"requirements.txt": "-e libs/x", "libs/x/pyproject.toml": BARE}
+    before = digest(release(files))
+    assert digest(release({"libs/x/pyproject.toml": BARE + "dependencies = ['six']\n"})) != before
+
+
+def test_other_projects_of_the_checkout_change_nothing_for_packages_of_an_index(release):
+    before = digest(release({"requirements.txt": "six", "tools/setup.py": "setup()"}))
+    assert digest(release({"tools/setup.py": "setup(name='x')"})) == before
+
+
+def test_a_lock_has_the_digest_that_the_image_s_build_gave_it_wherever_it_lies(release):
+    project = release({"uv.lock": "1", "pyproject.toml": BARE})
+    alone = of_folder(project)
+    source = sources.choose(alone)
+    built = package_files.digest(alone, source, package_files.requested_of(alone, source))
+    assert digest(project, committed=datetime(2024, 1, 1, tzinfo=UTC)) == built
