@@ -16,6 +16,7 @@ from retrain.airflow.adapters import services
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import ReportError, ScoreError
 from retrain.results import Recorded, Reproduced, Resolved
+from retrain.run.manifest import Manifest
 from retrain.run.run_record import RunRecord
 from retrain.run.run_spec import RunSpec
 from retrain.services import Services
@@ -67,6 +68,7 @@ class Team:
         (checkout / "metrics.json").write_text(json.dumps({"model": {"mae": error}}))
         described = Description((), {}, (), (Artifact("m", "model", "model", None),), (), (), {})
         (place / "description.json").write_text(described.to_json())
+        (place / "manifest.json").write_text(Manifest(self.reach.pipeline, partition, "s3://raw", ()).to_json())
         run = Resolved.of(spec, f"run of {partition}", "daily")
         where = self.reach.tracking.record(
             experiment=self.reach.deployment.tracking.experiment,

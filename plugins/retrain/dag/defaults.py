@@ -20,8 +20,12 @@ TASK_LIMIT = timedelta(hours=1)
 
 
 def task_defaults(deployment: Deployment) -> dict[str, Any]:
-    """Return the defaults of every task of a pipeline. A FinalError is not retried; the callbacks write signals for the watch."""
+    """Return the defaults of every task of a pipeline. A FinalError is not retried; the callbacks write signals for the watch.
+
+    The queue is that of the pipeline's file; without it Airflow's own default stays.
+    """
     return {
+        **({"queue": deployment.queue} if deployment.queue else {}),
         "owner": deployment.owner,
         "execution_timeout": TASK_LIMIT,
         "retries": deployment.limits.retries,

@@ -77,7 +77,9 @@ class Judged:
         return self.errors[-1] if self.errors else None
 
 
-def judge_day(policies: Policies, ledger: Ledger, spec: RunSpec, checkout: Path) -> Judged:
+def judge_day(
+    policies: Policies, ledger: Ledger, spec: RunSpec, checkout: Path, *, first_stands: bool = False
+) -> Judged:
     """Keep the day of a finished run in the ledger, and judge it by the days before it.
 
     A second call changes nothing: the ledger keeps one day for each run key, and the same days give the same verdicts.
@@ -87,13 +89,20 @@ def judge_day(policies: Policies, ledger: Ledger, spec: RunSpec, checkout: Path)
         ledger: where the day is kept.
         spec: the run.
         checkout: the run's checkout, with the files that the pipeline wrote.
+        first_stands: True if a stage did not repeat itself. The day is then judged as an earlier attempt has kept it, if one has:
+            the checkout lacks those of its files that DVC does not store.
 
     Raises:
         ReportError: a file that the pipeline declares is missing, or breaks its contract.
         StoreError: the ledger does not answer.
     """
-    own = KeptDay(read_day(policies, spec.partition, checkout), spec.release, spec.run_key)
-    ledger.event(spec.pipeline, JUDGED, f"{spec.partition}-{spec.run_key}", own.to_json())
+    name = f"{spec.partition}-{spec.run_key}"
+    kept_first = ledger.event_body(spec.pipeline, JUDGED, name) if first_stands else None
+    if kept_first is None:
+        own = KeptDay(read_day(policies, spec.partition, checkout), spec.release, spec.run_key)
+        ledger.event(spec.pipeline, JUDGED, name, own.to_json())
+    else:
+        own = KeptDay.from_json(kept_first, spec.partition)
     first = runs_before(policies.schedule, spec.partition, _DAYS)
     last = (date.fromisoformat(spec.partition) - timedelta(days=1)).isoformat()
     kept = {**_kept(ledger, spec.pipeline, first, last), spec.partition: own}

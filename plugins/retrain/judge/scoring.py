@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,24 @@ from retrain.judge.json_file import read_object
 from retrain.store.ledger import Ledger
 from retrain.work import process
 from retrain.work.environments.environment import Environment
+from retrain.work.run_environment import RunEnvironment
+from retrain.work.service_credentials import Credentials
+from retrain.work.stage_variables import StageVariables
 from retrain.work.workspace import Workspace
 
 _TIMEOUT_SECONDS = 900.0
 
 
-def score(gate: Promotion, place: Workspace, built: Environment, model: Path, name: str) -> float:
+def score(
+    gate: Promotion, place: Workspace, run: RunEnvironment, variables: StageVariables, model: Path, name: str
+) -> float:
     """One model's error on the partition's rows, computed by the release's program in a process of its own.
 
     Args:
         gate: section `promotion` of the pipeline's file, which names program, rows and metric.
         place: the run's workspace; the answer of the program is written to `<name>.json` beside the checkout.
-        built: the environment that the model was trained in.
+        run: the environment that the model was trained in, with the projects of the run's checkout.
+        variables: those of the stages, which the program gets too.
         model: the model's folder or file.
         name: `challenger` or `champion`.
 
@@ -39,12 +44,12 @@ def score(gate: Promotion, place: Workspace, built: Environment, model: Path, na
     """
     program, *arguments = gate.score
     out = place.path / f"{name}.json"
-    path = os.pathsep.join([str(built.bin), os.environ.get("PATH", os.defpath)])
     done = process.run(
-        [built.bin / program, *arguments, model, place.project / gate.rows, out],
+        [run.program(program), *arguments, model, place.project / gate.rows, out],
         cwd=place.project,
-        env=process.environment(PATH=path, PYTHONDONTWRITEBYTECODE="1"),
+        env=variables.over(process.environment(PATH=run.search_path, PYTHONDONTWRITEBYTECODE="1")),
         timeout=_TIMEOUT_SECONDS,
+        hidden=variables.hidden,
     )
     if done.returncode != 0 or not out.is_file():
         raise ScoreError(
@@ -74,7 +79,7 @@ def baselines(gate: Promotion, measured: Mapping[str, Any]) -> dict[str, float]:
 
 
 def environment_of_champion(
-    deployment: Deployment, ledger: Ledger, environments: Path, tags: Mapping[str, str]
+    deployment: Deployment, ledger: Ledger, environments: Path, tags: Mapping[str, str], credentials: Credentials
 ) -> Environment:
     """The environment that the champion was trained in, installed again from its ledger entry.
 
@@ -85,13 +90,14 @@ def environment_of_champion(
         ledger: where the entry of the champion's run is.
         environments: the folder of all environments.
         tags: those of the champion's model version in MLflow.
+        credentials: those of the pipeline, with its Git origin.
 
     Raises:
         ScoreError: the environment cannot be installed again.
     """
     try:
         record = ledger.entry(deployment.pipeline, tags["partition"], tags.get("run_key"))
-        return recorded_environment.provide(record, ledger, deployment.repository, environments)
+        return recorded_environment.provide(record, ledger, deployment.repository, environments, credentials)
     except (EnvironmentGoneError, EnvironmentDefinitionError, UnknownEntryError) as error:
         raise ScoreError(
             f"The champion, version {tags['version']} of {tags['partition']}, cannot be scored without its own environment: "

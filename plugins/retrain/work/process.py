@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from retrain.work import child_output
+from retrain.work.masking import masked
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ def run(
     quiet: bool = False,
     stderr_too: bool = True,
     given: str = "",
+    hidden: Sequence[str] = (),
     each_line: Callable[[str], None] | None = None,
     each_sample: Callable[[int], None] | None = None,
 ) -> Finished:
@@ -81,6 +83,7 @@ def run(
         quiet: do not copy the output to the log.
         stderr_too: take stderr as part of the output; otherwise it goes to this process's stderr.
         given: the text on the child's standard input.
+        hidden: texts that are replaced in the output before anything else sees it: see `masking.forms`.
         each_line: called with every line of the output, of which `Finished` keeps only the end.
         each_sample: called with the child's process id four times a second while it runs, in a thread of its own.
 
@@ -91,7 +94,8 @@ def run(
     started = time.monotonic()
     lines: deque[str] = deque(maxlen=_TAIL_LINES)
 
-    def take(line: str) -> None:
+    def take(printed: str) -> None:
+        line = masked(printed, hidden)
         lines.append(line)
         if each_line is not None:
             each_line(line)
