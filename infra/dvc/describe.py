@@ -1,8 +1,9 @@
 """Print DVC's description of the checkout in the current folder, as one JSON document on stdout.
 
-Run it with the Python of the deployment's own DVC environment. DVC itself resolves templates, `foreach`, `matrix`, `vars` and
-`wdir`, so that no other code has to interpret a dvc.yaml. All paths are relative to the top of the checkout. If DVC refuses the
-checkout, the document is {"error": "<DVC's reason>"} and the exit code is 1.
+Run it at the top of a DVC project, with the Python of the deployment's own DVC environment: `describe.py [TARGET ...]`, with the
+targets of `dvc repro`, or --all-pipelines. DVC itself resolves templates, `foreach`, `matrix`, `vars` and `wdir`, so that no other
+code has to interpret a dvc.yaml. All paths are relative to the current folder. If DVC refuses the checkout, the document is
+{"error": "<DVC's reason>"}, or for a target that is no stage {"target", "near", "files"}, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -11,19 +12,22 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import networkx as nx
+import locks
+import targets as repro_targets
 from dvc.dependency import ParamsDependency, RepoDependency
 from dvc.exceptions import DvcException
+from dvc.fs import localfs
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 from dvc.utils.serialize import load_path, parse_yaml_for_update
 from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError, determine_linecol
+from targets import OfRun
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def main() -> int:
@@ -35,8 +39,13 @@ def main() -> int:
         try:
             # DVC caches file hashes of all checkouts in one folder of the machine: a throw-away folder instead.
             os.environ["DVC_SITE_CACHE_DIR"] = scratch
-            # The cache is not read, but DVC asks for its folder, which a checkout without .dvc does not name.
-            described = describe(Repo(uninitialized=True, config={"cache": {"dir": scratch}}))
+            # The cache is not read, but DVC asks for its folder, which a checkout without .dvc does not name. Without Git, DVC does
+            # not refuse a dvc.lock that Git ignores.
+            config = {"cache": {"dir": scratch}, "core": {"no_scm": True}}
+            repo = Repo(str(Path.cwd()), fs=localfs, uninitialized=True, config=config)
+            described = describe(repo, sys.argv[1:])
+        except repro_targets.RefusedTarget as error:
+            refused, described = True, error.document
         except DvcException as error:
             refused, described = True, {"error": reason(error)}
         except RecursionError:  # in the parser of YAML
@@ -47,14 +56,16 @@ def main() -> int:
     return int(refused)
 
 
-def describe(repo: Repo) -> dict[str, Any]:
+def describe(repo: Repo, targets: Sequence[str]) -> dict[str, Any]:
     """The document: every stage and .dvc file of a checkout, with the metrics, plots, artifacts and missing paths of the reached ones.
 
-    A stage is reached if `dvc repro` without a target looks at it.
+    A stage is reached if `dvc repro` with these targets looks at it.
 
     Raises:
+        RefusedTarget: a target is no stage and no dvc.yaml.
         DvcException: DVC refuses the checkout.
     """
+    unreadable = locks.read_leniently(reason)
     index = repo.index
     index.check_graph()
     top = repo.root_dir
@@ -62,19 +73,21 @@ def describe(repo: Repo) -> dict[str, Any]:
     in_order = sorted(index.stages, key=lambda stage: file_order(relative(stage.path, top)))
     stages = [stage for stage in in_order if isinstance(stage, PipelineStage)]
     tracked = [stage for stage in in_order if not isinstance(stage, PipelineStage)]
-    reached = reached_by_repro(index.graph, top)
+    reached = set(repro_targets.reached(repo, targets))
     running = [stage for stage in stages if stage in reached]
-    files = {"dvc.yaml", *(relative(stage.path, top) for stage in running)}
+    files = {*repro_targets.files_of(repo, targets), *(relative(stage.path, top) for stage in running)}
+    left = [stage for stage in stages if stage not in reached]
+    of_run = OfRun(files, paths_of_outs(running, top), paths_of_outs(left, top))
     top_metrics, top_plots = index._metrics, index._plots  # noqa: SLF001 - DVC has no public access to them, and its version is pinned
     metrics = [
-        *at_top(top_metrics, top, files),
+        *at_top(top_metrics, top, of_run),
         *(place(out, top) for stage in running for out in stage.outs if out.metric),
     ]
     plots = [
-        *at_top({file: plot_files(plots) for file, plots in top_plots.items()}, top, files),
+        *at_top({file: plot_files(plots) for file, plots in top_plots.items()}, top, of_run),
         *(place(out, top) for stage in running for out in stage.outs if out.plot),
     ]
-    artifacts = list(described_artifacts(repo, top, files))
+    artifacts = list(described_artifacts(repo, top, of_run))
     items = [item for stage in in_order if stage in reached for item in (*stage.deps, *stage.outs) if is_local(item)]
     local = {*(place(item, top) for item in items), *metrics, *plots, *(artifact["path"] for artifact in artifacts)}
     return {
@@ -83,15 +96,14 @@ def describe(repo: Repo) -> dict[str, Any]:
         "metrics": [described_metrics(repo, path) for path in distinct(files_of(metrics, top))],
         "plots": list(distinct(plots)),
         "artifacts": artifacts,
-        "tracked": [described_file(stage, top) for stage in tracked],
+        "tracked": [described_file(stage, top, reached=stage in reached) for stage in tracked],
         "missing": sorted(path for path in local if not Path(top, path).exists()),
+        "locks": locks.described_locks(repo, stages, unreadable),
     }
 
 
-def reached_by_repro(graph: nx.DiGraph, top: str) -> set[Any]:
-    """The stages that `dvc repro` without a target looks at: those of the top-level dvc.yaml, with all stages that they need."""
-    roots = [stage for stage in graph if isinstance(stage, PipelineStage) and relative(stage.path, top) == "dvc.yaml"]
-    return {*roots, *(needed for stage in roots for needed in nx.descendants(graph, stage))}
+def paths_of_outs(stages: Iterable[PipelineStage], top: str) -> set[str]:
+    return {place(out, top) for stage in stages for out in stage.outs}
 
 
 def described_stage(stage: PipelineStage, top: str, *, reached: bool) -> dict[str, Any]:
@@ -110,14 +122,20 @@ def described_stage(stage: PipelineStage, top: str, *, reached: bool) -> dict[st
         "deps": sorted(place(dep, top) for dep in stage.deps if not isinstance(dep, ParamsDependency)),
         "params": {place(dep, top): dict(leaves(dep.read_params())) for dep in params},
         "templates": {relative(file, top): sorted(used) for file, used in stage.tracked_vars.items()},
-        "outs": [described_out(out, top, is_locked=out.def_path in locked) for out in stage.outs],
+        "outs": [
+            described_out(out, top, is_locked=out.def_path in locked, runs=not stage.frozen) for out in stage.outs
+        ],
     }
 
 
-def described_out(out: Any, top: str, *, is_locked: bool) -> dict[str, Any]:
-    """`md5`, `hash` and `size` are null for an output that dvc.lock does not name, or names without an MD5."""
+def described_out(out: Any, top: str, *, is_locked: bool, runs: bool = True) -> dict[str, Any]:
+    """`md5`, `hash` and `size` are null for an output that dvc.lock does not name, or names without an MD5.
+
+    `runs`: False for data that no stage of a run makes, so that its files are those of the commit.
+    """
     # With `files` (a cloud remote that keeps versions) the lock has no MD5, and DVC computes one that is not in it.
-    md5 = out.hash_info.value if out.hash_info and out.hash_info.name.startswith("md5") and not out.files else None
+    known = out.hash_info and out.hash_info.name.startswith("md5") and not (out.files and runs)
+    md5 = out.hash_info.value if known else None
     return {
         "path": place(out, top),
         "kind": "metric" if out.metric else "plot" if out.plot else "out",
@@ -133,25 +151,27 @@ def described_out(out: Any, top: str, *, is_locked: bool) -> dict[str, Any]:
     }
 
 
-def described_file(stage: Any, top: str) -> dict[str, Any]:
-    """A .dvc file, which tracks added or imported data."""
+def described_file(stage: Any, top: str, *, reached: bool) -> dict[str, Any]:
+    """A .dvc file, which tracks added or imported data. It is reached if a reached stage needs its data."""
     return {
         "file": relative(stage.path, top),
+        "reached": reached,
         "frozen": bool(stage.frozen),
         "imported": bool(stage.is_import),
         "deps": sorted(place(dep, top) for dep in stage.deps),
-        "outs": [described_out(out, top, is_locked=True) for out in stage.outs],
+        "outs": [described_out(out, top, is_locked=True, runs=False) for out in stage.outs],
     }
 
 
-def described_artifacts(repo: Repo, top: str, files: Collection[str]) -> Iterator[dict[str, Any]]:
+def described_artifacts(repo: Repo, top: str, of_run: OfRun) -> Iterator[dict[str, Any]]:
     for file, artifacts in sorted(repo.artifacts.read().items(), key=lambda item: file_order(item[0])):
-        if file not in files:
-            continue
         for name, artifact in artifacts.items():
+            path = relative(str(Path(top, file).parent / artifact.path), top) if artifact.path else None
+            if not of_run.has(file, path or ""):
+                continue
             yield {
                 "name": name if file == "dvc.yaml" else f"{file}:{name}",
-                "path": relative(str(Path(top, file).parent / artifact.path), top) if artifact.path else None,
+                "path": path,
                 "type": artifact.type,
                 "desc": artifact.desc,
             }
@@ -196,11 +216,11 @@ def plot_files(plots: Iterable[Any]) -> Iterator[str]:
                 yield name
 
 
-def at_top(declared: Mapping[str, Iterable[str]], top: str, files: Collection[str]) -> list[str]:
-    """The paths in top-level sections of these dvc.yaml files, resolved from the folder of each file."""
-    wanted = [file for file in declared if relative(file, top) in files]
-    in_order = sorted(wanted, key=lambda file: file_order(relative(file, top)))
-    return [relative(str(Path(file).parent / path), top) for file in in_order for path in declared[file]]
+def at_top(declared: Mapping[str, Iterable[str]], top: str, of_run: OfRun) -> list[str]:
+    """The paths in top-level sections of dvc.yaml files that belong to the run, resolved from the folder of each file."""
+    in_order = sorted(declared, key=lambda file: file_order(relative(file, top)))
+    paths = ((file, relative(str(Path(file).parent / path), top)) for file in in_order for path in declared[file])
+    return [path for file, path in paths if of_run.has(relative(file, top), path)]
 
 
 def files_of(paths: Iterable[str], top: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""Print which stages a second run of the same day would skip, as one JSON document on stdout: `second_run.py FINISHED [HELD ...]`.
+"""Print which stages a second run of the same day would skip, as one JSON document on stdout: `second_run.py FINISHED [TARGET ...]`.
 
-FINISHED is a checkout after its `dvc repro`. HELD are stages whose outputs a second run takes over without asking DVC. The current folder is a new checkout of the same commit, prepared for the same day, with
-the same cache. Run it with the Python of the deployment's own DVC environment. In the order of `dvc repro`, DVC itself is asked for
+FINISHED is a checkout after its `dvc repro`, TARGET as for `describe.py`. On stdin is a JSON list of the stages whose outputs a second run
+takes over without asking DVC. The current folder is a new checkout of the same commit, prepared for the same day, with the same cache. Run it with the Python of the deployment's own DVC environment. In the order of `dvc repro`, DVC itself is asked for
 each stage whether its run cache has it, and checks out the outputs if so. Otherwise the outputs of the finished checkout stand in for
 those that the stage would write, so that the stages after it are asked about the same bytes. No command is run.
 """
@@ -14,14 +14,15 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
+import targets as repro_targets
 from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
-from dvc.repo.reproduce import get_active_graph, plan_repro
+from dvc.repo.reproduce import get_active_graph
 from dvc.stage import PipelineStage
 from dvc.stage.cache import RunCacheNotFoundError
 
@@ -34,17 +35,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         # DVC caches file hashes of all checkouts in one folder of the machine: a throw-away folder instead.
         os.environ["DVC_SITE_CACHE_DIR"] = scratch
-        stages = asked(Repo(), Path(sys.argv[1]), set(sys.argv[2:]))
+        stages = asked(Repo(), Path(sys.argv[1]), sys.argv[2:], set(json.loads(sys.stdin.buffer.read())))
     with document:
         json.dump({"stages": stages}, document)
         document.write("\n")
     return 0
 
 
-def asked(repo: Repo, finished: Path, held: Collection[str]) -> list[dict[str, Any]]:
+def asked(repo: Repo, finished: Path, targets: Sequence[str], held: Collection[str]) -> list[dict[str, Any]]:
     """The answers for all stages that `dvc repro` looks at, in its order."""
     graph = get_active_graph(repo.index.graph)
-    steps = plan_repro(graph, repo.stage.collect("dvc.yaml"))
+    steps = repro_targets.reached(repo, targets)
     before = {own_name(stage): stage for stage in Repo(str(finished)).index.stages if isinstance(stage, PipelineStage)}
     answers: list[dict[str, Any]] = []
     runs: set[Any] = set()

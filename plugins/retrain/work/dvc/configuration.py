@@ -6,6 +6,7 @@ import configparser
 from pathlib import Path
 
 from retrain.errors import DvcError
+from retrain.work import git
 
 REMOTE = "retrain"
 
@@ -16,7 +17,7 @@ def write(checkout: Path, cache: Path, identity: str, remote: str, endpoint: str
     Args:
         checkout: the checkout of one workspace. DVC's own files go beside it.
         cache: the pipeline's cache, shared by all workspaces.
-        identity: the identity of the release's environment.
+        identity: the identity of all that DVC does not see: see `run_cache_identity`.
         remote: the S3 URL of the remote.
         endpoint: the address of an S3 that is not AWS's.
 
@@ -30,9 +31,14 @@ def write(checkout: Path, cache: Path, identity: str, remote: str, endpoint: str
         "check_update": "false",
         "site_cache_dir": str(checkout.parent / "site-cache"),
     }
+    if git.ignores_dvc_files(checkout):
+        config["core"]["no_scm"] = "true"  # DVC refuses a dvc.lock that Git ignores, and a run commits nothing
     # Copies, never links: an append through a hard link would silently corrupt the shared object.
     config["cache"] = {"dir": str(_cache_of_environment(cache, identity)), "type": "reflink,copy"}
     config[f"'remote \"{REMOTE}\"'"] = {"url": remote, **({"endpointurl": endpoint} if endpoint else {})}
+    for name in _asking_for_a_login(checkout):
+        # `dvc push` makes a client of each remote that an output names, and ends if it has no login. It asks none of them.
+        config[name] = {"user": "nobody", "password": "none"}
     target = _file(checkout)
     target.parent.mkdir(exist_ok=True)
     with target.open("w", encoding="utf-8") as file:
@@ -46,6 +52,23 @@ def remote_url(checkout: Path) -> str:
     return config.get(f"'remote \"{REMOTE}\"'", "url", fallback=REMOTE)
 
 
+def names_hydra(checkout: Path) -> bool:
+    """True if the project's own configuration names Hydra. Whether it turns Hydra on, DVC says."""
+    config = checkout / ".dvc" / "config"
+    return config.is_file() and "hydra" in config.read_text(encoding="utf-8", errors="replace")
+
+
+def _asking_for_a_login(checkout: Path) -> list[str]:
+    """The sections of the project's own remotes that need a login, which no release has in Git."""
+    config = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        config.read(checkout / ".dvc" / "config", encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError):
+        return []  # DVC refuses it, and says why
+    remotes = (name for name in config.sections() if name.strip("'").startswith("remote "))
+    return [name for name in remotes if config[name].get("auth") and not config[name].get("password")]
+
+
 def _file(checkout: Path) -> Path:
     return checkout / ".dvc" / "config.local"
 
@@ -56,7 +79,8 @@ def _cache_of_environment(cache: Path, identity: str) -> Path:
     DVC keeps its run cache in `runs`, beside `files`. That knows the command, dependencies and parameters of a stage, but not
     its packages: with one run cache for all, a release that changes only packages would get the old outputs.
     """
-    folder, objects = cache / "environments" / identity[:32], cache / "files"
+    packages, dash, more = identity.partition("-")
+    folder, objects = cache / "environments" / f"{packages[:32]}{dash}{more[:16]}", cache / "files"
     for each in (folder, objects):
         each.mkdir(parents=True, exist_ok=True)
     link = folder / "files"

@@ -31,9 +31,9 @@ class DeclaredOutput:
 class Stage:
     """One stage, after DVC has expanded `foreach` and `matrix`. `name` is DVC's address: `train`, `each@a`, `prep/dvc.yaml:clean`.
 
-    `reached`: `dvc repro` runs it, because it is in the top dvc.yaml or a stage there needs it.
+    `reached`: `dvc repro` runs it, because it is a target of the run, or one of these needs it.
 
-    `params` are single values by file, then by `section.name`. `wdir` and all paths are relative to the top of the checkout.
+    `params` are single values by file, then by `section.name`. `wdir` and all paths are relative to the top of the DVC project.
     `templates` are the keys, by file, that the stage's definition has as `${section.name}`.
     """
 
@@ -69,13 +69,17 @@ class Artifact:
 
 @dataclass(frozen=True)
 class TrackedFile:
-    """A .dvc file: data that was added to DVC or imported from elsewhere, and that no stage makes."""
+    """A .dvc file: data that was added to DVC or imported from elsewhere, and that no stage makes.
+
+    `reached`: a stage that `dvc repro` runs needs the data. A description of version 1 does not say it.
+    """
 
     file: str
     frozen: bool
     imported: bool
     deps: tuple[str, ...]
     outs: tuple[DeclaredOutput, ...]
+    reached: bool = False
 
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> TrackedFile:

@@ -7,27 +7,30 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from operator import index
 from pathlib import Path
 from typing import Any
 
 from retrain.errors import DescriptionError, ReportError
 from retrain.run.schema_version import require_readable
+from retrain.work.dvc.committed_locks import CommittedLock
 from retrain.work.dvc.declared import Artifact, Stage, TrackedFile
 from retrain.work.dvc.outputs import Output
+from retrain.work.masking import masked_value
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
 class Description:
-    """One checkout. `stages` and `tracked` are complete; metrics, plots and artifacts are those that `dvc repro` reaches.
+    """One checkout. `stages` and `tracked` are complete; metrics, plots and artifacts are those that `dvc repro` reaches with the run's targets.
 
     `metrics` has the numbers of each metrics file by path. `unreadable` has DVC's reason for each file that it cannot read.
 
-    `missing` has the declared paths (dependencies, outputs, metrics, plots, artifacts) that are not in the checkout.
+    `missing` has the declared paths (dependencies, outputs, metrics, plots, artifacts) that are not in the checkout. `locks` has each
+    committed dvc.lock that does not fit its dvc.yaml.
     """
 
     stages: tuple[Stage, ...]
@@ -37,6 +40,7 @@ class Description:
     tracked: tuple[TrackedFile, ...]
     missing: tuple[str, ...]
     unreadable: dict[str, str]
+    locks: tuple[CommittedLock, ...] = field(default=(), compare=False)  # a kept description lacks them
 
     @classmethod
     def from_json(cls, text: str | bytes, whose: str) -> Description:
@@ -62,6 +66,7 @@ class Description:
                 tuple(TrackedFile.from_entry(entry) for entry in document["tracked"]),
                 tuple(document["missing"]),
                 {each["path"]: each["error"] for each in document["metrics"] if "error" in each},
+                tuple(CommittedLock.from_entry(entry) for entry in document.get("locks", ())),
             )
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise DescriptionError(
@@ -70,17 +75,27 @@ class Description:
             ) from error
 
     def to_json(self) -> str:
-        """The document that `from_json` reads. Equal descriptions give equal bytes. `templates` are not kept: only a new checkout needs them."""
+        """The document that `from_json` reads. Equal descriptions give equal bytes.
+
+        `templates` and `locks` are not kept: only a new checkout needs them.
+        """
         failed = {path: {"error": why} for path, why in self.unreadable.items()}
         document = {
             "schema_version": SCHEMA_VERSION,
             **asdict(self),
             "metrics": [{"path": p, "values": values, **failed.get(p, {})} for p, values in self.metrics.items()],
         }
-        del document["unreadable"]
+        del document["unreadable"], document["locks"]
         for stage in document["stages"]:
             del stage["templates"]
         return json.dumps(document, indent=1, sort_keys=True) + "\n"
+
+    def without(self, hidden: Sequence[str]) -> Description:
+        """The same with the texts `hidden` replaced in the values of params, which MLflow and the ledger get."""
+        if not hidden:
+            return self
+        stages = [replace(stage, params=masked_value(stage.params, hidden)) for stage in self.stages]
+        return replace(self, stages=tuple(stages))
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -94,9 +109,32 @@ class Description:
         )
 
     @property
+    def tracked_outputs(self) -> tuple[Output, ...]:
+        """The data of .dvc files that the reached stages need.
+
+        Raises:
+            DvcLockError: a .dvc file has no MD5 for its data as DVC 3 computes them.
+        """
+        return tuple(Output.of_file(each, out) for each in self.tracked for out in each.outs if each.reached)
+
+    @property
     def stored(self) -> tuple[Output, ...]:
-        """The outputs that have to be on our remote."""
-        return tuple(output for output in self.outputs if output.stored)
+        """The outputs that have to be on our remote, and the tracked data that the run read.
+
+        Raises:
+            DvcLockError: as for `outputs` and `tracked_outputs`.
+        """
+        return (*(output for output in self.outputs if output.stored), *self.tracked_outputs)
+
+    @property
+    def left_out(self) -> tuple[Output, ...]:
+        """Those of `stored` that `dvc push` leaves out: tracked data, some of which is imported, and outputs with a remote of their own.
+
+        Raises:
+            DvcLockError: as for `outputs` and `tracked_outputs`.
+        """
+        remotes = {out.path for stage in self.stages for out in stage.outs if out.remote}
+        return (*(each for each in self.outputs if each.stored and each.path in remotes), *self.tracked_outputs)
 
     @property
     def params(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from retrain.errors import DvcLockError
-from retrain.work.dvc.declared import DeclaredOutput, Stage
+from retrain.work.dvc.declared import DeclaredOutput, Stage, TrackedFile
 
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
@@ -33,6 +33,8 @@ class CachedObject:
 @dataclass(frozen=True)
 class Output:
     """One output with its content. `md5` ends in `.dir` for a directory. `size` is in bytes. `executable`: the file has an x bit.
+
+    `stage` is the name of the stage; of tracked data it is the path of the .dvc file.
 
     `stored`: DVC keeps it in the cache and pushes it to our remote. An output with `cache: false` or `push: false` is on neither,
     so it cannot be restored.
@@ -64,6 +66,20 @@ class Output:
                 "In a new release use DVC 3, or no DVC of its own, and a dvc.lock written by DVC 3, or none."
             )
         return cls(stage.name, out.path, out.md5, out.size or 0, out.executable, stored=out.cached and out.pushed)
+
+    @classmethod
+    def of_file(cls, tracked: TrackedFile, out: DeclaredOutput) -> Output:
+        """The data of a .dvc file. A run keeps it on our remote, also if the file says `push: false`.
+
+        Raises:
+            DvcLockError: the file has no MD5 for it as DVC 3 computes them, so it cannot be proven or restored.
+        """
+        if out.md5 is None or not _MD5.fullmatch(out.md5) or out.hash != "md5":
+            raise DvcLockError(
+                f"{tracked.file} has no MD5 of DVC 3 for {out.path}, so it cannot be proven or restored. "
+                "Run dvc commit with DVC 3, and release the changed file."
+            )
+        return cls(tracked.file, out.path, out.md5, out.size or 0, out.executable)
 
     @property
     def item(self) -> CachedObject:

@@ -26,6 +26,12 @@ def project_root(checkout: Path, folder: str) -> Path:
     return place
 
 
-def default_file(checkout: Path, folder: str) -> str:
-    """The path of the folder's dvc.yaml below `project_root`, which `dvc repro` runs without targets."""
-    return (checkout / folder / "dvc.yaml").relative_to(project_root(checkout, folder)).as_posix()
+def place_in_project(project: Path, folder: str) -> str:
+    """The path of `folder` of the checkout below the top of its DVC project; `.` if it is the top.
+
+    `project` is what `project_root` returned for this folder.
+    """
+    if folder == ".":
+        return "."
+    checkout = next(each for each in (project, *project.parents) if (each / ".git").exists())
+    return (checkout / folder).relative_to(project).as_posix()

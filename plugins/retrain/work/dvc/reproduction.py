@@ -20,20 +20,24 @@ class CallDvc(Protocol):
 
 @dataclass
 class Reproduction:
-    """A reproduction that has to end at the moment `until` of the monotonic clock. `seconds` is what its calls took so far."""
+    """A reproduction that has to end at the moment `until` of the monotonic clock. `seconds` is what its calls took so far.
+
+    `targets` are those of the run, as `dvc repro` takes them; none for the dvc.yaml at the top.
+    """
 
     call: CallDvc
     until: float
+    targets: tuple[str, ...] = ()
     seconds: float = 0.0
     _progress: ReproProgress = field(default_factory=ReproProgress)
 
-    def run(self, targets: Sequence[str] = ()) -> None:
-        """Run `dvc repro` for these stages and all that they need; by default for all stages.
+    def run(self, stages: Sequence[str] = ()) -> None:
+        """Run `dvc repro` for these stages and all that they need; by default for the run's targets.
 
         Raises:
             RetrainError: as `failure.why_failed` names it, with stage and evidence.
         """
-        self._run("repro", *targets)
+        self._run("repro", *(stages or self.targets))
 
     def force(self, stages: Sequence[str]) -> None:
         """Run these stages, whatever DVC's caches hold, and none that they need.

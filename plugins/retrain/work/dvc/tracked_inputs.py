@@ -1,60 +1,60 @@
-"""Data that a release tracks with .dvc files or frozen stages. It is on the release's own remote, which a run does not read."""
+"""Data that a checkout only names: in .dvc files, and as outputs of frozen stages, which DVC does not run."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from retrain.errors import TrackedInputError
 from retrain.work.dvc.description import Description
-from retrain.work.dvc.outputs import Output
-
-_NAMED = 3
 
 
-def require_none(described: Description, release: str) -> None:
-    """Make sure that no stage needs data that only the release's own remote has. `release` names it in an error.
+@dataclass(frozen=True)
+class TrackedInput:
+    """Data that the stages need and the checkout lacks.
 
-    Raises:
-        TrackedInputError: a stage depends on the output of a .dvc file that a fresh checkout does not have. The message names them.
+    `file` is its .dvc file, or the dvc.yaml of its frozen stage; `stage` is DVC's address of either. `md5` and `hash` are those of the
+    .dvc file or dvc.lock, `md5-dos2unix` if DVC 2 wrote it; None if it has none. `needed_by` is the first stage that needs the data.
     """
-    needed = [
-        (out.path, tracked.file, stage.name)
-        for tracked in described.tracked
-        for out in tracked.outs
-        if out.path in described.missing
-        for stage in described.stages
-        if stage.reached and any(_touch(out.path, dep) for dep in stage.deps)
+
+    file: str
+    stage: str
+    path: str
+    md5: str | None
+    hash: str | None
+    needed_by: str
+
+    @property
+    def named_by(self) -> str:
+        """What names it, in words."""
+        return self.file if self.file == self.stage else f"the frozen stage {self.stage}"
+
+
+def missing_inputs(described: Description) -> tuple[TrackedInput, ...]:
+    """The data of .dvc files and frozen stages that a run needs and the checkout does not have."""
+    named = [
+        *((each.file, each.file, out) for each in described.tracked if each.reached for out in each.outs),
+        *((s.file, s.name, out) for s in described.stages if s.reached and s.frozen for out in s.outs),
     ]
-    if needed:
-        path, file, stage = needed[0]
-        paths = list(dict.fromkeys(each for each, _, _ in needed))
-        others = f" ({', '.join(paths[1 : _NAMED + 1])} too)" if len(paths) > 1 else ""
-        raise TrackedInputError(
-            f"{release} tracks {path} with {file}, and stage {stage} needs it{others}. A run reads Git, the day's raw "
-            f"objects and its own store, not the release's remote. If it is the day's data, lay it there: `inputs: [{{path: {path}}}]` "
-            "in the pipeline's file. Else commit it to Git, or let a stage read it, in a new release."
-        )
+    return tuple(
+        TrackedInput(file, stage, out.path, out.md5, out.hash, _user(described, out.path, stage))
+        for file, stage, out in named
+        if out.path in described.missing
+    )
 
 
-def require_frozen_outputs(described: Description, cache: Path, release: str) -> None:
-    """Make sure that the checkout or the cache has the outputs of frozen stages, which DVC does not run. `release` names it in an error.
-
-    Raises:
-        TrackedInputError: neither has one.
-        DvcLockError: dvc.lock has no MD5 for one as DVC 3 computes them.
-    """
-    for stage in described.stages:
-        for out in stage.outs if stage.frozen and stage.reached else ():
-            if out.path not in described.missing:
-                continue
-            if not out.locked or not (cache / Output.of_stage(stage, out).item.key).is_file():
-                raise TrackedInputError(
-                    f"Stage {stage.name} of {release} is frozen, and its output {out.path} is neither in Git nor in the cache. A run reads "
-                    "Git, the day's raw objects and its own store, not the release's remote. In a new release commit the output to Git, "
-                    "or let the stage run. If the output is the day's data, remove the stage and lay the data there with `inputs` in "
-                    "the pipeline's file."
-                )
+def unfrozen_imports(described: Description) -> tuple[str, ...]:
+    """The .dvc files of imports that `dvc repro` would update."""
+    return tuple(each.file for each in described.tracked if each.reached and each.imported and not each.frozen)
 
 
-def _touch(path: str, dep: str) -> bool:
-    return path == dep or dep.startswith(f"{path}/") or path.startswith(f"{dep}/")
+def _user(described: Description, path: str, own: str) -> str:
+    users = (
+        stage.name
+        for stage in described.stages
+        if stage.reached and not stage.frozen and _any_touches(path, stage.deps)
+    )
+    return next(users, own)
+
+
+def _any_touches(path: str, deps: Iterable[str]) -> bool:
+    return any(path == dep or dep.startswith(f"{path}/") or path.startswith(f"{dep}/") for dep in deps)

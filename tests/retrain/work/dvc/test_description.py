@@ -5,7 +5,7 @@ import pytest
 
 from retrain.errors import DescriptionError, RecordVersionError, ReportError
 from retrain.work.dvc.declared import DeclaredOutput, Stage
-from retrain.work.dvc.description import Description
+from retrain.work.dvc.description import SCHEMA_VERSION, Description
 from retrain.work.dvc.outputs import Output
 
 OUT = DeclaredOutput("m.json", "metric", True, True, False, None, True, "1" * 32, "md5", 3, False)
@@ -24,8 +24,8 @@ def test_a_description_is_the_same_after_it_was_written_and_read() -> None:
 
 
 def test_a_description_of_a_newer_deployment_is_refused_by_its_version() -> None:
-    newer = {**json.loads(DESCRIPTION.to_json()), "schema_version": 2, "more": 1}
-    with pytest.raises(RecordVersionError, match=r"description of 2020-03-05 has schema_version 2, .* up to 1"):
+    newer = {**json.loads(DESCRIPTION.to_json()), "schema_version": SCHEMA_VERSION + 1, "more": 1}
+    with pytest.raises(RecordVersionError, match=r"description of 2020-03-05 has schema_version \d+, .* up to \d+"):
         Description.from_json(json.dumps(newer), "2020-03-05")
 
 

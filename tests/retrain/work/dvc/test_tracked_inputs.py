@@ -1,70 +1,75 @@
-"""Data that only the release's own remote has: named, and never a stage that fails for it at 6 in the morning."""
+"""Which data of .dvc files and frozen stages a run needs and a fresh checkout lacks."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from retrain.errors import TrackedInputError
 from retrain.work.dvc.declared import DeclaredOutput, Stage, TrackedFile
 from retrain.work.dvc.description import Description
-from retrain.work.dvc.tracked_inputs import require_frozen_outputs, require_none
+from retrain.work.dvc.tracked_inputs import TrackedInput, missing_inputs, unfrozen_imports
 
-RAW = DeclaredOutput("data/raw.csv", "out", True, True, False, None, True, "1" * 32, "md5", 3, False)
-TRACKED = TrackedFile("data/raw.csv.dvc", False, False, (), (RAW,))
+MD5 = "1" * 32
+RAW = DeclaredOutput("data/raw.csv", "out", True, True, False, None, True, MD5, "md5", 3, False)
+TRACKED = TrackedFile("data/raw.csv.dvc", False, False, (), (RAW,), reached=True)
 TRAIN = Stage("train", "dvc.yaml", ("x",), ".", False, False, True, ("data/raw.csv",), {}, ())
-
-
-def described(stage: Stage = TRAIN, missing: tuple[str, ...] = ("data/raw.csv",)) -> Description:
-    return Description((stage,), {}, (), (), (TRACKED,), missing, {})
-
-
-@pytest.mark.parametrize("dep", ["data/raw.csv", "data"])
-def test_tracked_data_that_a_stage_needs_is_refused_with_file_and_stage(dep: str) -> None:
-    with pytest.raises(
-        TrackedInputError, match=r"v1\.0\.0 tracks data/raw\.csv with data/raw\.csv\.dvc, and stage train"
-    ):
-        require_none(described(replace(TRAIN, deps=(dep,))), "v1.0.0")
-
-
-@pytest.mark.parametrize(
-    "well",
-    [
-        pytest.param(described(missing=()), id="it is in Git all the same"),
-        pytest.param(described(replace(TRAIN, deps=("train.py",))), id="no stage needs it"),
-        pytest.param(described(replace(TRAIN, reached=False)), id="a stage that is not run needs it"),
-    ],
-)
-def test_tracked_data_that_no_run_needs_is_no_matter(well: Description) -> None:
-    require_none(well, "v1.0.0")
-
-
 GET = replace(TRAIN, name="get", frozen=True, deps=(), outs=(RAW,))
 
 
-def test_the_output_of_a_frozen_stage_that_is_nowhere_is_refused_with_stage_and_path(tmp_path: Path) -> None:
-    said = r"Stage get of v1\.0\.0 is frozen, and its output data/raw\.csv is neither in Git nor in the cache"
-    for output in (RAW, replace(RAW, locked=False, md5=None)):
-        with pytest.raises(TrackedInputError, match=said):
-            require_frozen_outputs(described(replace(GET, outs=(output,))), tmp_path, "v1.0.0")
+def described(
+    *stages: Stage, tracked: tuple[TrackedFile, ...] = (), missing: tuple[str, ...] = ("data/raw.csv",)
+) -> Description:
+    return Description(stages, {}, (), (), tracked, missing, {})
+
+
+@pytest.mark.parametrize("dep", ["data/raw.csv", "data"])
+def test_data_of_a_dvc_file_that_a_stage_needs_is_missing_with_its_file_and_that_stage(dep: str) -> None:
+    found = missing_inputs(described(replace(TRAIN, deps=(dep,)), tracked=(TRACKED,)))
+    assert found == (TrackedInput("data/raw.csv.dvc", "data/raw.csv.dvc", "data/raw.csv", MD5, "md5", "train"),)
+    assert found[0].named_by == "data/raw.csv.dvc"
+
+
+def test_the_output_of_a_frozen_stage_is_missing_with_its_stage() -> None:
+    (found,) = missing_inputs(described(GET, TRAIN))
+    assert (found.file, found.stage, found.needed_by, found.named_by) == (
+        "dvc.yaml",
+        "get",
+        "train",
+        "the frozen stage get",
+    )
 
 
 @pytest.mark.parametrize(
     "well",
     [
-        pytest.param(described(GET, missing=()), id="it is in Git"),
-        pytest.param(described(replace(GET, frozen=False)), id="the stage runs"),
-        pytest.param(described(replace(GET, reached=False)), id="no run looks at the stage"),
+        pytest.param(described(TRAIN, tracked=(TRACKED,), missing=()), id="it is in the checkout"),
+        pytest.param(described(TRAIN, tracked=(replace(TRACKED, reached=False),)), id="no stage of the run needs it"),
+        pytest.param(described(replace(GET, frozen=False)), id="its stage runs"),
+        pytest.param(described(replace(GET, reached=False)), id="no run looks at its stage"),
     ],
 )
-def test_the_outputs_of_other_stages_are_no_matter(well: Description, tmp_path: Path) -> None:
-    require_frozen_outputs(well, tmp_path, "v1.0.0")
+def test_data_that_no_run_lacks_is_no_matter(well: Description) -> None:
+    assert missing_inputs(well) == ()
 
 
-def test_an_output_of_a_frozen_stage_that_an_earlier_release_made_here_comes_from_the_cache(tmp_path: Path) -> None:
-    kept = tmp_path / "files" / "md5" / "11" / ("1" * 30)
-    kept.parent.mkdir(parents=True)
-    kept.touch()
-    require_frozen_outputs(described(GET), tmp_path, "v1.0.0")
+def test_an_import_that_dvc_would_update_is_named() -> None:
+    imported = replace(TRACKED, imported=True)
+    frozen, unreached = replace(imported, frozen=True), replace(imported, reached=False)
+    assert unfrozen_imports(described(tracked=(TRACKED, imported, frozen, unreached))) == ("data/raw.csv.dvc",)
+
+
+def test_tracked_data_is_stored_with_the_run_and_is_not_one_of_its_outputs() -> None:
+    found = described(TRAIN, tracked=(TRACKED, replace(TRACKED, file="other.dvc", reached=False)))
+    assert [(each.stage, each.path, each.md5) for each in found.stored] == [("data/raw.csv.dvc", "data/raw.csv", MD5)]
+    assert (found.outputs, found.left_out) == ((), found.stored)
+    assert Description.from_json(found.to_json(), "it") == found
+
+
+def test_a_description_of_version_1_is_read_and_no_tracked_data_of_it_is_stored() -> None:
+    document = json.loads(described(TRAIN, tracked=(TRACKED,)).to_json())
+    document["schema_version"] = 1
+    for each in document["tracked"]:
+        del each["reached"]
+    assert Description.from_json(json.dumps(document), "it").stored == ()
