@@ -5,16 +5,19 @@ Credentials and pin come through two interfaces, so that no module that uses the
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from retrain.deployment.pipeline_file import Deployment
+from retrain.inputs.tracked_data import TrackedSources
 from retrain.run.release import Pin
 from retrain.store.ledger import Ledger
 from retrain.store.remote import Remote
 from retrain.tracking.server import MlflowServer
 from retrain.work import workspace
+from retrain.work.origin import Origin
 from retrain.work.service_credentials import Credentials
 
 if TYPE_CHECKING:
@@ -44,6 +47,10 @@ class Services:
     def pipeline(self) -> str:
         return self.deployment.pipeline
 
+    def origin(self) -> AbstractContextManager[Origin]:
+        """The Git origin, with its access while the context is open."""
+        return self.credentials.origin()
+
     @cached_property
     def s3(self) -> S3Client:
         return self.credentials.s3()
@@ -55,6 +62,11 @@ class Services:
     @cached_property
     def remote(self) -> Remote:
         return Remote(self.s3, self.deployment.store)
+
+    @property
+    def tracked(self) -> TrackedSources:
+        """Where the data of .dvc files and frozen stages comes from."""
+        return TrackedSources(self.remote, self.credentials.remotes)
 
     @cached_property
     def tracking(self) -> MlflowServer:

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import Variable
 
+from retrain.airflow import git_connection, remote_options
 from retrain.airflow.connections import Aws, connect_mlflow
+from retrain.airflow.stage_secrets import secret_values
 from retrain.deployment.pipeline_file import Deployment
 from retrain.run.release import Pin, variable
 from retrain.services import Services
+from retrain.work.origin import Origin
+from retrain.work.remote_access import RemoteAccess
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -35,6 +39,15 @@ class AirflowCredentials:
 
     def child_environment(self) -> AbstractContextManager[dict[str, str]]:
         return self._aws.child_environment()
+
+    def origin(self) -> AbstractContextManager[Origin]:
+        return git_connection.opened(self._deployment.repository)
+
+    def remotes(self) -> RemoteAccess:
+        return remote_options.access(self._deployment.remotes, self._aws)
+
+    def stage_secrets(self) -> dict[str, str]:
+        return secret_values(self._deployment.secrets)
 
     def mlflow(self) -> str:
         return connect_mlflow(self._deployment.mlflow_conn_id)

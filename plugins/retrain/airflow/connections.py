@@ -18,6 +18,7 @@ from botocore.config import Config
 
 from retrain.store import s3
 from retrain.work import credential_server
+from retrain.work.remote_access import Option
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -32,6 +33,13 @@ _AWS = Config(
     retries={"mode": "standard", "max_attempts": 5},
     max_pool_connections=s3.AT_ONCE,
 )
+_REMOTE_OPTIONS = {
+    "AWS_ACCESS_KEY_ID": "access_key_id",
+    "AWS_SECRET_ACCESS_KEY": "secret_access_key",
+    "AWS_SESSION_TOKEN": "session_token",
+    "AWS_PROFILE": "profile",
+    "AWS_ENDPOINT_URL": "endpointurl",
+}
 _SHORT = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1})
 
 
@@ -86,6 +94,19 @@ class Aws:
         elif config.profile_name:
             variables["AWS_PROFILE"] = config.profile_name
         return variables
+
+    def remote_options(self) -> dict[str, Option]:
+        """Keys, profile, region and endpoint as options of a DVC remote. Those of a role expire: they are for a short use."""
+        variables = self.environment()
+        found: dict[str, Option] = {
+            option: variables[name] for name, option in _REMOTE_OPTIONS.items() if variables.get(name)
+        }
+        mask_secret(found.get("secret_access_key"))
+        mask_secret(found.get("session_token"))
+        config = self.hook.conn_config
+        # Not the machine's default region: DVC finds out where a bucket is.
+        more = {"region": config.region_name, "ssl_verify": config.verify}
+        return {**found, **{name: value for name, value in more.items() if value is not None}}
 
     @contextmanager
     def child_environment(self) -> Iterator[dict[str, str]]:

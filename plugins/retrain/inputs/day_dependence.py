@@ -11,14 +11,14 @@ from retrain.deployment.run_settings import RunSettings
 from retrain.inputs import fetch_stages
 from retrain.inputs.code_files import is_code
 from retrain.inputs.errors import DayIndependentError
-from retrain.inputs.reserved_names import MANIFEST, RUN_YAML
+from retrain.inputs.reserved_names import of_the_run
 from retrain.inputs.stage_graph import StageGraph, touch
 from retrain.run.raw_layout import filled
 from retrain.work.dvc.declared import Stage
 from retrain.work.dvc.description import Description
 
 # The other keys of these files are the same every day.
-_KEYS_OF_THE_DAY = {RUN_YAML: {"partition"}, MANIFEST: {"partition", "objects"}}
+_KEYS_OF_THE_DAY = ({"partition"}, {"partition", "objects"})  # of run.yaml and of manifest.json
 _TWO_DAYS = ("2020-01-02", "2020-01-03")  # of one month: a param that is the month alone is the same on most days
 _NAMED = 5
 
@@ -36,6 +36,8 @@ class Target:
 class DayDependence:
     """A described checkout, with the keys of the pipeline's file that bring the day into it.
 
+    `of_the_run` are the paths of `run.yaml` and `manifest.json`.
+
     `fetch` and `static` are the stages that these keys name, by address. `files_in` gives the files of the checkout at or below a
     path; none if nothing is there.
     """
@@ -47,6 +49,7 @@ class DayDependence:
     fetch: frozenset[str]
     static: frozenset[str]
     files_in: Callable[[str], Iterable[str]]
+    of_the_run: tuple[str, str]
 
     @classmethod
     def of(
@@ -55,8 +58,9 @@ class DayDependence:
         settings: RunSettings,
         static: Iterable[str],
         files_in: Callable[[str], Iterable[str]],
+        place: str = ".",
     ) -> DayDependence:
-        """The dependence of a checkout on the day.
+        """The dependence of a checkout on the day. `place` is where `repository.folder` is below the top of the DVC project.
 
         Raises:
             FetchStageError: `fetch` or `static` names a stage that the release does not have, or `fetch` one that cannot be kept.
@@ -67,12 +71,12 @@ class DayDependence:
             params.setdefault(posixpath.normpath(file), set()).update(_dated(keys))
         inputs = tuple(posixpath.normpath(each.path) for each in settings.inputs)
         fetch, fixed = fetch_stages.named(graph, settings.fetch), graph.named(static, "static")
-        return cls(described, graph, inputs, params, fetch, fixed, files_in)
+        return cls(described, graph, inputs, params, fetch, fixed, files_in, of_the_run(place))
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
         """The files and folders that differ from day to day."""
-        return (RUN_YAML, MANIFEST, *self.inputs, *(file for file, keys in self.params.items() if keys))
+        return (*self.of_the_run, *self.inputs, *(file for file, keys in self.params.items() if keys))
 
     def is_direct(self, stage: Stage) -> bool:
         """True if a stage reads something of the day itself, or fetches it."""
@@ -86,8 +90,8 @@ class DayDependence:
         )
 
     def _reads_the_day(self, file: str, keys: Collection[str]) -> bool:
-        if file in _KEYS_OF_THE_DAY:  # before a run the file is not there, and no key is known
-            return not keys or not _KEYS_OF_THE_DAY[file].isdisjoint(keys)
+        if file in self.of_the_run:  # before a run the file is not there, and no key is known
+            return not keys or not _KEYS_OF_THE_DAY[self.of_the_run.index(file)].isdisjoint(keys)
         if any(touch(file, path) for path in self.inputs):
             return True
         return any(_same_or_around(key, wanted) for key in keys for wanted in self.params.get(file, ()))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from retrain.deployment.sections import Params
 from retrain.errors import ReleaseError
 from retrain.inputs.errors import ParamsFileError, ParamsKeyError, ParamsValueError
-from retrain.inputs.reserved_names import FOLDERS, OF_THE_RUN, is_of_dvc
+from retrain.inputs.reserved_names import FOLDERS, is_of_dvc, of_the_run
 from retrain.run.raw_layout import filled
 from retrain.work.dvc.description import Description
 from retrain.work.dvc.param_values import ParamValue, RefusedParam, SetParam
@@ -26,14 +26,14 @@ def of_day(params: Params, day: str) -> dict[str, dict[str, ParamValue]]:
     return found
 
 
-def require_settable(files: Mapping[str, object], described: Description) -> None:
-    """Make sure that a run may set values in these files.
+def require_settable(files: Mapping[str, object], described: Description, place: str = ".") -> None:
+    """Make sure that a run may set values in these files. `place` is as for `of_the_run`.
 
     Raises:
         ParamsFileError: one belongs to DVC, Git or the run, or a stage writes it.
     """
     for file in files:
-        if file in OF_THE_RUN:
+        if file in of_the_run(place):
             raise ParamsFileError(
                 f"params: the run writes {file} itself. Read it in the stages, or set a file of the release."
             )

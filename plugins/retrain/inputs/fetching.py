@@ -135,9 +135,11 @@ class _Fetching:
 
     def finish(self) -> FinishedRepro:
         """Run all other stages."""
-        # DVC does not follow the dependencies of a held stage into other files.
-        elsewhere = [n for n in sorted(self.graph.with_needed(self.stages)) if self.graph.stages[n].file != "dvc.yaml"]
-        self.reproduction.run(["dvc.yaml", *elsewhere] if elsewhere else [])
+        targets = self.reproduction.targets or ("dvc.yaml",)
+        # DVC does not follow the dependencies of a held stage, which lead to stages that are no targets themselves.
+        needed = sorted(self.graph.with_needed(self.stages))
+        elsewhere = [name for name in needed if self.graph.stages[name].file not in targets]
+        self.reproduction.run([*targets, *elsewhere])
         # Sorted, because the order in which an attempt ran them must not show in its bytes.
         self.held.release({stage.file for stage in self.graph.stages.values()})
         return self.reproduction.finished()

@@ -24,11 +24,15 @@ _CODE = (".py", ".sh", ".r", ".jl", ".ipynb", ".pl", ".rb", ".js", ".sql")
 
 @dataclass(frozen=True)
 class ReleaseFacts:
-    """A release's checkout: DVC's description, Git's mode of each committed file by path, and the params files that the run sets."""
+    """A release's checkout: DVC's description, Git's mode of each committed file by path, and the params files that the run sets.
+
+    `of_the_run` are the files that the run writes.
+    """
 
     described: Description
     committed: Mapping[str, str]
     params: AbstractSet[str] = frozenset()
+    of_the_run: tuple[str, ...] = OF_THE_RUN
 
     def below(self, path: str) -> list[str]:
         """The committed files at a path or below it, sorted."""
@@ -130,14 +134,14 @@ def _require_in_the_release(path: str, facts: ReleaseFacts) -> None:
 
 def _require_data_alone(path: str, facts: ReleaseFacts) -> None:
     """Refuse a path that holds more than data."""
-    for file in (*facts.below(path), *OF_THE_RUN, *_files_of_dvc(facts.described)):
+    for file in (*facts.below(path), *facts.of_the_run, *_files_of_dvc(facts.described)):
         if not _inside(file, path):
             continue
         if facts.committed.get(file) == _SUBMODULE:
             raise _refused(path, f"{file} is a submodule", "Name a path outside of it")
         if posixpath.basename(file) in FILES_OF_DVC:
             raise _refused(path, f"{file} is a file of DVC's", "Name a path that has only data")
-        if file in OF_THE_RUN:
+        if file in facts.of_the_run:
             raise _refused(path, f"the run writes {file} itself", "Name another path")
     for stage in facts.described.stages:
         for word in _words(stage.cmd, stage.wdir):
@@ -148,7 +152,7 @@ def _require_data_alone(path: str, facts: ReleaseFacts) -> None:
 def _require_no_params(path: str, facts: ReleaseFacts) -> None:
     readers = {file: stage.name for stage in facts.described.stages for file in stage.params}
     for file in sorted({*readers, *facts.params}):
-        if _inside(file, path) and file not in OF_THE_RUN:
+        if _inside(file, path) and file not in facts.of_the_run:
             whose = f"stage {readers[file]} reads params from {file}" if file in readers else f"`params` sets {file}"
             raise _refused(path, whose, "Name a path that has only data")
 

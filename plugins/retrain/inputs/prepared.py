@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retrain.deployment.run_settings import RunSettings
@@ -12,29 +12,37 @@ from retrain.inputs import day_params, laying, names, places, raw_cache
 from retrain.inputs.laying import LaidInput
 from retrain.inputs.places import ReleaseFacts
 from retrain.inputs.raw_cache import RawObjects
+from retrain.inputs.reserved_names import of_the_run
 from retrain.run.manifest import Manifest, RawObject
 from retrain.work import git
+from retrain.work.dvc import frozen_locks
 from retrain.work.dvc.description import Description
 from retrain.work.dvc.param_values import SetParam
 from retrain.work.dvc.program import Dvc
+from retrain.work.dvc.project_root import place_in_project
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A checkout that is ready for `dvc repro`, as DVC describes it."""
+    """A checkout that is ready for `dvc repro`, as DVC describes it.
+
+    `notes` are sentences about what else was changed or left out; `tracked` says where the data of .dvc files came from.
+    """
 
     description: Description
     inputs: tuple[LaidInput, ...] = ()
     params: tuple[SetParam, ...] = ()
+    notes: tuple[str, ...] = ()
+    tracked: tuple[str, ...] = ()
 
 
 def prepare(checkout: Path, manifest: Manifest, dvc: Dvc, raw: RawObjects | None) -> Prepared:
     """Set the manifest's params, lay its inputs, and describe the checkout.
 
     Args:
-        checkout: the checkout of the run's commit, with `run.yaml` and `manifest.json`.
+        checkout: the top of the DVC project in the checkout of the run's commit, with `run.yaml` and `manifest.json`.
         manifest: the raw objects and the settings of the run.
         dvc: DVC in that checkout.
         raw: where the raw objects come from. None leaves the inputs out.
@@ -49,11 +57,15 @@ def prepare(checkout: Path, manifest: Manifest, dvc: Dvc, raw: RawObjects | None
         OverwrittenError: a raw object without a version id has other content now.
         RawObjectDamagedError: a raw object arrived with wrong content several times.
         DiskFullError: the disk has too little space.
+        HydraError: its params cannot be composed.
+        TargetError: a target is no stage of the release.
+        FrozenLockError: DVC cannot read the dvc.lock of a frozen stage.
         DescriptionError: DVC refuses the checkout.
         DvcError: a program that asks DVC failed or took too long.
     """
     settings = manifest.settings
-    prepared = _with_params(dvc, settings, manifest.partition)
+    dvc = dvc.aimed(settings)
+    prepared = _with_params(checkout, dvc, settings, manifest.partition)
     if raw is not None and settings.inputs:
         objects = [names.placed(entry, manifest) for entry in settings.inputs]
         facts = _facts(checkout, settings, prepared.description)
@@ -65,7 +77,7 @@ def prepare(checkout: Path, manifest: Manifest, dvc: Dvc, raw: RawObjects | None
                 places.require_seen(place, dvc.ignored(paths), facts)
         files = provide(manifest, raw)
         laid = [laying.lay(checkout, place, own, files) for place, own in zip(cleared, objects, strict=True)]
-        prepared = Prepared(dvc.describe(), tuple(laid), prepared.params)
+        prepared = replace(prepared, description=dvc.describe(), inputs=tuple(laid))
     for line in lines(prepared):
         log.info("%s", line)
     return prepared
@@ -97,7 +109,8 @@ def try_settings(checkout: Path, settings: RunSettings, day: str, dvc: Dvc) -> D
     Raises:
         RetrainError: as for `prepare`, where no raw object is needed to know it.
     """
-    described = _with_params(dvc, settings, day).description
+    dvc = dvc.aimed(settings)
+    described = _with_params(checkout, dvc, settings, day).description
     if not settings.inputs:
         return described
     for place in places.cleared(settings.inputs, _facts(checkout, settings, described)):
@@ -106,11 +119,12 @@ def try_settings(checkout: Path, settings: RunSettings, day: str, dvc: Dvc) -> D
 
 
 def lines(prepared: Prepared) -> list[str]:
-    """What was laid and set, as sentences for people."""
+    """What was laid, set, fetched and left out, as sentences for people."""
     laid = [
         f"{_files(each.files)}, {each.bytes:,} bytes laid at {each.path}{_instead(each)}" for each in prepared.inputs
     ]
-    return laid + [f"{each.file}: {each.key} is {each.after}, {_before(each)}" for each in prepared.params]
+    params = [f"{each.file}: {each.key} is {each.after}, {_before(each)}" for each in prepared.params]
+    return [*prepared.notes, *laid, *params, *prepared.tracked]
 
 
 def _files(count: int) -> str:
@@ -128,15 +142,22 @@ def _instead(laid: LaidInput) -> str:
     return f", in place of {laid.replaced[0]}{more}"
 
 
-def _with_params(dvc: Dvc, settings: RunSettings, day: str) -> Prepared:
+def _with_params(checkout: Path, dvc: Dvc, settings: RunSettings, day: str) -> Prepared:
     """The checkout with the params of the day, before its inputs: params may name the paths of stages in a templated dvc.yaml."""
+    composed = dvc.compose_params()
     described = dvc.describe()
+    frozen_locks.require_readable(described)
+    for lock in described.locks:
+        if lock.unreadable is not None:  # no other program of DVC's could read the checkout
+            (checkout / lock.file).unlink()
+    hydra = () if composed is None else (f"params.yaml is composed by Hydra from {composed}",)
+    notes = (*hydra, *(lock.ignored for lock in described.locks))
     if not settings.params:
-        return Prepared(described)
+        return Prepared(described, notes=notes)
     values = day_params.of_day(settings.params, day)
-    day_params.require_settable(values, described)
+    day_params.require_settable(values, described, place_in_project(checkout, settings.folder))
     params = day_params.set_in(dvc, values)
-    return Prepared(dvc.describe(), params=params)
+    return Prepared(dvc.describe(), params=params, notes=notes)
 
 
 def _ignores_files(checkout: Path, facts: ReleaseFacts) -> bool:
@@ -148,4 +169,5 @@ def _ignores_files(checkout: Path, facts: ReleaseFacts) -> bool:
 
 def _facts(checkout: Path, settings: RunSettings, described: Description) -> ReleaseFacts:
     files = frozenset(map(posixpath.normpath, settings.params))
-    return ReleaseFacts(described, git.committed_files(checkout), files)
+    own = of_the_run(place_in_project(checkout, settings.folder))
+    return ReleaseFacts(described, git.committed_files(checkout), files, own)

@@ -261,3 +261,13 @@ def test_a_name_that_is_no_stage_is_refused_with_the_stages_that_there_are(key: 
 def test_a_fetch_that_nobody_could_take_again_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(FetchStageError, match=said):
         refusal(described(replace(stage("get", "get.py", "raw.csv"), **changes)), fetch=["get"])
+
+
+def test_the_run_s_files_are_those_of_its_folder() -> None:
+    """`run.yaml` at the top of the project is another file when the pipeline is in a folder of it."""
+    by_param = stage("fit", "fit.py", "m", params={"ml/run.yaml": {"partition": "2020-03-05"}})
+    for read in (stage("fit", "ml/manifest.json", "m"), by_param):
+        day = DayDependence.of(described(read), RunSettings(), (), lambda path: [path], "ml")
+        assert day.dependent == {"fit"}
+    day = DayDependence.of(described(stage("fit", "run.yaml", "m")), RunSettings(), (), lambda path: [path], "ml")
+    assert day.dependent == frozenset()

@@ -47,3 +47,9 @@ def test_a_file_that_a_run_may_not_set_is_refused_by_name(file: str, said: str) 
 
 def test_any_other_file_may_be_set() -> None:
     day_params.require_settable({"params.yaml": {}, "conf/own.toml": {}}, DESCRIBED)
+
+
+def test_the_files_that_the_run_writes_are_those_of_its_folder() -> None:
+    with pytest.raises(ParamsFileError, match=r"the run writes ml/run\.yaml itself"):
+        day_params.require_settable({"ml/run.yaml": {}}, DESCRIBED, "ml")
+    day_params.require_settable({"run.yaml": {}}, DESCRIBED, "ml")

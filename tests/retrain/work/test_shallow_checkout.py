@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from retrain.errors import OriginError
-from retrain.work import git
+from retrain.work import shallow_checkout
+from retrain.work.origin import Origin
 
 SECONDS = 60.0
 
@@ -34,14 +35,16 @@ def run(folder: Path, *arguments: str) -> str:
 
 def test_an_annotated_tag_names_its_commit(origin: Path, tmp_path: Path) -> None:
     commit = run(origin, "rev-parse", "HEAD")
-    known = git.references(str(origin), cwd=tmp_path, timeout=SECONDS)
+    known = shallow_checkout.references(Origin(str(origin)), cwd=tmp_path, timeout=SECONDS)
     assert known == {"HEAD": commit, "refs/heads/main": commit, "refs/tags/v1.0.0": commit}
 
 
 def test_a_commit_is_checked_out_without_its_history_and_its_files_are_listed(origin: Path, tmp_path: Path) -> None:
     run(origin, "commit", "--quiet", "--allow-empty", "-m", "y")
     commit, to = run(origin, "rev-parse", "HEAD"), tmp_path / "to"
-    entries = git.shallow_checkout(str(origin), commit, commit, to, timeout=SECONDS, most_bytes=10**6)
+    entries = shallow_checkout.shallow_checkout(
+        Origin(str(origin)), commit, commit, to, timeout=SECONDS, most_bytes=10**6
+    )
     assert [(entry.path, entry.mode, entry.size) for entry in entries] == [
         ("large", "100644", 200_000),
         ("link", "120000", 5),
@@ -53,22 +56,24 @@ def test_a_commit_is_checked_out_without_its_history_and_its_files_are_listed(or
 def test_a_commit_over_the_limit_of_size_is_refused_and_not_checked_out(origin: Path, tmp_path: Path) -> None:
     commit, to = run(origin, "rev-parse", "HEAD"), tmp_path / "to"
     with pytest.raises(OriginError, match="larger than 0 MB"):
-        git.shallow_checkout(str(origin), commit, commit, to, timeout=SECONDS, most_bytes=100_000)
+        shallow_checkout.shallow_checkout(Origin(str(origin)), commit, commit, to, timeout=SECONDS, most_bytes=100_000)
     assert not (to / "large").exists()
 
 
 def test_a_commit_that_the_origin_does_not_have_is_refused(origin: Path, tmp_path: Path) -> None:
     with pytest.raises(OriginError, match="cannot be fetched"):
-        git.shallow_checkout(str(origin), "0" * 40, "0" * 40, tmp_path / "to", timeout=SECONDS, most_bytes=10**6)
+        shallow_checkout.shallow_checkout(
+            Origin(str(origin)), "0" * 40, "0" * 40, tmp_path / "to", timeout=SECONDS, most_bytes=10**6
+        )
 
 
 def test_an_address_that_starts_a_program_is_refused_by_git_too(tmp_path: Path) -> None:
     with pytest.raises(OriginError, match="not allowed"):
-        git.references(f"ext::sh -c 'touch {tmp_path}/started'", cwd=tmp_path, timeout=SECONDS)
+        shallow_checkout.references(Origin(f"ext::sh -c 'touch {tmp_path}/started'"), cwd=tmp_path, timeout=SECONDS)
     assert not (tmp_path / "started").exists()
 
 
 def test_an_address_that_looks_like_an_option_is_none(tmp_path: Path) -> None:
     with pytest.raises(OriginError):
-        git.references(f"--upload-pack=touch {tmp_path}/started", cwd=tmp_path, timeout=SECONDS)
+        shallow_checkout.references(Origin(f"--upload-pack=touch {tmp_path}/started"), cwd=tmp_path, timeout=SECONDS)
     assert not (tmp_path / "started").exists()
