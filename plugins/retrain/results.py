@@ -147,7 +147,8 @@ class Recorded(TaskResult):
     """A recorded run and its place in MLflow.
 
     `new` is False if the ledger had the run already. `model_version` is None for a run without a model. `url` is the address of
-    the run in MLflow's UI. `metrics` are named `<section>.<metric>`.
+    the run in MLflow's UI. `metrics` are named `<section>.<metric>`. `not_repeatable` are the stages that gave other bytes than the
+    record has, which stands; `note` says so in a sentence.
     """
 
     task: ClassVar[str] = "record_run"
@@ -158,6 +159,8 @@ class Recorded(TaskResult):
     model_version: str | None
     url: str
     metrics: dict[str, float]
+    not_repeatable: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,9 @@ EXAMPLES: tuple[TaskResult, ...] = (
         ("2 files, 10 bytes laid at data/raw",),
     ),
     Pushed("receipts/x.json", 3, 400, 1, 0, 4, 0.5),
-    Recorded(True, "run", "1", "7", "http://mlflow/#/run", {"model.mae": 4.1}),
+    Recorded(
+        False, "run", "1", "7", "http://mlflow/#/run", {"model.mae": 4.1}, ("draw",), "Stage draw gave other bytes."
+    ),
     Checked(
         DriftVerdict(
             **COMMON, features=(Moved("speed", "target", "psi", 0.4, 0.2, 1.0),), rows=300, reference_rows=900
@@ -104,6 +106,13 @@ def test_a_result_without_a_field_names_it() -> None:
     del document["receipt"]
     with pytest.raises(TaskResultError, match=r"push cannot be read \(receipt: .*Clear push"):
         Pushed.from_json(document)
+
+
+def test_a_record_that_the_deployment_before_wrote_names_no_stage() -> None:
+    before = EXAMPLES[3].to_json()
+    del before["not_repeatable"], before["note"]
+    recorded = Recorded.from_json(before)
+    assert (recorded.not_repeatable, recorded.note) == ((), "")
 
 
 def test_a_resolved_run_gives_its_spec_back() -> None:

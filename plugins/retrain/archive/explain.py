@@ -1,12 +1,13 @@
-"""Explaining why two recorded runs differ: by code, settings, environment, parameters, data, outputs or metrics."""
+"""Explaining why two recorded runs differ: by code, settings, environment, parameters, data, stages, outputs or metrics."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from retrain.archive.stage_differences import Locks, read_from
 from retrain.deployment.run_settings import RunSettings
 from retrain.run.manifest import Manifest
 from retrain.run.run_record import RunRecord
@@ -26,8 +27,9 @@ class Change:
 class Explanation:
     """The differences between two runs, by kind; empty where they do not differ.
 
-    `code` holds the paths of changed files. `settings` holds the keys of the pipeline's file that were recorded. `environment` holds versions by package, `params` values by `file:section.name`, `data`
-    ETag and size by raw object, `outputs` MD5s by path.
+    `code` holds the paths of changed files. `settings` holds the keys of the pipeline's file that were recorded. `environment` holds
+    versions by package, `params` values by `file:section.name`, `data` ETag and size by raw object. `stages` holds what each dvc.lock
+    says that a stage read, by `<stage> cmd` and `<stage> deps <path>`; `outputs` MD5s by path.
     """
 
     code: tuple[str, ...]
@@ -35,6 +37,7 @@ class Explanation:
     environment: tuple[Change, ...]
     params: tuple[Change, ...]
     data: tuple[Change, ...]
+    stages: tuple[Change, ...]
     outputs: tuple[Change, ...]
     metrics: tuple[Change, ...]
 
@@ -46,9 +49,11 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change
 
 
 def recorded_settings(settings: RunSettings) -> dict[str, Any]:
-    """The single keys of a run's settings: `partition`, `inputs.<path>.names`, `params.<file>.<key>` and so on."""
+    """The single keys of a run's settings: `partition`, `inputs.<path>.names`, `params.<file>.<key>`, `env.<NAME>` and so on."""
     document = settings.model_dump(mode="json")
     inputs, params = document.pop("inputs"), document.pop("params")
+    for section in ("packages", "env"):
+        document |= {f"{section}.{name}": value for name, value in document.pop(section).items()}
     for entry in inputs:
         path = entry.pop("path")
         document |= {f"inputs.{path}.{name}": value for name, value in entry.items()}
@@ -78,6 +83,7 @@ def explain(
     params: tuple[Mapping[str, Any], Mapping[str, Any]],
     locks: tuple[str, str],
     code: tuple[str, ...],
+    dvc_locks: tuple[Locks, Locks],
 ) -> Explanation:
     """Compare two runs.
 
@@ -87,6 +93,10 @@ def explain(
         params: the parameters of each, as `entry.params` returns them.
         locks: the environment of each, as `recorded_environment.packages` returns it.
         code: the files that changed between the two commits.
+        dvc_locks: the dvc.lock files of each, as `recorded_locks.recorded` returns them.
+
+    Raises:
+        RecordError: a dvc.lock cannot be read.
     """
     one, two = runs
     settings = changes(*(recorded_settings(m.settings) for m in manifests))
@@ -94,4 +104,13 @@ def explain(
     # By the packages, not by identity: in version 1, environments with one identity could have different packages.
     environment = changes(*(packages(lock) for lock in locks))
     outputs, metrics = changes(one.outputs, two.outputs), changes(one.metrics, two.metrics)
-    return Explanation(code, settings, environment, changes(*params), data, outputs, metrics)
+    stages = changes(*({f"{s} {n}": v for s, n, v in _read_by_stages(each)} for each in dvc_locks))
+    return Explanation(code, settings, environment, changes(*params), data, stages, outputs, metrics)
+
+
+def _read_by_stages(locks: Locks) -> Iterator[tuple[str, str, str]]:
+    """Command and dependencies of each stage. Its parameters are compared one by one elsewhere."""
+    for stage, inputs in read_from(locks).items():
+        for name, value in inputs.items():
+            if not name.startswith("params "):
+                yield stage, name, value

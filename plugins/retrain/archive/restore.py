@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain.archive import entry, recorded_environment
+from retrain.archive import entry, recorded_environment, recorded_locks
 from retrain.deployment.sections import Repository
 from retrain.errors import DiskFullError, GoneError, OverwrittenError, PrunedRunError, RestoreTargetError
 from retrain.inputs import prepared
@@ -18,10 +19,16 @@ from retrain.run.run_record import RunRecord
 from retrain.store import ledger_facts
 from retrain.store.fetch import Progress, fetch, require_files
 from retrain.store.ledger import Ledger
-from retrain.store.remote import Remote
+from retrain.store.remote import Remote, md5_of
 from retrain.work import git
+from retrain.work.dvc import configuration
+from retrain.work.dvc.outputs import Output
 from retrain.work.dvc.program import DEPLOYMENT_DVC, Dvc
+from retrain.work.dvc.project_root import project_root
 from retrain.work.environments import environment
+from retrain.work.run_environment import import_folders, lay_over
+from retrain.work.service_credentials import Credentials
+from retrain.work.whole_checkout import whole_checkout
 
 _HEADROOM = 64 * 2**20  # bytes, for the checkout itself
 
@@ -30,7 +37,8 @@ _HEADROOM = 64 * 2**20  # bytes, for the checkout itself
 class Restored:
     """A restored run: its folder, the verified files of its outputs with their size in bytes, and its environment's folder.
 
-    `environment` is None when it was left out. `inputs`: how many files of the day's raw data were laid.
+    `environment` is None when it was left out. `inputs`: how many files of the day's raw data were laid. `unstored`: the paths of
+    outputs with `cache: false` or `push: false`, which are on no remote; the folder has them not, or as they are in the commit.
     """
 
     path: Path
@@ -38,6 +46,7 @@ class Restored:
     bytes: int
     environment: Path | None
     inputs: int = 0
+    unstored: tuple[str, ...] = ()
 
 
 def restore(
@@ -45,23 +54,28 @@ def restore(
     ledger: Ledger,
     remote: Remote,
     repository: Repository,
+    credentials: Credentials,
     to: Path,
     *,
-    mirror: Path,
+    mirrors: Path,
     environments: Path | None,
     tools: Path,
     raw: RawObjects | None,
     progress: Progress = lambda _done, _total: None,
 ) -> Restored:
-    """Write a recorded run to the empty folder `to`: code, the day's inputs and params, dvc.lock, every output, its environment.
+    """Write a recorded run to the empty folder `to`: code, the day's inputs and params, every dvc.lock and output, its environment.
+
+    All lie where the run had them: `run.yaml` and `manifest.json` in the recorded `repository.folder`, the rest below the top of
+    its DVC project.
 
     Args:
         record: the run.
         ledger: the ledger that holds its entry.
         remote: the DVC remote that holds its outputs.
-        repository: the Git origin of its release.
+        repository: the section of the pipeline's file about its Git origin.
+        credentials: those of the pipeline, with its Git origin.
         to: an empty folder, or one that does not exist yet.
-        mirror: the local mirror of the origin; made if it does not exist.
+        mirrors: the folder with the mirrors of Git origins; that of the origin is made if it does not exist.
         environments: the folder in which environments are built; None leaves the environment out.
         tools: the folder in which the deployment's own DVC is installed, if inputs were laid or params set.
         raw: where the raw objects of the recorded inputs come from; None leaves the inputs out.
@@ -88,7 +102,7 @@ def restore(
         raise DiskFullError(
             f"{existing} has {free:,} bytes free, {record.partition} needs {needed:,}. Nothing was written."
         )
-    outputs = entry.outputs(record, ledger)
+    outputs, locks = entry.outputs(record, ledger), recorded_locks.recorded(record, ledger)
     try:
         files = require_files(remote, outputs)
     except GoneError as error:
@@ -102,17 +116,40 @@ def restore(
     # Before anything is written: if an object or a package is gone, `to` is still empty for another try without it.
     _require_raw(record, manifest, raw)
     if environments is not None:
-        built = recorded_environment.provide(record, ledger, repository, environments)
-    bare = git.mirror(repository.url, Release(record.release, record.commit), mirror)
-    git.checkout(bare, record.commit, to, standalone=True)
+        built = recorded_environment.provide(record, ledger, repository, environments, credentials)
+    _check_out(record, manifest, credentials, mirrors, to, laid=raw is not None)
+    project = project_root(to, manifest.settings.folder)
     for name in ("run.yaml", "manifest.json"):
-        (to / name).write_bytes(ledger.file(record, name))
-    laid = _prepare(to, manifest, tools, raw)
-    (to / "dvc.lock").write_bytes(ledger.file(record, "dvc.lock"))
-    size = fetch(remote, outputs, files, to, progress)
+        (to / manifest.settings.folder / name).write_bytes(ledger.file(record, name))
+    laid = _prepare(project, manifest, tools, raw)
+    recorded_locks.write(locks, project)
+    size = fetch(remote, outputs, files, project, progress)
+    _name_cache(project)
     if built is not None:
-        (to / ".venv").symlink_to(built.path)
-    return Restored(to, len(files), size, built.path if built else None, laid)
+        # Not a link to the shared environment: what somebody installs into it must not reach other days.
+        lay_over(built, to / ".venv", import_folders(to / manifest.settings.folder))
+    return Restored(
+        to, len(files), size, built.path if built else None, laid, tuple(_unstored(record, outputs, project))
+    )
+
+
+def _unstored(record: RunRecord, stored: list[Output], project: Path) -> Iterator[str]:
+    """The recorded outputs that were not restored, and that the commit does not have with the same content either."""
+    known = {output.path for output in stored}
+    for path, md5 in sorted(record.outputs.items()):
+        if path not in known and not ((project / path).is_file() and md5_of(project / path) == md5):
+            yield path
+
+
+def _check_out(
+    record: RunRecord, manifest: Manifest, credentials: Credentials, mirrors: Path, to: Path, *, laid: bool
+) -> None:
+    """Write the files of the run's commit, with those of its submodules and in Git LFS, which no mirror is needed for later."""
+    paths = [each.path for each in manifest.settings.inputs] if laid else []
+    with credentials.origin() as origin:
+        release, top = Release(record.release, record.commit), manifest.settings.folder
+        mirror = git.mirror(origin, release, mirrors, folder=top)
+        whole_checkout(mirror, record.commit, to, origin, standalone=True, folder=top, laid=paths)
 
 
 def _require_raw(record: RunRecord, manifest: Manifest, raw: RawObjects | None) -> None:
@@ -127,10 +164,18 @@ def _require_raw(record: RunRecord, manifest: Manifest, raw: RawObjects | None) 
         ) from error
 
 
-def _prepare(to: Path, manifest: Manifest, tools: Path, raw: RawObjects | None) -> int:
-    """Lay the inputs and set the params of a run; returns how many files were laid."""
-    if not manifest.settings.inputs and not manifest.settings.params:
+def _name_cache(project: Path) -> None:
+    """Point DVC to the restored cache: the release's own configuration may name a folder that this machine does not have."""
+    folder = project / ".dvc"
+    folder.mkdir(exist_ok=True)
+    (folder / "config.local").write_text("[cache]\n    dir = cache\n", encoding="utf-8")
+
+
+def _prepare(project: Path, manifest: Manifest, tools: Path, raw: RawObjects | None) -> int:
+    """Lay the inputs and set or compose the params of a run in its DVC project; returns how many files were laid."""
+    if not manifest.settings.inputs and not manifest.settings.params and not configuration.names_hydra(project):
         return 0
     own = environment.provide(DEPLOYMENT_DVC, tools)
-    done = prepared.prepare(to, manifest, Dvc.of(to, own, own, to / ".dvc" / "cache", {}), raw)
+    dvc = Dvc.of(project, own, own, project / ".dvc" / "cache", {}).aimed(manifest.settings)
+    done = prepared.prepare(project, manifest, dvc, raw)
     return sum(each.files for each in done.inputs)

@@ -32,6 +32,28 @@ def objects_of(outputs: Iterable[Output], cache: Path) -> list[CachedObject]:
     return [objects[md5] for md5 in sorted(objects)]
 
 
+def changed_file(output: Output, checkout: Path, cache: Path) -> str | None:
+    """The first file of an output that has other content than its MD5 says, or is missing; None if there is none. Further files are no matter.
+
+    Raises:
+        DvcLockError, CorruptCacheError: as for `objects_of`.
+    """
+    if not output.md5.endswith(".dir"):
+        return None if _has(checkout / output.path, cache / output.item.key, output.md5) else output.path
+    members = {f"{output.path}/{each['relpath']}": each["md5"] for each in _listing(cache / output.item.key, output)}
+    for path, md5 in members.items():
+        if not _has(checkout / path, cache / CachedObject(md5, output.stage, path).key, md5):
+            return path
+    return None
+
+
+def _has(path: Path, cached: Path, md5: str) -> bool:
+    if not path.is_file() or path.stat().st_size != cached.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest() == md5
+
+
 def _listing(path: Path, output: Output) -> list[dict[str, str]]:
     try:
         content = path.read_bytes()

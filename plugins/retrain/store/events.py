@@ -15,8 +15,10 @@ MIRRORED = "mirrored"
 STAGES = "stages"
 TAGS = "tags"
 TAGS_BEFORE = "tags_before"
+LABELS = "labels"
 PINNED = "pinned"
 PRUNED = "pruned"
+UNREPEATABLE = "unrepeatable"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,13 @@ class TagEvent(Event):
 
 
 @dataclass(frozen=True)
+class LabelEvent(Event):
+    """A commit without a tag was released under this label for the first time."""
+
+    commit: str
+
+
+@dataclass(frozen=True)
 class TagsNotedEvent(Event):
     """The tags of all releases that were pinned or recorded before the ledger kept tags have their TagEvent."""
 
@@ -94,6 +103,14 @@ class RemovedEvent(Event):
 @dataclass(frozen=True)
 class StoredEvent(Event):
     """The objects of a run that had been pruned are on the remote again."""
+
+
+@dataclass(frozen=True)
+class UnrepeatableEvent(Event):
+    """A stage gave other outputs than the run's record has, from the same inputs, in this DAG run."""
+
+    dag_run: str
+    stage: str
 
 
 _AnyEvent = TypeVar("_AnyEvent", bound=Event)

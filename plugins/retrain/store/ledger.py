@@ -15,11 +15,14 @@ from retrain.run.run_record import RunRecord, choose, counting
 from retrain.run.run_spec import RunSpec
 from retrain.store import s3
 from retrain.store.event_log import EventLog
+from retrain.store.first_attempt import FirstAttempt
+from retrain.store.kept_record import require_same_outputs
 from retrain.store.receipt import Receipt
 
 log = logging.getLogger(__name__)
 
 RECORD = "run.json"
+ATTEMPT = "attempt.json"  # written first: the attempt that the other documents are of
 DESCRIPTION = "description.json"
 FETCHED = "fetched"  # the folder with what the stages that fetch their own data have fetched
 ENVIRONMENT = "environment.txt"  # version 1: environment.lock
@@ -70,10 +73,8 @@ class Ledger(EventLog):
         Raises:
             LedgerConflictError: the ledger holds other bytes under that name.
         """
-        text = receipt.to_json().encode()
-        name = f"receipts/{_sha256(text)[:16]}.json"
-        self._create(f"{self.folder(spec)}/{name}", text)
-        return name
+        self._create(f"{self.folder(spec)}/{receipt.own_name}", receipt.to_json().encode())
+        return receipt.own_name
 
     def receipt(self, spec: RunSpec, name: str) -> Receipt:
         """A receipt that `push` wrote.
@@ -130,47 +131,64 @@ class Ledger(EventLog):
         return None
 
     def commit(self, record: RunRecord, files: Mapping[str, str], receipt: Receipt) -> bool:
-        """Write the documents of an entry, then its record; returns False if the run was committed before.
+        """Write the documents of an entry, its record last; returns False if the entry is that of an earlier attempt.
 
-        The first record of a run key stays, with the documents that were written with it.
+        The first attempt of a run key decides, in the moment in which `attempt.json` is created. If it was killed before its
+        record, the next one writes what the entry still lacks, from that document.
 
         Args:
             record: the run.
             files: the documents by name.
-            receipt: the proof of its push.
+            receipt: the proof of its push, as `put_receipt` has written it.
 
         Raises:
-            LedgerConflictError: the run is committed with other outputs, or a document exists with other bytes.
+            OtherOutputsError: the entry has other outputs, made in the same environment.
+            LedgerConflictError: it has other outputs, made in another environment or recorded in version 1; or a document exists
+                with other bytes than its attempt has.
+            RecordError: a document of the earlier attempt cannot be read.
         """
-        folder = self.folder(record.spec)
-        if self._is_committed(record):
-            return False
-        for name, text in files.items():
+        kept = self.committed(record.spec)
+        if kept is None:
+            url, ours = f"{self.folder(record.spec)}/{ATTEMPT}", FirstAttempt(record, files, receipt.own_name)
+            if s3.create(self.client, url, ours.to_json().encode()):
+                self._write(ours, receipt)
+                return True
+            first = FirstAttempt.from_json(self._present(url), url)
+            self._write(first, self.receipt(record.spec, first.receipt))
+            kept = first.record
+        require_same_outputs(kept, record, self.folder(record.spec))
+        return False
+
+    def _write(self, attempt: FirstAttempt, receipt: Receipt) -> None:
+        """Write those documents of an attempt that its entry lacks."""
+        folder = self.folder(attempt.record.spec)
+        for name, text in attempt.files.items():
             self._create(f"{folder}/{name}", text.encode())
         s3.create(self.client, f"{folder}/receipt.json", receipt.to_json().encode())
-        return s3.create(self.client, f"{folder}/{RECORD}", record.to_json().encode()) or not self._is_committed(record)
+        self._create(f"{folder}/{RECORD}", attempt.record.to_json().encode())
+
+    def committed(self, spec: RunSpec) -> RunRecord | None:
+        """The record of a run; None if it is not committed.
+
+        Raises:
+            RecordError: it cannot be read.
+            RecordVersionError: a newer deployment wrote it.
+        """
+        url = f"{self.folder(spec)}/{RECORD}"
+        body = s3.get(self.client, url)
+        return None if body is None else RunRecord.from_json(body, url)
+
+    def recorded(self, spec: RunSpec) -> RunRecord:
+        """The record of a run that is committed.
+
+        Raises:
+            StoreError: it does not exist any more.
+        """
+        return self._record(f"{self.folder(spec)}/{RECORD}")
 
     def has(self, spec: RunSpec) -> bool:
         """True if the run is committed."""
         return s3.get(self.client, f"{self.folder(spec)}/{RECORD}") is not None
-
-    def _is_committed(self, record: RunRecord) -> bool:
-        url = f"{self.folder(record.spec)}/{RECORD}"
-        body = s3.get(self.client, url)
-        if body is None:
-            return False
-        kept = RunRecord.from_json(body, url)
-        # Version 1 recorded only the outputs of the dvc.yaml at the top of the repository.
-        paths = kept.outputs if kept.version_1 else {*kept.outputs, *record.outputs}
-        other = [path for path in paths if kept.outputs.get(path) != record.outputs.get(path)]
-        if other:
-            path = min(other)
-            raise LedgerConflictError(
-                f"{self.folder(record.spec)} is committed with other outputs, {path} among {len(other)}: recorded "
-                f"{kept.outputs.get(path)}, now {record.outputs.get(path)}. The same key must give the same bytes: "
-                "a stage is not deterministic. The kept entry stands."
-            )
-        return True
 
     def records(self, pipeline: str, partition: str | None = None) -> list[RunRecord]:
         """Every committed run of a pipeline, or of one partition of it.

@@ -1,16 +1,16 @@
 """Facts that the ledger keeps beside its immutable records, each as an event that is created once.
 
-Which run of a day counts, where MLflow holds it, how long its stages took, which commit a tag has, what was pinned, whose objects
-were removed. A later event changes what holds now, never what held before.
+Which run of a day counts, where MLflow holds it, how long its stages took, which of them do not repeat themselves, which commit a
+tag has, what was pinned, whose objects were removed. A later event changes what holds now, never what held before.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from retrain.errors import MovedTagError, PinConflictError
 from retrain.run.release import Pin, Release
@@ -18,7 +18,7 @@ from retrain.run.run_record import Mirrored, RunRecord
 from retrain.run.run_spec import RunSpec
 from retrain.run.stage_run import StageRun
 from retrain.store import events
-from retrain.store.events import COUNTS, MIRRORED, PINNED, PRUNED, STAGES, TAGS, TAGS_BEFORE
+from retrain.store.events import COUNTS, MIRRORED, PINNED, PRUNED, STAGES, TAGS, TAGS_BEFORE, UNREPEATABLE
 from retrain.store.ledger import Ledger
 
 
@@ -80,6 +80,21 @@ def note_stages(
     ledger.event(spec.pipeline, _of_run(STAGES, spec), attempt, event.to_dict())
 
 
+def note_unrepeatable(ledger: Ledger, spec: RunSpec, stages: Iterable[str], dag_run: str) -> tuple[str, ...]:
+    """Note that these stages gave other outputs than the run's record has; returns those that were not known for it before."""
+    noted = []
+    for stage in sorted(stages):
+        event = events.UnrepeatableEvent(_now(), dag_run, stage)
+        if ledger.event(spec.pipeline, _of_run(UNREPEATABLE, spec), _named(stage), event.to_dict()):
+            noted.append(stage)
+    return tuple(noted)
+
+
+def unrepeatable(ledger: Ledger, spec: RunSpec) -> frozenset[str]:
+    """The stages that are known to have given other outputs than the run's record has."""
+    return frozenset(map(unquote, ledger.event_names(spec.pipeline, _of_run(UNREPEATABLE, spec))))
+
+
 def fix_tag(ledger: Ledger, pipeline: str, release: Release, pin: Pin | None = None) -> Release:
     """Note the commit of a release's tag, which it must have from now on; returns the release.
 
@@ -92,16 +107,27 @@ def fix_tag(ledger: Ledger, pipeline: str, release: Release, pin: Pin | None = N
     Raises:
         MovedTagError: the tag had another commit when it was first pinned or run. The sentence names both.
     """
-    keep_tags(ledger, pipeline, pin)
-    if not _fix(ledger, pipeline, release):
-        body = ledger.event_body(pipeline, TAGS, _named(release.tag)) or {}
-        fixed = events.read(events.TagEvent, body, f"{TAGS}/{release.tag}")
-        if fixed.commit != release.commit:
-            raise MovedTagError(
-                f"The tag {release.tag} has moved: {fixed.commit} when it was first released, now {release.commit}. "
-                "Nothing was run or pinned. Put the tag back, or release the new commit under a new tag."
-            )
+    known = first_commit(ledger, pipeline, release, pin)
+    if known != release.commit:
+        raise MovedTagError(
+            f"The tag {release.tag} has moved: {known} when it was first released, now {release.commit}. "
+            "Nothing was run or pinned. Put the tag back, or release the new commit under a new tag."
+        )
     return release
+
+
+def first_commit(ledger: Ledger, pipeline: str, release: Release, pin: Pin | None = None) -> str:
+    """The commit with which a name was released first. It is noted if this is the first time. Arguments as for `fix_tag`."""
+    keep_tags(ledger, pipeline, pin)
+    if _fix(ledger, pipeline, release):
+        return release.commit
+    body = ledger.event_body(pipeline, TAGS, _named(release.tag)) or {}
+    return events.read(events.TagEvent, body, f"{TAGS}/{release.tag}").commit
+
+
+def was_released(ledger: Ledger, pipeline: str, name: str) -> bool:
+    """True if a tag or label was pinned or run before."""
+    return ledger.event_body(pipeline, TAGS, _named(name)) is not None
 
 
 def keep_tags(ledger: Ledger, pipeline: str, pin: Pin | None) -> None:

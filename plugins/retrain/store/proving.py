@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class Proven:
     """The receipt of a push, and its cost.
 
-    `sent`: objects that DVC sent. `healed`: objects that were uploaded again, because they were wrong on the remote or left out by DVC.
+    `sent`: objects that were sent as expected. `healed`: objects that were uploaded again, because they were wrong on the remote or left out by DVC.
     `requests`: requests sent to S3, without DVC's own. `seconds`: the duration.
     """
 
@@ -35,7 +35,13 @@ class Proven:
 
 
 def push_and_prove(
-    push: Callable[[], None], remote: Remote, objects: Sequence[CachedObject], cache: Path, earlier: Mapping[str, Proof]
+    push: Callable[[], None],
+    remote: Remote,
+    objects: Sequence[CachedObject],
+    cache: Path,
+    earlier: Mapping[str, Proof],
+    *,
+    left_out: Container[str] = (),
 ) -> Proven:
     """Push `objects` to the remote and prove that each one is there with its content.
 
@@ -45,6 +51,7 @@ def push_and_prove(
         objects: every object that dvc.lock needs.
         cache: the local DVC cache.
         earlier: proofs of earlier receipts by key. An object with the same ETag and size is not proven again.
+        left_out: the keys of objects that `dvc push` does not send to our remote. They are uploaded without it.
 
     Raises:
         LostObjectError: an object is neither in the cache nor on the remote.
@@ -57,6 +64,9 @@ def push_and_prove(
     _check_local([*missing, *wrong], cache)
     # Before the push: DVC reads the listings of directories from the remote, and fails on a corrupt one.
     _heal(remote, wrong, cache)
+    own = [item for item in missing if item.key in left_out]
+    with ThreadPoolExecutor(s3.AT_ONCE) as pool:
+        list(pool.map(lambda item: remote.upload(item.key, cache / item.key), own))
     push()
     sent = len(missing)
     if missing:

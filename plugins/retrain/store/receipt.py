@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -107,6 +108,11 @@ class Receipt:
     def size(self) -> int:
         """The size of all objects in bytes."""
         return sum(proof.size for proof in self.proofs)
+
+    @property
+    def own_name(self) -> str:
+        """Its name in an entry of the ledger, made from its content."""
+        return f"receipts/{hashlib.sha256(self.to_json().encode()).hexdigest()[:16]}.json"
 
     @property
     def by_key(self) -> dict[str, Proof]:

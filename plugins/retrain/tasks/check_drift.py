@@ -48,7 +48,8 @@ def check_drift(
     if deployment.drift is None and deployment.performance is None:
         return None
     checkout = workspace_of(reproduced).project
-    judged = judged_days.judge_day(deployment, services.ledger, spec, checkout)
+    stands = bool(recorded.not_repeatable)
+    judged = judged_days.judge_day(deployment, services.ledger, spec, checkout, first_stands=stands)
     for verdict in filter(None, (judged.drift, judged.performance)):
         log.info("%s: %s %s", verdict.state, " ".join(verdict.reasons) or "nothing unusual.", verdict.confidence_reason)
     told = not run.is_backfill and judged.newest

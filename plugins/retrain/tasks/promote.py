@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from retrain.alerts import verdicts
@@ -17,10 +18,13 @@ from retrain.results import Promoted, Recorded, Reproduced, Resolved
 from retrain.services import Services
 from retrain.store import promotions
 from retrain.store.promotions import NotedPromotion
-from retrain.tasks.reproduced_workspace import description_of, environment_of, workspace_of
+from retrain.tasks.reproduced_workspace import description_of, environment_of, settings_of, workspace_of
+from retrain.work.dvc.opened import of_workspace
 from retrain.work.environments import environment
+from retrain.work.environments.environment import Environment
 from retrain.work.file_lock import locked
-from retrain.work.workspace import home
+from retrain.work.stage_variables import StageVariables
+from retrain.work.workspace import Workspace, home
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +78,7 @@ def _promote(
         return Promoted(promoted=False, version=version, reason=decision.reason)
 
     measured = read_object(workspace_of(reproduced).project / gate.metrics)
-    challenger_error = _score_challenger(gate, reproduced)
+    challenger_error = _score_challenger(services, gate, reproduced)
     champion_error = _score_champion(services, gate, reproduced, tags) if tags else None
     baselines = scoring.baselines(gate, measured)
     decision = promotion.judge(gate.metric, challenger_error, champion_error, baselines)
@@ -116,10 +120,10 @@ def _champion(tags: dict[str, str], model: str) -> promotion.Champion:
     return promotion.Champion(tags["version"], tags["partition"])
 
 
-def _score_challenger(gate: Promotion, reproduced: Reproduced) -> float:
+def _score_challenger(services: Services, gate: Promotion, reproduced: Reproduced) -> float:
     place, built = workspace_of(reproduced), environment_of(reproduced)
     model = place.project / description_of(place).models[0]
-    return scoring.score(gate, place, built, model, "challenger")
+    return _score(services, gate, place, built, model, "challenger")
 
 
 def _score_champion(services: Services, gate: Promotion, reproduced: Reproduced, tags: dict[str, str]) -> float:
@@ -128,9 +132,15 @@ def _score_champion(services: Services, gate: Promotion, reproduced: Reproduced,
     environments = home() / "environments"
     # The ledger only if it is needed: the task sends no other request to S3 unless it promotes.
     built = environment.known(environments, tags.get("environment", "")) or scoring.environment_of_champion(
-        services.deployment, services.ledger, environments, tags
+        services.deployment, services.ledger, environments, tags, services.credentials
     )
-    return scoring.score(gate, place, built, model, "champion")
+    return _score(services, gate, place, built, model, "champion")
+
+
+def _score(services: Services, gate: Promotion, place: Workspace, built: Environment, model: Path, name: str) -> float:
+    settings = settings_of(place)
+    variables = StageVariables(settings.env, services.credentials.stage_secrets())
+    return scoring.score(gate, place, of_workspace(place, built, settings), variables, model, name)
 
 
 def _now() -> str:

@@ -32,7 +32,8 @@ def push(services: Services, run: Resolved, reproduced: Reproduced) -> Pushed:
     proven_before = earlier.by_key if earlier and earlier.remote == services.deployment.store else {}
     with open_dvc(services, place, environment_of(reproduced)) as dvc:
         objects = objects_of(described.stored, dvc.cache)
-        proven = proving.push_and_prove(dvc.push, services.remote, objects, dvc.cache, proven_before)
+        left_out = {each.key for each in objects_of(described.left_out, dvc.cache)}
+        proven = proving.push_and_prove(dvc.push, services.remote, objects, dvc.cache, proven_before, left_out=left_out)
     proven.receipt.require([output.item for output in described.stored])
     name = services.ledger.put_receipt(spec, proven.receipt)
     count, size = len(proven.receipt.proofs), proven.receipt.size

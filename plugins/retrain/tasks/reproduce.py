@@ -14,8 +14,9 @@ from retrain.services import Services
 from retrain.store import s3
 from retrain.store.ledger import ENVIRONMENT
 from retrain.tasks.dvc_in_workspace import open_dvc
+from retrain.tasks.reproduced_workspace import MANIFEST
 from retrain.work import pipeline_caches, workspace
-from retrain.work.environments import environment
+from retrain.work.environments import environment, release_packages
 from retrain.work.file_lock import locked
 from retrain.work.threads import threads
 from retrain.work.workspace import Workspace
@@ -33,10 +34,13 @@ def reproduce(services: Services, run: Resolved) -> Reproduced:
 
     Raises:
         DiskFullError: too little space is free on the volume.
+        OriginError: the Git origin, a submodule or a file in Git LFS cannot be read.
         FileLockTimeoutError: another run of this run key, or the housekeeping, has not ended in time.
-        ReleaseError: the release cannot be checked out, installed or described, it needs data of a .dvc file, or its model does
+        ReleaseError: the release cannot be checked out, installed or described, it does not lead to the data of a .dvc file, or its model does
             not depend on the day.
-        RetrainError: an input cannot be laid, or a param cannot be set, as `prepare` says.
+        RetrainError: an input cannot be laid, or a param cannot be set, as `prepare` says; or tracked data cannot be fetched.
+        StageSecretError: a secret of the stages does not exist.
+        MissingProgramError: the worker lacks a program that a stage starts.
         RetrainError: a stage failed; the class names the cause if the output shows it.
         DvcLockError: a dvc.lock is missing, or does not fit DVC's description of the checkout.
         OverwrittenError: raw objects were overwritten since the run was resolved.
@@ -49,13 +53,14 @@ def reproduce(services: Services, run: Resolved) -> Reproduced:
         what=f"another run of {spec.partition} with the same run key",
         timeout=deployment.limits.reproduce_minutes * 60.0 + _AROUND_REPRO_SECONDS,
     ):
-        place = workspace.create(
-            deployment.repository.url,
-            spec,
-            manifest,
-            dag_run=run.dag_run,
-            min_free_mb=deployment.limits.min_free_disk_mb,
-        )
+        with services.origin() as origin:
+            place = workspace.create(
+                origin,
+                spec,
+                manifest,
+                dag_run=run.dag_run,
+                min_free_mb=deployment.limits.min_free_disk_mb,
+            )
         try:
             with pipeline_caches.in_use(spec.pipeline):
                 return _run_stages(services, run, place, manifest)
@@ -66,9 +71,9 @@ def reproduce(services: Services, run: Resolved) -> Reproduced:
 
 def _run_stages(services: Services, run: Resolved, place: Workspace, manifest: Manifest) -> Reproduced:
     deployment = services.deployment
-    project = place.checkout / deployment.repository.packages_folder
-    built = environment.provide(project, workspace.home() / "environments")
-    with open_dvc(services, place, built) as dvc:
+    defined = release_packages.of_release(deployment, place.checkout, manifest.settings)
+    built = environment.of_definition(defined, workspace.home() / "environments")
+    with open_dvc(services, place, built, manifest.settings) as dvc:
         dvc.configure(deployment.store, services.credentials.endpoint())
         raw = RawObjects(services.s3, pipeline_caches.raw_cache(services.pipeline))
         timeout = deployment.limits.reproduce_minutes * 60.0
@@ -78,6 +83,7 @@ def _run_stages(services: Services, run: Resolved, place: Workspace, manifest: M
             manifest,
             dvc,
             raw,
+            services.tracked,
             release=run.release,
             static=deployment.static,
             timeout=timeout,
@@ -85,6 +91,7 @@ def _run_stages(services: Services, run: Resolved, place: Workspace, manifest: M
         )
     done = day.done
     place.description.write_text(day.description.to_json(), encoding="utf-8")
+    place.write(MANIFEST, manifest.to_json())
     place.write(ENVIRONMENT, built.frozen.read_text(encoding="utf-8"))
     # A stage from the cache is known to have read the manifest's objects only if the run is recorded.
     if done.executed or not services.ledger.has(run.spec):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 
 from retrain.errors import NoPinError
+from retrain.inputs.named_release import named_release
 from retrain.results import Resolved
 from retrain.run import release
 from retrain.run.release import Release
 from retrain.run.run_record import counting
 from retrain.run.run_spec import RunSpec
+from retrain.run.tag_pattern import TagPattern
 from retrain.services import Services
-from retrain.store import ledger_facts
 from retrain.store.landed_manifest import landed_manifest
-from retrain.work import git, workspace
+from retrain.work import workspace
+from retrain.work.environments import release_packages
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ def resolve_run(
     Args:
         services: the services of the pipeline.
         day: the partition, YYYY-MM-DD.
-        tag: the release to run, vX.Y.Z; None for the pinned one.
+        tag: the tag or label of the release to run; None for the pinned one.
         dag_run: the id of the DAG run.
         mode: `daily` or `backfill`.
         refetch: how often the day's data was fetched again on purpose, for stages that fetch their own; a number that the day has
@@ -34,17 +36,21 @@ def resolve_run(
 
     Raises:
         NoPinError: no release was asked for, and none is pinned.
+        TagPatternError: there is no such label, and it is no tag that the pipeline releases.
         UnknownTagError: the origin does not have the tag.
+        CommitGoneError: the origin no longer has the commit of the label.
         MovedTagError: the tag points at another commit than when it was first pinned or run.
         NotLandedError: the partition has not landed.
         NoRawDataError: the partition's marker is there, but no objects are.
+        OriginConnectionError: the connection of the Git origin does not exist, or does not fit its address.
         OriginError: the Git origin cannot be read.
+        SuppliedLockError: the file that `packages.lock` names is missing.
         StoreError: S3 refused or did not answer.
     """
     deployment = services.deployment
     workspace.home().mkdir(parents=True, exist_ok=True)
     chosen = _release(services, tag)
-    settings = deployment.run_settings(_refetch(services, day, refetch))
+    settings = deployment.run_settings(_refetch(services, day, refetch), release_packages.supplied_sha256(deployment))
     objects = landed_manifest(services.s3, deployment, day, settings)
     spec = RunSpec(deployment.pipeline, day, chosen.tag, chosen.commit, objects.digest)
     services.ledger.put_manifest(spec, objects)
@@ -55,6 +61,12 @@ def resolve_run(
 def _refetch(services: Services, day: str, asked: int | None) -> int:
     """The counter `refetch` of the run; 0 for a pipeline without stages that fetch their own data."""
     if not services.deployment.fetch:
+        if asked:
+            log.warning(
+                "refetch is %d, but no stage is under fetch in the pipeline's file: nothing is fetched again, and the run key "
+                "does not change. Name the stage there.",
+                asked,
+            )
         return 0
     if asked is not None:
         return asked
@@ -64,15 +76,14 @@ def _refetch(services: Services, day: str, asked: int | None) -> int:
 
 
 def _release(services: Services, tag: str | None) -> Release:
-    """The release with `tag`, else the pinned one, after a check that its tag still names its first commit."""
-    origin, pin = services.deployment.repository.url, services.pins.pin(services.pipeline)
+    """The release with this tag or label, else the pinned one, after a check that the origin still has its first commit."""
+    deployment, pin = services.deployment, services.pins.pin(services.pipeline)
+    pattern = TagPattern.of(deployment)
     if tag is None and pin is None:
         raise NoPinError(
-            f"No release is pinned: the Airflow Variable {release.variable(services.pipeline)} is not set. "
-            "Run: make release TAG=vX.Y.Z"
+            f"No release is pinned: the Airflow Variable {release.variable(services.pipeline)} is not set. {pattern.advice}"
         )
-    wanted = tag or (pin.live.tag if pin else "")
-    at_origin = Release(wanted, git.commit_of_tag(origin, wanted, cwd=workspace.home()))
-    if tag is None and pin is not None:
-        release.confirm(pin.live, at_origin.commit)
-    return ledger_facts.fix_tag(services.ledger, services.pipeline, at_origin, pin)
+    name = tag or (pin.live.tag if pin else "")
+    with services.origin() as origin:
+        known = (services.ledger, services.pipeline)
+        return named_release(origin, pattern, *known, name, pin=pin, mirrors=workspace.mirrors())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from retrain.archive import entry
+from retrain.archive import entry, recorded_locks
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import RetrainError, TrackingError
 from retrain.run.run_record import RunRecord
@@ -25,7 +25,7 @@ from retrain.work.dvc.description import Description
 # MLflow numbers versions itself. The number that messages and promotions used is kept as a tag.
 RECORDED_VERSION = "recorded_version"
 _AT_ONCE = 8
-_DOCUMENTS = ("dvc.lock", "run.yaml", "manifest.json")
+_DOCUMENTS = ("run.yaml", "manifest.json")
 
 # Makes DVC's description of a run whose entry has none, in an empty folder.
 Describe = Callable[[RunRecord, Path], Description]
@@ -178,17 +178,14 @@ def _collect(
     ledger, checkout, receipt = mirrored.ledger, folder / "checkout", folder / "receipt.json"
     checkout.mkdir()
     for name in _DOCUMENTS:
-        (checkout / name).write_bytes(ledger.file(record, name))
+        (folder / name).write_bytes(ledger.file(record, name))
+    locks = recorded_locks.recorded(record, ledger)
+    recorded_locks.write(locks, checkout)
     receipt.write_text(ledger.committed_receipt(record).to_json(), encoding="utf-8")
     described = entry.description(record, ledger) or describe(record, folder / "described")
     paths = tracked_run.paths_of(mirrored.deployment, described)
     wanted = described.within(paths, entry.outputs(record, ledger))
     fetch(mirrored.remote, wanted, require_files(mirrored.remote, wanted), checkout)
-    present = replace(
-        described,
-        metrics={path: values for path, values in described.metrics.items() if (checkout / path).exists()},
-        plots=tuple(path for path in described.plots if (checkout / path).exists()),
-    )
     run = TrackedRun(
         record.spec,
         record.dag_run,
@@ -196,9 +193,10 @@ def _collect(
         record.environment,
         record.metrics,
         ledger.manifest(record.spec).root,
-        present,
+        replace(tracked_run.present_in(described, checkout), artifacts=described.artifacts),
         checkout,
-        receipt,
+        (*(folder / name for name in _DOCUMENTS), receipt),
+        tuple(locks),
     )
     return run, tuple(
         path for path in described.metrics | dict.fromkeys(described.plots) if not (checkout / path).exists()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from retrain.archive.recorded_locks import document_of
 from retrain.deployment.pipeline_file import Deployment
 from retrain.run.run_record import Mirrored
 from retrain.run.run_spec import RunSpec
@@ -20,8 +22,9 @@ class TrackedRun:
     """A finished run, ready to be logged.
 
     `mode`: how its DAG run was started. `environment`: the identity of its environment. `metrics`: values by name. `raw_url`: the
-    folder of the raw objects, empty if the run reads none. `described`: DVC's description of its checkout. `checkout`: the folder with run.yaml, manifest.json,
-    dvc.lock and the outputs that MLflow holds. `receipt`: the receipt's file.
+    folder of the raw objects, empty if the run reads none. `described`: DVC's description of its checkout. `checkout`: the top of its
+    DVC project, with the outputs that MLflow holds. `documents`: the files of run.yaml, manifest.json and the receipt. `locks`: the
+    paths of its dvc.lock files in the checkout.
     """
 
     spec: RunSpec
@@ -32,7 +35,8 @@ class TrackedRun:
     raw_url: str
     described: Description
     checkout: Path
-    receipt: Path
+    documents: tuple[Path, ...]
+    locks: tuple[str, ...]
 
 
 def record(
@@ -72,6 +76,20 @@ def record(
     )
 
 
+def present_in(described: Description, checkout: Path) -> Description:
+    """The description without the metrics, plots and models that are not in the checkout, because DVC does not store them."""
+
+    def there(path: str) -> bool:
+        return (checkout / path).exists()
+
+    return replace(
+        described,
+        metrics={path: values for path, values in described.metrics.items() if there(path)},
+        plots=tuple(filter(there, described.plots)),
+        artifacts=tuple(each for each in described.artifacts if each.type != "model" or there(each.path)),
+    )
+
+
 def address(where: Mirrored) -> str:
     """The URL of a run in MLflow's UI. Without the workflow type, MLflow 3 shows its pages for language models."""
     server = os.environ.get("RETRAIN_MLFLOW_URL", "").rstrip("/")
@@ -92,9 +110,10 @@ def _reports(deployment: Deployment, described: Description) -> list[str]:
 
 
 def _artifacts(deployment: Deployment, run: TrackedRun) -> Iterator[tuple[Path, str | None]]:
-    for name in ("dvc.lock", "run.yaml", "manifest.json"):
-        yield run.checkout / name, "run"
-    yield run.receipt, "run"
+    for document in run.documents:
+        yield document, "run"
+    for lock in run.locks:
+        yield run.checkout / lock, posixpath.join("run", posixpath.dirname(document_of(lock))).rstrip("/")
     declared = [*run.described.metrics, *run.described.plots]
     run.described.existing(declared, run.checkout)
     for path in map(Path, _reports(deployment, run.described)):

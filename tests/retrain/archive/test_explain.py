@@ -39,7 +39,7 @@ def test_two_days_are_told_apart_by_data_parameters_and_packages_with_their_name
         Manifest("p", two.partition, "s3://raw", (RawObject("dt=2020-03-06/x", "e", 1, "1"),)),
     )
     locks = (UV_LOCK.format(numpy="2.4.6"), UV_LOCK.format(numpy="2.5.5"))
-    found = explain((one, two), manifests, ({"train.depth": 3}, {"train.depth": 4}), locks, ())
+    found = explain((one, two), manifests, ({"train.depth": 3}, {"train.depth": 4}), locks, (), ({}, {}))
     assert [c.name for c in found.environment] == ["numpy"]
     assert [c.name for c in found.params] == ["train.depth"]
     assert [c.name for c in found.data] == ["dt=2020-03-05/x", "dt=2020-03-06/x"]
@@ -56,7 +56,7 @@ def test_two_days_with_other_settings_are_told_apart_by_each_key() -> None:
         "inputs": [{"path": "data/raw", "names": "flat"}], "params": {"p.yaml": {"a.b": "{year}"}}, "partition": "ds={partition}"
     })  # fmt: skip
     manifests = tuple(Manifest("p", one.partition, "s3://raw", (), settings) for settings in (before, after))
-    found = explain((one, one), manifests, ({}, {}), ("", ""), ())
+    found = explain((one, one), manifests, ({}, {}), ("", ""), (), ({}, {}))
     assert {change.name: (change.before, change.after) for change in found.settings} == {
         "inputs.data/raw.names": ("keep", "flat"),
         "inputs.old.days": ("window", None),
@@ -65,12 +65,23 @@ def test_two_days_with_other_settings_are_told_apart_by_each_key() -> None:
         "params.p.yaml.a.b": (1, "{year}"),
         "partition": ("dt={partition}", "ds={partition}"),
     }
-    assert explain((one, one), (manifests[0],) * 2, ({}, {}), ("", ""), ()).settings == ()
+    assert explain((one, one), (manifests[0],) * 2, ({}, {}), ("", ""), (), ({}, {})).settings == ()
+
+
+def test_stages_are_told_apart_by_what_they_read_and_by_their_commands() -> None:
+    one, same = record(), Manifest("p", "2020-03-05", "s3://raw", ())
+    lock = "stages:\n  fit: {{cmd: fit {how}, deps: [{{path: data, md5: {md5}.dir}}], params: {{params.yaml: {{a: {how}}}}}}}\n"
+    sides = tuple({"prep/dvc.lock": lock.format(how=n, md5=n).encode()} for n in (1, 2))
+    found = explain((one, one), (same, same), ({}, {}), ("", ""), (), (sides[0], sides[1]))
+    assert [(change.name, change.before, change.after) for change in found.stages] == [
+        ("prep/dvc.yaml:fit cmd", "fit 1", "fit 2"),
+        ("prep/dvc.yaml:fit deps data", "1.dir", "2.dir"),
+    ]
 
 
 def test_environments_are_compared_by_their_packages_whatever_they_were_called() -> None:
     one = record()
     same = Manifest("p", one.partition, "s3://raw", ())
     locks = tuple(UV_LOCK.format(numpy=version) for version in ("1", "2"))
-    found = explain((one, one), (same, same), ({}, {}), locks, ())
+    found = explain((one, one), (same, same), ({}, {}), locks, (), ({}, {}))
     assert [(change.name, change.before, change.after) for change in found.environment] == [("numpy", "1", "2")]

@@ -39,6 +39,7 @@ STAGES = (StageRun("train", StageOutcome.RAN, 12.5, 300 << 20),)
             events.PinnedEvent(AT, "v1.1.0", "c" * 40, "v1.0.0", "ann", "release"),
             {"tag": "v1.1.0", "commit": "c" * 40, "before": "v1.0.0", "by": "ann", "why": "release"},
         ),
+        (events.UnrepeatableEvent(AT, "run", "prep/dvc.yaml:draw"), {"dag_run": "run", "stage": "prep/dvc.yaml:draw"}),
         (events.RemovedEvent(AT, 30), {"keep_days": 30}),
         (events.StoredEvent(AT), {}),
     ],
