@@ -51,9 +51,9 @@ try: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Run one real day without recording it: mak
 	@: "$${PARTITION:?Which day? make try PIPELINE=trip_duration PARTITION=2020-03-10}"
 	$(RETRAIN) try "$$PARTITION" $(if $(REF),--ref="$$REF") $(if $(KEEP),--keep)
 
-release: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Make a tag live: make release TAG=v1.2.0 (PIPELINE=shop)
-	@: "$${TAG:?Which tag? make release TAG=v1.2.0}"
-	$(RETRAIN) release "$$TAG"
+# COMMIT and AS count only if the command names them: make itself, and many shells, have an AS that is the assembler.
+release: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Make a release live: make release TAG=v1.2.0, or without a tag COMMIT=1a2b3c4d AS=trial-1 (PIPELINE=shop)
+	@$(RETRAIN) release $(if $(filter command,$(origin COMMIT)),--commit="$$COMMIT") $(if $(filter command,$(origin AS)),--as="$$AS") $(if $(TAG),-- "$$TAG")
 
 rollback: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Go back to the release that was live before
 	@$(RETRAIN) rollback
@@ -143,7 +143,7 @@ test-contract: $(AIRFLOW_ENV) $(SERVERS_ENV)
 	.venv/bin/pytest tests/adoption/days -m "not slow"
 
 # A session of its own for each: one needs Airflow's environment, the other that of the stack's servers.
-test-adoption: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Run other teams' repositories of eight shapes, with data that lands, three of them through the scheduler
+test-adoption: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Run other teams' repositories of seventeen shapes, with data that lands, five of them through the scheduler
 	@$(MAKE) --jobs=2 --keep-going --output-sync=recurse adopted-days adopted-schedules
 
 adopted-days:

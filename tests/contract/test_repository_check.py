@@ -129,16 +129,45 @@ def test_a_repository_whose_only_lack_is_the_day_s_data_would_start_with_the_pro
     assert "each day gives results of its own, by the proposed inputs" in out
 
 
+def test_a_pipeline_below_the_top_would_start_with_the_folder_that_is_proposed(origin, check):
+    """The files at the top belong to no pipeline: the paths of its stages are below the folder."""
+    files = {f"ml/{name}": text for name, text in GOOD.items()}
+    code, out, _ = check(origin({**dict.fromkeys(GOOD), **files, "dvc.lock": "stages: {}\n"}))
+    assert code == 0
+    assert "repository: {folder: ml}" in out
+    assert "inputs: [{path: data/raw.csv, ...}]" in out
+    assert "dvc.lock" not in out
+
+
+@pytest.mark.slow
+def test_several_dvc_yaml_files_hydra_and_old_locks_are_no_reason_to_stop(origin, check):
+    old = "stages: {gone: {cmd: x}}\n"
+    config = {".dvc/config": "[hydra]\n    enabled = True\n", "conf/config.yaml": "train: {rate: 0.5}\n"}
+    moved = {
+        "dvc.yaml": None,
+        "params.yaml": None,
+        "a/dvc.yaml": "stages: {a: {cmd: echo 1 > a, deps: [../data/raw.csv], params: [../params.yaml: [train.rate]], outs: [a]}}\n",
+    }
+    code, out, _ = check(
+        origin(
+            {
+                **moved,
+                **config,
+                "b/dvc.yaml": "stages: {b: {cmd: cp ../a/a b, deps: [../a/a], outs: [b]}}\n",
+                "a/dvc.lock": old,
+            }
+        )
+    )
+    assert code == 0
+    assert "targets: all" in out
+    assert "composes params.yaml from conf/config.yaml" in out
+    assert "a/dvc.lock is ignored: DVC cannot read it" in out
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         pytest.param({"dvc.yaml": "stages: {a: {cmd: x, no: 1}}\n"}, "DVC refuses the repository", id="DVC refuses"),
-        pytest.param(
-            {"dvc.yaml": None, "ml/dvc.yaml": GOOD["dvc.yaml"]},
-            "the pipeline is in ml/",
-            id="below the top",
-            marks=pytest.mark.slow,
-        ),
         pytest.param(
             {"requirements.txt": None, "environment.yaml": "dependencies: []\n"},
             "environment.yaml (a conda environment)",
@@ -146,7 +175,13 @@ def test_a_repository_whose_only_lack_is_the_day_s_data_would_start_with_the_pro
             marks=pytest.mark.slow,
         ),
         pytest.param({"requirements.txt": "demo==2.0\n"}, "demo==2.0", id="a version that there is not"),
-        pytest.param({"requirements.txt": "demo==1.0\n-e .\n"}, "'-e .' is a local path", id="its own package"),
+        pytest.param({"requirements.txt": "demo==1.0\n-e .\n"}, "'.' is a folder that has neither", id="no project"),
+        pytest.param(
+            {"requirements.txt": "demo==1.0\na @ file:///home/me/a\n"},
+            "requirements.txt:2: 'a @ file:///home/me/a' is a path on one machine's disk",
+            id="a path of somebody's disk",
+            marks=pytest.mark.slow,
+        ),
         pytest.param({"requirements.txt": "demo==1.0\n-r gone.txt\n"}, "gone.txt", id="an absent include"),
         pytest.param(
             {
@@ -155,12 +190,6 @@ def test_a_repository_whose_only_lack_is_the_day_s_data_would_start_with_the_pro
             },
             ">=3.99",
             id="another Python",
-        ),
-        pytest.param(
-            {"src/train.py": "import src.deep\n", "src/deep.py": ""},
-            "imports src",
-            id="the top is not on the path",
-            marks=pytest.mark.slow,
         ),
         pytest.param(
             {"src/train.py": "import os\nos.environ['API_KEY']\n"}, "API_KEY", id="a variable", marks=pytest.mark.slow
@@ -187,6 +216,28 @@ def test_what_would_stop_a_run_is_one_line_and_exit_1(changes, words, origin, ch
     assert code == 1
     assert [line for line in observed(out, "stops") if words in line], out
     assert "A run would not start" in out
+
+
+def test_a_module_of_the_repository_s_top_and_a_program_that_is_expected_to_fail_stop_nothing(origin, check):
+    changes = {"src/train.py": f"import src.deep\n{GOOD['src/train.py']}", "src/deep.py": ""}
+    code, out, _ = check(
+        origin(
+            {
+                **changes,
+                "dvc.yaml": GOOD["dvc.yaml"].replace("python src/train.py", "no-such-program x || python src/train.py"),
+            }
+        )
+    )
+    assert (code, observed(out, "stops")) == (0, [])
+    assert [line for line in observed(out, "noted") if "imports src" in line]
+    assert [line for line in observed(out, "surprises") if "no-such-program" in line]
+
+
+def test_a_repository_whose_own_package_is_installed_would_start(origin, check):
+    project = '[project]\nname = "own"\nversion = "1"\n[build-system]\nrequires = []\nbuild-backend = "backend"\n'
+    code, out, _ = check(origin({"requirements.txt": "demo==1.0\n-e .\n", "pyproject.toml": project}))
+    assert (code, observed(out, "stops")) == (0, [])
+    assert "resolves to 1 package for Python" in out
 
 
 def test_data_of_a_dvc_file_is_proposed_as_an_input(origin, check):

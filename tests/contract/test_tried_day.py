@@ -7,8 +7,10 @@ import re
 import shutil
 from pathlib import Path
 
+import git_server
 import pytest
 from foreign_pipeline import DAY, FIT_ALONE, PIPELINE, Pipeline
+from team_origin import Origin
 
 from retrain.commands.command_line import main
 from retrain.inputs.prepared import prepare
@@ -17,6 +19,7 @@ from retrain.run.manifest import Manifest
 from retrain.work import git, workspace
 from retrain.work.dvc.program import Dvc
 from retrain.work.environments import environment
+from retrain.work.mirrors import fetched
 
 # Each stage is one kind of stage that a second run skips, or does not.
 STAGES = """
@@ -155,9 +158,8 @@ def team(s3, bucket, deployment_dvc, tmp_path, monkeypatch, capfd, request):
 def executed_in_a_second_run(team, kept: Path, scratch: Path) -> set[str]:
     """The stages that `dvc repro` really executes in another checkout of the kept trial, with its cache."""
     place = workspace.Workspace(scratch)
-    shutil.copytree(kept / "origin.git", scratch / "origin.git")
     commit = team.origin.git("rev-parse", "HEAD")
-    git.checkout(scratch / "origin.git", commit, place.checkout)
+    git.checkout(fetched(team.origin.address, commit, scratch / "git"), commit, place.checkout)
     for name in ("run.yaml", "manifest.json"):
         shutil.copy(kept / "checkout" / name, place.checkout / name)
     built = environment.provide(place.checkout, team.environments)
@@ -195,14 +197,14 @@ def test_a_trial_shows_the_day_and_what_a_second_run_really_executes(team, tmp_p
     assert team.stored() == before
 
 
-def test_a_trial_leaves_nothing_but_environments_and_the_raw_cache(team):
+def test_a_trial_leaves_nothing_but_environments_the_raw_cache_and_the_shared_mirror(team):
     """The pipeline's own cache is not written to, so that a trial can change no daily run."""
     team.origin.release("v0.9.0", {**FIT_ALONE, "fit.py": "raise SystemExit(1)\n"})
     team.origin.release("v0.10.0", FIT_ALONE)
     code, answer, _ = team.try_day()
     assert (code, answer["reference"]) == (0, "v0.10.0")
     left = {path.relative_to(workspace.home()).parts[0] for path in workspace.home().rglob("*") if path.is_file()}
-    assert left <= {"environments", "raw", "locks"}
+    assert left <= {"environments", "raw", "locks", "git"}
     assert list((workspace.home() / "workspaces" / PIPELINE).iterdir()) == []
 
 
@@ -315,7 +317,7 @@ def test_a_commit_is_found_by_the_beginning_of_its_digits_and_needs_a_dvc_yaml(t
 def test_an_origin_that_does_not_answer_is_named(team):
     shutil.rmtree(team.origin.path)
     code, message = team.refusal("--ref", "main")
-    assert (code, f"git clone on {team.origin.path} failed" in message) == ("OriginError", True)
+    assert (code, f"git ls-remote of {team.origin.path} failed" in message) == ("OriginError", True)
 
 
 def test_what_is_no_day_is_refused_before_anything_is_asked(team):
@@ -327,3 +329,83 @@ def test_a_pipeline_without_a_file_is_refused_by_name(team):
     code, message = team.refusal()
     assert code == "ConfigurationError"
     assert f"{PIPELINE}.yaml cannot be read" in message
+
+
+def test_a_private_repository_with_a_submodule_is_tried_and_fetched_once(team, tmp_path, monkeypatch):
+    library = Origin.create(tmp_path / "library", {"factor.txt": "42"})
+    commit = library.release("v1.0.0")
+    library.path.rename(team.origin.path.parent / "library.git")
+    (team.origin.clone / "lib").mkdir()
+    team.origin.git("update-index", "--add", "--cacheinfo", f"160000,{commit},lib")
+    fit = "import pathlib\npathlib.Path('model.json').write_text(pathlib.Path('lib/factor.txt').read_text())\n"
+    stage = "{cmd: python fit.py, deps: [fit.py, manifest.json, lib/factor.txt], outs: [model.json]}"
+    modules = '[submodule "lib"]\n\tpath = lib\n\turl = ../library.git\n'
+    files = {**FIT_ALONE, "dvc.yaml": f"stages: {{fit: {stage}}}\n", "fit.py": fit, ".gitmodules": modules}
+    team.origin.release("v1.0.0", files)
+    login = {"conn_type": "http", "login": "deploy", "password": "t0ken-of-this-test"}
+    monkeypatch.setenv("AIRFLOW_CONN_TEAM_GIT", json.dumps(login))
+    with git_server.served(team.origin.path.parent, "deploy:t0ken-of-this-test") as server:
+        text = team.file.read_text()
+        url = f"{server.url}/{team.origin.path.name}"
+        assert str(team.origin.path) in text
+        team.file.write_text(text.replace(f'"{team.origin.path}"', f'"{url}", connection: team_git'))
+        code, answer, _ = team.try_day()
+        assert (code, answer["reference"]) == (0, "v1.0.0")
+        of_library = [each for each in server.asked if each.path.startswith("/library.git")]
+        assert len(of_library) > 1
+        assert team.try_day()[0] == 0
+        assert [each for each in server.asked if each.path.startswith("/library.git")] == of_library
+        assert len(list(workspace.mirrors().glob("*.git"))) == 2
+        monkeypatch.setenv("AIRFLOW_CONN_TEAM_GIT", json.dumps({**login, "password": "an0ther-token"}))
+        kind, message = team.refusal()
+    assert kind == "OriginRefusedError"
+    assert f"{url}, read with the connection team_git" in message
+    assert "an0ther-token" not in message
+
+
+PRINTS = """
+import os, pathlib
+print("the stage has", os.environ["TOKEN"], os.environ["MODE"], flush=True)
+pathlib.Path("model.json").write_text("{}")
+if os.environ["MODE"] == "fail":
+    raise SystemExit(f"refused {os.environ['TOKEN']}")
+"""
+
+
+@pytest.mark.parametrize("mode", ["end", "fail"])
+def test_a_secret_that_a_stage_prints_is_in_no_line_of_a_trial(team, monkeypatch, mode):
+    team.origin.release("v0.9.0", {**FIT_ALONE, "fit.py": PRINTS})
+    monkeypatch.setenv("AIRFLOW_VAR_THEIR_TOKEN", "hush-hush-hush")
+    team.settings(f"\nsecrets: {{TOKEN: {{variable: their_token}}}}\nenv: {{MODE: {mode}}}\nstatic: [fit]\n")
+    code, answer, err = team.try_day()
+    assert code == (1 if mode == "fail" else 0), (answer, err)
+    assert "hush-hush" not in json.dumps(answer) + err
+    if mode == "fail":
+        assert "refused ***" in answer["error"]["message"]
+
+
+def test_secrets_that_airflow_lacks_are_named_all_at_once_before_anything_is_run(team):
+    team.origin.release("v0.9.0", FIT_ALONE)
+    team.settings("\nsecrets: {TOKEN: {variable: nobodys}, PASSWORD: {connection: no_database}}\nstatic: [fit]\n")
+    code, message = team.refusal()
+    assert (code, "TOKEN needs the Variable nobodys" in message) == ("StageSecretError", True), (code, message)
+    assert "PASSWORD needs password of the connection no_database" in message
+    assert not list(Path(workspace.home()).glob("workspaces/*/*/*"))
+
+
+def test_programs_that_the_worker_lacks_are_named_with_their_stages_before_the_first_one_is_started(team):
+    stages = """
+stages:
+  first: {cmd: touch started && echo 1 > one.json, deps: [manifest.json], outs: [one.json]}
+  fit: {cmd: no-such-r x && no-such-jq y, deps: [one.json], outs: [model.json]}
+  last: {cmd: no-such-jq . || true, deps: [model.json]}
+"""
+    team.origin.release("v0.9.0", {**FIT_ALONE, "dvc.yaml": stages})
+    team.settings("\nstatic: [fit]\n")
+    _, answer, err = team.try_day("--keep")
+    message = answer["error"]["message"]
+    assert message.startswith(
+        "This worker lacks no-such-jq (stage fit) and no-such-r (stage fit). No stage was started."
+    )
+    assert "under queue in the pipeline's file" in message
+    assert not (Path(err.partition("Kept: ")[2].splitlines()[0]) / "checkout" / "started").exists()

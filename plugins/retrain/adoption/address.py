@@ -15,7 +15,8 @@ _SHOWN = 200  # characters of an address
 _LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 _REMOVE_IT = (
     "The address has a user, a password or a token in it, which would be shown, logged and written into the pipeline's file. "
-    "Remove it, and keep it in Git's credential store (git_credentials on the workers)."
+    "Remove it. A run gets it from an Airflow connection (repository.connection); check reads the repository with the access that Git has on "
+    "this machine."
 )
 
 

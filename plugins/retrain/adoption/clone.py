@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from retrain.adoption.errors import EmptyRepositoryError
 from retrain.adoption.snapshot import Snapshot, is_vendored
 from retrain.errors import OriginError, UnknownCommitError
-from retrain.work import git, workspace
+from retrain.work import shallow_checkout, workspace
+from retrain.work.origin import Origin
 
 _ASK_SECONDS = 60.0
 _FETCH_SECONDS = 240.0
@@ -57,13 +58,17 @@ def fetch(url: str, reference: str, folder: Path) -> Snapshot:
         UnknownCommitError: it has no such tag, branch or commit.
         DiskFullError: the disk has too little space.
     """
-    known = git.references(url, cwd=folder.parent, timeout=_ASK_SECONDS)
+    # No pipeline's file names a connection yet: Git has the access of this machine.
+    origin = Origin(url)
+    known = shallow_checkout.references(origin, cwd=folder.parent, timeout=_ASK_SECONDS)
     if not known:
         raise EmptyRepositoryError(f"{url} has no commit. Push one, then check again.")
     wanted, commit = _resolved(url, reference, known)
     workspace.require_space(folder.parent, _FREE_MB)
     try:
-        entries = git.shallow_checkout(url, wanted, commit, folder, timeout=_FETCH_SECONDS, most_bytes=_MOST_BYTES)
+        entries = shallow_checkout.shallow_checkout(
+            origin, wanted, commit, folder, timeout=_FETCH_SECONDS, most_bytes=_MOST_BYTES
+        )
     except OriginError as error:
         if "not our ref" not in str(error):
             raise
@@ -110,7 +115,7 @@ def _branch(known: dict[str, str]) -> str:
     return next((name for name in ("main", "master") if name in names), names[0] if names else "")
 
 
-def _texts(folder: Path, entries: list[git.TreeEntry]) -> dict[str, str]:
+def _texts(folder: Path, entries: list[shallow_checkout.TreeEntry]) -> dict[str, str]:
     """The small texts among these files, those nearest to the top first, up to 40 MB in all."""
     texts: dict[str, str] = {}
     left = _ALL_TEXT_BYTES

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 
 from retrain.adoption import python_code, shell, stage_code
 from retrain.adoption.observation import Observation, stops, surprises
+from retrain.adoption.own_programs import own_programs
 from retrain.adoption.pipeline_code import PipelineCode, StageCode, touches
 from retrain.adoption.shell import SimpleCommand
+from retrain.inputs import stage_programs
+from retrain.work.dvc.declared import Stage
 
 TOPIC = "commands"
 _ABSOLUTE = re.compile(
@@ -118,11 +121,11 @@ def _tool(where: str, command: SimpleCommand) -> Iterator[Observation]:
             f"write the command without {command.program}.",
         )  # fmt: skip
     elif command.program in ("docker", "docker-compose", "podman", "singularity", "apptainer"):
-        yield stops(
+        yield surprises(
             TOPIC,
             where,
-            f"runs {_start(words)}: a worker has no container engine and none of the stages' images.",
-            "start the program itself, and name its packages in the environment's file. Images for stages are not supported yet.",
+            f"runs {_start(words)}: the workers need a container engine, and DVC does not see when an image changes.",
+            "name the queue of workers with one under queue in the pipeline's file, and the image by its digest.",
         )
     elif command.program == "make":
         yield surprises(
@@ -157,43 +160,48 @@ def _errors_lost(where: str, text: str) -> Iterator[Observation]:
         yield surprises(TOPIC, where, "|| hides a failure of the command before it.", "let the stage fail.")
 
 
+def delivers(stage: Stage) -> str | None:
+    """Why a stage seems to send something away; None if it does not."""
+    if sends := _SENDS.search(" ".join(stage.cmd)):
+        return f"runs {sends[0]}: it would deliver something every day."
+    if _DELIVERS.search(stage.name.rpartition(":")[2]):
+        return "seems to deliver something, every day, before anything is proven or promoted."
+    return None
+
+
 def _purpose(each: StageCode) -> Iterator[Observation]:
-    stage, command = each.stage, " ".join(each.stage.cmd)
-    if sends := _SENDS.search(command):
+    stage = each.stage
+    if why := delivers(stage):
         yield surprises(
             TOPIC,
             f"stage {stage.name}",
-            f"runs {sends[0]}: it would deliver something every day.",
-            "take it out of dvc.yaml: targets are not supported yet.",
-        )
-    elif _DELIVERS.search(stage.name):
-        yield surprises(
-            TOPIC,
-            f"stage {stage.name}",
-            "seems to deliver something, every day, before anything is proven or promoted.",
-            "take it out of dvc.yaml: targets are not supported yet.",
+            why,
+            "leave it out with targets in the pipeline's file, which WRITE=<name> proposes if it can.",
         )
     elif _CHECKS.search(stage.name) and not stage.outs:
         yield surprises(
             TOPIC,
             f"stage {stage.name}",
             "seems to check code: a finding would stop the day's model.",
-            "run it in CI, and take it out of dvc.yaml.",
+            "run it in CI, and name the stages that a run needs under targets in the pipeline's file.",
         )
 
 
 def programs(code: PipelineCode, installed: frozenset[str]) -> dict[str, tuple[str, str]]:
-    """The programs that the stages start: name -> where, and `command` or `script`.
+    """The programs that the stages start: name -> where, and `command` if a run without it is refused, else `script`.
 
     `installed` are the names of the environment's packages, which may bring programs of their own.
     """
     found: dict[str, tuple[str, str]] = {}
+    for name, stages in stage_programs.needed(each.stage for each in code.running).items():
+        _take([name], f"stage {stages[0]}", "command", found)
     for each in code.running:
         for text in each.stage.cmd:
-            _take(shell.programs(text), f"stage {each.stage.name}", "command", found)
+            _take(shell.programs(text), f"stage {each.stage.name}", "script", found)
         for script in stage_code.scripts(each.stage, code.snapshot):
             _take(shell.programs(code.snapshot.texts[script]), script, "script", found)
-    return {name: place for name, place in found.items() if not _comes_with(name, installed)}
+    there = own_programs(code.snapshot) | shell.BUILTINS
+    return {name: place for name, place in found.items() if name not in there and not _comes_with(name, installed)}
 
 
 def _take(names: list[str], where: str, kind: str, found: dict[str, tuple[str, str]]) -> None:
@@ -204,7 +212,7 @@ def _take(names: list[str], where: str, kind: str, found: dict[str, tuple[str, s
 
 def _comes_with(name: str, installed: frozenset[str]) -> bool:
     own = re.fullmatch(
-        r"python(3(\.\d+)?)?|pip3?|dvc|git|docker|docker-compose|podman|singularity|apptainer|poetry|pipenv|conda|mamba|pixi|hatch|pdm|uv|tox|nox|papermill|jupyter|ipython",
+        r"python(3(\.\d+)?)?|pip3?|dvc|git|poetry|pipenv|conda|mamba|pixi|hatch|pdm|uv|tox|nox|papermill|jupyter|ipython",
         name,
     )
     return bool(own) or re.sub(r"[-_.]+", "-", name).lower() in installed
@@ -217,7 +225,7 @@ def absent_programs(found: dict[str, tuple[str, str]], absent: frozenset[str]) -
         effect = stops if kind == "command" else surprises
         yield effect(
             "programs", where, f"starts {name}, which this machine lacks.",
-            f"install {name} on the machine or image of the workers, and check there again; workers of your own are not supported yet.",
+            f"install {name} on the machine or image of the workers, or name the queue of workers that have it under queue in the pipeline's file.",
         )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def observations(code: PipelineCode, proposal: Proposal) -> Iterator[Observation
     if not any(each.reached for each in code.described.stages):
         return
     try:
-        day = DayDependence.of(code.described, settings(proposal), (), _files(code.snapshot))
+        day = DayDependence.of(code.described, settings(proposal), (), _files(code.snapshot), code.place)
         day_dependence.require(day, "the pipeline")
     except (DayIndependentError, FetchStageError) as error:
         what, _, fix = str(error).partition(" In the pipeline's file name ")
@@ -69,6 +69,8 @@ def settings(proposal: Proposal) -> RunSettings:
         inputs=tuple(each.entry for each in proposal.inputs),
         params={file: dict(values) for file, values in proposal.params.items()},
         fetch=tuple(proposal.fetch),
+        folder=proposal.place.folder,
+        targets=proposal.place.targets,
     )
 
 

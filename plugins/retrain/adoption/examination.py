@@ -20,6 +20,7 @@ from retrain.adoption import (
     layout,
     own_modules,
     packages,
+    project_place,
     remotes,
     resolving,
     results_of_stages,
@@ -30,11 +31,16 @@ from retrain.adoption import (
 from retrain.adoption.observation import Effect, Observation, counted, in_order, noted, stops
 from retrain.adoption.packages import Chosen
 from retrain.adoption.pipeline_code import PipelineCode
+from retrain.adoption.project_place import ProjectPlace
 from retrain.adoption.proposal import Proposal, propose
+from retrain.adoption.resolving import ResolvedPackages
 from retrain.adoption.snapshot import Snapshot
+from retrain.deployment.run_settings import RunSettings
 from retrain.errors import DescriptionError, DvcError, NotAPipelineError
+from retrain.work import large_files
+from retrain.work.dvc.errors import HydraError
 from retrain.work.dvc.program import DEPLOYMENT_DVC, Dvc
-from retrain.work.environments import environment
+from retrain.work.environments import environment, pythons
 
 SCHEMA_VERSION = 1
 _DESCRIBE_SECONDS = 90.0
@@ -93,10 +99,15 @@ def examine(url: str, reference: str, environments: Path) -> Examination:
                 f"{snapshot.reference} ({snapshot.commit}) of {url} has no dvc.yaml. Add one with dvc stage add, or name another REF."
             )
         chosen = packages.choose(snapshot)
-        code, refused = _described(checkout, snapshot, environments)
-        proposal = propose(snapshot, chosen, code)
-        found = [*refused, *_of_snapshot(snapshot, chosen), *(_of_stages(code, proposal) if code else ())]
-        found += _of_packages(checkout, snapshot, chosen, code)
+        place = project_place.find(snapshot)
+        code, refused = _described(checkout, snapshot, place, environments)
+        available = pythons.available()
+        python = packages.proposed_python(snapshot, chosen, available)
+        resolved = resolving.resolve(checkout, chosen, python, available) if chosen else None
+        proposal = propose(snapshot, chosen, code, place, resolved.python if resolved else python)
+        found = [*refused, *_of_snapshot(snapshot, place, chosen, available)]
+        found += _of_stages(code, proposal) if code else ()
+        found += _of_packages(chosen, resolved, code)
     return Examination(
         url,
         snapshot.reference,
@@ -108,19 +119,30 @@ def examine(url: str, reference: str, environments: Path) -> Examination:
     )
 
 
-def _described(checkout: Path, snapshot: Snapshot, environments: Path) -> tuple[PipelineCode | None, list[Observation]]:
+def _described(
+    checkout: Path, snapshot: Snapshot, place: ProjectPlace, environments: Path
+) -> tuple[PipelineCode | None, list[Observation]]:
     own = environment.provide(DEPLOYMENT_DVC, environments)
+    dvc = Dvc.of(checkout / place.root, own, own, checkout.parent / "cache", {})
+    composed, refused = None, None
     try:
-        described = Dvc.of(checkout, own, own, checkout.parent / "cache", {}).describe(_DESCRIBE_SECONDS)
+        composed = dvc.compose_params(code=False)
+    except HydraError as error:
+        refused = str(error)
+    seen = list(project_place.hydra(composed, refused))
+    try:
+        settings = RunSettings(folder=place.folder, targets=place.targets)
+        described = dvc.aimed(settings).describe(_DESCRIBE_SECONDS)
     except DescriptionError as error:
         why = str(error).removeprefix("DVC refuses the release: ").removesuffix(" Fix it in a new release.")
         return None, [
+            *seen,
             stops(
                 "dvc",
                 "dvc.yaml",
                 f"DVC refuses the repository: {why}",
                 "correct it, until dvc stage list works with DVC 3.",
-            )
+            ),
         ]
     except DvcError:
         return None, [
@@ -138,22 +160,24 @@ def _described(checkout: Path, snapshot: Snapshot, environments: Path) -> tuple[
         "artifact": len(described.artifacts),
     }
     told = ", ".join(counted(count, name) for name, count in counts.items())
-    return PipelineCode.of(snapshot, described), [noted("dvc", "dvc.yaml", f"a run has {told}.")]
+    code = PipelineCode.of(snapshot.below(place.root), described, place.in_project)
+    return code, [*seen, noted("dvc", "dvc.yaml", f"a run has {told}.")]
 
 
-def _of_snapshot(snapshot: Snapshot, chosen: Chosen | None) -> Iterator[Observation]:
-    yield from layout.folders(snapshot)
-    yield from layout.hydra(snapshot)
+def _of_snapshot(
+    snapshot: Snapshot, place: ProjectPlace, chosen: Chosen | None, available: list[str]
+) -> Iterator[Observation]:
+    yield from project_place.observations(place)
     yield from tags.observations(snapshot)
-    yield from remotes.observations(snapshot)
+    yield from remotes.observations(snapshot.below(place.root))
     yield from packages.files(snapshot, chosen)
-    yield from packages.python(snapshot, chosen)
+    yield from packages.python(snapshot, chosen, available)
 
 
 def _of_stages(code: PipelineCode, proposal: Proposal) -> Iterator[Observation]:
-    yield from layout.several_files(code)
+    yield from project_place.several_files(code)
     yield from layout.submodules(code)
-    yield from layout.large_files(code, [each.path for each in proposal.inputs])
+    yield from layout.large_files(code, [each.path for each in proposal.inputs], fetched=large_files.program_is_there())
     yield from remotes.outputs(code)
     yield from inputs_of_stages.observations(code, list(proposal.inputs), proposal.refused)
     yield from commands_of_stages.observations(code)
@@ -161,25 +185,20 @@ def _of_stages(code: PipelineCode, proposal: Proposal) -> Iterator[Observation]:
     yield from own_modules.observations(code)
     yield from variables.observations(code)
     yield from tracking_calls.observations(code)
-    if "dvc.yaml" in code.snapshot.paths:
-        yield from results_of_stages.metrics(code)
-        yield from results_of_stages.models(code)
+    yield from results_of_stages.metrics(code)
+    yield from results_of_stages.models(code)
     yield from results_of_stages.outputs(code)
     yield from results_of_stages.clock(code)
     yield from results_of_stages.grammar(code)
-    yield from results_of_stages.lock(code)
+    yield from project_place.locks(code)
     yield from days.observations(code, proposal)
 
 
 def _of_packages(
-    checkout: Path, snapshot: Snapshot, chosen: Chosen | None, code: PipelineCode | None
+    chosen: Chosen | None, resolved: ResolvedPackages | None, code: PipelineCode | None
 ) -> Iterator[Observation]:
-    text = ""
-    if chosen is not None:
-        text, why_not = resolving.resolve(checkout, chosen)
-        # uv's own sentence about Python's version says nothing more than the question about it.
-        known = any(each.effect is Effect.STOPS for each in packages.python(snapshot, chosen))
-        yield from (each for each in why_not if not (known and "Python requirement" in each.what))
+    text = resolved.text if resolved else ""
+    yield from resolved.why_not if resolved else ()
     names = imported_packages.names_of(text) if text else frozenset[str]()
     if text and chosen:
         yield packages.resolved(chosen, text)

@@ -86,7 +86,7 @@ def imported(code: PipelineCode, resolved: frozenset[str]) -> Iterator[Observati
                 TOPIC,
                 file,
                 f"imports {module}, which no package of the environment brings.",
-                f"add {package} to the environment's file.",
+                f"add {package} to the environment's file, or to a requirements file beside the pipeline's file: packages: {{lock: <name>.txt}}.",
             )
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from retrain.adoption.observation import Observation, listed, noted, stops, surprises
 from retrain.adoption.pipeline_code import PipelineCode, touches
+from retrain.adoption.remotes import DataRemote, data_remote
 from retrain.deployment.sections import Input
 from retrain.inputs import places
 from retrain.inputs.code_files import is_code
 from retrain.inputs.errors import InputPathError
 from retrain.inputs.places import ReleaseFacts
-from retrain.inputs.reserved_names import OF_THE_RUN
+from retrain.inputs.reserved_names import of_the_run
 
 TOPIC = "inputs"
 _DATA_FOLDER = re.compile(
@@ -33,7 +34,7 @@ class NeededInput:
     """A path that stages read and no stage makes. `kind` is `tracked`, `frozen`, `absent` or `committed`.
 
     `where` is what names it: a .dvc file or the first of the stages. `files` are the committed files at or below the path; `md5`
-    is that of a .dvc file.
+    is that of a .dvc file or of the dvc.lock of a frozen stage, and `remote` has its data. `imported`: the data has a source elsewhere.
     """
 
     path: str
@@ -42,6 +43,20 @@ class NeededInput:
     stages: tuple[str, ...]
     files: tuple[str, ...] = ()
     md5: str | None = None
+    remote: DataRemote | None = None
+    imported: bool = False
+
+    @property
+    def lacking(self) -> tuple[str, str]:
+        """Why a run cannot fetch tracked data, and the fix; both empty if it can."""
+        if self.md5 is None:
+            return (
+                f"{self.where} has no MD5 of it",
+                "run dvc commit, dvc update or dvc repro, and commit the changed file",
+            )
+        if self.remote is None or self.imported:
+            return "", ""
+        return self.remote.problem, self.remote.fix
 
     @property
     def is_file(self) -> bool:
@@ -79,19 +94,28 @@ def needed(code: PipelineCode) -> list[NeededInput]:
         if each.stage.frozen:
             continue
         for dep in each.stage.deps:
-            if "://" not in dep and dep not in OF_THE_RUN and not any(touches(dep, out) for out in made):
+            if "://" not in dep and dep not in of_the_run(code.place) and not any(touches(dep, out) for out in made):
                 users.setdefault(dep, []).append(each.stage.name)
     for dep, stages in users.items():
-        tracked = [(t.file, out) for t in code.described.tracked for out in t.outs if touches(out.path, dep)]
-        frozen = [s.stage.name for s in code.stages if s.stage.frozen for out in s.stage.outs if touches(out.path, dep)]
+        tracked = [(t, out) for t in code.described.tracked for out in t.outs if touches(out.path, dep)]
+        frozen = [
+            (s.stage, out) for s in code.stages if s.stage.frozen for out in s.stage.outs if touches(out.path, dep)
+        ]
         missing = dep in code.described.missing or any(out.path in code.described.missing for _, out in tracked)
         if missing and tracked:
             file, whole = tracked[0]
             known = found.get(whole.path)
             users_of_it = tuple(dict.fromkeys((*(known.stages if known else ()), *stages)))
-            found[whole.path] = NeededInput(whole.path, "tracked", file, users_of_it, md5=whole.md5)
+            remote = data_remote(code.snapshot, whole.remote)
+            found[whole.path] = NeededInput(
+                whole.path, "tracked", file.file, users_of_it, md5=whole.md5, remote=remote, imported=file.imported
+            )
         elif missing and frozen:
-            found[dep] = NeededInput(dep, "frozen", f"stage {frozen[0]}", tuple(stages))
+            own, out = frozen[0]
+            remote = data_remote(code.snapshot, out.remote)
+            found[dep] = NeededInput(dep, "frozen", f"stage {own.name}", tuple(stages), md5=out.md5, remote=remote)
+        elif missing and any(dep.startswith(f"{folder}/") for folder in code.snapshot.submodules):
+            continue  # `layout.submodules` says whether a run fetches it
         elif missing:
             found[dep] = NeededInput(dep, "absent", f"stage {stages[0]}", tuple(stages))
         else:
@@ -124,7 +148,7 @@ def _apart(inputs: list[NeededInput]) -> list[NeededInput]:
 
 def refused(inputs: list[NeededInput], code: PipelineCode) -> dict[str, tuple[str, str]]:
     """The paths at which a run would refuse to lay data, each with the reason and a way out."""
-    facts = ReleaseFacts(code.described, code.snapshot.modes)
+    facts = ReleaseFacts(code.described, code.snapshot.modes, of_the_run=of_the_run(code.place))
     found = {}
     for each in inputs:
         try:
@@ -146,13 +170,13 @@ def observations(
         lay = f"inputs: [{{path: {each.path}, ...}}] in the pipeline's file lays the day's raw objects there; WRITE=<name> proposes it"
         if each.path in refused:
             reason, fix = refused[each.path]
-            effect = surprises if each.kind == "committed" else stops
+            effect = stops if each.kind == "absent" or (each.kind != "committed" and each.lacking[0]) else surprises
             seen = {
                 "committed": f"is committed to Git and {who} reads it: each day would train on the same rows",
                 "absent": f"is not in the commit, and {who} depends on it",
             }.get(
                 each.kind,
-                f"is data of {each.where} on the release's own remote, which a run does not read; {who} needs it",
+                f"is data of {each.where}, the same on each day; {who} needs it",
             )
             yield effect(TOPIC, each.path, f"{seen}, and inputs cannot lay the day's data there: {reason}.", fix)
         elif each.kind == "committed":
@@ -161,23 +185,8 @@ def observations(
                     TOPIC, each.path, f"is committed to Git and {who} reads it: each day would train on the same rows.", f"{lay}."
                 )  # fmt: skip
         elif each.path in paths:
-            what = {
-                "tracked": f"is tracked by {each.where}, and its data is on the release's own remote, which a run does not read",
-                "absent": "is not in the commit",
-            }[each.kind]
-            yield surprises(
-                TOPIC,
-                each.path,
-                f"{what}; {who} reads it.",
-                f"{lay}. If it is no daily data, commit it to Git instead.",
-            )
-        elif each.kind == "frozen":
-            yield stops(
-                TOPIC,
-                each.path,
-                f"is an output of the frozen {each.where}, which a run neither makes nor fetches; {who} needs it.",
-                f"remove {each.where} from dvc.yaml, so that inputs can lay the day's raw objects at {each.path}; or remove frozen.",
-            )
+            what = {"tracked": f"is tracked by {each.where}", "absent": "is not in the commit"}[each.kind]
+            yield surprises(TOPIC, each.path, f"{what}; {who} reads it.", f"{lay}. {_otherwise(each)}")
         elif each.kind == "absent":
             yield stops(
                 TOPIC,
@@ -186,10 +195,7 @@ def observations(
                 "commit it, or correct the path in dvc.yaml.",
             )
         else:
-            yield stops(
-                TOPIC, each.path, f"is data of {each.where} on the release's own remote, which a run does not read; {who} needs it.",
-                "commit it to Git, or let a stage fetch it. Fetching tracked data is not supported yet.",
-            )  # fmt: skip
+            yield _fetched(each, who)
     yield from _outside(code)
     used = {each.path for each in inputs}
     unused = [
@@ -197,6 +203,34 @@ def observations(
     ]
     if unused:
         yield noted(TOPIC, listed(unused), "tracks data that no stage of a run declares as a dependency.")
+
+
+def _otherwise(each: NeededInput) -> str:
+    """What to do with data that is proposed as an input and is no daily data."""
+    problem, fix = each.lacking
+    if each.kind == "absent" or problem:
+        return f"If it is no daily data, commit it to Git instead{f', or {fix}: {problem}' if problem else ''}."
+    return f"If it is no daily data, leave the entry out: a run fetches it from {_source(each)}."
+
+
+def _source(each: NeededInput) -> str:
+    if each.imported or each.remote is None:
+        return "where it was imported, if it is on no remote"
+    return f"remote {each.remote.name} ({each.remote.kind})"
+
+
+def _fetched(each: NeededInput, who: str) -> Observation:
+    """Tracked data that is fetched, or why it cannot be."""
+    what = f"is tracked by {each.where}" if each.kind == "tracked" else f"is an output of the frozen {each.where}"
+    problem, fix = each.lacking
+    if problem:
+        return stops(TOPIC, each.path, f"{what}, and {problem}; {who} needs it.", f"{fix}, or commit the data to Git.")
+    if each.remote is not None and each.remote.needs_extra and not each.imported:
+        return surprises(
+            TOPIC, each.path, f"{what}; a run fetches it from {_source(each)}, which needs an extra of DVC.",
+            f"set RETRAIN_DVC_EXTRAS for the workers, and name a connection in remotes: {{{each.remote.name}: {{connection: ID}}}}.",
+        )  # fmt: skip
+    return noted(TOPIC, each.path, f"{what}; a run fetches it from {_source(each)}, and keeps it with the day.")
 
 
 def _outside(code: PipelineCode) -> Iterator[Observation]:

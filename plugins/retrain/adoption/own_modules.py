@@ -1,64 +1,66 @@
-"""Whether Python finds the repository's own modules without an installation of the project."""
+"""Whether Python finds the repository's own modules in a run."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from retrain.adoption import python_code
 from retrain.adoption.observation import Observation, listed, noted, stops
 from retrain.adoption.pipeline_code import PipelineCode
-from retrain.adoption.stage_code import Started
 
 TOPIC = "imports"
+_DEFINITIONS = ("pyproject.toml", "setup.cfg", "setup.py")
 
 
 def observations(code: PipelineCode) -> Iterator[Observation]:
-    """Which imports of the repository's own modules would fail, and which files are no Python 3?"""
-    yield from _lost(code)
+    """Which imports of the repository's own modules need an installation, and which files are no Python 3?"""
+    needed = needed_folders(code)
+    for folder, uses in _lost(code).items():
+        modules, files, stages = (listed(each[part] for each in uses) for part in range(3))
+        how = (
+            f"env in the proposed file sets PYTHONPATH to {folder}."
+            if folder in needed
+            else "a run has the project's folder behind all packages on Python's path, as after pip install -e."
+        )
+        yield noted(TOPIC, files, f"imports {modules} from {folder}/ (stage {stages}): {how}")
     for each in code.running:
-        for program, own in each.programs:
+        for _, own in each.programs:
             for file in own.files:
                 if broken := python_code.read(code.snapshot.texts[file]).broken:
                     yield stops(
                         TOPIC, file, f"is no Python 3 ({broken}); stage {each.stage.name} uses it.", "correct it."
                     )
-            if program.module and not program.file and code.snapshot.has(_src_path(program.module)):
-                yield stops(
-                    TOPIC,
-                    f"stage {each.stage.name}",
-                    f"starts python -m {program.module}, which is in src/, and the project is not installed for a run.",
-                    "write PYTHONPATH=src before python in the command.",
-                )
     if any("PYTHONPATH=" in text for each in code.stages for text in each.stage.cmd):
         yield noted(TOPIC, "dvc.yaml", "commands set PYTHONPATH themselves, which works.")
 
 
-def _lost(code: PipelineCode) -> Iterator[Observation]:
-    users: dict[str, list[tuple[str, str, Started]]] = {}
+def needed_folders(code: PipelineCode) -> list[str]:
+    """The folders with modules of the repository that Python finds only by PYTHONPATH: a run adds the top, and a project's src/."""
+    added = {".", "src"} if _has_src(code) else {"."}
+    return sorted(set(_lost(code)) - added)
+
+
+def _has_src(code: PipelineCode) -> bool:
+    """True if a definition of the project names src/, as `run_environment.import_folders` reads it."""
+    return any(re.search(r"\bsrc\b", code.snapshot.texts.get(name, "")) for name in _DEFINITIONS)
+
+
+def _lost(code: PipelineCode) -> dict[str, list[tuple[str, str, str]]]:
+    """By folder: each module that a program needs and does not find beside itself, the file that imports it, and the stage."""
+    found: dict[str, list[tuple[str, str, str]]] = {}
     for each in code.running:
         for program, own in each.programs:
-            for module, file in own.lost.items():
-                users.setdefault(module, []).append((each.stage.name, file, program))
-    for module, uses in users.items():
-        _, file, program = uses[0]
-        folder = "src" if _in_src(module, code) else "."
-        yield stops(
-            TOPIC,
-            listed(file for _, file, _ in uses),
-            f"imports {module}, which is in {folder}/; stage {listed(name for name, _, _ in uses)} starts Python with "
-            f"{program.search[0]}/ on its path, and the project is not installed for a run.",
-            f"write PYTHONPATH={folder} before python in the command, or start it as a module: {_as_module(program.file, folder)}.",
-        )
+            lost = dict(own.lost)
+            if program.module and not program.file and _is_in(program.module, "src", code):
+                lost[program.module] = "dvc.yaml"
+            for module, file in lost.items():
+                top = module.partition(".")[0]
+                folder = next((place for place in (".", "src", "lib") if _is_in(top, place, code)), ".")
+                found.setdefault(folder, []).append((top, file, each.stage.name))
+    return found
 
 
-def _in_src(module: str, code: PipelineCode) -> bool:
-    return not (code.snapshot.has(module) or f"{module}.py" in code.snapshot.paths) and code.snapshot.has("src")
-
-
-def _as_module(file: str, folder: str) -> str:
-    inside = file.removeprefix(f"{folder}/") if folder != "." else file
-    return f"python -m {inside.removesuffix('.py').replace('/', '.')}"
-
-
-def _src_path(module: str) -> str:
-    return f"src/{module.partition('.')[0]}"
+def _is_in(module: str, folder: str, code: PipelineCode) -> bool:
+    path = module.partition(".")[0] if folder == "." else f"{folder}/{module.partition('.')[0]}"
+    return code.snapshot.has(path) or f"{path}.py" in code.snapshot.paths

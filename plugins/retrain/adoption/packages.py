@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,31 +12,31 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from retrain.adoption.observation import Observation, counted, listed, noted, stops, surprises
 from retrain.adoption.snapshot import Snapshot, is_vendored
-from retrain.work.environments import frozen
+from retrain.work.environments import frozen, python_versions
 
 TOPIC = "environment"
-OURS = ("uv.lock", "requirements.txt", "pyproject.toml")
+# Those that a run resolves its packages from, the exact ones first.
+OURS = ("uv.lock", "poetry.lock", "Pipfile.lock", "requirements.txt", "pyproject.toml", "setup.py", "setup.cfg")
 _OTHERS = {
-    "poetry.lock": "Poetry's lock",
-    "Pipfile.lock": "Pipenv's lock",
-    "Pipfile": "Pipenv's file",
     "environment.yaml": "a conda environment",
     "environment.yml": "a conda environment",
     "conda.yaml": "a conda environment",
     "conda.yml": "a conda environment",
+    "conda-lock.yml": "a conda lock",
     "pixi.toml": "a pixi project",
     "pixi.lock": "pixi's lock",
     "pdm.lock": "PDM's lock",
-    "setup.py": "a setup.py",
-    "setup.cfg": "a setup.cfg",
+    "Pipfile": "Pipenv's file",
     "renv.lock": "an R environment",
     "DESCRIPTION": "an R package",
 }
+_LOCKS = ("uv.lock", "poetry.lock", "Pipfile.lock")
+_SUPPLY = "supply a requirements file beside the pipeline's file, such as uv pip freeze prints it, and name it: packages: {lock: <name>.txt}"
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The folder and file that a run resolves its packages from; `folder` is `repository.environment`."""
+    """The folder and file that a run resolves its packages from; `folder` is `repository.environment`, which may be the file itself."""
 
     folder: str
     file: str
@@ -45,11 +44,13 @@ class Chosen:
     @property
     def path(self) -> str:
         """The path of the file."""
+        if self.folder.rpartition("/")[2] == self.file:
+            return self.folder
         return self.file if self.folder == "." else f"{self.folder}/{self.file}"
 
 
 def choose(snapshot: Snapshot) -> Chosen | None:
-    """The environment's file at the top, else the only folder below that has one."""
+    """The environment's file at the top, else the only folder below that has one, else the only file of requirements by another name."""
     for name in OURS:
         if name in snapshot.paths and _names_packages(snapshot, name):
             return Chosen(".", name)
@@ -59,33 +60,38 @@ def choose(snapshot: Snapshot) -> Chosen | None:
             if not is_vendored(path) and _names_packages(snapshot, path):
                 folders.setdefault(path.rpartition("/")[0], name)
     nearest = sorted(folders, key=lambda folder: (folder.count("/"), folder))
-    return Chosen(nearest[0], folders[nearest[0]]) if len(nearest) == 1 else None
+    if len(nearest) == 1:
+        return Chosen(nearest[0], folders[nearest[0]])
+    named = [] if nearest else _of_another_name(snapshot)
+    return Chosen(named[0], named[0].rpartition("/")[2]) if len(named) == 1 else None
+
+
+def _of_another_name(snapshot: Snapshot) -> list[str]:
+    """Files such as requirements-prod.txt and requirements/base.txt."""
+    found = (path for path in sorted(snapshot.paths) if not is_vendored(path))
+    return [path for path in found if re.search(r"(?:^|/)requirements[^/]*(?:/[^/]+)?\.txt$", path)]
 
 
 def _names_packages(snapshot: Snapshot, path: str) -> bool:
-    """False for a pyproject.toml that only has settings of tools."""
-    if not path.endswith("pyproject.toml"):
+    """False for files that only have settings of tools, and for a lock of Poetry's without its project."""
+    text, name = snapshot.texts.get(path, ""), path.rpartition("/")[2]
+    if name == "poetry.lock":
+        return _names_packages(snapshot, path.removesuffix(name) + "pyproject.toml")
+    if name == "setup.py":
+        return re.search(r"\bsetup\s*\(", text) is not None
+    if name == "setup.cfg":
+        return re.search(r"^(?:install_requires|packages|py_modules)\s*=", text, re.MULTILINE) is not None
+    if name != "pyproject.toml":
         return True
-    project = _toml(snapshot.texts.get(path, ""))
-    return "project" in project or "build-system" in project or _at(project, "tool", "poetry") is not None
+    project = _toml(text)
+    return "project" in project or _at(project, "tool", "poetry") is not None
 
 
 def files(snapshot: Snapshot, chosen: Chosen | None) -> Iterator[Observation]:
     """Is there an environment that a run can build, and which files does it leave aside?"""
-    others = [path for path in snapshot.named(*_OTHERS) if not is_vendored(path)]
-    named = listed(f"{path} ({_OTHERS[path.rpartition('/')[2]]})" for path in others)
+    others = [path for path in snapshot.named(*_OTHERS, *_LOCKS) if not is_vendored(path)]
     if chosen is None:
-        several = [path for path in snapshot.named(*OURS) if not is_vendored(path) and _names_packages(snapshot, path)]
-        if several:
-            yield stops(
-                TOPIC, listed(several), "are in several folders, and a run has one environment, in the folder repository.environment (now the top).",
-                f"name one in the pipeline's file (repository.environment: {several[0].rpartition('/')[0]}), or write one requirements.txt for all stages.",
-            )  # fmt: skip
-        else:
-            yield stops(
-                TOPIC, named or "repository", f"there is no uv.lock, requirements.txt or pyproject.toml{': only ' + named if named else ''}.",
-                "add a requirements.txt with every package that the stages import, such as uv pip freeze prints it.",
-            )  # fmt: skip
+        yield _none(snapshot, [path for path in others if path.rpartition("/")[2] in _OTHERS])
         return
     if chosen.folder != ".":
         yield surprises(
@@ -95,16 +101,37 @@ def files(snapshot: Snapshot, chosen: Chosen | None) -> Iterator[Observation]:
     beside = [
         path
         for path in others
-        if path.rpartition("/")[0] in ("", chosen.folder) and not path.endswith((".py", ".cfg", "DESCRIPTION"))
+        if path.rpartition("/")[0] in ("", chosen.folder)
+        and path.rpartition("/")[2] not in (chosen.file, "DESCRIPTION", chosen.file.removesuffix(".lock"))
     ]
     if beside:
         yield surprises(
             TOPIC,
-            listed(f"{path} ({_OTHERS[path.rpartition('/')[2]]})" for path in beside),
+            listed(_about(path) for path in beside),
             f"is not read: the packages are resolved from {chosen.path}.",
-            f"keep its versions in {chosen.path}.",
+            f"keep its versions in {chosen.path}, or {_SUPPLY}.",
         )
     yield from _unpinned(snapshot, chosen)
+
+
+def _none(snapshot: Snapshot, others: list[str]) -> Observation:
+    several = [path for path in snapshot.named(*OURS) if not is_vendored(path) and _names_packages(snapshot, path)]
+    if several := several or _of_another_name(snapshot):
+        folder = several[0].rpartition("/")[0] if several[0].rpartition("/")[2] in OURS else several[0]
+        return stops(
+            TOPIC, listed(several), "are in several places, and a run has one environment, of the folder or file repository.environment (now the top).",
+            f"name one in the pipeline's file (repository.environment: {folder}), or {_SUPPLY}.",
+        )  # fmt: skip
+    named = listed(_about(path) for path in others)
+    return stops(
+        TOPIC, named or "repository", f"there is none of {', '.join(OURS)}{': only ' + named if named else ''}.",
+        f"add a requirements.txt with every package that the stages import, or {_SUPPLY}.",
+    )  # fmt: skip
+
+
+def _about(path: str) -> str:
+    name = path.rpartition("/")[2]
+    return f"{path} ({_OTHERS.get(name, 'a lock')})"
 
 
 def _unpinned(snapshot: Snapshot, chosen: Chosen) -> Iterator[Observation]:
@@ -116,15 +143,15 @@ def _unpinned(snapshot: Snapshot, chosen: Chosen) -> Iterator[Observation]:
             yield surprises(TOPIC, chosen.path, "names no package.", "name every package that the stages import.")
         elif loose:
             yield surprises(
-                TOPIC, chosen.path, f"{len(loose)} of {len(lines)} packages have no exact version ({listed(loose)}): they are resolved once, as of the "
-                "first run, and frozen with it.", "pin them, or commit a uv.lock.",
+                TOPIC, chosen.path, f"{len(loose)} of {len(lines)} packages have no exact version ({listed(loose)}): they are resolved as of the day of the "
+                "commit, and frozen.", "pin them, or commit a uv.lock; packages.as_of in the pipeline's file sets another day.",
             )  # fmt: skip
     elif chosen.file == "pyproject.toml":
         yield surprises(
             TOPIC,
             chosen.path,
-            "has no lock beside it: its packages are resolved once, as of the first run, and frozen with it.",
-            "commit a uv.lock.",
+            "has no lock beside it: its packages are resolved as of the day of the commit, and frozen.",
+            "commit a uv.lock; packages.as_of in the pipeline's file sets another day.",
         )
 
 
@@ -152,27 +179,67 @@ def wanted_python(snapshot: Snapshot, chosen: Chosen | None) -> Iterator[tuple[s
         yield "Pipfile", f"~={version[1]}.0"
 
 
-def python(snapshot: Snapshot, chosen: Chosen | None) -> Iterator[Observation]:
-    """Does the repository take the Python of a run?"""
+def proposed_python(snapshot: Snapshot, chosen: Chosen | None, available: Collection[str]) -> str | None:
+    """The minor version for `packages.python`: the nearest available one that all statements allow, else all binding ones.
+
+    None for the deployment's own.
+    """
+    said = [(file, wanted) for file, wanted in wanted_python(snapshot, chosen) if _is_readable(wanted)]
+    for each in (said, [(file, wanted) for file, wanted in said if _binds(file)]):
+        fitting = [version for version in available if all(_fits(wanted, version) for _, wanted in each)]
+        if fitting:
+            best = min(fitting, key=lambda version: abs(_minor(version) - _minor(frozen.RUNNING)))
+            return None if best == frozen.RUNNING else best
+    return None
+
+
+def python(
+    snapshot: Snapshot, chosen: Chosen | None, available: Collection[str] = (frozen.RUNNING,)
+) -> Iterator[Observation]:
+    """Does the repository take a Python that this machine has? `available` are its minor versions."""
+    proposed = proposed_python(snapshot, chosen, available)
     said: set[str] = set()
     for file, wanted in dict.fromkeys(wanted_python(snapshot, chosen)):
         if wanted in said:
             continue
         said.add(wanted)
-        try:
-            fits = SpecifierSet(wanted).contains(f"{frozen.RUNNING}.{sys.version_info.micro}")
-        except InvalidSpecifier:
+        if not _is_readable(wanted):
             yield surprises(
                 TOPIC, file, f"wants Python {wanted!r}, which is no specifier.", "write one such as >=3.10."
             )
+        elif _fits(wanted, frozen.RUNNING) and proposed is None:
             continue
-        binding = file.endswith(("pyproject.toml", "uv.lock"))
-        if not fits:
-            effect = stops if binding else surprises
-            yield effect(
-                TOPIC, file, f"wants Python {wanted}, and a run has {frozen.RUNNING}.",
-                f"allow {frozen.RUNNING}, after trying it; a Python of its own for a pipeline is not supported yet.",
+        elif proposed and _fits(wanted, proposed):
+            yield surprises(
+                TOPIC, file, f"wants Python {wanted}, and the deployment has {frozen.RUNNING}.",
+                f'packages: {{python: "{proposed}"}} in the pipeline\'s file; WRITE=<name> proposes it.',
             )  # fmt: skip
+        elif not _fits(wanted, frozen.RUNNING):
+            effect = stops if _binds(file) else surprises
+            yield effect(
+                TOPIC, file, f"wants Python {wanted}, and this machine has {', '.join(available)}.",
+                f"{python_versions.advice(wanted, frozen.RUNNING)} A worker needs that Python: RETRAIN_PYTHONS names its folder.",
+            )  # fmt: skip
+
+
+def _is_readable(wanted: str) -> bool:
+    try:
+        SpecifierSet(wanted)
+    except InvalidSpecifier:
+        return False
+    return True
+
+
+def _binds(file: str) -> bool:
+    return file.endswith(("pyproject.toml", "uv.lock"))
+
+
+def _fits(wanted: str, version: str) -> bool:
+    return any(python_versions.allows(wanted, f"{version}.{patch}") for patch in range(20))
+
+
+def _minor(version: str) -> int:
+    return int(version.partition(".")[2])
 
 
 def resolved(chosen: Chosen, text: str) -> Observation:
@@ -180,7 +247,7 @@ def resolved(chosen: Chosen, text: str) -> Observation:
     return noted(
         TOPIC,
         chosen.path,
-        f"resolves to {counted(len(frozen.requirements(text)), 'package')} for Python {frozen.RUNNING}, from wheels, without running any of their code.",
+        f"resolves to {counted(len(frozen.requirements(text)), 'package')} for Python {frozen.python_of(text)}, from wheels, without running any of their code.",
     )
 
 

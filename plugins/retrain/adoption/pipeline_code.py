@@ -28,15 +28,19 @@ class StageCode:
 
 @dataclass(frozen=True)
 class PipelineCode:
-    """All stages that a run would start; if dvc.yaml is not at the top, the stages that there are."""
+    """All stages that a run would start; if it would start none, the stages that there are.
+
+    `snapshot` is the DVC project, and `place` the folder of the pipeline in it.
+    """
 
     snapshot: Snapshot
     described: Description
     stages: tuple[StageCode, ...]
+    place: str = "."
 
     @classmethod
-    def of(cls, snapshot: Snapshot, described: Description) -> PipelineCode:
-        """Follow the commands of the stages into the repository."""
+    def of(cls, snapshot: Snapshot, described: Description, place: str = ".") -> PipelineCode:
+        """Follow the commands of the stages into the project."""
         reached = [stage for stage in described.stages if stage.reached] or list(described.stages)
         return cls(
             snapshot,
@@ -48,6 +52,7 @@ class PipelineCode:
                 )
                 for stage in reached
             ),
+            place,
         )
 
     @property

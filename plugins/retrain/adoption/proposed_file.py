@@ -24,7 +24,14 @@ _START = "2026-01-01"
 def render(name: str, proposal: Proposal, commit: str) -> str:
     """The text of `<name>.yaml`."""
     return "\n".join(
-        [*_head(name, proposal, commit), *_data(name, proposal), *_stores(), *_results(name, proposal), ""]
+        [
+            *_head(name, proposal, commit),
+            *_data(name, proposal),
+            *_variables(proposal),
+            *_stores(),
+            *_results(name, proposal),
+            "",
+        ]
     )
 
 
@@ -42,10 +49,34 @@ def _head(name: str, proposal: Proposal, commit: str) -> Iterator[str]:
     yield ""
     yield "repository:"
     yield f"  url: {_quoted(proposal.url)}"
-    if proposal.environment == ".":
-        yield "  # environment: folder       # the folder of uv.lock, requirements.txt or pyproject.toml, if it is not the top"
+    if proposal.tags:
+        yield f"  tags: {_quoted(proposal.tags)}   # the tags that are releases"
+    else:
+        yield '  # tags: "{name}@v{version}"   # the tags that are releases, if they are not vX.Y.Z'
+    if proposal.prereleases:
+        yield "  prereleases: true           # the repository has no other releases"
+    if proposal.place.folder != ".":
+        yield f"  folder: {_quoted(proposal.place.folder)}   # paths below are those from the top of its DVC project"
+    if proposal.environment == proposal.place.folder:
+        yield "  # environment: folder       # the folder of the lock, requirements.txt or pyproject.toml, if it is another one"
     else:
         yield f"  environment: {_quoted(proposal.environment)}"
+    yield ""
+    if proposal.python:
+        yield "packages:"
+        yield f'  python: "{proposal.python}"            # the repository does not take the deployment\'s own'
+        yield "  # lock: name.txt            # a requirements file beside this file, instead of the repository's own files"
+    else:
+        yield "# packages: {lock: name.txt}  # a requirements file beside this file, instead of the repository's own files"
+    yield ""
+    if proposal.left_out:
+        yield f"# CHANGE: these stages run, and all that they need. Left out: {_plain(', '.join(proposal.left_out))}, which would deliver every day."
+        yield "targets:"
+        yield from (f"  - {_quoted(name)}" for name in proposal.place.targets)
+    elif proposal.place.targets == "all":
+        yield "targets: all                  # every dvc.yaml; or a list of dvc.yaml files and stages"
+    else:
+        yield "# targets: [stage]            # what to run, with all that it needs; by default the dvc.yaml of the folder"
     yield ""
 
 
@@ -60,6 +91,7 @@ def _data(name: str, proposal: Proposal) -> Iterator[str]:
         yield "# There is no section raw: the stages fetch all their data. With it, a run waits for the day's objects in S3."
     yield ""
     yield from _inputs(proposal)
+    yield from _remotes(proposal)
     if proposal.params:
         yield "params:                       # set for each run; {partition} is its day, YYYY-MM-DD"
         for file, values in proposal.params.items():
@@ -75,6 +107,16 @@ def _data(name: str, proposal: Proposal) -> Iterator[str]:
     else:
         yield "# fetch: [stage]              # stages that fetch their own data"
     yield "# static: [stage]             # stages whose outputs are meant to be the same every day"
+    yield ""
+
+
+def _remotes(proposal: Proposal) -> Iterator[str]:
+    if not proposal.remotes:
+        return
+    yield "# Tracked data is fetched from the release's own DVC remotes: S3 with aws_conn_id, others without credentials, unless named here."
+    yield "# remotes:"
+    for name, kind in proposal.remotes.items():
+        yield f"#   {_plain(name)}: {{connection: their_{re.sub(r'[^a-z0-9]', '_', kind)}}}   # CHANGE: Airflow's connection for the {_plain(kind)} remote"
     yield ""
 
 
@@ -103,6 +145,19 @@ def _inputs(proposal: Proposal) -> Iterator[str]:
         yield "# No stage seems to read raw data at a path. A stage may read the day's objects from manifest.json, or:"
         yield "# inputs:"
         yield "#   - {path: data/raw, days: partition, names: flat}"
+        yield ""
+
+
+def _variables(proposal: Proposal) -> Iterator[str]:
+    if proposal.env:
+        yield "env:                          # variables of the stages"
+        yield from (f"  {name}: {_quoted(value)}" for name, value in proposal.env.items())
+        yield ""
+    if proposal.unset:
+        yield "# CHANGE: these variables have no default. Give each a value under env, or take it out of Airflow, also from a Variable:"
+        yield "# secrets:"
+        for name, where in proposal.unset.items():
+            yield f"#   {name}: {{connection: some_connection, value: password}}   # read by {_plain(where)}"
         yield ""
 
 

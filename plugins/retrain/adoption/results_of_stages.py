@@ -6,8 +6,6 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-import yaml
-
 from retrain.adoption.observation import Observation, listed, noted, stops, surprises
 from retrain.adoption.pipeline_code import PipelineCode, StageCode, touches
 from retrain.adoption.python_code import read
@@ -179,58 +177,28 @@ def grammar(code: PipelineCode) -> Iterator[Observation]:
             ]
             if not needed:
                 yield surprises("stages", where, "is frozen: it does not run.", "")
-            if any(out.locked and out.hash != "md5" for out in stage.outs):
+            old = [out.path for out in stage.outs if out.locked and out.hash != "md5"]
+            if [path for path in old if path not in lacking]:  # data that is fetched gets the form of DVC 3
                 yield stops(
                     "dvc.lock",
                     where,
-                    "is frozen, and its entry in dvc.lock is of DVC 2, which cannot be proven.",
+                    "is frozen, its output is in Git, and its entry in dvc.lock is of DVC 2, which cannot be proven.",
                     "run dvc commit with DVC 3 and commit dvc.lock.",
                 )
         if stage.always_changed:
             yield surprises(
                 "stages",
                 where,
-                "always_changed: it runs each time, also when a day is cleared, and may then give other bytes.",
+                "always_changed: it runs each time, also when a day is cleared; if it gives other bytes then, the first record stands.",
                 "name it in fetch if it fetches data.",
             )
         if stage.outs and not stage.deps and not stage.params and not stage.frozen:
             yield surprises(
                 "stages",
                 where,
-                "has no dependency: DVC never takes it from its cache, so it runs again when a day is cleared.",
+                "has no dependency: it runs again when a day is cleared; if it gives other bytes then, the first record stands.",
                 "add its script to deps.",
             )
     generated = sorted({each.stage.name.partition("@")[0] for each in code.stages if "@" in each.stage.name})
     if generated:
         yield noted("stages", listed(generated), "foreach or matrix: expanded by DVC itself, as it does for you.")
-
-
-def lock(code: PipelineCode) -> Iterator[Observation]:
-    """What becomes of the committed dvc.lock?"""
-    if "dvc.lock" not in code.snapshot.paths:
-        return
-    old = [
-        out.path
-        for each in code.stages
-        for out in each.stage.outs
-        if out.locked and out.hash is not None and out.hash != "md5"
-    ]
-    what = f"has entries of DVC 2 ({listed(old)}). " if old else ""
-    gone = _removed_stages(code)
-    what += f"Its entries of {listed(gone)} are of no stage in dvc.yaml. " if gone else ""
-    yield noted(
-        "dvc.lock",
-        "dvc.lock",
-        f"{what}A run does not use the committed file, save for frozen stages: it writes its own.",
-    )
-
-
-def _removed_stages(code: PipelineCode) -> list[str]:
-    """The stages that the top dvc.lock has and dvc.yaml has not."""
-    try:
-        document = yaml.safe_load(code.snapshot.texts.get("dvc.lock", "")) or {}
-        locked = list(document.get("stages") or {})
-    except (yaml.YAMLError, AttributeError, ValueError):
-        return []  # DVC says what is wrong with it
-    known = {stage.name for stage in code.described.stages if stage.file == "dvc.yaml"}
-    return [str(name) for name in locked if name not in known]

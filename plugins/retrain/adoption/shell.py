@@ -30,7 +30,7 @@ _PREFIXES = (
     "while",
     "xargs",
 )
-_BUILTINS = frozenset(
+BUILTINS = frozenset(
     [
         "cd",
         "echo",
@@ -161,7 +161,7 @@ def _simple(words: list[str], after: str) -> Iterator[SimpleCommand]:
 def programs(text: str) -> list[str]:
     """The programs that a command or a script starts, without those of the shell itself and its own functions."""
     functions = set(re.findall(r"^\s*(?:function\s+)?(\w+)\s*\(\)", text, re.MULTILINE))
-    found = [each.program for each in commands(text) if each.program not in _BUILTINS and each.program not in functions]
+    found = [each.program for each in commands(text) if each.program not in BUILTINS and each.program not in functions]
     return list(dict.fromkeys(found))
 
 

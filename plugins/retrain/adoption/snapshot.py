@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
+T = TypeVar("T")
 SUBMODULE = "160000"
 _POINTER = "version https://git-lfs.github.com/spec/v1"
 # Installed packages and tools that somebody committed: their code is not the repository's.
@@ -48,6 +50,14 @@ class Snapshot:
         found = [path for path in self.modes if path.rpartition("/")[2] in names]
         return sorted(found, key=lambda path: (path.count("/"), path))
 
+    def below(self, folder: str) -> Snapshot:
+        """The files in a folder, with their paths below it; `.` is the top."""
+        if folder == ".":
+            return self
+        return replace(
+            self, sizes=_below(folder, self.sizes), modes=_below(folder, self.modes), texts=_below(folder, self.texts)
+        )
+
     def python(self) -> dict[str, str]:
         """The texts of all Python files."""
         return {path: text for path, text in self.texts.items() if path.endswith(".py")}
@@ -61,3 +71,7 @@ def is_vendored(path: str) -> bool:
 def is_pointer(text: str) -> bool:
     """True if a file's text is a pointer of Git LFS."""
     return text.startswith(_POINTER)
+
+
+def _below(folder: str, values: Mapping[str, T]) -> dict[str, T]:
+    return {path.removeprefix(f"{folder}/"): each for path, each in values.items() if path.startswith(f"{folder}/")}

@@ -13,13 +13,14 @@ TOPIC = "tracking"
 _ADDRESS = re.compile(r"(?:https?|databricks|postgresql|mysql)\S*")
 _OF_MLFLOW = re.compile(r"https?://(?:localhost|127\.0\.0\.1|[^/\s]*mlflow|dagshub\.com)\S*")
 _SETTING = re.compile(r"tracking_ur[il][\"']?\s*[:=]\s*[\"']?(https?://[^\s\"',}]+)", re.IGNORECASE)
+# What a call asks for, and the variable from which its library takes it.
 _ASKS = {
-    "dagshub.init": "asks DagsHub for a login",
-    "wandb.init": "asks Weights & Biases for a login",
-    "neptune.init_run": "needs a token of Neptune",
-    "comet_ml.Experiment": "needs a key of Comet",
-    "kaggle.api.authenticate": "needs a key of Kaggle",
-    "huggingface_hub.login": "asks Hugging Face for a login",
+    "dagshub.init": ("asks DagsHub for a login", "DAGSHUB_USER_TOKEN"),
+    "wandb.init": ("asks Weights & Biases for a login", "WANDB_API_KEY"),
+    "neptune.init_run": ("needs a token of Neptune", "NEPTUNE_API_TOKEN"),
+    "comet_ml.Experiment": ("needs a key of Comet", "COMET_API_KEY"),
+    "kaggle.api.authenticate": ("needs a key of Kaggle", "KAGGLE_KEY"),
+    "huggingface_hub.login": ("asks Hugging Face for a login", "HF_TOKEN"),
 }
 
 
@@ -42,11 +43,12 @@ def observations(code: PipelineCode) -> Iterator[Observation]:
         ):
             logging.setdefault(file, each.stage.name)
         elif call.name in _ASKS:
+            asks, variable = _ASKS[call.name]
             yield stops(
                 TOPIC,
                 f"{file}:{call.line}",
-                f"{call.name} {_ASKS[call.name]}, and a run has none.",
-                "remove it, or make it depend on a variable.",
+                f"{call.name} {asks}, and a run has none.",
+                f"name it in the pipeline's file, secrets: {{{variable}: {{connection: <id>}}}}; or remove the call.",
             )
     for file, stage in logging.items():
         yield surprises(

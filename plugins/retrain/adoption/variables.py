@@ -35,7 +35,7 @@ _KNOWN = frozenset(
 def observations(code: PipelineCode) -> Iterator[Observation]:
     """Which variables do the stages read that a run does not set?"""
     needed, optional = read_by(code)
-    fix = "env: and secrets: are not supported yet. Give the variable a default in the code, or set it on the workers for all pipelines."
+    fix = "give it a value under env in the pipeline's file, or one of an Airflow connection or Variable under secrets."
     for name, where in needed.items():
         yield stops(
             TOPIC, where, f"reads the variable {name}, which a run does not set, and has no default for it.", fix

@@ -15,9 +15,11 @@ from retrain.run.run_record import RunRecord
 from retrain.store import ledger_facts, ledger_index
 from retrain.store.ledger_index import LedgerIndex
 from retrain.work import git, workspace
+from retrain.work.dvc import deployment_dvc
 from retrain.work.dvc.description import Description
-from retrain.work.dvc.program import DEPLOYMENT_DVC, Dvc
-from retrain.work.environments import environment
+from retrain.work.dvc.program import Dvc
+from retrain.work.origin import Origin
+from retrain.work.whole_checkout import whole_checkout
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -91,13 +93,18 @@ class ChosenPipeline:
         Raises:
             OriginError: the origin does not answer, or does not have the commit.
         """
-        at = workspace.home() / "git" / f"{record.pipeline}.git"
-        return git.mirror(self.deployment.repository.url, Release(record.release, record.commit), at)
+        with self.services.origin() as origin:
+            return self._mirror(record, origin)
+
+    def _mirror(self, record: RunRecord, origin: Origin) -> Path:
+        folder = self.ledger.manifest(record.spec).settings.folder
+        return git.mirror(origin, Release(record.release, record.commit), workspace.mirrors(), folder=folder)
 
     def packages(self, record: RunRecord) -> str:
         """The packages of a run, as `recorded_environment.packages` returns them."""
         environments, repository = workspace.home() / "environments", self.deployment.repository
-        return recorded_environment.packages(record, self.ledger, repository, environments)
+        credentials = self.services.credentials
+        return recorded_environment.packages(record, self.ledger, repository, environments, credentials)
 
     def describe(self, record: RunRecord, folder: Path) -> Description:
         """DVC's description of a recorded run, whose checkout is made again in an empty folder.
@@ -107,7 +114,11 @@ class ChosenPipeline:
             StoreError: the ledger has lost a document of the run.
             RetrainError: as for `described`.
         """
-        git.checkout(self.mirror(record), record.commit, folder)
+        with self.services.origin() as origin:
+            settings = self.ledger.manifest(record.spec).settings
+            laid = [each.path for each in settings.inputs]
+            mirror = self._mirror(record, origin)
+            whole_checkout(mirror, record.commit, folder, origin, folder=settings.folder, laid=laid)
         for document in ("run.yaml", "manifest.json", "dvc.lock"):
             (folder / document).write_bytes(self.ledger.file(record, document))
         return self.described(folder)
@@ -130,5 +141,5 @@ class ChosenPipeline:
         Raises:
             EnvironmentBuildError: the deployment's own DVC cannot be installed.
         """
-        own = environment.provide(DEPLOYMENT_DVC, workspace.home() / "environments")
+        own = deployment_dvc.provide(workspace.home() / "environments")
         return Dvc.of(checkout, own, own, checkout.parent / "cache", {})

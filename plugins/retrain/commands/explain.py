@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from retrain.archive import entry, explain
+from retrain.archive import entry, explain, recorded_locks
 from retrain.commands.chosen_pipeline import ChosenPipeline, add_day
 from retrain.commands.command import Answer, Subparsers, add_command
 from retrain.work import git
 
-_BY_VALUE = ("settings", "environment", "params", "data", "outputs", "metrics")
+_BY_VALUE = ("settings", "environment", "params", "data", "stages", "outputs", "metrics")
 
 
 def add(commands: Subparsers) -> None:
@@ -26,6 +26,7 @@ def answer(options: argparse.Namespace) -> Answer:
     """The differences between the two runs, by kind.
 
     Raises:
+        RecordError: a document of one of the runs cannot be read.
         UnknownEntryError: the ledger has no run of one of the days.
         OriginError: the Git origin cannot be read.
     """
@@ -39,6 +40,7 @@ def answer(options: argparse.Namespace) -> Answer:
         (entry.params(one, chosen.ledger), entry.params(two, chosen.ledger)),
         (chosen.packages(one), chosen.packages(two)),
         tuple(code),
+        (recorded_locks.recorded(one, chosen.ledger), recorded_locks.recorded(two, chosen.ledger)),
     )
     lines = [
         f"{one.partition} {one.release} ({one.run_key[:12]}) against {two.partition} {two.release} ({two.run_key[:12]})"

@@ -15,10 +15,8 @@ from retrain.run import partition
 from retrain.run.landed import LandingRule
 from retrain.store import ledger_facts, raw_landing
 
-_HEADING = (
-    f"{'day':10}  {'release':9}  {'run key':12}  {'recorded (UTC)':19}  {'mode':8}  {'rows':>6}  {'MAE':>6}  status"
-)
 _STALE_SHOWN = 3
+_RELEASE = 9  # characters of the column, at least
 
 
 def add(commands: Subparsers) -> None:
@@ -55,7 +53,9 @@ def answer(options: argparse.Namespace) -> Answer:
         }
         for run in shown
     ]
-    return Answer(rows, [_HEADING, *(_line(run, stale.get(run.record.run_key, [])) for run in shown)])
+    width = max([len(run.record.release) for run in shown], default=0)
+    lines = [_line(run, stale.get(run.record.run_key, []), max(width, _RELEASE)) for run in shown]
+    return Answer(rows, [_heading(max(width, _RELEASE)), *lines])
 
 
 def _stale_days(
@@ -75,7 +75,11 @@ def _stale_days(
     return found
 
 
-def _line(run: RecordedRun, stale: list[str]) -> str:
+def _heading(width: int) -> str:
+    return f"{'day':10}  {'release':{width}}  {'run key':12}  {'recorded (UTC)':19}  {'mode':8}  {'rows':>6}  {'MAE':>6}  status"
+
+
+def _line(run: RecordedRun, stale: list[str], width: int) -> str:
     record, status = run.record, run.status
     if run.superseded_by:
         status = f"superseded by {run.superseded_by[:12]}"
@@ -84,8 +88,8 @@ def _line(run: RecordedRun, stale: list[str]) -> str:
     if stale:
         more = " …" if len(stale) > _STALE_SHOWN else ""
         status = f"stale: {', '.join(stale[:_STALE_SHOWN])}{more} changed; a backfill reruns it"
-    mae, rows = record.metrics.get("model.mae"), record.metrics.get("rows")
+    mae, rows = record.metrics.get("model.mae", record.metrics.get("mae")), record.metrics.get("rows")
     return (
-        f"{record.partition}  {record.release:9}  {record.run_key[:12]}  {record.recorded_at[:19]}  {record.mode:8}  "
+        f"{record.partition}  {record.release:{width}}  {record.run_key[:12]}  {record.recorded_at[:19]}  {record.mode:8}  "
         f"{'-' if rows is None else int(rows):>6}  {'-' if mae is None else format(mae, '.3f'):>6}  {status}"
     )

@@ -41,8 +41,9 @@ def answer(options: argparse.Namespace) -> Answer:
             chosen.ledger,
             chosen.remote,
             chosen.deployment.repository,
+            chosen.services.credentials,
             to,
-            mirror=workspace.home() / "git" / f"{record.pipeline}.git",
+            mirrors=workspace.mirrors(),
             environments=None if options.no_environment else environments,
             tools=environments,
             raw=raw,
@@ -64,6 +65,12 @@ def answer(options: argparse.Namespace) -> Answer:
         lines.append(
             f"The day's raw data is laid where the stages read it: {restored.inputs} {'file' if restored.inputs == 1 else 'files'}."
         )
-    elif options.no_inputs:
+    elif options.no_inputs and chosen.ledger.manifest(record.spec).settings.inputs:
         lines.append("Without the day's raw data, as asked: `dvc status` reports its paths as changed.")
+    elif options.no_inputs:
+        lines.append("The run had no inputs laid in its checkout, so nothing was left out for NO_INPUTS.")
+    if restored.unstored:
+        lines.append(
+            f"Not restored, because DVC stores no output with cache: false or push: false: {', '.join(restored.unstored)}."
+        )
     return Answer(document, lines)

@@ -8,6 +8,7 @@ from retrain.commands import pin_moves
 from retrain.commands.chosen_pipeline import ChosenPipeline
 from retrain.commands.command import Answer, Subparsers, add_command
 from retrain.commands.pin import airflow, pin_answer
+from retrain.run.tag_pattern import TagPattern
 
 
 def add(commands: Subparsers) -> None:
@@ -23,7 +24,6 @@ def answer(options: argparse.Namespace) -> Answer:
         NoEarlierReleaseError: no other release was pinned before.
         PinConflictError: somebody else moved the pin at the same moment.
     """
-    api = airflow(options)
-    return pin_answer(
-        options.pipeline, pin_moves.roll_back(api, ChosenPipeline(options.pipeline).ledger, options.pipeline)
-    )
+    api, chosen = airflow(options), ChosenPipeline(options.pipeline)
+    pattern = TagPattern.of(chosen.deployment)
+    return pin_answer(options.pipeline, pin_moves.roll_back(api, chosen.ledger, options.pipeline, pattern))

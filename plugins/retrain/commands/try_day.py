@@ -21,7 +21,9 @@ def add(commands: Subparsers) -> None:
     text = "Run one real day in a workspace of its own, and say what a second run would skip. Nothing is recorded or pushed."
     parser = add_command(commands, "try", answer, text)
     parser.add_argument("partition", help="YYYY-MM-DD")
-    parser.add_argument("--ref", help="a tag, branch or commit of the origin (default: the newest tag vX.Y.Z)")
+    parser.add_argument(
+        "--ref", help="a tag, branch or commit of the origin, or a label (default: the newest release tag)"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the workspace where it is")
 
 

@@ -5,31 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrain.deployment.pipeline_file import Deployment
 from retrain.deployment.sections import Raw
 from retrain.errors import NotLandedError, ReportError
-from retrain.inputs import fetch_stages
+from retrain.inputs import fetch_stages, tracked_data
 from retrain.inputs.prepared import prepare
 from retrain.inputs.raw_cache import RawObjects
 from retrain.inputs.reproduced_day import ReproducedDay, reproduce_day
 from retrain.inputs.stage_graph import StageGraph
+from retrain.inputs.tracked_data import TrackedSources
 from retrain.judge import judged_days
 from retrain.run import partition
 from retrain.run.landed import LandingRule, data_by_day
 from retrain.run.manifest import Manifest
 from retrain.run.run_spec import RunSpec
+from retrain.run.tag_pattern import TagPattern
 from retrain.store import raw_landing, s3
 from retrain.store.cached_objects import objects_of
+from retrain.store.labels import labelled
 from retrain.store.landed_manifest import landed_manifest
+from retrain.store.ledger import Ledger
+from retrain.store.remote import Remote
 from retrain.trial.trial_commit import TrialCommit, trial_commit
 from retrain.work import pipeline_caches, workspace
 from retrain.work.dvc.description import Description
 from retrain.work.dvc.opened import opened
 from retrain.work.dvc.second_run import SecondRun
-from retrain.work.environments import environment
+from retrain.work.environments import environment, release_packages
 from retrain.work.service_credentials import Credentials
 from retrain.work.workspace import Workspace
 
@@ -68,13 +74,14 @@ def try_day(
 ) -> TriedDay:
     """Run a day as `reproduce` does, check its files as the tasks after it do, and ask DVC what a second run would skip.
 
-    Of the pipeline's folders only the environments and the raw cache are written to. S3 is only read.
+    Of the shared folders only the Git mirrors, the environments and the raw cache are written to. S3 and the release's own remotes are
+    only read.
 
     Args:
         deployment: the pipeline's file.
         credentials: access to S3.
         day: the partition, YYYY-MM-DD.
-        name: a tag, a branch or a commit of the origin; None for the newest release tag.
+        name: a tag, a branch or a commit of the origin, or a label; None for the newest release tag.
         keep: leave the workspace where it is, also after a failure.
         say: called with a sentence at each step.
 
@@ -83,45 +90,49 @@ def try_day(
         NotLandedError: the day has not landed.
         NoRawDataError: it has only its marker.
         ReleaseError: there is no such commit, or it cannot be checked out, installed or described.
+        StageSecretError: a secret of the stages does not exist.
         RetrainError: a stage failed, with the error that the daily run would end with.
         ReportError: a file that dvc.yaml or the pipeline's file names is missing or cannot be read.
     """
     partition.parse(day)
     workspace.home().mkdir(parents=True, exist_ok=True)
     workspace.require_space(workspace.home(), deployment.limits.min_free_disk_mb)
+    credentials.stage_secrets()  # refused before anything is fetched
     client = credentials.s3()
     manifest = _landed(client, deployment, day)
     size = sum(item.size for item in manifest.objects)
     objects = "1 raw object" if len(manifest.objects) == 1 else f"{len(manifest.objects)} raw objects"
     say(f"{objects}, {size:,} bytes.")
     with _place(deployment.pipeline, day, keep=keep, say=say) as place:
-        known = workspace.home() / "git" / f"{deployment.pipeline}.git"
-        chosen = trial_commit(deployment.repository.url, name, place.path / "origin.git", known)
-        say(f"{chosen.name} is {chosen.commit}.")
+        second = Workspace(place.scratch("second"))
+        label = partial(labelled, Ledger(client, deployment.ledger), deployment.pipeline)
+        with credentials.origin() as origin:
+            where = (workspace.mirrors(), deployment.repository.folder)
+            chosen = trial_commit(origin, name, *where, TagPattern.of(deployment), label)
+            say(f"{chosen.name} is {chosen.commit}.")
+            spec = RunSpec(deployment.pipeline, manifest.partition, chosen.name, chosen.commit, manifest.digest)
+            for each in (place, second):
+                workspace.check_out(each, chosen.mirror, origin, spec, manifest)
         with pipeline_caches.in_use(deployment.pipeline):
-            return _run(deployment, credentials, client, place, chosen, manifest, say)
+            return _run(deployment, credentials, client, (place, second), chosen, manifest, say)
 
 
 def _run(
     deployment: Deployment,
     credentials: Credentials,
     client: S3Client,
-    place: Workspace,
+    places: tuple[Workspace, Workspace],
     chosen: TrialCommit,
     manifest: Manifest,
     say: Callable[[str], None],
 ) -> TriedDay:
-    pipeline = deployment.pipeline
-    spec = RunSpec(pipeline, manifest.partition, chosen.name, chosen.commit, manifest.digest)
-    second = Workspace(place.scratch("second"))
-    for each in (place, second):
-        workspace.check_out(each, chosen.repository, spec, manifest)
+    pipeline, (place, second) = deployment.pipeline, places
     say("Installing the environment.")
-    built = environment.provide(
-        place.checkout / deployment.repository.packages_folder, workspace.home() / "environments"
-    )
+    defined = release_packages.of_release(deployment, place.checkout, manifest.settings)
+    built = environment.of_definition(defined, workspace.home() / "environments")
     raw = RawObjects(client, pipeline_caches.raw_cache(pipeline))
-    with opened(credentials, pipeline, place.project, built, place.path / "cache") as dvc:
+    tracked = TrackedSources(Remote(client, deployment.store), credentials.remotes)
+    with opened(credentials, pipeline, place, built, place.path / "cache", manifest.settings) as dvc:
         say("Running dvc repro.")
         dvc.configure(_NEVER_PUSHED, credentials.endpoint())
         timeout = deployment.limits.reproduce_minutes * 60.0
@@ -130,6 +141,7 @@ def _run(
             manifest,
             dvc,
             raw,
+            tracked,
             release=chosen.name,
             static=deployment.static,
             timeout=timeout,
@@ -139,11 +151,12 @@ def _run(
         _require_files(deployment, manifest.partition, done.description, place.project)
         objects = objects_of(done.description.stored, dvc.cache)
         say("Asking DVC about a second run.")
-        again = replace(dvc, checkout=second.project)
+        again = replace(dvc, checkout=second.project).aimed(manifest.settings)
         again.configure(_NEVER_PUSHED, credentials.endpoint())
         prepared = prepare(second.project, manifest, again, raw)
-        fetching = fetch_stages.named(StageGraph.of(prepared.description), deployment.fetch)
-        answers = again.second_run(prepared.description, place.project, fetching)
+        described = tracked_data.bring(again, prepared.description, tracked, chosen.name, timeout).description
+        fetching = fetch_stages.named(StageGraph.of(described), deployment.fetch)
+        answers = again.second_run(described, place.project, fetching)
     workspace.discard(second)
     size = sum((dvc.cache / item.key).stat().st_size for item in objects)
     return TriedDay(chosen, manifest, done, fetching, answers, len(objects), size)
@@ -166,7 +179,8 @@ def _place(pipeline: str, day: str, *, keep: bool, say: Callable[[str], None]) -
 
 def _landed(client: S3Client, deployment: Deployment, day: str) -> Manifest:
     try:
-        return landed_manifest(client, deployment, day, deployment.run_settings())
+        settings = deployment.run_settings(lock=release_packages.supplied_sha256(deployment))
+        return landed_manifest(client, deployment, day, settings)
     except NotLandedError as error:
         if deployment.raw is None:
             raise

@@ -62,9 +62,10 @@ def model(path: str) -> Artifact:
     return Artifact("model", path, "model", None)
 
 
-def tracked(path: str) -> TrackedFile:
+def tracked(path: str, **changes: Any) -> TrackedFile:
     """A .dvc file beside its data."""
-    return TrackedFile(f"{path}.dvc", False, False, (), (out(path, locked=True),))
+    own = out(path, **{"locked": True, "md5": "1" * 32, "hash": "md5", **changes})
+    return TrackedFile(f"{path}.dvc", False, False, (), (own,), reached=True)
 
 
 def code(*stages: Stage, texts: Mapping[str, str] | None = None, **changes: Any) -> PipelineCode:

@@ -10,9 +10,11 @@ from retrain.adoption.errors import PipelineFileExistsError
 from retrain.adoption.observation import Effect
 from retrain.adoption.packages import Chosen
 from retrain.adoption.pipeline_code import PipelineCode
+from retrain.adoption.project_place import ProjectPlace
 from retrain.adoption.proposal import Proposal, propose
 from retrain.deployment.pipeline_file import Deployment
 from retrain.errors import ConfigurationError
+from retrain.work.environments import sources
 
 
 def proposed(found: PipelineCode, chosen: Chosen | None = None) -> tuple[Proposal, Deployment]:
@@ -38,7 +40,7 @@ def test_a_file_with_every_section_is_valid() -> None:
             "train", "python b.py", deps=["clean.csv", "more.csv"], outs=["m.pkl", out("metrics.json", kind="metric")]
         ),
         texts=FETCHES,
-        tracked=(tracked("data/raw"),),
+        tracked=(tracked("data/raw", md5=f"{'1' * 32}.dir"),),
         missing=["data/raw", "lookup.csv"],
         artifacts=(model("m.pkl"),),
         metrics={"metrics.json": {}},
@@ -148,6 +150,11 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     [
         ({"uv.lock": "", "pyproject.toml": ""}, "."),
         ({"src/requirements.txt": ""}, "src"),
+        ({"pyproject.toml": "[tool.poetry]\n", "poetry.lock": ""}, "."),
+        ({"Pipfile": "", "Pipfile.lock": ""}, "."),
+        ({"setup.py": "setup(install_requires=[])"}, "."),
+        ({"requirements/base.txt": "a"}, "requirements/base.txt"),
+        ({"requirements/base.txt": "a", "requirements/dev.txt": "b"}, None),
         ({"pyproject.toml": "[tool.ruff]\n", "a/requirements.txt": ""}, "a"),
         ({"a/requirements.txt": "", "b/requirements.txt": ""}, None),
         ({"environment.yaml": ""}, None),
@@ -164,7 +171,9 @@ def test_the_environment_is_the_top_s_or_the_only_one(files: dict[str, str], fol
     ("files", "words"),
     [
         ({"src/requirements.txt": "a==1"}, "repository.environment: src"),
-        ({"pyproject.toml": "[project]\n", "poetry.lock": ""}, "poetry.lock (Poetry's lock): is not read"),
+        ({"requirements.txt": "a==1", "environment.yml": ""}, "environment.yml (a conda environment): is not read"),
+        ({"pyproject.toml": "[project]\n", "poetry.lock": "", "uv.lock": ""}, "poetry.lock (a lock): is not read"),
+        ({"needs/requirements-prod.txt": "a==1"}, "repository.environment: needs/requirements-prod.txt"),
         ({"requirements.txt": "# nothing\n"}, "names no package"),
         ({"requirements.txt": "a==1\nb>=2\nc @ git+https://h/c@1\n"}, "1 of 3 packages have no exact version (b>=2)"),
         ({"pyproject.toml": "[project]\n"}, "has no lock beside it"),
@@ -199,12 +208,44 @@ def test_the_python_that_a_repository_wants_is_compared_with_a_run_s(
     assert [each.effect for each in found] == expected
 
 
+@pytest.mark.parametrize(
+    ("files", "proposed"),
+    [
+        ({"pyproject.toml": "[project]\nrequires-python = '>=3.12'\n"}, "3.12"),
+        ({"pyproject.toml": "[project]\nrequires-python = '<3.11'\n"}, "3.10"),
+        ({"pyproject.toml": "[project]\nrequires-python = '>=3.10'\n", ".python-version": "3.12"}, "3.12"),
+        ({"pyproject.toml": "[project]\nrequires-python = '<3.12'\n", ".python-version": "3.12"}, None),
+        ({"pyproject.toml": "[project]\nrequires-python = '>=3.13'\n"}, None),
+        ({"requirements.txt": ""}, None),
+    ],
+)
+def test_a_python_of_this_machine_that_the_repository_takes_is_proposed(
+    files: dict[str, str], proposed: str | None
+) -> None:
+    found, available = snapshot(files), ["3.10", "3.11", "3.12"]
+    chosen = packages.choose(found)
+    assert packages.proposed_python(found, chosen, available) == proposed
+    stopped = seen(packages.python(found, chosen, available), Effect.STOPS)
+    assert bool(stopped) is (">=3.13" in str(files))
+    deployment = proposed_file.valid(
+        "theirs", proposed_file.render("theirs", propose(found, chosen, None, python=proposed), "0" * 40)
+    )
+    assert deployment.packages.python == proposed
+
+
+def test_the_files_of_a_run_are_those_of_the_check() -> None:
+    assert list(packages.OURS) == list(sources.Form)
+
+
 def test_an_import_that_no_package_brings_stops_if_its_package_is_known() -> None:
     texts = {"a.py": "import os\nimport pandas\nimport sklearn\nimport odd\nimport mine\n", "mine.py": ""}
     found = imported_packages.imported(code(stage("s", "python a.py"), texts=texts), frozenset({"pandas"}))
+    either = (
+        "the environment's file, or to a requirements file beside the pipeline's file: packages: {lock: <name>.txt}."
+    )
     assert [(each.effect, each.fix) for each in found] == [
-        (Effect.SURPRISES, "add odd to the environment's file."),
-        (Effect.STOPS, "add scikit-learn to the environment's file."),
+        (Effect.SURPRISES, f"add odd to {either}"),
+        (Effect.STOPS, f"add scikit-learn to {either}"),
     ]
 
 
@@ -213,3 +254,57 @@ def test_the_proposed_file_names_no_shell_of_its_reader() -> None:
     found = code(stage("get", "curl x", outs=["x\nevil: 1.csv"]))
     text = proposed_file.render("theirs", propose(found.snapshot, None, found), "0" * 40)
     assert not any(line.startswith("evil") for line in text.splitlines())
+
+
+def test_the_folder_and_all_targets_of_a_project_below_the_top_are_proposed() -> None:
+    found = code(stage("a/dvc.yaml:a", "echo", file="a/dvc.yaml", deps=["data/raw"], outs=["x"]), missing=["data/raw"])
+    proposal = propose(found.snapshot, Chosen(".", "requirements.txt"), found, ProjectPlace("ml", "ml", "all"))
+    deployment = proposed_file.valid("theirs", proposed_file.render("theirs", proposal, found.snapshot.commit))
+    assert (deployment.repository.folder, deployment.targets) == ("ml", "all")
+    assert deployment.repository.environment == ".", "the packages are at the top, not in the folder"
+
+
+def test_stages_that_deliver_are_left_out_by_targets_unless_others_need_them() -> None:
+    train = stage("train", "python b.py", deps=["data/raw"], outs=["m.pkl"])
+    each = [stage(f"score@{n}", "python s.py", deps=["m.pkl"], outs=[f"s{n}"]) for n in "ab"]
+    upload = stage("ship", "aws s3 cp m.pkl s3://theirs/", deps=["m.pkl"])
+    assert proposed(code(train, *each, upload))[1].targets == ("score",)
+    assert proposed(code(train, upload))[1].targets == ("train",)
+    after = stage("after", "echo", deps=["sent.txt"])
+    assert proposed(code(train, stage("deploy", "echo", outs=["sent.txt"]), after))[1].targets == ()
+    assert proposed(code(upload))[1].targets == ()
+
+
+def test_variables_are_proposed_with_a_value_if_it_is_known_and_else_as_a_comment_with_the_place_that_reads_them() -> (
+    None
+):
+    texts = {"a.py": "import os\nimport pkg.m\nos.environ['API_KEY']\nos.environ['AIRFLOW_HOME']\n", "src/pkg/m.py": ""}
+    found = code(stage("train", "python a.py", outs=["m.pkl"]), texts=texts)
+    proposal, deployment = proposed(found)
+    assert deployment.env == {"PYTHONPATH": "src"}
+    assert deployment.secrets == {}
+    text = proposed_file.render("theirs", proposal, found.snapshot.commit)
+    (comment,) = [line for line in text.splitlines() if "API_KEY" in line]
+    assert comment == "#   API_KEY: {connection: some_connection, value: password}   # read by a.py"
+    with_secret = text.replace("# secrets:", "secrets:").replace(comment, comment.removeprefix("#"))
+    assert proposed_file.valid("theirs", with_secret).secrets["API_KEY"].connection == "some_connection"
+    assert "AIRFLOW_HOME" not in text  # which no pipeline's file may set
+
+
+def test_the_remotes_of_tracked_data_are_proposed_with_a_connection_each() -> None:
+    config = "['remote \"shelf\"']\n    url = gs://bucket/dvc\n"
+    found = code(
+        stage("train", "python a.py", deps=["words.onnx"], outs=["m.pkl"]),
+        texts={".dvc/config": config},
+        tracked=(tracked("words.onnx"),),
+        missing=["words.onnx"],
+    )
+    text = proposed_file.render("theirs", propose(found.snapshot, None, found), found.snapshot.commit)
+    assert "# remotes:\n#   shelf: {connection: their_gs}" in text
+    assert proposed_file.valid("theirs", text).remotes == {}
+    assert (
+        proposed_file.valid("theirs", text.replace("# remotes:\n#   shelf", "remotes:\n  shelf"))
+        .remotes["shelf"]
+        .connection
+        == "their_gs"
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from adoption.repositories import code, described, out, seen, snapshot, stage, tracked
 
@@ -35,17 +37,41 @@ def test_data_of_a_dvc_file_is_laid_by_inputs() -> None:
     assert (each.path, each.kind, each.where) == ("data/raw", "tracked", "data/raw.dvc")
 
 
-def test_tracked_data_that_no_day_brings_stops() -> None:
+S3 = "['remote \"theirs\"']\n    url = s3://bucket/dvc\n"
+DISK = "['remote \"mine\"']\n    url = /home/me/dvc\n"
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "effect", "words"),
+    [
+        pytest.param(S3, {}, Effect.NOTED, "fetches it from remote theirs (s3)", id="the only remote"),
+        pytest.param(
+            S3 + DISK, {"remote": "Theirs"}, Effect.NOTED, "remote Theirs (s3)", id="the remote that it names"
+        ),
+        pytest.param(
+            S3.replace("s3", "gs"), {}, Effect.SURPRISES, "RETRAIN_DVC_EXTRAS", id="a remote that needs an extra"
+        ),
+        pytest.param("", {}, Effect.STOPS, "no DVC remote", id="no remote"),
+        pytest.param(S3 + DISK, {}, Effect.STOPS, "none of the remotes is the default", id="no default remote"),
+        pytest.param(S3, {"remote": "gone"}, Effect.STOPS, "has no remote gone", id="a remote that is not there"),
+        pytest.param(DISK, {}, Effect.STOPS, "a path of somebody's disk", id="a path"),
+        pytest.param(S3, {"md5": None}, Effect.STOPS, "no MD5", id="no MD5"),
+    ],
+)
+def test_tracked_data_that_no_day_brings_is_fetched_or_stops(
+    config: str, changes: dict[str, Any], effect: Effect, words: str
+) -> None:
     paths = ["models/base", "words.onnx"]
     found = code(
         stage("train", "python a.py", deps=[*paths, "data/raw.csv"], outs=["m.pkl"]),
-        tracked=tuple(tracked(path) for path in (*paths, "data/raw.csv")),
+        texts={".dvc/config": config},
+        tracked=tuple(tracked(path, **changes) for path in (*paths, "data/raw.csv")),
         missing=[*paths, "data/raw.csv"],
     )
     proposed = laid(needed(found))
     assert [each.path for each in proposed] == ["data/raw.csv"]
-    stopped = seen(inputs_of_stages.observations(found, proposed, {}), Effect.STOPS, "not supported yet")
-    assert [each.where for each in stopped] == paths
+    seen_here = seen(inputs_of_stages.observations(found, proposed, {}), effect, words)
+    assert [each.where for each in seen_here if each.where in paths] == paths
 
 
 def test_committed_data_that_a_source_reads_surprises() -> None:
@@ -60,14 +86,23 @@ def test_dependencies_outside_of_the_checkout_are_named() -> None:
     assert seen(found, Effect.STOPS, "../y")
 
 
-def test_an_output_of_a_frozen_stage_cannot_be_laid() -> None:
+@pytest.mark.parametrize(
+    ("md5", "effect", "words"),
+    [("1" * 32, Effect.NOTED, "remote theirs (s3)"), (None, Effect.STOPS, "no MD5")],
+    ids=["with an entry in dvc.lock", "without"],
+)
+def test_an_output_of_a_frozen_stage_is_fetched_by_its_dvc_lock_and_not_laid(
+    md5: str | None, effect: Effect, words: str
+) -> None:
     found = code(
-        stage("ingest", "python a.py", frozen=True, outs=["data/raw.csv"]),
+        stage("ingest", "python a.py", frozen=True, outs=[out("data/raw.csv", locked=md5 is not None, md5=md5)]),
         stage("train", "python b.py", deps=["data/raw.csv"], outs=["m.pkl"]),
+        texts={".dvc/config": S3},
         missing=["data/raw.csv"],
     )
     assert laid(needed(found)) == []
-    assert seen(inputs_of_stages.observations(found, [], {}), Effect.STOPS, "frozen stage ingest")
+    (each,) = seen(inputs_of_stages.observations(found, [], {}), effect, "frozen stage ingest")
+    assert words in each.what
 
 
 def test_committed_raw_data_is_proposed_and_code_in_a_data_folder_is_not() -> None:
@@ -139,8 +174,8 @@ def test_data_above_the_checkout_is_not_proposed() -> None:
 def test_a_file_in_git_lfs_that_the_day_s_data_replaces_stops_nothing() -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
     found = code(stage("train", "python a.py", deps=["data/raw.csv"], outs=["m.pkl"]), texts={"data/raw.csv": pointer})
-    assert seen(layout.large_files(found, []), Effect.STOPS, "Git LFS")
-    assert [each.effect for each in layout.large_files(found, ["data"])] == [Effect.NOTED]
+    assert seen(layout.large_files(found, [], fetched=False), Effect.STOPS, "Git LFS")
+    assert [each.effect for each in layout.large_files(found, ["data"], fetched=False)] == [Effect.NOTED]
 
 
 def test_what_each_run_writes_itself_is_no_input() -> None:
@@ -160,52 +195,68 @@ def test_what_another_stage_makes_is_no_input() -> None:
     assert needed(found) == []
 
 
+IMPORTS_SRC = {"src/train.py": "from src.u import x\n", "src/u.py": ""}
+DEFINED = {"pyproject.toml": "[tool.setuptools.packages.find]\nwhere = ['src']\n"}
+
+
 @pytest.mark.parametrize(
-    ("command", "files", "stopped"),
+    ("command", "files", "noted", "folders"),
     [
+        pytest.param("python src/train.py", IMPORTS_SRC, "from ./", [], id="the top, which a run adds"),
+        pytest.param("python -m src.train", IMPORTS_SRC, "", [], id="started as a module"),
+        pytest.param("PYTHONPATH=. python src/train.py", IMPORTS_SRC, "set PYTHONPATH themselves", [], id="PYTHONPATH"),
         pytest.param(
-            "python src/train.py",
-            {"src/train.py": "from src.u import x\n", "src/u.py": ""},
-            True,
-            id="the top is not on the path",
+            "python src/train.py", {"src/train.py": "import u\n", "src/u.py": ""}, "", [], id="beside the script"
         ),
         pytest.param(
-            "python -m src.train",
-            {"src/train.py": "from src.u import x\n", "src/u.py": ""},
-            False,
-            id="started as a module",
+            "python train.py",
+            {"train.py": "import pkg.m\n", "src/pkg/m.py": ""},
+            "PYTHONPATH to src",
+            ["src"],
+            id="src/ without a project",
         ),
         pytest.param(
-            "PYTHONPATH=. python src/train.py",
-            {"src/train.py": "from src.u import x\n", "src/u.py": ""},
-            False,
-            id="PYTHONPATH",
+            "python train.py",
+            {"train.py": "import pkg.m\n", "src/pkg/m.py": "", **DEFINED},
+            "from src/",
+            [],
+            id="src/ of a project",
         ),
+        pytest.param("python -m pkg.m", {"src/pkg/m.py": ""}, "PYTHONPATH to src", ["src"], id="a module of src/"),
         pytest.param(
-            "python src/train.py", {"src/train.py": "import u\n", "src/u.py": ""}, False, id="beside the script"
+            "python train.py",
+            {"train.py": "import pkg.m\n", "lib/pkg/m.py": ""},
+            "PYTHONPATH to lib",
+            ["lib"],
+            id="lib/",
         ),
-        pytest.param("python train.py", {"train.py": "import pkg.m\n", "src/pkg/m.py": ""}, True, id="a src layout"),
-        pytest.param("python -m pkg.m", {"src/pkg/m.py": ""}, True, id="a module of a src layout"),
         pytest.param(
             "python src/train.py",
             {"src/train.py": "import sys\nsys.path.append('.')\nfrom src.u import x\n", "src/u.py": ""},
-            False,
+            "",
+            [],
             id="a script that extends the path",
         ),
         pytest.param(
             "python src/train.py",
             {"src/train.py": "import u\n", "src/u.py": "import src.v\n", "src/v.py": ""},
-            True,
+            "from ./",
+            [],
             id="through a module",
         ),
-        pytest.param("cd src && python train.py", {"src/train.py": "import u\n", "src/u.py": ""}, False, id="after cd"),
+        pytest.param(
+            "cd src && python train.py", {"src/train.py": "import u\n", "src/u.py": ""}, "", [], id="after cd"
+        ),
     ],
 )
-def test_modules_that_only_an_installation_makes_importable_stop(
-    command: str, files: dict[str, str], stopped: bool
+def test_modules_that_an_installation_makes_importable_are_found_in_a_run_or_by_a_proposed_variable(
+    command: str, files: dict[str, str], noted: str, folders: list[str]
 ) -> None:
-    found = own_modules.observations(code(stage("train", command), texts=files))
-    assert bool(seen(found, Effect.STOPS)) is stopped
+    found = code(stage("train", command), texts=files)
+    observations = list(own_modules.observations(found))
+    assert not seen(observations, Effect.STOPS)
+    assert bool(seen(observations, Effect.NOTED, noted or "imports")) is bool(noted)
+    assert own_modules.needed_folders(found) == folders
 
 
 def test_a_file_of_python_2_stops() -> None:

@@ -1,0 +1,46 @@
+"""The programs that the projects of a repository bring, by their own files."""
+
+from __future__ import annotations
+
+import configparser
+import tomllib
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from retrain.adoption.snapshot import Snapshot
+
+_SCRIPTS = (("project", "scripts"), ("project", "gui-scripts"), ("tool", "poetry", "scripts"))
+
+
+def own_programs(snapshot: Snapshot) -> frozenset[str]:
+    """The console scripts of every pyproject.toml and setup.cfg; those of a broken file are left out."""
+    return frozenset(
+        name for path, text in snapshot.texts.items() for name in (*_of_toml(path, text), *_of_setup_cfg(path, text))
+    )
+
+
+def _of_toml(path: str, text: str) -> Iterator[str]:
+    if path.rpartition("/")[2] != "pyproject.toml":
+        return
+    with suppress(tomllib.TOMLDecodeError):
+        content = tomllib.loads(text)
+        for keys in _SCRIPTS:
+            yield from _below(content, keys)
+
+
+def _below(table: Any, keys: tuple[str, ...]) -> list[str]:
+    for key in keys:
+        table = table.get(key) if isinstance(table, dict) else None
+    return list(table) if isinstance(table, dict) else []
+
+
+def _of_setup_cfg(path: str, text: str) -> Iterator[str]:
+    if path.rpartition("/")[2] != "setup.cfg":
+        return
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    with suppress(configparser.Error):
+        parser.read_string(text)
+        for line in parser.get("options.entry_points", "console_scripts", fallback="").splitlines():
+            if "=" in line:
+                yield line.partition("=")[0].strip()
