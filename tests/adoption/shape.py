@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import yaml
 
 FOLDER = Path(__file__).resolve().parent / "shapes"
-_FEED = "http://rates.example"  # in the shapes' code
 ROOT = FOLDER.parents[2]
 # A release that brings DVC with S3 has it in an environment that exists already: the deployment's own.
 _WITH_DVC = {"weekdays": ROOT / "infra" / "dvc"}
@@ -34,7 +36,11 @@ class Day:
 
 @dataclass(frozen=True)
 class Shape:
-    """The folder of a shape: `repository/`, `pipeline.yaml`, and `days.yaml` with the landed objects and the expected outcome."""
+    """The folder of a shape: `repository/`, `pipeline.yaml`, and `days.yaml` with the landed objects and the expected outcome.
+
+    Some have more: `other_origins/` with further repositories of theirs, `remotes/` with the objects of their own DVC remotes as
+    these lie there, `served/` with what their server answers, and a file that their pipeline's file names.
+    """
 
     name: str
 
@@ -51,26 +57,50 @@ class Shape:
         """The document of the pipeline's file, with its ${NAME} as they are."""
         return dict(yaml.safe_load(self.pipeline_file))
 
-    def files(self, feed: str) -> dict[str, str]:
-        """The text of each file of the repository by its path. `feed` is the address of the server that stages download from."""
+    def files(self, places: Mapping[str, str]) -> dict[str, str | bytes]:
+        """The content of each file of the repository by its path. `places` are the real addresses by those in the files."""
         top = self.folder / "repository"
-        found = {
-            str(path.relative_to(top)): path.read_text().replace(_FEED, feed)
-            for path in sorted(top.rglob("*"))
-            if path.is_file()
-        }
+        found: dict[str, str | bytes] = {}
+        for path in sorted(each for each in top.rglob("*") if each.is_file()):
+            text, name = path.read_text(), str(path.relative_to(top))
+            for place, real in places.items():
+                text = text.replace(place, real)
+            encoding = self.document.get("encodings", {}).get(name)
+            found[name] = text.encode(encoding) if encoding else text
         if project := _WITH_DVC.get(self.name):
             found |= {f"environment/{name}": (project / name).read_text() for name in ("pyproject.toml", "uv.lock")}
         return found
 
+    @property
+    def beside(self) -> dict[str, str]:
+        """The text of each file that lies beside the pipeline's file, by its name."""
+        lock = self.pipeline.get("packages", {}).get("lock")
+        return {lock: (self.folder / lock).read_text()} if lock else {}
+
     @cached_property
-    def _days(self) -> dict[str, Any]:
-        return dict(yaml.safe_load((self.folder / "days.yaml").read_text()))
+    def document(self) -> dict[str, Any]:
+        """The document of days.yaml, with the ${NAME} of the environment filled in."""
+        return dict(yaml.safe_load(Template((self.folder / "days.yaml").read_text()).safe_substitute(os.environ)))
+
+    @property
+    def label(self) -> str | None:
+        """The label of the released commit, for a team that does not tag."""
+        return self.document.get("label")
+
+    @property
+    def release(self) -> str:
+        """The tag of the release, or its label."""
+        return self.label or str(self.document.get("tag", "v1.0.0"))
+
+    @property
+    def project(self) -> str:
+        """The top of the DVC project in the repository, which the paths of days.yaml are below."""
+        return str(self.document.get("project", "."))
 
     @property
     def bucket(self) -> str | None:
         """A bucket of the producer's own, if it does not write to the common one."""
-        return self._days.get("bucket")
+        return self.document.get("bucket")
 
     @property
     def quiet_minutes(self) -> int | None:
@@ -78,14 +108,29 @@ class Shape:
         return self.pipeline.get("raw", {}).get("quiet_minutes")
 
     @property
-    def not_kept(self) -> set[str]:
-        """The outputs that DVC keeps nowhere."""
-        return set(self._days.get("not_kept", ()))
+    def has_lab(self) -> bool:
+        """True if the team has a DVC remote on an S3 server of its own."""
+        return (self.folder / "remotes" / "lab").is_dir()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The team's Variables of Airflow, by name."""
+        return dict(self.document.get("variables", {}))
+
+    @property
+    def secrets(self) -> list[str]:
+        """The texts that nobody may read."""
+        connections = self.document.get("connections", {}).values()
+        return [*self.variables.values(), *(each["password"] for each in connections if "of" not in each)]
+
+    def named(self, key: str) -> set[str]:
+        """A list of days.yaml, such as `not_kept`: the outputs that DVC keeps nowhere."""
+        return set(self.document.get(key, ()))
 
     @cached_property
     def landed(self) -> dict[str, list[tuple[str, bytes]]]:
         """The objects of each day in the order of their landing: key below `raw.url`, and content. Days of no run are in it too."""
-        days: dict[date, list[dict[str, str]]] = self._days["landed"]
+        days: dict[date, list[dict[str, str]]] = self.document["landed"]
         return {
             day.isoformat(): [(key, text.encode()) for each in objects for key, text in each.items()]
             for day, objects in days.items()
@@ -94,7 +139,7 @@ class Shape:
     @cached_property
     def days(self) -> dict[str, Day]:
         """The two days whose runs the tests make, in order."""
-        return {day.isoformat(): _day(expected) for day, expected in self._days["runs"].items()}
+        return {day.isoformat(): _day(expected) for day, expected in self.document["runs"].items()}
 
     @property
     def inputs(self) -> list[str]:

@@ -1,0 +1,6 @@
+"""Units, for several teams."""
+
+
+def hours(minutes):
+    """Hours of minutes."""
+    return minutes / 60
