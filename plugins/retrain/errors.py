@@ -81,7 +81,7 @@ class ReleaseError(FinalError, cause=Cause.RELEASE):
 
 
 class TagGrammarError(ReleaseError):
-    """A tag is not vX.Y.Z."""
+    """A name has characters that the name of a release must not have."""
 
 
 class NoPinError(ReleaseError):
@@ -113,7 +113,7 @@ class NotAPipelineError(ReleaseError):
 
 
 class TrackedInputError(ReleaseError):
-    """A stage needs the data of a .dvc file or of a frozen stage, which is only on the release's own remote."""
+    """A stage needs the data of a .dvc file or of a frozen stage, and the release does not lead to it."""
 
 
 class DescriptionError(ReleaseError):

@@ -101,8 +101,8 @@ def compare_restore(stack: Stack, services: Any, record: Any, folder: Path) -> d
 
     def verified(to: Path) -> None:
         done = restore.restore(
-            record, services.ledger, services.remote, services.deployment.repository, to,
-            mirror=stack.state / "retrain" / "git" / f"{PIPELINE}.git", environments=None,
+            record, services.ledger, services.remote, services.deployment.repository, services.credentials, to,
+            mirrors=stack.state / "retrain" / "git", environments=None,
             tools=stack.state / "retrain" / "environments", raw=None,
         )  # fmt: skip
         restored.append(done)

@@ -93,10 +93,10 @@ class Team:
         for name, body in ((f"dt={day}/part-0.parquet", str(number)), (f"dt={day}/_SUCCESS", "")):
             self.client.put_object(Bucket=self.bucket, Key=f"raw/{name}", Body=body.encode())
 
-    def run(self, day, after_resolve=lambda: None):
+    def run(self, day, after_resolve=lambda: None, *, release="v1.0.0"):
         """All tasks of one day up to its record; gives the record."""
         reach = services(self.deployment)
-        run = resolve_run(reach, day, "v1.0.0", f"run of {day}", "daily")
+        run = resolve_run(reach, day, release, f"run of {day}", "daily")
         after_resolve()
         reproduced = reproduce(reach, run)
         record_run(reach, run, reproduced, push(reach, run, reproduced))

@@ -222,7 +222,7 @@ class Pipeline:
         if tag not in self.origin.git("tag").split():
             self.origin.release(tag, files)
         spec = self.spec(tag)
-        place = workspace.create(str(self.origin.path), spec, MANIFEST, dag_run="manual", min_free_mb=1)
+        place = workspace.create(self.origin.address, spec, MANIFEST, dag_run="manual", min_free_mb=1)
         aws = Aws("aws_default")
         built = environment.provide(place.checkout, self.environments)
         cache = workspace.home() / "cache" / PIPELINE

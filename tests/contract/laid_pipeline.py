@@ -112,7 +112,7 @@ class LaidPipeline:
         """A new checkout, prepared and not run."""
         manifest = self.manifest(settings, *objects)
         place = workspace.create(
-            str(self.pipeline.origin.path), self.spec(manifest), manifest, dag_run="manual", min_free_mb=1
+            self.pipeline.origin.address, self.spec(manifest), manifest, dag_run="manual", min_free_mb=1
         )
         program = self.dvc(place.checkout)
         raw = RawObjects(self.client, pipeline_caches.raw_cache(PIPELINE))
@@ -121,8 +121,8 @@ class LaidPipeline:
     def checkout(self, to: Path, tag: str = "v1.0.0") -> Path:
         """A checkout of a release alone, as `make release` examines it."""
         spec = self.pipeline.spec(tag)
-        origin = str(self.pipeline.origin.path)
-        git.checkout(git.mirror(origin, Release(tag, spec.commit), to.parent / "mirror.git"), spec.commit, to)
+        mirror = git.mirror(self.pipeline.origin.address, Release(tag, spec.commit), to.parent / "mirrors")
+        git.checkout(mirror, spec.commit, to)
         return to
 
     def dvc(self, checkout: Path) -> Dvc:

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import git_server
 import pytest
 from live_servers import ROOT, free_ports
 from slack_standin.running import Standin
@@ -491,6 +492,27 @@ def test_an_origin_that_refuses_the_credentials_is_wrong(doctor: Doctor, monkeyp
     assert code == 1
     assert url in wrong(found)["origin of trips"]
     assert "git_credentials" in found["origin of trips"][2]
+
+
+def test_an_origin_is_asked_with_its_own_connection(
+    doctor: Doctor, pipelines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin_at(tmp_path)
+    text = PIPELINE.read_text()
+    assert "  url: ${RETRAIN_REPOSITORY}\n" in text
+    named = text.replace("  url: ${RETRAIN_REPOSITORY}\n", "  url: ${RETRAIN_REPOSITORY}\n  connection: team_git\n")
+    (pipelines / "trips.yaml").write_text(named)
+    with git_server.served(tmp_path, "deploy:t0ken-of-this-test") as server:
+        monkeypatch.setenv("RETRAIN_REPOSITORY", f"{server.url}/origin.git")
+        _, found = doctor("origin")
+        assert "Airflow has no connection team_git" in wrong(found)["origin of trips"]
+        for password, state in (("an0ther-token", Found.WRONG), ("t0ken-of-this-test", Found.UNKNOWN)):
+            login = {"conn_type": "http", "login": "deploy", "password": password}
+            monkeypatch.setenv("AIRFLOW_CONN_TEAM_GIT", json.dumps(login))
+            _, found = doctor("origin")
+            assert found["origin of trips"][0] == state
+            assert password not in str(found)
+    assert "answers with 0 tags; the pin cannot be read" in found["origin of trips"][1]
 
 
 def test_a_broken_pipeline_file_is_wrong_and_the_others_are_checked(

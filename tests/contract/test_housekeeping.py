@@ -186,6 +186,16 @@ def test_a_pipeline_without_a_recorded_day_keeps_its_caches(team, tmp_path, monk
     assert caches() == there
 
 
+def test_the_run_caches_of_a_kept_day_s_environment_stay_also_those_of_its_own_packages_and_variables(team):  # noqa: ARG001 - it has recorded
+    in_a_year = replace(start(), now=datetime.now(UTC) + timedelta(days=365))
+    (kept,) = (pipeline_caches.dvc_cache(PIPELINE) / "environments").iterdir()
+    own, gone = kept.with_name(f"{kept.name}-{'a' * 16}"), kept.with_name("f" * 32)
+    for folder in (own, gone):
+        folder.mkdir()
+    run_caches.clean(in_a_year)
+    assert (own.is_dir(), gone.is_dir()) == (True, False)
+
+
 def test_the_environment_of_a_kept_day_stays_however_long_nobody_used_it(team):
     in_a_year = replace(start(), now=datetime.now(UTC) + timedelta(days=365))
     folder = workspace.home() / "environments"

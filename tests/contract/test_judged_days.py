@@ -74,6 +74,15 @@ def test_judging_a_day_again_changes_nothing(judge, ledger):
     assert len(ledger.daily_events("taxi", JUDGED)) == 3
 
 
+def test_a_day_whose_first_record_stands_is_judged_as_it_was_kept_though_its_files_are_gone(judge, ledger, tmp_path):
+    first = judge(0)
+    (tmp_path / "drift.json").unlink()
+    again = judge_day(POLICIES, ledger, spec(0), tmp_path, first_stands=True)
+    assert (again.days, again.drifts) == (first.days, first.drifts)
+    with pytest.raises(ReportError, match=r"drift\.json"):
+        judge_day(POLICIES, ledger, spec(1), tmp_path, first_stands=True)  # it was never judged
+
+
 def test_an_older_day_is_judged_by_what_came_before_it(judge):
     for number in (0, 1, 3, 4):
         judge(number)

@@ -15,7 +15,8 @@ from retrain.run.manifest import Manifest, RawObject
 from retrain.run.run_record import RunRecord
 from retrain.run.run_spec import RunSpec
 from retrain.store import s3 as store
-from retrain.store.ledger import RECORD, Ledger
+from retrain.store.errors import OtherOutputsError
+from retrain.store.ledger import ATTEMPT, RECORD, Ledger
 from retrain.store.receipt import Proof, Receipt
 
 OBJECTS = (
@@ -38,7 +39,7 @@ RECORDED = RunRecord(
     size=7,
 )
 FILES = {"dvc.lock": "schema: '2.0'\n", "run.yaml": "partition: '2020-03-05'\n"}
-ENTRY = {*FILES, "receipt.json", RECORD}
+ENTRY = {*FILES, "receipt.json", ATTEMPT, RECORD}
 RECEIPT = Receipt("s3://store/dvc", (Proof("files/md5/ab/cdef", 7, "abcdef", "etag"),))
 
 
@@ -62,7 +63,9 @@ def kept(ledger):
 def test_a_run_is_committed_with_its_files_and_its_record(ledger):
     assert ledger.commit(RECORDED, FILES, RECEIPT) is True
     entry = kept(ledger)
-    assert {name: body.decode() for name, body in entry.items() if name not in ("receipt.json", RECORD)} == FILES
+    assert {
+        name: body.decode() for name, body in entry.items() if name not in ("receipt.json", ATTEMPT, RECORD)
+    } == FILES
     assert Receipt.from_json(entry["receipt.json"], "it") == RECEIPT
     assert RunRecord.from_json(entry[RECORD], "it") == RECORDED
 
@@ -78,6 +81,23 @@ def test_an_attempt_that_died_before_its_record_is_finished_by_the_next(ledger):
     store.create(ledger.client, f"{ledger.folder(SPEC)}/dvc.lock", FILES["dvc.lock"].encode())
     assert ledger.commit(RECORDED, FILES, RECEIPT) is True
     assert set(kept(ledger)) == ENTRY
+
+
+@pytest.mark.parametrize("written", [(), ("dvc.lock",), ("dvc.lock", "run.yaml", "receipt.json")])
+def test_an_attempt_that_died_in_the_middle_of_its_entry_is_the_one_that_it_gets(ledger, written):
+    """Another attempt has other outputs and documents: an entry never has documents of both."""
+    ledger.put_receipt(SPEC, RECEIPT)
+    assert ledger.commit(RECORDED, FILES, RECEIPT) is True
+    whole = kept(ledger)
+    bucket, prefix = store.split(ledger.folder(SPEC))
+    for name in {*FILES, "receipt.json", RECORD} - {*written}:
+        ledger.client.delete_object(Bucket=bucket, Key=f"{prefix}/{name}")
+    later = replace(RECORDED, dag_run="later", outputs={**RECORDED.outputs, "model.json": "c" * 32})
+    receipt = replace(RECEIPT, remote="s3://store/later")
+    with pytest.raises(OtherOutputsError) as caught:
+        ledger.commit(later, {**FILES, "dvc.lock": "schema: '2.0'\nstages: {}\n"}, receipt)
+    assert caught.value.kept == RECORDED
+    assert kept(ledger) == whole
 
 
 def test_another_dvc_lock_than_an_attempt_left_that_died_is_a_conflict_that_names_it_and_both_hashes(ledger):
@@ -167,9 +187,28 @@ def recorded(spec):
 
 def test_other_outputs_under_the_same_key_are_a_conflict_that_names_path_and_both_hashes(ledger):
     ledger.commit(RECORDED, FILES, RECEIPT)
-    with pytest.raises(LedgerConflictError, match=rf"model\.json .*recorded {'a' * 32}, now {'c' * 32}"):
+    with pytest.raises(OtherOutputsError, match=rf"model\.json .*recorded {'a' * 32}, now {'c' * 32}"):
         ledger.commit(replace(RECORDED, outputs={**RECORDED.outputs, "model.json": "c" * 32}), FILES, RECEIPT)
     assert ledger.records("taxi") == [RECORDED]
+
+
+def test_other_outputs_of_another_environment_are_not_a_stage_that_does_not_repeat_itself(ledger):
+    ledger.commit(RECORDED, FILES, RECEIPT)
+    other = replace(RECORDED, environment="e" * 64, outputs={"model.json": "c" * 32})
+    with pytest.raises(LedgerConflictError, match=rf"{'d' * 64}, this attempt ran in {'e' * 64}") as caught:
+        ledger.commit(other, FILES, RECEIPT)
+    assert not isinstance(caught.value, OtherOutputsError)
+    assert (
+        ledger.commit(replace(RECORDED, environment="e" * 64), FILES, RECEIPT) is False
+    )  # the same outputs are the same
+
+
+def test_a_first_attempt_that_was_changed_is_refused_with_its_address(ledger):
+    for text, error in (("{", RecordError), ('{"schema_version": 9}', RecordVersionError)):
+        spec = replace(SPEC, release=f"v1.0.{len(text)}")
+        store.create(ledger.client, f"{ledger.folder(spec)}/{ATTEMPT}", text.encode())
+        with pytest.raises(error, match=rf"{ledger.folder(spec)}/{ATTEMPT}"):
+            ledger.commit(recorded(spec), FILES, RECEIPT)
 
 
 def test_records_come_back_as_they_were_committed_by_partition_or_all(ledger):
@@ -214,6 +253,7 @@ def test_of_sixteen_runs_that_commit_one_key_at_once_one_does_and_none_fails(led
 
     def commit(number):
         receipt = Receipt(f"{RECEIPT.remote}/{number}", RECEIPT.proofs)
+        ledger.put_receipt(SPEC, receipt)
         start.wait(30)
         return ledger.commit(replace(RECORDED, dag_run=f"run {number}"), FILES, receipt)
 
@@ -221,7 +261,7 @@ def test_of_sixteen_runs_that_commit_one_key_at_once_one_does_and_none_fails(led
         committed = list(pool.map(commit, range(WRITERS)))
     assert sorted(committed) == [False] * (WRITERS - 1) + [True]
     entry = kept(ledger)
-    assert set(entry) == ENTRY
+    assert {name for name in entry if not name.startswith("receipts/")} == ENTRY
     assert json.loads(entry[RECORD])["dag_run"] == f"run {committed.index(True)}"
 
 
@@ -229,6 +269,7 @@ def test_of_sixteen_runs_with_another_outcome_each_one_is_kept_and_the_others_fa
     start = Barrier(WRITERS)
     locks = [f"schema: '2.0'\nstages: {{}}  # {number}\n" for number in range(WRITERS)]
     models = [f"{number:032x}" for number in range(WRITERS)]
+    ledger.put_receipt(SPEC, RECEIPT)
 
     def commit(number):
         start.wait(30)

@@ -155,12 +155,12 @@ def test_a_tag_that_moves_after_a_rollback_is_refused(ledger, origin):
     origin.release("v1.0.0")
     bad = origin.release("v1.1.0", {"fit.py": "raise SystemExit"})
     for tag in ("v1.0.0", "v1.1.0"):
-        pin_moves.deploy(pins, ledger, "taxi", str(origin.path), tag)
+        pin_moves.deploy(pins, ledger, "taxi", origin.address, tag)
     pin_moves.roll_back(pins, ledger, "taxi")
     fixed = origin.release("v1.1.1", {"fit.py": "print('fixed')"})
     origin.git("push", "--force", "origin", f"{fixed}:refs/tags/v1.1.0")
     with pytest.raises(MovedTagError, match=rf"v1\.1\.0 has moved: {bad}.*now {fixed}"):
-        pin_moves.deploy(pins, ledger, "taxi", str(origin.path), "v1.1.0")
+        pin_moves.deploy(pins, ledger, "taxi", origin.address, "v1.1.0")
     assert pins.now.live.tag == "v1.0.0"
 
 
@@ -168,7 +168,7 @@ def test_a_rollback_does_not_wait_for_a_ledger_that_does_not_answer(ledger, orig
     pins = Store()
     for tag in ("v1.0.0", "v1.1.0"):
         origin.release(tag)
-        pin_moves.deploy(pins, ledger, "taxi", str(origin.path), tag)
+        pin_moves.deploy(pins, ledger, "taxi", origin.address, tag)
     pin_moves.roll_back(pins, Ledger(ledger.client, "s3://no-such-bucket-of-ours/ledger"), "taxi")
     assert pins.now.live.tag == "v1.0.0"
     assert "is not noted in the ledger: S3 answered NoSuchBucket" in caplog.text
@@ -178,8 +178,8 @@ def test_every_move_of_the_pin_is_noted_in_order(ledger, origin):
     pins = Store()
     for tag in ("v1.0.0", "v1.1.0"):
         origin.release(tag)
-        pin_moves.deploy(pins, ledger, "taxi", str(origin.path), tag)
-    pin_moves.deploy(pins, ledger, "taxi", str(origin.path), "v1.1.0")  # is live already
+        pin_moves.deploy(pins, ledger, "taxi", origin.address, tag)
+    pin_moves.deploy(pins, ledger, "taxi", origin.address, "v1.1.0")  # is live already
     pin_moves.roll_back(pins, ledger, "taxi")
     moves = [ledger.event_body("taxi", "pinned", name) for name in sorted(ledger.event_names("taxi", "pinned"))]
     assert [(move["why"], move["tag"], move["before"]) for move in moves] == [

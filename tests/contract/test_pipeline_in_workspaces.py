@@ -413,8 +413,7 @@ def test_an_attempt_that_fails_leaves_no_workspace(reproduce, files, error):
 
 def test_a_checkout_that_fails_leaves_no_workspace(pipeline):
     commit = pipeline.origin.release("v1.0.0")
-    mirror = workspace.home() / "git" / f"{PIPELINE}.git"
-    git.mirror(str(pipeline.origin.path), Release("v1.0.0", commit), mirror)
+    mirror = git.mirror(pipeline.origin.address, Release("v1.0.0", commit), workspace.mirrors())
     blob = pipeline.origin.git("rev-parse", f"{commit}:fit.py")
     (mirror / "objects" / blob[:2] / blob[2:]).unlink()
     with pytest.raises(OriginError, match=r"lost the content of fit\.py .*Remove that folder"):
@@ -441,7 +440,7 @@ def test_ending_a_run_removes_all_its_attempts_and_no_other_run_s(pipeline):
     pipeline.attempt()
     pipeline.attempt()
     other = workspace.create(
-        str(pipeline.origin.path), pipeline.spec("v1.0.0"), MANIFEST, dag_run="another run", min_free_mb=1
+        pipeline.origin.address, pipeline.spec("v1.0.0"), MANIFEST, dag_run="another run", min_free_mb=1
     )
     assert len(attempts()) == 3
     workspace.remove(PIPELINE, "manual")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from foreign_pipeline import FIT, MANIFEST, PIPELINE, SPLIT, Attempt, Pipeline
@@ -49,14 +51,15 @@ class Recorded:
 
     def restore(self, to, **changes):
         record = replace(self.record, **changes)
-        mirror = to.parent / "mirror.git"
+        origin = self.pipeline.origin.address
         return restore.restore(
             record,
             self.ledger,
             self.remote,
-            Repository(url=str(self.pipeline.origin.path)),
+            Repository(url=origin.url),
+            SimpleNamespace(origin=lambda: nullcontext(origin)),
             to,
-            mirror=mirror,
+            mirrors=to.parent / "mirrors",
             environments=None,
             tools=self.pipeline.environments,
             raw=None,

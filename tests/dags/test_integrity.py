@@ -223,6 +223,35 @@ def test_a_parameter_that_does_not_fit_its_pattern_is_refused(ours: Any, field: 
         ours.dags["trip_duration"].params.get_param(field).resolve(value)
 
 
+@pytest.mark.parametrize(
+    "release", [None, "v1.0.0", "taxi@v1.2.0", "ml/taxi/2026.11.27", "trial-1", "2026-assessment-year"]
+)
+def test_a_run_can_be_started_with_the_name_of_any_release(ours: Any, release: str | None) -> None:
+    assert ours.dags["trip_duration"].params.get_param("release").resolve(release) == release
+
+
+@pytest.mark.parametrize(
+    "release", ["HEAD", "latest", "-x", "a..b", "a@{1}", "a b", "a:b", "$(touch x)", "", "x" * 129]
+)
+def test_a_run_cannot_be_started_with_a_name_that_moves_or_that_git_would_misread(ours: Any, release: str) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        ours.dags["trip_duration"].params.get_param("release").resolve(release)
+
+
+def test_the_param_of_the_release_names_the_pipelines_own_pattern(dags: Path) -> None:
+    good = yaml.safe_load((dags / "pipelines" / "trip_duration.yaml").read_text())
+    tags = {**good["repository"], "tags": "{name}@v{version}"}
+    (dags / "pipelines" / "second.yaml").write_text(yaml.safe_dump({**good, "repository": tags}))
+    bag = load_dags(dags)
+    shown = {name: bag.dags[name].params.get_param("release").description for name in ("trip_duration", "second")}
+    assert shown == {
+        "trip_duration": "a tag vX.Y.Z, or a label; empty: the pinned release",
+        "second": "a tag second@v{version}, or a label; empty: the pinned release",
+    }
+
+
 def test_a_broken_file_fails_its_own_dag_and_no_other(dags: Path) -> None:
     good = yaml.safe_load((dags / "pipelines" / "trip_duration.yaml").read_text())
     (dags / "pipelines" / "second.yaml").write_text(
@@ -323,6 +352,16 @@ def test_templates_and_callbacks_have_the_day_of_the_schedules_zone(
     assert resolve.render_template(resolve.op_args[0], context, environment) == "2020-03-09"
     assert partition.of_context(context) == "2020-03-09"
     assert dag.start_date <= run.data_interval_start < dag.start_date + timedelta(days=1)
+
+
+def test_all_tasks_of_a_pipeline_with_a_queue_are_sent_there_and_those_of_others_are_not(dags: Path) -> None:
+    copied(dags, "second")
+    file = event_driven(dags, QUEUE) / "pipelines" / "trip_duration.yaml"
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "queue": "theirs"}))
+    bag = load_dags(dags)
+    for name in ("trip_duration", "trip_duration_landings"):
+        assert {task.queue for task in bag.dags[name].tasks} == {"theirs"}
+    assert {task.queue for task in bag.dags["second"].tasks} == {"default"}
 
 
 def event_driven(dags: Path, queue: str | None) -> Path:

@@ -208,6 +208,15 @@ def test_the_mlflow_run_is_a_link_and_its_metrics_are_listed(show):
     assert shown.rows["Ledger"] == "A new entry."
 
 
+def test_stages_that_are_not_repeatable_are_named_with_what_stands(show):
+    assert "Not repeatable" not in show({}).rows
+    kept = json.loads(results())
+    kept["record_run"] |= {"new": False, "not_repeatable": ["draw", "prep/dvc.yaml:fit"], "note": "The record stands."}
+    shown = show({}, kept)
+    assert shown.rows["Ledger"] == "The entry was there already, and stands."
+    assert shown.rows["Not repeatable"].splitlines() == ["draw, prep/dvc.yaml:fit", "The record stands."]
+
+
 def test_drift_shows_its_verdict_and_each_feature_with_its_limit(show):
     drift = show({}).rows["Drift"]
     assert drift.startswith("alert, severity medium, since 2020-03-20\n")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from retrain.deployment.pipeline_file import Deployment, load
+from retrain.work.origin import Origin as GitOrigin
 
 PIPELINES = Path(__file__).resolve().parents[2] / "dags" / "pipelines"
 ADDRESSES = {
@@ -31,6 +32,10 @@ class Origin:
 
     path: Path
     clone: Path
+
+    @property
+    def address(self) -> GitOrigin:
+        return GitOrigin(str(self.path))
 
     def git(self, *arguments: str) -> str:
         done = subprocess.run(["git", *arguments], cwd=self.clone, check=True, capture_output=True, text=True)
