@@ -29,7 +29,7 @@ def team(request, either_server, connection, environments, tmp_path, monkeypatch
 @pytest.fixture
 def labelled(team, tmp_path):
     """The commit of the label trial-1, in the middle of a branch of the origin. It adds 100 to each sum."""
-    clone = tmp_path / "clone"
+    clone = tmp_path / "clone of origin"
     (clone / "add.py").write_text(ADD.replace("str(sum(", "str(100 + sum("))
 
     def git(*arguments):

@@ -302,6 +302,9 @@ def test_a_server_that_hands_out_only_what_it_lists_is_asked_for_its_branches(te
     team.git("commit", "--quiet", "--allow-empty", "-m", "newer")
     team.git("push", "--quiet", "origin", "HEAD:refs/heads/main", ":refs/tags/v1.0.0")
     assert fetched(team.address, older, tmp_path / "volume").is_dir()
+    subprocess.run(
+        ["git", "-C", team.path, "symbolic-ref", "HEAD", "refs/heads/other"], check=True
+    )  # else it keeps main
     team.git("push", "--quiet", "origin", ":refs/heads/main", "HEAD:refs/heads/other")
     with pytest.raises(OriginError, match=r"no branch and no tag leads to it.*Push a branch or a tag"):
         fetched(team.address, "e" * 40, tmp_path / "volume")

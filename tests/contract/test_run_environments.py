@@ -19,6 +19,7 @@ from retrain.work import run_environment, workspace
 from retrain.work.dvc.opened import of_workspace
 from retrain.work.dvc.program import Dvc
 from retrain.work.environments import environment
+from retrain.work.environments.definition import EnvironmentDefinition
 from retrain.work.errors import ProjectInstallError
 from retrain.work.stage_variables import NO_VARIABLES, StageVariables
 
@@ -93,7 +94,8 @@ def _with_pytest(tmp_path):
     project = tmp_path / "project"
     project.mkdir()
     (project / "requirements.txt").write_text("pytest\n")
-    return environment.resolution.resolve(project, tmp_path / "resolutions").replace("\n", "\n# local .\n", 1)
+    text = environment.resolution.resolve(EnvironmentDefinition(project), tmp_path / "resolutions")
+    return text.replace("\n", "\n# local .\n", 1)
 
 
 def test_a_package_that_cannot_be_built_is_the_release_s_failure_with_package_and_reason(
@@ -155,7 +157,7 @@ def attempt(pipeline, tag, files, variables=NO_VARIABLES, settings=RunSettings()
     """An attempt of a release whose package is in its own repository."""
     if tag not in pipeline.origin.git("tag").split():
         pipeline.origin.release(tag, files)
-    place = workspace.create(str(pipeline.origin.path), pipeline.spec(tag), MANIFEST, dag_run=tag, min_free_mb=1)
+    place = workspace.create(pipeline.origin.address, pipeline.spec(tag), MANIFEST, dag_run=tag, min_free_mb=1)
     shared = environment.install(f"# python {RUNNING}\n# local .\n", pipeline.environments)
     run = of_workspace(place, shared, settings)
     cache, aws = workspace.home() / "cache" / PIPELINE, Aws("aws_default")

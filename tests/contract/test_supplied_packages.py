@@ -78,4 +78,5 @@ def test_a_release_whose_environment_cannot_be_made_is_refused_before_it_is_pinn
     laid.release(files)
     checkout = laid.checkout(tmp_path / "examined" / "checkout")
     with pytest.raises(error):
-        require_runnable(laid.deployment(SETTINGS + settings), checkout, checkout, laid.dvc(checkout), "v1.0.0")
+        deployment = laid.deployment(SETTINGS + settings)
+        require_runnable(deployment, checkout, checkout, laid.dvc(checkout), services(deployment).tracked, "v1.0.0")
