@@ -77,6 +77,6 @@ def test_a_release_whose_environment_cannot_be_made_is_refused_before_it_is_pinn
 ):
     laid.release(files)
     checkout = laid.checkout(tmp_path / "examined" / "checkout")
+    deployment, dvc = laid.deployment(SETTINGS + settings), laid.dvc(checkout)
     with pytest.raises(error):
-        deployment = laid.deployment(SETTINGS + settings)
-        require_runnable(deployment, checkout, checkout, laid.dvc(checkout), services(deployment).tracked, "v1.0.0")
+        require_runnable(deployment, checkout, checkout, dvc, services(deployment).tracked, "v1.0.0")
