@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from retrain.work.environments import project_file, requested, supplied_lock
+from retrain.work.environments import project_file, requested, requirements_file, supplied_lock
 from retrain.work.environments.definition import EnvironmentDefinition
 from retrain.work.environments.requested import Requested
 from retrain.work.environments.sources import Form, Source
@@ -63,7 +63,7 @@ def is_about_checkout(source: Source, asked: Requested) -> bool:
 
 
 def digest(definition: EnvironmentDefinition, source: Source, asked: Requested) -> str:
-    """SHA-256 (hex) of everything that a resolution depends on: files, settings, Python's minor version and, without a lock, the date.
+    """SHA-256 (hex) of everything that a resolution depends on: files with their variables, settings, Python's minor version and, without a lock, the date.
 
     The content of a requirements file that is included by its URL is not known here, just as that of a package index.
     """
@@ -79,10 +79,16 @@ def digest(definition: EnvironmentDefinition, source: Source, asked: Requested) 
     found.update(_above(folder))
     chosen = definition.settings
     settings: dict[str, Any] = {"lock": chosen.lock, "extras": chosen.extras, "groups": chosen.groups}
+    texts = [requirements_file.decoded(content) for name, content in asked.files.items() if not name.endswith(".toml")]
+    if variables := {name: value for text in texts for name, value in requirements_file.variables(text).items()}:
+        settings["variables"] = variables
     if not source.is_locked:
         settings["limit"] = str(definition.limit)
     if is_about_checkout(source, asked):
         settings["folders"] = [definition.folder, definition.project]
+        if not source.is_locked:
+            # A setup.py may read its dependencies from any file of the commit.
+            settings["committed"] = str(definition.committed)
         found.update(_of_projects(definition.checkout))
     total = hashlib.sha256(
         f"{_FORM}\n{definition.python}\n{main.name}\n{json.dumps(settings, sort_keys=True)}\n".encode()

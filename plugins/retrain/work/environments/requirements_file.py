@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import codecs
-import os
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+
+from retrain.work import process
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
          (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))  # fmt: skip
@@ -63,12 +64,19 @@ def decoded(content: bytes) -> str:
 
 def lines(text: str) -> Iterator[Line]:
     """The requirements and options of a file, in its order. A line may have several options."""
-    for number, line in _logical(text):
+    for number, written in _logical(text):
+        line = _filled(written)
         if line.startswith("-"):
             yield from _options(number, line)
         else:
             hashes = tuple(value.strip("\"'") for option, value in _OWN.findall(line) if option.startswith("--hash"))
             yield Line(number, Kind.REQUIREMENT, _OWN.sub("", line).strip(), hashes=hashes)
+
+
+def variables(text: str) -> dict[str, str]:
+    """The variables that `lines` fills in, with their values. One that is not set stays as it is written."""
+    named = {name for _, line in _logical(text) if "://" not in line for name in _VARIABLE.findall(line)}
+    return {name: value for name, value in process.environment().items() if name in named}
 
 
 def _is_known(encoding: str) -> bool:
@@ -80,7 +88,7 @@ def _is_known(encoding: str) -> bool:
 
 
 def _logical(text: str) -> Iterator[tuple[int, str]]:
-    """The lines without comments, with continued lines joined, and variables filled in where uv does not do it."""
+    """The lines without comments, with continued lines joined."""
     parts: list[str] = []
     start = 1
     for number, line in enumerate(text.splitlines(), 1):
@@ -93,14 +101,20 @@ def _logical(text: str) -> Iterator[tuple[int, str]]:
         parts.append(f" {line}" if is_comment and parts else line)
         joined, parts = _COMMENT.sub("", "".join(parts)).strip(), []
         if joined:
-            yield start, _filled(joined)
+            yield start, joined
     if left := _COMMENT.sub("", "".join(parts)).strip():
-        yield start, _filled(left)
+        yield start, left
 
 
 def _filled(line: str) -> str:
-    """Fill in `${NAME}`, but not in an address: there uv does it, so that a password stays out of the frozen text."""
-    return line if "://" in line else _VARIABLE.sub(lambda found: os.environ.get(found[1], found[0]), line)
+    """Fill in `${NAME}`, but not in an address: there uv does it, so that a password stays out of the frozen text.
+
+    A file of a release gets the variables that a child process gets: Airflow's own, which have secrets, are not among them.
+    """
+    if "://" in line or "${" not in line:
+        return line
+    known = process.environment()
+    return _VARIABLE.sub(lambda found: known.get(found[1], found[0]), line)
 
 
 def _options(number: int, line: str) -> Iterator[Line]:

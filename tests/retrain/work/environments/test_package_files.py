@@ -89,6 +89,28 @@ def test_files_that_include_each_other_are_read_once(release):
     assert digest(release(files)) != digest(release({"b.txt": "-r a.txt\nattrs"}))
 
 
+def test_the_value_of_a_variable_counts_as_the_text_and_that_in_an_address_does_not(release, monkeypatch):
+    files = {"requirements.txt": "-r more.txt\n", "more.txt": "six>=${LEAST}\n--find-links https://x:${TOKEN}@host/\n"}
+    before = digest(release(files))
+    monkeypatch.setenv("TOKEN", "secret")
+    assert digest(release({})) == before
+    monkeypatch.setenv("LEAST", "1.0")
+    first = digest(release({}))
+    monkeypatch.setenv("LEAST", "2.0")
+    assert len({before, first, digest(release({}))}) == len(["unset", "1.0", "2.0"])
+
+
+def test_each_commit_is_resolved_anew_if_a_setup_py_of_the_checkout_can_read_other_files_of_it(release):
+    today = {"settings": PackageSettings(as_of="today")}
+    first, second = ({**today, "committed": datetime(2024, 1, day, tzinfo=UTC)} for day in (1, 2))
+    needs = "from setuptools import setup\nsetup(install_requires=open('needs.txt').read().split())"
+    project = release({"requirements.txt": "-e .", "setup.py": needs, "needs.txt": "six"})
+    before = digest(project, **first)
+    assert digest(release({"needs.txt": "attrs"}), **second) != before
+    project = release({"requirements.txt": "six", "setup.py": ""})
+    assert digest(project, **first) == digest(project, **second)
+
+
 def test_what_is_not_pinned_depends_on_the_date_and_a_lock_does_not(release):
     limited = {"settings": PackageSettings(as_of="2024-01-01")}
     loose = release({"requirements.txt": "six", "pyproject.toml": BARE})

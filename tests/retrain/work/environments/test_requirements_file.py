@@ -71,3 +71,8 @@ def test_a_variable_is_filled_in_except_in_an_address(monkeypatch: pytest.Monkey
     monkeypatch.setenv("LEAST", "2.0")
     lines = read("six>=${LEAST}\nx @ https://u:${LEAST}@a.example/x.whl\ny>=${UNKNOWN}")
     assert [text for _, _, text in lines] == ["six>=2.0", "x @ https://u:${LEAST}@a.example/x.whl", "y>=${UNKNOWN}"]
+
+
+def test_a_variable_of_airflow_s_own_is_not_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "a-secret")
+    assert [text for _, _, text in read("six==${AIRFLOW__CORE__FERNET_KEY}")] == ["six==${AIRFLOW__CORE__FERNET_KEY}"]
