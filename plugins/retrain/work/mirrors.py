@@ -50,7 +50,8 @@ def fetched(origin: Origin, commit: str, mirrors: Path, *, tag: str | None = Non
                 _fetch_tag(origin, at, tag)
             if not has(at, commit):
                 _fetch_commit(origin, at, commit)
-            git_program.read("update-ref", f"refs/kept/{commit}", commit, cwd=at)
+        # Also if it is there already: it may have come with a branch, which moves on.
+        git_program.read("update-ref", f"refs/kept/{commit}", commit, cwd=at)
     return at
 
 

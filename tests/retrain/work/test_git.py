@@ -181,6 +181,15 @@ def test_packing_a_mirror_keeps_what_a_workspace_borrows_although_no_tag_leads_t
     assert git_in(tmp_path / "workspace", "show", "HEAD:version") == "1"
 
 
+def test_the_commit_of_a_branch_stays_in_the_mirror_when_the_branch_moves_on(origin: Origin, tmp_path: Path) -> None:
+    commit = origin.commit({"dvc.yaml": "stages: {}"})
+    mirror = mirrors.fetched_whole(origin.address, tmp_path / "mirrors")
+    assert mirrors.fetched(origin.address, commit, tmp_path / "mirrors") == mirror
+    git_in(mirror, "update-ref", "-d", "refs/remotes/origin/main")
+    git_in(mirror, "gc", "--quiet", "--prune=now")
+    assert mirrors.has(mirror, commit)
+
+
 def test_packing_makes_one_pack_of_what_each_release_brought(origin: Origin, tmp_path: Path) -> None:
     for version in ("1", "2"):
         commit = origin.commit({"dvc.yaml": "stages: {}", "version": version})
