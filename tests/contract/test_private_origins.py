@@ -223,7 +223,7 @@ def test_a_key_reads_an_ssh_origin_whose_host_key_is_the_known_one(
         modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "scratch").rglob("*") if path.is_file()}
         commit = git.commit_of_tag(origin, "v1.0.0", cwd=tmp_path)
         mirror = git.mirror(origin, Release("v1.0.0", commit), tmp_path / "volume")
-    assert modes == {"key": 0o600, "known_hosts": 0o600}
+    assert modes == {"key": 0o600, "known_hosts": 0o600, "in-use": 0o600}
     assert not list((tmp_path / "scratch").iterdir())
     line = ssh.key.read_text().splitlines()[1]
     assert line not in texts_below(mirror) + repr(origin) + "".join(map(str, children))

@@ -1,6 +1,7 @@
 """The variables by which Git reads a private origin: a token for its server alone, or an SSH key. Nothing of them is in an argument list.
 
-The secrets are in files that only this user can read, and that are removed when the access is closed.
+The secrets are in files that only this user can read, and that are removed when the access is closed. Those of a process that was
+killed are removed by the next one on the same machine that opens an access.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ import binascii
 import os
 import re
 import shlex
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from retrain.deployment.git_address import GitAddress
 from retrain.work import process
 from retrain.work.errors import OriginConnectionError
+from retrain.work.file_lock import locked, try_locked
 
 # No other key, no question, no unknown server, and nothing that the server could ask of this machine.
 _SSH = (
@@ -35,6 +39,8 @@ _SSH = (
 _ALIAS = "origin"  # the server's name in our file of known hosts, whatever its address and port are
 _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
 _KEY_SECONDS = 30.0
+_FOLDER, _IN_USE = "git-access-", "in-use"
+_NEW_SECONDS = 60.0  # a folder that is younger may not be locked yet
 
 
 @contextmanager
@@ -43,9 +49,9 @@ def by_token(address: GitAddress, user: str, token: str) -> Iterator[dict[str, s
 
     Git asks the helper for the server that it talks to, so neither a redirect to another server nor a submodule there gets the token.
     """
-    with tempfile.TemporaryDirectory(prefix="git-access-") as folder:
+    with _folder() as folder:
         entry = f"://{quote(user, safe='')}:{quote(token, safe='')}@".join(address.base.split("://", 1))
-        file = _private(Path(folder) / "credentials", f"{entry}\n")
+        file = _private(folder / "credentials", f"{entry}\n")
         helper = f"credential.{address.base}.helper"
         # The empty one takes away the helpers of this machine, which could have another token for the server.
         settings = [
@@ -74,13 +80,13 @@ def by_key(
     """
     if user and not _LOGIN.fullmatch(user):
         raise OriginConnectionError(f"The login of the connection {connection} is not the name of a user. Correct it.")
-    with tempfile.TemporaryDirectory(prefix="git-access-") as folder:
-        file = _private(Path(folder) / "key", f"{key.strip()}\n")
+    with _folder() as folder:
+        file = _private(folder / "key", f"{key.strip()}\n")
         _require_usable(file, connection)
         options = list(_SSH)
         if host_keys:
             lines = [f"{_ALIAS} {_host_key(each, connection)}\n" for each in host_keys]
-            known = _private(Path(folder) / "known_hosts", "".join(lines))
+            known = _private(folder / "known_hosts", "".join(lines))
             options += [
                 f'UserKnownHostsFile="{known}"',
                 "GlobalKnownHostsFile=/dev/null",
@@ -91,6 +97,26 @@ def by_key(
             options.append(f"User={user}")
         command = ["ssh", "-i", str(file), *(part for option in options for part in ("-o", option))]
         yield {"GIT_SSH_COMMAND": shlex.join(command), "GIT_SSH_VARIANT": "ssh", "GIT_ASKPASS": "", "SSH_ASKPASS": ""}
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder for secrets, which only this user can enter."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        with suppress(OSError):  # its own process is removing it
+            _remove_if_left(left)
+    with tempfile.TemporaryDirectory(prefix=_FOLDER) as name, locked(_private(Path(name) / _IN_USE, "")):
+        yield Path(name)
+
+
+def _remove_if_left(folder: Path) -> None:
+    """Remove a folder of this user whose process has ended without doing so."""
+    about = folder.lstat()
+    if folder.is_symlink() or about.st_uid != os.getuid() or time.time() - about.st_mtime < _NEW_SECONDS:
+        return
+    with try_locked(folder / _IN_USE) as is_left:
+        if is_left:
+            shutil.rmtree(folder)
 
 
 def _private(path: Path, text: str) -> Path:
