@@ -93,7 +93,8 @@ def _access(found: Connection, name: str, address: GitAddress) -> Iterator[dict[
         return
     extra = found.extra_dejson
     key = _key(extra.get("private_key"), extra.get("key_file"), name)
-    mask_secret(key)
+    for part in (key, *key.splitlines()):  # a log has its lines one by one
+        mask_secret(part)
     hosts = [line for line in _lines(extra.get("host_key")) if not line.startswith("#")]
     with origin_access.by_key(address, key, hosts, found.login or "", name) as access:
         yield access

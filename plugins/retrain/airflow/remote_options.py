@@ -57,6 +57,11 @@ def of_connection(remote: str, conn_id: str) -> RemoteConnection:
             f"The extra of Airflow's connection {conn_id} (remotes.{remote}) has {_MORE}, which is no mapping. "
             f'Write the options of the DVC remote there: {{"{_MORE}": {{"option": "value"}}}}.'
         )
+    if wrong := [name for name, value in more.items() if not _is_option(value)]:
+        raise RemoteOptionError(
+            f"{wrong[0]} below {_MORE} in the extra of Airflow's connection {conn_id} (remotes.{remote}) is no text, number or switch. "
+            f'Write one, or {{"content": "<text>"}} for the content of a file.'
+        )
     kind, read = _TYPES.get(str(found.conn_type), (None, None))
     if kind is None or read is None:
         if not more:
@@ -75,10 +80,17 @@ def of_connection(remote: str, conn_id: str) -> RemoteConnection:
 
 def _mask(options: Mapping[str, Option]) -> None:
     for name, value in options.items():
-        if isinstance(value, dict):
-            mask_secret(value["content"])
-        elif isinstance(value, str) and _SECRET.search(name):
-            mask_secret(value)
+        text = value["content"] if isinstance(value, dict) else value
+        if isinstance(text, str) and (isinstance(value, dict) or _SECRET.search(name)):
+            for part in (text, *text.splitlines()):  # a log has the lines of a key one by one
+                mask_secret(part)
+
+
+def _is_option(value: object) -> bool:
+    """True for the value of an option: see `Option`."""
+    if isinstance(value, dict):
+        return value.keys() == {"content"} and isinstance(value["content"], str)
+    return isinstance(value, str | int | bool)
 
 
 def _extra(connection: Connection, remote: str) -> dict[str, Any]:
@@ -97,7 +109,13 @@ def _aws(connection: Connection, _extra: Mapping[str, Any]) -> dict[str, Any]:
 
 def _http(connection: Connection, extra: Mapping[str, Any]) -> dict[str, Any]:
     """Login and password as Basic auth, or one header. A WebDAV remote takes those of them that it knows."""
-    headers = {**{k: v for k, v in extra.items() if k not in _OF_HTTP_HOOK}, **extra.get("headers", {})}
+    more = extra.get("headers") or {}
+    if not isinstance(more, dict):
+        raise RemoteOptionError(
+            f"The extra of Airflow's connection {connection.conn_id} has headers, which is no mapping. Write one header there: "
+            '{"headers": {"name": "value"}}.'
+        )
+    headers = {**{k: v for k, v in extra.items() if k not in _OF_HTTP_HOOK}, **more}
     if len(headers) > 1 or (headers and connection.login):
         raise RemoteOptionError(
             f"Airflow's connection {connection.conn_id} has the headers {', '.join(headers)}{' and a login' if connection.login else ''}, and "

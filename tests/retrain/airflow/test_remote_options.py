@@ -111,6 +111,7 @@ def test_a_connection_gives_the_options_of_its_type(
         ({"conn_type": "http", "login": "u", "password": "p4ss"}, {"p4ss"}),
         ({"conn_type": "http", "extra": {"X-Any": "t0ken"}}, {"t0ken"}),
         ({"conn_type": "ssh", "extra": {"private_key": KEY, "private_key_passphrase": "phr4se"}}, {KEY, "phr4se"}),
+        ({"conn_type": "ssh", "extra": {"private_key": f"{KEY}\nsecond"}}, {f"{KEY}\nsecond", KEY, "second"}),
         ({"conn_type": "wasb", "login": "a", "password": "k3y", "extra": {"sas_token": "s4s"}}, {"k3y", "s4s"}),
         ({"conn_type": "generic", "extra": {"dvc": {"oss_key_secret": "s3cret", "oss_endpoint": "e"}}}, {"s3cret"}),
     ],
@@ -148,6 +149,17 @@ def test_the_key_dvc_of_an_extra_adds_options_and_makes_any_type_fit(options: Ca
         ({"conn_type": "http", "extra": {"A": "1", "B": "2"}}, RemoteOptionError, "has the headers A, B"),
         ({"conn_type": "http", "login": "u", "extra": {"A": "1"}}, RemoteOptionError, "has the headers A and a login"),
         ({"conn_type": "http", "extra": {"dvc": "user=u"}}, RemoteOptionError, "has dvc, which is no mapping"),
+        (
+            {"conn_type": "http", "extra": {"dvc": {"password": ["a"]}}},
+            RemoteOptionError,
+            "^password below dvc in the extra",
+        ),
+        (
+            {"conn_type": "ssh", "extra": {"dvc": {"keyfile": {"path": "/k"}}}},
+            RemoteOptionError,
+            "^keyfile below dvc in",
+        ),
+        ({"conn_type": "http", "extra": {"headers": "A: 1"}}, RemoteOptionError, "has headers, which is no mapping"),
         ({"conn_type": "http", "extra": "no JSON"}, RemoteConnectionError, "is not JSON"),
     ],
 )
