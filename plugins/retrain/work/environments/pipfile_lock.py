@@ -10,7 +10,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from retrain.errors import EnvironmentDefinitionError
-from retrain.work.environments import poetry_versions
+from retrain.work.environments import git_requirements, poetry_versions
 from retrain.work.environments.errors import StaleLockError
 from retrain.work.environments.locked import LockedRequirements
 from retrain.work.environments.poetry_project import applies
@@ -95,8 +95,8 @@ def _line(name: str, entry: dict[str, Any]) -> str:
     extras = f"[{','.join(sorted(entry['extras']))}]" if entry.get("extras") else ""
     hashes = "".join(f" --hash={each}" for each in sorted(entry.get("hashes") or ()))
     if entry.get("git"):
-        below = f"#subdirectory={entry['subdirectory']}" if entry.get("subdirectory") else ""
-        return f"{name}{extras} @ git+{_braced(entry['git'])}@{entry['ref']}{below}"
+        address = git_requirements.address(_braced(entry["git"]), entry["ref"], entry.get("subdirectory"))
+        return f"{name}{extras} @ {address}"
     if entry.get("file"):
         return f"{name}{extras} @ {_braced(entry['file'])}{hashes}"
     return f"{name}{extras}{str(entry.get('version', '')).removeprefix('*')}{hashes}"

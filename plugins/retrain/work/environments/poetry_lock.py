@@ -10,7 +10,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from retrain.work.environments import poetry_versions
+from retrain.work.environments import git_requirements, poetry_versions
 from retrain.work.environments.errors import StaleLockError
 from retrain.work.environments.locked import LockedRequirements
 from retrain.work.environments.poetry_project import Declared, applies, declared
@@ -142,8 +142,8 @@ def _line(name: str, package: dict[str, Any], files: list[dict[str, Any]]) -> st
     source = package.get("source") or {}
     hashes = "".join(f" --hash={each['hash']}" for each in files if "hash" in each)
     if source.get("type") == "git":
-        below = f"#subdirectory={source['subdirectory']}" if source.get("subdirectory") else ""
-        return f"{name} @ git+{source['url']}@{source['resolved_reference']}{below}"
+        address = git_requirements.address(source["url"], source["resolved_reference"], source.get("subdirectory"))
+        return f"{name} @ {address}"
     if source.get("type") == "url":
         return f"{name} @ {source['url']}{hashes}"
     return f"{name}=={package['version']}{hashes}"

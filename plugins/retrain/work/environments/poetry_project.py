@@ -11,7 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from retrain.errors import EnvironmentDefinitionError
-from retrain.work.environments import poetry_versions
+from retrain.work.environments import git_requirements, poetry_versions
 from retrain.work.environments.project_file import at
 from retrain.work.environments.pythons import Python
 
@@ -123,8 +123,7 @@ def _of_fields(name: str, fields: dict[str, Any]) -> Declared:
     extras = frozenset(canonicalize_name(each) for each in fields.get("extras") or ())
     if git := fields.get("git"):
         reference = fields.get("rev") or fields.get("tag") or fields.get("branch")
-        below = f"#subdirectory={fields['subdirectory']}" if fields.get("subdirectory") else ""
-        return Declared(name, "*", extras, f"git+{git}{f'@{reference}' if reference else ''}{below}")
+        return Declared(name, "*", extras, git_requirements.address(git, reference, fields.get("subdirectory")))
     if path := fields.get("path") or fields.get("file"):
         return Declared(name, "*", extras, str(path), is_path=True)
     if url := fields.get("url"):

@@ -13,7 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from retrain.errors import EnvironmentDefinitionError
-from retrain.work.environments import frozen, local_paths, requirements_file
+from retrain.work.environments import frozen, git_requirements, local_paths, requirements_file
 from retrain.work.environments.errors import LocalPathError
 from retrain.work.environments.requirements_file import Kind, Line
 
@@ -160,7 +160,7 @@ def _requirement(text: str, place: _Place, hashes: tuple[str, ...], *, editable:
             )
         prefix = "-e " if editable and path.is_dir() else ""
         return _line(f"{prefix}{path}{reference.extras}{suffix}", place, frozenset(), refers=True)
-    bare = _without_egg(bare)
+    bare = git_requirements.as_url(_without_egg(bare))
     try:
         named = Requirement(f"{bare}{suffix}")
     except InvalidRequirement:

@@ -53,6 +53,11 @@ def test_included_files_are_read_where_they_are_named(read: Read) -> None:
             "x[y] @ git+https://a.example/x@0123#subdirectory=z",
             id="a folder of a Git repository",
         ),
+        pytest.param(
+            "-e git+git@a.example:team/x@0123#egg=x",
+            "x @ git+ssh://git@a.example/team/x@0123",
+            id="the short form of SSH",
+        ),
         pytest.param("-e git+ssh://git@a.example/x@0123", "git+ssh://git@a.example/x@0123", id="Git without a name"),
         pytest.param("x @ https://a.example/x-1.whl", "x @ https://a.example/x-1.whl", id="an archive"),
         pytest.param("six[y]>=1; python_version > '3'  # ./no path", "six[y]>=1 ; python_version > '3'", id="a marker"),
