@@ -207,6 +207,18 @@ def test_a_large_file_with_other_content_is_refused_and_not_kept(team: Team, ser
 
 
 @needs_lfs
+def test_large_files_that_the_day_s_data_replaces_are_not_fetched(
+    team: Team, server: GitServer, tmp_path: Path
+) -> None:
+    names = ("a.bin", "data/day.csv", "data/days/1.csv", "data/[1].csv", "data/1.csv")
+    top = team.release("v1.0.0", {name: server.keep(name.encode()) for name in names})
+    laid = ("data/day.csv", "data/days", "data/[1].csv")
+    found = check_out(server, top, tmp_path / "checkout", laid=laid)
+    assert [name for name in names if (found / name).read_bytes() == name.encode()] == ["a.bin", "data/1.csv"]
+    assert server.downloads() == len(["a.bin", "data/1.csv"])
+
+
+@needs_lfs
 def test_a_damaged_large_file_in_the_store_is_found_and_fetched_again(
     team: Team, server: GitServer, tmp_path: Path
 ) -> None:

@@ -91,13 +91,13 @@ def provide(checkout: Path, mirror: Path, origin: Origin, laid: Collection[str] 
         missing = [each for each in wanted if not _has(store, each)]
         if missing:
             _require_space(mirror, missing)
-            _fetch(checkout, store, origin, missing)
+            _fetch(checkout, store, origin, missing, laid)
         for each in wanted:
             _lay(store, each, checkout)
     return len(wanted)
 
 
-def _fetch(checkout: Path, store: Path, origin: Origin, missing: Sequence[LargeFile]) -> None:
+def _fetch(checkout: Path, store: Path, origin: Origin, missing: Sequence[LargeFile], laid: Collection[str]) -> None:
     server = _server(checkout, origin)
     git_program.read("remote", "set-url", "origin", server.url, cwd=checkout)  # that of its LFS server follows from it
     settings = (
@@ -106,8 +106,8 @@ def _fetch(checkout: Path, store: Path, origin: Origin, missing: Sequence[LargeF
         "-c",
         "lfs.skipdownloaderrors=false",
     )
-    # An empty list of paths takes the place of the one in the release's .lfsconfig, which could leave files out.
-    wanted = ("--include=", "--exclude=", "origin", "HEAD")
+    # Our lists of paths take the place of those in the release's .lfsconfig, which could leave files out.
+    wanted = ("--include=", f"--exclude={_patterns(laid)}", "origin", "HEAD")
     done = git_program.run(*settings, "lfs", "fetch", *wanted, cwd=checkout, origin=server, timeout=_FETCH_SECONDS)
     absent = [each for each in missing if not _has(store, each)]
     if done.timed_out or done.returncode != 0:
@@ -119,6 +119,11 @@ def _fetch(checkout: Path, store: Path, origin: Origin, missing: Sequence[LargeF
             f"{_listed(absent)} in Git LFS, and {server.described} did not send the content that the pointer names. Push it again "
             "with git lfs push --all, or move the files to DVC."
         )
+
+
+def _patterns(paths: Collection[str]) -> str:
+    """Paths as git-lfs reads a list of patterns. A comma cannot be escaped there: the files at such a path are fetched in vain."""
+    return ",".join("/" + re.sub(r"([*?\[\]\\])", r"\\\1", path) for path in paths if "," not in path)
 
 
 def _server(checkout: Path, origin: Origin) -> Origin:
