@@ -30,11 +30,14 @@ INPUT: dict[str, Any] = {"path": "data/raw"}
 
 
 def changed(deployment: Deployment, **keys: Any) -> Deployment:
-    return Deployment.model_validate({**deployment.model_dump(), **keys})
+    whole = deployment.model_dump()
+    return Deployment.model_validate(
+        {**whole, **keys, "repository": {**whole["repository"], **keys.get("repository", {})}}
+    )
 
 
-def manifest(deployment: Deployment, refetch: int = 0) -> Manifest:
-    return Manifest("p", "2020-03-05", "s3://raw-bucket/raw/yellow", OBJECTS, deployment.run_settings(refetch))
+def manifest(deployment: Deployment, refetch: int = 0, lock: str | None = None) -> Manifest:
+    return Manifest("p", "2020-03-05", "s3://raw-bucket/raw/yellow", OBJECTS, deployment.run_settings(refetch, lock))
 
 
 def run_key(deployment: Deployment, refetch: int = 0) -> str:
@@ -59,6 +62,17 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"params": {"params.yaml": {"a": "1"}}},
     {"params": {"other.yaml": {"a": 1}}},
     {"fetch": ["download"]},
+    {"repository": {"folder": "ml"}},
+    {"targets": "all"},
+    {"targets": ["train"]},
+    {"targets": ["train", "evaluate"]},
+    {"packages": {"python": "3.12"}},
+    {"packages": {"as_of": "today"}},
+    {"packages": {"as_of": "2024-01-01"}},
+    {"packages": {"extras": ["plot"]}},
+    {"packages": {"groups": ["plot"]}},
+    {"env": {"SEED": "1"}},
+    {"env": {"SEED": "2"}},
 )
 
 
@@ -73,9 +87,24 @@ def test_the_layout_of_the_raw_partitions_and_a_deliberate_refetch_make_another_
     assert len(keys) == 4
 
 
+def test_another_supplied_lock_makes_another_run(deployment: Deployment) -> None:
+    digests = {manifest(deployment, lock=lock).digest for lock in (None, "a" * 64, "b" * 64)}
+    assert len(digests) == len([None, "a", "b"])
+
+
 def test_keys_that_change_no_byte_make_no_other_run(deployment: Deployment) -> None:
     raw = deployment.model_dump()["raw"]
-    for keys in ({"static": ["zones"]}, {"raw": {**raw, "marker": "_DONE"}}, {"tags": ["x"]}, {"owner": "them"}):
+    cases: tuple[dict[str, Any], ...] = (
+        {"static": ["zones"]},
+        {"raw": {**raw, "marker": "_DONE"}},
+        {"tags": ["x"]},
+        {"owner": "them"},
+        {"queue": "theirs"},
+        {"secrets": {"TOKEN": {"connection": "their_api"}}},
+        {"remotes": {"theirs": {"connection": "their_aws"}}},
+        {"repository": {"connection": "team_git", "tags": "{version}", "prereleases": True}},
+    )
+    for keys in cases:
         assert run_key(changed(deployment, **keys)) == run_key(deployment), keys
 
 
@@ -83,8 +112,12 @@ def test_settings_survive_the_manifest(deployment: Deployment) -> None:
     keys = {
         "inputs": [{**INPUT, "names": "{partition}-{name}"}],
         "params": {"p.yaml": {"a": 1, "b": "x", "c": True, "d": 0.5}},
+        "repository": {"folder": "ml"},
+        "targets": ["train"],
+        "packages": {"python": "3.12", "as_of": "2024-01-01", "extras": ["plot"], "groups": ["train"]},
+        "env": {"SEED": "1"},
     }
-    written = manifest(changed(deployment, **keys))
+    written = manifest(changed(deployment, **keys), lock="a" * 64)
     read = Manifest.from_json(written.to_json().encode(), "it")
     assert (read, read.to_json()) == (written, written.to_json())
     assert isinstance(read.settings, RunSettings)
