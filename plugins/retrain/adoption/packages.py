@@ -8,11 +8,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from retrain.adoption.observation import Observation, counted, listed, noted, stops, surprises
 from retrain.adoption.snapshot import Snapshot, is_vendored
-from retrain.work.environments import frozen, python_versions
+from retrain.work.environments import fixed_versions, frozen, python_versions, requirements_file
+from retrain.work.environments.requirements_file import Kind
 
 TOPIC = "environment"
 # Those that a run resolves its packages from, the exact ones first.
@@ -137,13 +136,14 @@ def _about(path: str) -> str:
 def _unpinned(snapshot: Snapshot, chosen: Chosen) -> Iterator[Observation]:
     text = snapshot.texts.get(chosen.path, "")
     if chosen.file == "requirements.txt":
-        lines = [line for _, line in frozen.lines_of(text) if not line.startswith("-")]
-        loose = [line for line in lines if "==" not in line and "@" not in line]
-        if not lines:
+        lines = list(requirements_file.lines(text, {}))
+        requirements = [line.text for line in lines if line.kind is Kind.REQUIREMENT]
+        loose = [line for line in requirements if fixed_versions.names([line]) - fixed_versions.pinned([line])]
+        if not requirements and not any(line.name in ("--requirement", "--editable") for line in lines):
             yield surprises(TOPIC, chosen.path, "names no package.", "name every package that the stages import.")
         elif loose:
             yield surprises(
-                TOPIC, chosen.path, f"{len(loose)} of {len(lines)} packages have no exact version ({listed(loose)}): they are resolved as of the day of the "
+                TOPIC, chosen.path, f"{len(loose)} of {len(requirements)} packages have no exact version ({listed(loose)}): they are resolved as of the day of the "
                 "commit, and frozen.", "pin them, or commit a uv.lock; packages.as_of in the pipeline's file sets another day.",
             )  # fmt: skip
     elif chosen.file == "pyproject.toml":
@@ -163,7 +163,7 @@ def wanted_python(snapshot: Snapshot, chosen: Chosen | None) -> Iterator[tuple[s
         yield f"{folder}pyproject.toml", str(requires)
     poetry = _at(project, "tool", "poetry", "dependencies", "python")
     if isinstance(poetry, str):
-        yield f"{folder}pyproject.toml", _caret(poetry)
+        yield f"{folder}pyproject.toml", poetry
     lock = re.search(r'^requires-python = "([^"]+)"', snapshot.texts.get(f"{folder}uv.lock", ""), re.MULTILINE)
     if lock:
         yield f"{folder}uv.lock", lock[1]
@@ -184,9 +184,9 @@ def proposed_python(snapshot: Snapshot, chosen: Chosen | None, available: Collec
 
     None for the deployment's own.
     """
-    said = [(file, wanted) for file, wanted in wanted_python(snapshot, chosen) if _is_readable(wanted)]
+    said = [(file, wanted) for file, wanted in wanted_python(snapshot, chosen) if python_versions.is_readable(wanted)]
     for each in (said, [(file, wanted) for file, wanted in said if _binds(file)]):
-        fitting = [version for version in available if all(_fits(wanted, version) for _, wanted in each)]
+        fitting = [version for version in available if all(python_versions.fits(wanted, version) for _, wanted in each)]
         if fitting:
             best = min(fitting, key=lambda version: abs(_minor(version) - _minor(frozen.RUNNING)))
             return None if best == frozen.RUNNING else best
@@ -203,18 +203,18 @@ def python(
         if wanted in said:
             continue
         said.add(wanted)
-        if not _is_readable(wanted):
+        if not python_versions.is_readable(wanted):
             yield surprises(
                 TOPIC, file, f"wants Python {wanted!r}, which is no specifier.", "write one such as >=3.10."
             )
-        elif _fits(wanted, frozen.RUNNING) and proposed is None:
+        elif python_versions.fits(wanted, frozen.RUNNING) and proposed is None:
             continue
-        elif proposed and _fits(wanted, proposed):
+        elif proposed and python_versions.fits(wanted, proposed):
             yield surprises(
                 TOPIC, file, f"wants Python {wanted}, and the deployment has {frozen.RUNNING}.",
                 f'packages: {{python: "{proposed}"}} in the pipeline\'s file; WRITE=<name> proposes it.',
             )  # fmt: skip
-        elif not _fits(wanted, frozen.RUNNING):
+        elif not python_versions.fits(wanted, frozen.RUNNING):
             effect = stops if _binds(file) else surprises
             yield effect(
                 TOPIC, file, f"wants Python {wanted}, and this machine has {', '.join(available)}.",
@@ -222,20 +222,8 @@ def python(
             )  # fmt: skip
 
 
-def _is_readable(wanted: str) -> bool:
-    try:
-        SpecifierSet(wanted)
-    except InvalidSpecifier:
-        return False
-    return True
-
-
 def _binds(file: str) -> bool:
     return file.endswith(("pyproject.toml", "uv.lock"))
-
-
-def _fits(wanted: str, version: str) -> bool:
-    return any(python_versions.allows(wanted, f"{version}.{patch}") for patch in range(20))
 
 
 def _minor(version: str) -> int:
@@ -249,23 +237,6 @@ def resolved(chosen: Chosen, text: str) -> Observation:
         chosen.path,
         f"resolves to {counted(len(frozen.requirements(text)), 'package')} for Python {frozen.python_of(text)}, from wheels, without running any of their code.",
     )
-
-
-def _caret(poetry: str) -> str:
-    """A specifier of Poetry's as packaging reads it."""
-    parts = []
-    for part in poetry.split(","):
-        bare = part.strip()
-        version = re.fullmatch(r"([\^~])?(\d+)(?:\.(\d+))?.*", bare)
-        if version and version[1] == "^":
-            parts.append(f">={bare[1:]},<{int(version[2]) + 1}")
-        elif version and version[1] == "~" and not bare.startswith("~="):
-            parts.append(f">={bare[1:]},<{version[2]}.{int(version[3] or 0) + 1}")
-        elif version:
-            parts.append("" if bare == "*" else f"~={version[2]}.{version[3] or 0}.0")
-        else:
-            parts.append("" if bare == "*" else bare)
-    return ",".join(part for part in parts if part)
 
 
 def _toml(text: str) -> dict[str, Any]:

@@ -175,6 +175,8 @@ def test_the_environment_is_the_top_s_or_the_only_one(files: dict[str, str], fol
         ({"pyproject.toml": "[project]\n", "poetry.lock": "", "uv.lock": ""}, "poetry.lock (a lock): is not read"),
         ({"needs/requirements-prod.txt": "a==1"}, "repository.environment: needs/requirements-prod.txt"),
         ({"requirements.txt": "# nothing\n"}, "names no package"),
+        ({"requirements.txt": "--index-url https://h/simple\n"}, "names no package"),
+        ({"requirements.txt": "a; python_version == '3.8'\n"}, "1 of 1 packages have no exact version"),
         ({"requirements.txt": "a==1\nb>=2\nc @ git+https://h/c@1\n"}, "1 of 3 packages have no exact version (b>=2)"),
         ({"pyproject.toml": "[project]\n"}, "has no lock beside it"),
     ],
@@ -182,6 +184,12 @@ def test_the_environment_is_the_top_s_or_the_only_one(files: dict[str, str], fol
 def test_an_environment_that_may_change_or_is_read_in_part_surprises(files: dict[str, str], words: str) -> None:
     found = packages.files(snapshot(files), packages.choose(snapshot(files)))
     assert seen(found, Effect.SURPRISES, words)
+
+
+@pytest.mark.parametrize("text", ["-r base.txt\n", "-e .\n", "a==1 \\\n  --hash=sha256:aa\nb===2\n"])
+def test_requirements_that_other_files_name_or_that_are_all_pinned_do_not_surprise(text: str) -> None:
+    files = snapshot({"requirements.txt": text})
+    assert list(packages.files(files, packages.choose(files))) == []
 
 
 def test_a_python_version_that_cannot_be_read_surprises() -> None:
@@ -196,6 +204,8 @@ def test_a_python_version_that_cannot_be_read_surprises() -> None:
         ({"pyproject.toml": "[project]\nrequires-python = '>=3.9'\n"}, False),
         ({"pyproject.toml": "[tool.poetry.dependencies]\npython = '^2.7'\n"}, True),
         ({"pyproject.toml": "[tool.poetry.dependencies]\npython = '^3.9'\n"}, False),
+        ({"pyproject.toml": "[tool.poetry.dependencies]\npython = '3.*'\n"}, False),
+        ({"pyproject.toml": "[tool.poetry.dependencies]\npython = '~2.7 || ^3.9'\n"}, False),
         ({"environment.yaml": "dependencies:\n  - python=3.7\n"}, None),
         ({".python-version": "3.6.1\n"}, None),
     ],

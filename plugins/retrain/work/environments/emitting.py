@@ -13,6 +13,7 @@ from retrain.errors import EnvironmentDefinitionError
 from retrain.work.environments import (
     checkout_packages,
     compiled,
+    fixed_versions,
     frozen,
     local_paths,
     package_files,
@@ -20,7 +21,6 @@ from retrain.work.environments import (
     poetry_lock,
     poetry_project,
     project_file,
-    requested,
     uv,
 )
 from retrain.work.environments.compiled import PLAIN, Call, Limit
@@ -94,14 +94,14 @@ def _of_form(
                 _absolute(each.requirement, definition, source) if each.is_path else each.requirement
                 for each in declared
             ]
-            return _compiled(Requested(tuple(lines), pinned=requested.pinned(lines)), definition, source, call)
+            return _compiled(Requested(tuple(lines), pinned=fixed_versions.pinned(lines)), definition, source, call)
         case Form.REQUIREMENTS:
             _refuse_choices(definition, source)
             return _compiled(asked, definition, source, call)
         case _:
             chosen = [*_options("--extra", extras), *_options("--group", groups)]
             direct = project_file.declared(source.folder)
-            pinned = requested.pinned(direct)
+            pinned = fixed_versions.pinned(direct)
             text = compiled.compiled(
                 call, source.file, *chosen, limit=_limit(definition, source, direct, pinned), pinned=pinned
             )
@@ -185,7 +185,7 @@ def _limit(
     if definition.limit is None:
         return None
     if definition.settings.as_of != "commit":
-        return Limit(definition.limit, requested.names(direct) - pinned)
+        return Limit(definition.limit, fixed_versions.names(direct) - pinned)
     return None if package_files.has_own_limit(source.folder) else Limit(definition.limit)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from retrain.errors import EnvironmentDefinitionError
 from retrain.work.environments import local_project
@@ -145,9 +145,3 @@ def logical(text: str) -> Iterator[str]:
 def _requirement(line: str) -> str:
     text, *hashes = line.split(" --hash=")
     return " \\\n".join([text.strip(), *(f"    --hash={one}" for one in sorted({h.strip() for h in hashes}))])
-
-
-def lines_of(text: str) -> Sequence[tuple[int, str]]:
-    """The lines of a requirements file that are not blank without their comments, with their numbers."""
-    stripped = ((at, re.sub(r"(^|\s)#.*$", "", line).strip()) for at, line in enumerate(text.splitlines(), 1))
-    return [(at, line) for at, line in stripped if line]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from retrain.work import process
 from retrain.work.environments import project_file, requested, requirements_file, supplied_lock
 from retrain.work.environments.definition import EnvironmentDefinition
 from retrain.work.environments.requested import Requested
@@ -80,7 +81,8 @@ def digest(definition: EnvironmentDefinition, source: Source, asked: Requested) 
     chosen = definition.settings
     settings: dict[str, Any] = {"lock": chosen.lock, "extras": chosen.extras, "groups": chosen.groups}
     texts = [requirements_file.decoded(content) for name, content in asked.files.items() if not name.endswith(".toml")]
-    if variables := {name: value for text in texts for name, value in requirements_file.variables(text).items()}:
+    named = frozenset[str]().union(*(requirements_file.variables(text) for text in texts))
+    if variables := {name: value for name, value in process.environment().items() if name in named}:
         settings["variables"] = variables
     if not source.is_locked:
         settings["limit"] = str(definition.limit)

@@ -15,17 +15,30 @@ def allows(wanted: str, full: str) -> bool:
     try:
         return SpecifierSet(wanted).contains(full, prereleases=True)
     except InvalidSpecifier:
+        return not is_readable(wanted) or poetry_versions.allows(wanted, full)
+
+
+def fits(wanted: str, version: str) -> bool:
+    """True if a constraint allows a minor version of Python: one of its patch releases."""
+    return any(allows(wanted, f"{version}.{patch}") for patch in _PATCHES)
+
+
+def is_readable(wanted: str) -> bool:
+    """True if a text is a constraint of packaging or of Poetry."""
+    try:
+        SpecifierSet(wanted)
+    except InvalidSpecifier:
         try:
-            poetry_versions.alternatives(wanted)
+            return bool(poetry_versions.alternatives(wanted))
         except InvalidSpecifier:
-            return True
-        return poetry_versions.allows(wanted, full)
+            return False
+    return True
 
 
 def suggested(wanted: str, unlike: str) -> str | None:
     """The minor version of `KNOWN` nearest to `unlike` that a constraint allows; None if there is none."""
     minor = int(unlike.partition(".")[2])
-    fitting = [each for each in KNOWN if any(allows(wanted, f"{each}.{patch}") for patch in _PATCHES)]
+    fitting = [each for each in KNOWN if fits(wanted, each)]
     return min(fitting, key=lambda each: abs(int(each.partition(".")[2]) - minor), default=None)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +11,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from retrain.errors import EnvironmentDefinitionError
-from retrain.work.environments import frozen, git_requirements, local_paths, requirements_file
+from retrain.work import process
+from retrain.work.environments import fixed_versions, frozen, git_requirements, local_paths, requirements_file
 from retrain.work.environments.errors import LocalPathError
 from retrain.work.environments.requirements_file import Kind, Line
 
@@ -92,7 +91,8 @@ def _of(place: _Place, content: bytes, above: frozenset[str]) -> Requested:
     found = Requested(files={place.file: content})
     if place.file.endswith(".toml"):
         return replace(found, lines=(f"-r {place.checkout / place.file}",))
-    for line in requirements_file.lines(requirements_file.decoded(content)):
+    # Those that uv gets too: Airflow's own, which have secrets, are not among them.
+    for line in requirements_file.lines(requirements_file.decoded(content), process.environment()):
         here = replace(place, number=line.number)
         found = found.and_then(
             _option(line, here, above | {place.file})
@@ -166,7 +166,7 @@ def _requirement(text: str, place: _Place, hashes: tuple[str, ...], *, editable:
     except InvalidRequirement:
         return _line(f"{bare}{suffix}", place, frozenset())  # an address alone; uv says what is wrong with another
     name = canonicalize_name(named.name)
-    fixed = named.url or hashes or _is_fixed(named)
+    fixed = hashes or fixed_versions.is_fixed(named)
     found = _line(f"{bare}{suffix}", place, frozenset([name] if fixed else []))
     return replace(found, hashes={name: frozenset(hashes)}) if hashes else found
 
@@ -191,24 +191,3 @@ def _without_egg(text: str) -> str:
     rest = "&".join(part for part in parts if not part.startswith("egg="))
     address = f"{found['address']}#{rest}" if rest else found["address"]
     return f"{eggs[0]} @ {address}" if eggs else address
-
-
-def pinned(requirements: Iterable[str]) -> frozenset[str]:
-    """The canonical names of the requirements with a fixed version or an address."""
-    return frozenset(name for name, each in _parsed(requirements) if each.url or _is_fixed(each))
-
-
-def names(requirements: Iterable[str]) -> frozenset[str]:
-    """The canonical names of the requirements that name a package."""
-    return frozenset(name for name, _ in _parsed(requirements))
-
-
-def _parsed(requirements: Iterable[str]) -> Iterator[tuple[str, Requirement]]:
-    for text in requirements:
-        with suppress(InvalidRequirement):  # an address alone, or an option; uv says what is wrong with another
-            each = Requirement(text)
-            yield str(canonicalize_name(each.name)), each
-
-
-def _is_fixed(requirement: Requirement) -> bool:
-    return any(each.operator in ("==", "===") and "*" not in each.version for each in requirement.specifier)

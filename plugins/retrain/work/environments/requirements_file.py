@@ -5,11 +5,9 @@ from __future__ import annotations
 import codecs
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-
-from retrain.work import process
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
          (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))  # fmt: skip
@@ -62,10 +60,10 @@ def decoded(content: bytes) -> str:
         return content.decode("latin-1")
 
 
-def lines(text: str) -> Iterator[Line]:
-    """The requirements and options of a file, in its order. A line may have several options."""
+def lines(text: str, variables: Mapping[str, str]) -> Iterator[Line]:
+    """The requirements and options of a file, in its order, with `${NAME}` replaced by `variables`. A line may have several options."""
     for number, written in _logical(text):
-        line = _filled(written)
+        line = _filled(written, variables)
         if line.startswith("-"):
             yield from _options(number, line)
         else:
@@ -73,10 +71,9 @@ def lines(text: str) -> Iterator[Line]:
             yield Line(number, Kind.REQUIREMENT, _OWN.sub("", line).strip(), hashes=hashes)
 
 
-def variables(text: str) -> dict[str, str]:
-    """The variables that `lines` fills in, with their values. One that is not set stays as it is written."""
-    named = {name for _, line in _logical(text) if "://" not in line for name in _VARIABLE.findall(line)}
-    return {name: value for name, value in process.environment().items() if name in named}
+def variables(text: str) -> frozenset[str]:
+    """The names of the variables that `lines` replaces."""
+    return frozenset(name for _, line in _logical(text) if "://" not in line for name in _VARIABLE.findall(line))
 
 
 def _is_known(encoding: str) -> bool:
@@ -106,15 +103,9 @@ def _logical(text: str) -> Iterator[tuple[int, str]]:
         yield start, left
 
 
-def _filled(line: str) -> str:
-    """Fill in `${NAME}`, but not in an address: there uv does it, so that a password stays out of the frozen text.
-
-    A file of a release gets the variables that a child process gets: Airflow's own, which have secrets, are not among them.
-    """
-    if "://" in line or "${" not in line:
-        return line
-    known = process.environment()
-    return _VARIABLE.sub(lambda found: known.get(found[1], found[0]), line)
+def _filled(line: str, variables: Mapping[str, str]) -> str:
+    """Fill in `${NAME}`, but not in an address: there uv does it, so that a password stays out of the frozen text."""
+    return line if "://" in line else _VARIABLE.sub(lambda found: variables.get(found[1], found[0]), line)
 
 
 def _options(number: int, line: str) -> Iterator[Line]:

@@ -155,9 +155,10 @@ def test_a_supplied_file_includes_no_other_and_names_paths_of_the_checkout(tmp_p
         requested.of_supplied("lock.txt", b"-r base.txt", tmp_path, (tmp_path,))
 
 
-@pytest.mark.parametrize(
-    ("line", "names"),
-    [("a==1", {"a"}), ("A_b===1", {"a-b"}), ("a @ https://a.example/a.whl", {"a"}), ("a>=1", set()), ("a==1.*", set())],
-)
-def test_a_version_counts_as_pinned_only_if_it_is_one(line: str, names: set[str]) -> None:
-    assert requested.pinned([line]) == names
+def test_a_variable_of_the_worker_is_filled_in_and_one_of_airflow_s_own_is_not(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEAST", "2.0")
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "a-secret")
+    found = read({"requirements.txt": "six>=${LEAST}\nattrs==${AIRFLOW__CORE__FERNET_KEY}\n"})
+    assert found.lines == ("six>=2.0", "attrs==${AIRFLOW__CORE__FERNET_KEY}")
