@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
+from retrain.deployment import git_names
 from retrain.deployment.pipeline_file import Deployment
 from retrain.run.errors import PrereleaseError, TagPatternError
 from retrain.run.release import check_tag
@@ -147,7 +148,7 @@ class TagPattern:
         return tag[len(before) : len(tag) - len(after)] if surrounded else None
 
     def _read(self, tag: str) -> Version | None:
-        inner = self._inner(tag)
+        inner = self._inner(tag) if git_names.is_safe(tag) else None
         return Version.read(inner, only_three=self.text is None) if inner else None
 
 

@@ -157,6 +157,7 @@ def test_the_newest_release_is_the_highest_version_and_not_the_last_in_the_alpha
 def test_tags_of_another_form_are_no_releases() -> None:
     assert THREE_NUMBERS.newest(["v1.0.0", "2026.1", "v2.0.0-rc.1", "model@v3.0.0"]) == "v1.0.0"
     assert THREE_NUMBERS.newest(["latest"]) is None
+    assert THREE_NUMBERS.newest(["v1.0.0", f"v{'9' * 200}.0.0"]) == "v1.0.0"  # longer than a release's name may be
 
 
 def test_the_order_is_total_and_does_not_depend_on_the_order_of_the_tags() -> None:
