@@ -35,8 +35,7 @@ def references(origin: Origin, *, cwd: Path, timeout: float) -> dict[str, str]:
             found[name] = commit
 
     done = git_program.run("ls-remote", "--", origin.url, cwd=cwd, origin=origin, timeout=timeout, each_line=take)
-    if done.timed_out or done.returncode != 0:
-        raise git_failure.of_origin(origin, "git ls-remote", done, timeout)
+    _require(done, origin, "git ls-remote", timeout)
     peeled = {name.removesuffix("^{}"): commit for name, commit in found.items() if name.endswith("^{}")}
     return {**{name: commit for name, commit in found.items() if not name.endswith("^{}")}, **peeled}
 
@@ -50,6 +49,7 @@ def shallow_checkout(
     a commit that leads to `commit`. `timeout` is in seconds, for the fetch.
 
     Raises:
+        OriginRefusedError: the origin refuses the credentials.
         OriginError: the origin does not have it, it took too long, or objects or files take more than `most_bytes`.
     """
     git_program.read("init", "--quiet", "--template=", to, cwd=to.parent)
@@ -57,7 +57,7 @@ def shallow_checkout(
     fetch = ("fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--", origin.url, wanted)
     done = git_program.run(*fetch, cwd=to, origin=origin, timeout=timeout, each_sample=limit)
     if not limit.exceeded:
-        _require(done, f"{wanted} of {origin} cannot be fetched", timeout)
+        _require(done, origin, f"git fetch {wanted}", timeout)
     found: list[TreeEntry] = []
 
     def take(line: str) -> None:
@@ -67,7 +67,8 @@ def shallow_checkout(
 
     listing = ("-c", "core.quotePath=false", "ls-tree", "-r", "-l", "--full-tree", commit)
     if not limit.exceeded:
-        _require(git_program.run(*listing, cwd=to, each_line=take), f"{commit} cannot be listed", git_program.TIMEOUT)
+        done = git_program.run(*listing, cwd=to, each_line=take)
+        _require(done, origin, f"git ls-tree {commit}", git_program.TIMEOUT)
     if limit.exceeded or sum(entry.size or 0 for entry in found) > most_bytes:
         raise OriginError(
             f"{wanted} of {origin} is larger than {most_bytes // 10**6} MB. Take large files out of Git, such as with dvc add."
@@ -76,12 +77,6 @@ def shallow_checkout(
     return found
 
 
-def _require(done: process.Finished, problem: str, timeout: float) -> None:
-    if done.timed_out:
-        raise OriginError(
-            f"{problem}: Git did not end within {timeout:.0f} seconds. Check the network, then try again."
-        )
-    if done.returncode != 0:
-        said = [line for line in done.lines if "fatal: " in line or line.startswith(("ERROR: ", "error: ", "ssh: "))]
-        why = (said or done.lines or [f"Git ended with {done.returncode}"])[0]
-        raise OriginError(f"{problem} ({why}). Check the address, and that this machine may read it.")
+def _require(done: process.Finished, origin: Origin, action: str, timeout: float) -> None:
+    if done.timed_out or done.returncode != 0:
+        raise git_failure.of_origin(origin, action, done, timeout)
