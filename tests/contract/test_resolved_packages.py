@@ -95,6 +95,11 @@ def test_a_day_of_the_pipeline_s_file_that_no_version_fits_is_refused(tmp_path: 
         resolved(tmp_path, "demo>1\n", "2022-01-01")
 
 
+def test_a_line_that_cannot_be_read_is_refused_with_the_name_of_its_file_alone(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentDefinitionError, match=r"in `requirements\.txt` at .* demo\[ x"):
+        resolved(tmp_path, "other\ndemo[ x\n")
+
+
 def test_the_day_is_that_on_which_the_commit_was_made_last(tmp_path: Path) -> None:
     dates = {"GIT_AUTHOR_DATE": "2020-01-01T00:00:00Z", "GIT_COMMITTER_DATE": "2022-01-01T02:00:00+02:00"}
     (tmp_path / "a").touch()

@@ -28,7 +28,7 @@ _FILTERED = re.compile(r"`([\w.\-]+)` was filtered by `exclude-newer`([^\n]*)")
 class Call:
     """How uv is started: its Python, its folder, a folder for its output, and how long it may take (seconds).
 
-    `checkout` is the top of the checkout, which errors do not name. `problem` begins the sentence of an error. `more` are options for `uv export` and `uv pip compile` alike.
+    `checkout` is the top of the checkout. Errors name neither it nor `scratch`. `problem` begins the sentence of an error. `more` are options for `uv export` and `uv pip compile` alike.
     """
 
     python: Python
@@ -124,6 +124,7 @@ def _run(call: Call, *arguments: str | Path, quiet: bool = False) -> Finished:
 
 def _text(done: Finished, call: Call, fix: str = uv.FIX) -> str:
     if done.returncode != 0:
-        said = re.sub(rf"(?:file://)?{re.escape(str(call.checkout))}/?", "", done.output)
+        places = "|".join(re.escape(str(place)) for place in (call.checkout, call.scratch))
+        said = re.sub(rf"(?:file://)?(?:{places})/?", "", done.output)
         raise uv.failure(replace(done, output=said), call.problem, fix)
     return (call.scratch / "emitted.txt").read_text("utf-8")
