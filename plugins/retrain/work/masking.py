@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 SHORTEST = 5  # characters; Airflow's own masking leaves shorter ones alone too, because they are in many words
 MASK = "***"
@@ -14,7 +14,8 @@ MASK = "***"
 def forms(values: Iterable[str]) -> tuple[str, ...]:
     """The texts to look for, the longest first: each line of a value, also as JSON and as a part of an address write it."""
     lines = [line for value in values for line in (value, *value.splitlines())]
-    found = {form for line in lines for form in (line, line.strip(), json.dumps(line)[1:-1], quote(line, safe=""))}
+    addresses = (form for line in lines for form in (quote(line), quote(line, safe=""), quote_plus(line)))
+    found = {*addresses, *(form for line in lines for form in (line, line.strip(), json.dumps(line)[1:-1]))}
     return tuple(sorted((form for form in found if len(form) >= SHORTEST), key=lambda form: (-len(form), form)))
 
 

@@ -18,6 +18,8 @@ from retrain.work.masking import forms, masked, masked_value
         pytest.param("s3cret-pass", "login with s3cret-pass!", "login with ***!", id="as it is"),
         pytest.param("first line\nsecond line", "  second line", "  ***", id="one line of several"),
         pytest.param("p@ss/w:rd", "postgres://u:p%40ss%2Fw%3Ard@db", "postgres://u:***@db", id="in an address"),
+        pytest.param("p@ss/w:rd", "/p%40ss/w%3Ard/x", "/***/x", id="in a path"),
+        pytest.param("a b/c+d", "?key=a+b%2Fc%2Bd&x", "?key=***&x", id="in a query"),
         pytest.param('say "hello"', '{"key": "say \\"hello\\""}', '{"key": "***"}', id="in JSON"),
         pytest.param("1234", "port 1234", "port 1234", id="too short to be looked for"),
     ],
