@@ -19,8 +19,10 @@ from retrain.work.process import Finished
 
 _LEFT_SECONDS = 24 * 3600
 _FETCH_SECONDS = 1800.0
-_FETCH = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
+# Git's own packing goes on in the background, after our lock is free.
+_FETCH = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-maintenance")
 _NO_SUCH_TAG = "couldn't find remote ref"
+_LOCKS = ("*.lock", "refs/**/*.lock", "objects/info/**/*.lock", "objects/pack/*.lock")
 _SHOWN = 60  # characters of the address in a mirror's name
 
 
@@ -80,9 +82,17 @@ def _alone(mirror: Path) -> AbstractContextManager[None]:
 
 
 def _begin(at: Path) -> None:
-    if not (at / "HEAD").is_file():
+    _unlock(at)
+    if not all((at / name).exists() for name in ("HEAD", "config", "objects")):  # none yet, or a killed Git's
         git_program.read("init", "--bare", "--quiet", "--template=", at, cwd=at.parent)
     os.utime(at / "HEAD")  # the housekeeping removes a mirror that nothing has used for long
+
+
+def _unlock(mirror: Path) -> None:
+    """Remove the locks that a killed Git has left, which would stop every later one. No other Git writes while we have our own lock."""
+    for pattern in _LOCKS:
+        for left in list(mirror.glob(pattern)):
+            left.unlink()
 
 
 def _fetch_tag(origin: Origin, at: Path, tag: str) -> None:
@@ -127,6 +137,7 @@ def pack(mirror: Path) -> None:
         OSError: a file that is half-written cannot be removed.
     """
     with _alone(mirror):
+        _unlock(mirror)
         for left in list(mirror.glob("objects/**/tmp_*")):
             with suppress(FileNotFoundError):  # it was in a folder of them
                 if time.time() - left.stat().st_mtime > _LEFT_SECONDS:

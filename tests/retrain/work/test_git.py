@@ -190,6 +190,31 @@ def test_the_commit_of_a_branch_stays_in_the_mirror_when_the_branch_moves_on(ori
     assert mirrors.has(mirror, commit)
 
 
+def test_a_mirror_that_a_killed_git_began_is_made_to_its_end(origin: Origin, tmp_path: Path) -> None:
+    commit = origin.commit({"dvc.yaml": "stages: {}"})
+    begun = tmp_path / "mirrors" / mirrors.mirror_name(str(origin.path))
+    (begun / "refs").mkdir(parents=True)
+    (begun / "HEAD").write_text("ref: refs/heads/main\n")
+    assert mirrors.has(mirrors.fetched(origin.address, commit, tmp_path / "mirrors"), commit)
+
+
+def test_the_locks_that_a_killed_git_left_in_a_mirror_stop_neither_a_fetch_nor_the_packing(
+    origin: Origin, tmp_path: Path
+) -> None:
+    commits = []
+    for version in ("1", "2"):
+        commits.append(origin.commit({"dvc.yaml": "stages: {}", "version": version}))
+        origin.tag(f"v{version}.0.0")
+    mirror = git.mirror(origin.address, Release("v1.0.0", commits[0]), tmp_path / "mirrors")
+    (mirror / "packed-refs.lock").touch()
+    (mirror / "refs/tags/v2.0.0.lock").touch()
+    git.mirror(origin.address, Release("v2.0.0", commits[1]), tmp_path / "mirrors")
+    (mirror / "packed-refs.lock").touch()
+    mirrors.pack(mirror)
+    assert git_in(mirror, "rev-parse", "v2.0.0^{commit}").strip() == commits[1]
+    assert not list(mirror.rglob("*.lock"))
+
+
 def test_packing_makes_one_pack_of_what_each_release_brought(origin: Origin, tmp_path: Path) -> None:
     for version in ("1", "2"):
         commit = origin.commit({"dvc.yaml": "stages: {}", "version": version})
