@@ -189,8 +189,11 @@ def test_a_run_is_restored_byte_for_byte_with_the_packages_that_it_ran_with(old,
     for name in ("run.yaml", "manifest.json", "dvc.lock"):
         assert (to / name).read_bytes() == run.document(name)
     program = "import importlib.metadata as m; print(m.version('iniconfig'))"
-    done = subprocess.run([to / ".venv/bin/python", "-c", program], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == PACKAGES[run.record["release"]]
+    activated = (
+        f'source {to}/.venv/bin/activate && command -v python && python -c "{program}"'  # as `make restore` says it
+    )
+    done = subprocess.run(["bash", "-c", activated], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == [f"{to}/.venv/bin/python", PACKAGES[run.record["release"]]]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -121,6 +122,8 @@ def lay_over(shared: Environment, path: Path, folders: Iterable[Path]) -> None:
     for each in sorted(shared.bin.iterdir()):
         if each.name.startswith("python") and each.is_symlink():
             (path / "bin" / each.name).symlink_to(each.readlink())
+        elif each.name.startswith("activate"):
+            (path / "bin" / each.name).write_text(_activation(each, shared, path), encoding="utf-8")
         elif (text := _console_script(each, shared, path)) is not None:
             (path / "bin" / each.name).write_bytes(text)
             (path / "bin" / each.name).chmod(0o755)
@@ -132,6 +135,12 @@ def lay_over(shared: Environment, path: Path, folders: Iterable[Path]) -> None:
     for data in shared.path.iterdir():  # such as share/jupyter: folders of our own, in which a project may add files
         if data.is_dir() and not data.name.startswith(".") and data.name not in _OF_A_VENV:
             shutil.copytree(data, path / data.name, copy_function=os.symlink)
+
+
+def _activation(script: Path, shared: Environment, path: Path) -> str:
+    """The text of a script that activates `shared`, for `path`. uv wrote the path into it at which it made `shared`, in quotes."""
+    place = shlex.quote(str(path)) if "'" in str(path) else f"'{path}'"
+    return re.sub(rf"'[^'\n]*/{re.escape(shared.path.name)}'", lambda _: place, script.read_text(encoding="utf-8"))
 
 
 def _console_script(script: Path, shared: Environment, path: Path) -> bytes | None:
