@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from retrain.airflow import git_connection
 from retrain.airflow.api import AirflowApi
 from retrain.deployment.pipeline_file import Deployment
 from retrain.doctor.finding import Finding, ok, unknown, warning, wrong
@@ -30,6 +29,9 @@ def check(here: Surroundings) -> Iterator[Finding]:
 
 
 def _origin(deployment: Deployment, airflow: str) -> Finding:
+    # Late: it imports Airflow, and no command but those that need Airflow should.
+    from retrain.airflow import git_connection
+
     url, thing, pattern = deployment.repository.url, f"origin of {deployment.pipeline}", TagPattern.of(deployment)
     try:
         with (

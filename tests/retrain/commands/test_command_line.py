@@ -100,3 +100,10 @@ def test_make_asks_for_the_day_of_a_trial_before_it_starts_anything() -> None:
     done = subprocess.run(["make", *built, "try"], cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "Which day? make try PIPELINE=" in done.stderr
+
+
+def test_the_command_line_is_read_before_airflow_is_imported() -> None:
+    code = "import sys, retrain.commands.command_line; print('airflow' in sys.modules)"
+    variables = {**os.environ, "PYTHONPATH": str(ROOT / "plugins")}
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
