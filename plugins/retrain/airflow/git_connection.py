@@ -13,6 +13,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
+from retrain.airflow import airflow_database
 from retrain.deployment.git_address import GitAddress, parsed, without_user
 from retrain.deployment.sections import Repository
 from retrain.work import origin_access
@@ -54,6 +55,7 @@ def _connection(name: str, address: GitAddress) -> Connection:
     except AirflowNotFoundException as error:
         raise OriginConnectionError(
             f"Airflow has no connection {name}, which repository.connection names. Define it, or correct the name."
+            f"{airflow_database.not_asked()}"
         ) from error
     kind = (found.conn_type or "generic").lower()
     if kind not in _KINDS:

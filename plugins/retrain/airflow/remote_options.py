@@ -11,6 +11,7 @@ from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
+from retrain.airflow import airflow_database
 from retrain.airflow.connections import Aws
 from retrain.deployment.sections import DvcRemote
 from retrain.inputs.errors import RemoteConnectionError, RemoteOptionError
@@ -48,7 +49,7 @@ def of_connection(remote: str, conn_id: str) -> RemoteConnection:
     except AirflowNotFoundException as error:
         raise RemoteConnectionError(
             f"remotes.{remote} of the pipeline's file names the Airflow connection {conn_id}, which does not exist. "
-            "Create it, or correct the name."
+            f"Create it, or correct the name.{airflow_database.not_asked()}"
         ) from error
     extra = _extra(found, remote)
     more = extra.get(_MORE, {})

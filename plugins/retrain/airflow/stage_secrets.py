@@ -10,6 +10,7 @@ from airflow.sdk import BaseHook, Variable
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
+from retrain.airflow import airflow_database
 from retrain.deployment.sections import Secret
 from retrain.work.errors import StageSecretError
 from retrain.work.masking import SHORTEST, forms
@@ -29,17 +30,19 @@ def secret_values(secrets: Mapping[str, Secret]) -> dict[str, str]:
     """
     values: dict[str, str] = {}
     wrong: list[str] = []
+    unseen = ""
     for name, secret in secrets.items():
         value = _value(secret)
         if not value:
             wrong.append(f"{name} needs {_place(secret)}, which Airflow does not have")
+            unseen = airflow_database.not_asked()
         elif len(value) < SHORTEST and not (secret.connection and secret.value in _OPEN):
             wrong.append(f"{name} is {_place(secret)}, which has fewer than {SHORTEST} characters and cannot be masked")
         else:
             values[name] = value
     if wrong:
         raise StageSecretError(
-            f"secrets of the pipeline's file: {'; '.join(wrong)}. Correct Airflow's connections and Variables, or the file."
+            f"secrets of the pipeline's file: {'; '.join(wrong)}. Correct Airflow's connections and Variables, or the file.{unseen}"
         )
     for form in forms(values.values()):
         mask_secret(form)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from retrain.airflow import airflow_database
 from retrain.alerts.redaction import redact
 from retrain.commands import (
     check,
@@ -59,6 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     # Standard error is for one sentence: Airflow, which is imported later, would log there where its credentials come from.
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
+    airflow_database.use_if_configured()
     if profile := os.environ.get("RETRAIN_COMMANDS_PROFILE"):  # the api-server's own role cannot read data
         os.environ["AWS_PROFILE"] = profile
     try:

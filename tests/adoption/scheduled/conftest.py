@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,8 +82,6 @@ def live(tmp_path_factory: pytest.TempPathFactory, pipelines: Path, deployed: li
             shape = each.places.shape
             for name, connection in each.places.connections().items():
                 running.airflow.create_connection({"connection_id": name} | connection)
-                # The commands do not read Airflow's database.
-                os.environ[f"AIRFLOW_CONN_{name.upper()}"] = json.dumps(connection)
             if shape.bucket:
                 boto3.client("s3").create_bucket(Bucket=shape.bucket)
             wait_until(lambda dag=shape.name: running.airflow.dag(dag), 120, f"Airflow has not read {shape.name}")

@@ -23,6 +23,7 @@ def _connection(monkeypatch: pytest.MonkeyPatch) -> None:
         "schema": "iris",
         "extra": json.dumps({"token": "tok-123456", "short": "abc", "nested": {"a": 1}}),
     }
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "client")  # as in a task
     monkeypatch.setenv("AIRFLOW_CONN_THEIR_DB", json.dumps(database))
     monkeypatch.setenv("AIRFLOW_VAR_THEIR_KEY", "key-of-the-variable\nsecond-line-of-it")
 
