@@ -92,6 +92,6 @@ def _require_choice(tag: str, digits: str, label: str) -> None:
     names = [name for name, value in given.items() if value]
     if names not in (["TAG"], ["COMMIT", "AS"]):
         raise ReleaseChoiceError(
-            f"{' and '.join(names) or 'Nothing'} is given. Release a tag: make release TAG=v1.2.0, or a commit without one under a label: "
+            f"Given: {', '.join(names) or 'nothing'}. Release a tag: make release TAG=v1.2.0, or a commit without one under a label: "
             "make release COMMIT=1a2b3c4d AS=trial-1"
         )
