@@ -71,19 +71,20 @@ def _local_remote(found: FetchRefusal, wanted: TrackedInput) -> str:
 def _absent(found: FetchRefusal, wanted: TrackedInput) -> str:
     return (
         f"{_capital(_place(found))} does not have it: {found.detail}. Run dvc push in a clone that has the data ({wanted.path}), then "
-        f"clear the task. {_lay(wanted)}"
+        f"try again or clear the task. {_lay(wanted)}"
     )
 
 
 def _denied(found: FetchRefusal, _wanted: TrackedInput) -> str:
+    key = f"`remotes: {{{found.remote or 'NAME'}: {{connection: ID}}}}`"
     if found.connection:
         fix = (
-            f"Correct the keys of Airflow's connection {found.connection}, or let them read there (S3: s3:GetObject and "
-            "s3:ListBucket; without the latter S3 answers 403 for an absent object too)"
+            f"Correct the keys of Airflow's connection {found.connection}, let them read there (S3: s3:GetObject and s3:ListBucket; "
+            f"without the latter S3 answers 403 for an absent object too), or name another connection in the pipeline's file: {key}"
         )
     else:
-        fix = f"Name a connection in the pipeline's file: `remotes: {{{found.remote or 'NAME'}: {{connection: ID}}}}`"
-    return f"{_capital(_place(found))} refused{_as(found)}: {found.detail}. {fix}, then clear the task."
+        fix = f"Name a connection in the pipeline's file: {key}"
+    return f"{_capital(_place(found))} refused{_as(found)}: {found.detail}. {fix}. Then try again, or clear the task."
 
 
 def _unreachable(found: FetchRefusal, _wanted: TrackedInput) -> str:

@@ -52,6 +52,14 @@ def test_a_failure_that_a_person_has_to_fix_is_final(kind: str) -> None:
     assert isinstance(refused(kind), FinalError)
 
 
+@pytest.mark.parametrize("connection", ["aws_default", ""])
+def test_a_refused_remote_is_told_how_to_get_a_connection_of_its_own(connection: str) -> None:
+    found = FetchRefusal(**{**vars(FOUND), "why": "denied", "connection": connection})
+    text = str(tracked_refusals.refusal(found, WANTED, "v1.0.0"))
+    assert "`remotes: {theirs: {connection: ID}}`" in text
+    assert connection in text
+
+
 def test_the_extra_that_a_sentence_names_is_one_that_the_deployment_s_dvc_offers() -> None:
     project = tomllib.loads((DEPLOYMENT_DVC / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     offered = set(project["optional-dependencies"])
