@@ -98,8 +98,8 @@ def examine(url: str, reference: str, environments: Path) -> Examination:
             raise NotAPipelineError(
                 f"{snapshot.reference} ({snapshot.commit}) of {url} has no dvc.yaml. Add one with dvc stage add, or name another REF."
             )
-        chosen = packages.choose(snapshot)
         place = project_place.find(snapshot)
+        chosen = packages.choose(snapshot, place.folder)
         code, refused = _described(checkout, snapshot, place, environments)
         available = pythons.available()
         python = packages.proposed_python(snapshot, chosen, available)
@@ -170,7 +170,7 @@ def _of_snapshot(
     yield from project_place.observations(place)
     yield from tags.observations(snapshot)
     yield from remotes.observations(snapshot.below(place.root))
-    yield from packages.files(snapshot, chosen)
+    yield from packages.files(snapshot, chosen, place.folder)
     yield from packages.python(snapshot, chosen, available)
 
 

@@ -50,17 +50,13 @@ def _lost(code: PipelineCode) -> dict[str, list[tuple[str, str, str]]]:
     """By folder: each module that a program needs and does not find beside itself, the file that imports it, and the stage."""
     found: dict[str, list[tuple[str, str, str]]] = {}
     for each in code.running:
-        for program, own in each.programs:
-            lost = dict(own.lost)
-            if program.module and not program.file and _is_in(program.module, "src", code):
-                lost[program.module] = "dvc.yaml"
-            for module, file in lost.items():
-                top = module.partition(".")[0]
-                folder = next((place for place in (".", "src", "lib") if _is_in(top, place, code)), ".")
-                found.setdefault(folder, []).append((top, file, each.stage.name))
+        for _, own in each.programs:
+            for module, file in own.lost.items():
+                folder = next((place for place in (".", "src", "lib") if _is_in(module, place, code)), ".")
+                found.setdefault(folder, []).append((module, file, each.stage.name))
     return found
 
 
 def _is_in(module: str, folder: str, code: PipelineCode) -> bool:
-    path = module.partition(".")[0] if folder == "." else f"{folder}/{module.partition('.')[0]}"
+    path = module if folder == "." else f"{folder}/{module}"
     return code.snapshot.has(path) or f"{path}.py" in code.snapshot.paths

@@ -48,11 +48,16 @@ class Chosen:
         return self.file if self.folder == "." else f"{self.folder}/{self.file}"
 
 
-def choose(snapshot: Snapshot) -> Chosen | None:
-    """The environment's file at the top, else the only folder below that has one, else the only file of requirements by another name."""
-    for name in OURS:
-        if name in snapshot.paths and _names_packages(snapshot, name):
-            return Chosen(".", name)
+def choose(snapshot: Snapshot, folder: str = ".") -> Chosen | None:
+    """The environment's file in `folder`, which is `repository.folder`; else at the top; else in the only folder that has one.
+
+    If there is none, the only file of requirements by another name. A lock of uv's at the top is for the projects below it too.
+    """
+    for place in (".",) if "uv.lock" in snapshot.paths else dict.fromkeys((folder, ".")):
+        for name in OURS:
+            chosen = Chosen(place, name)
+            if chosen.path in snapshot.paths and _names_packages(snapshot, chosen.path):
+                return chosen
     folders = dict[str, str]()
     for name in OURS:
         for path in snapshot.named(name):
@@ -86,15 +91,16 @@ def _names_packages(snapshot: Snapshot, path: str) -> bool:
     return "project" in project or _at(project, "tool", "poetry") is not None
 
 
-def files(snapshot: Snapshot, chosen: Chosen | None) -> Iterator[Observation]:
-    """Is there an environment that a run can build, and which files does it leave aside?"""
+def files(snapshot: Snapshot, chosen: Chosen | None, folder: str = ".") -> Iterator[Observation]:
+    """Is there an environment that a run can build, and which files does it leave aside? `folder` is `repository.folder`."""
     others = [path for path in snapshot.named(*_OTHERS, *_LOCKS) if not is_vendored(path)]
     if chosen is None:
         yield _none(snapshot, [path for path in others if path.rpartition("/")[2] in _OTHERS])
         return
-    if chosen.folder != ".":
+    if chosen.folder != folder:
+        place = "at the top" if folder == "." else f"in {folder}"
         yield surprises(
-            TOPIC, chosen.path, "is not at the top, where a run looks first.",
+            TOPIC, chosen.path, f"is not {place}, where a run looks first.",
             f"repository.environment: {chosen.folder} in the pipeline's file; WRITE=<name> proposes it.",
         )  # fmt: skip
     beside = [

@@ -76,7 +76,7 @@ def _python(stage: Stage, command: SimpleCommand, where: str, snapshot: Snapshot
         return
     if words[0] == "-m" and len(words) > 1:
         search = (where, *extra)
-        yield Started(stage.name, _find(words[1], search, snapshot) or "", words[1], search, command)
+        yield Started(stage.name, _find(words[1], (*search, *_ELSEWHERE), snapshot) or "", words[1], search, command)
     elif words[0].endswith(".py"):
         file = joined(where, words[0])
         yield Started(stage.name, file, "", (posixpath.dirname(file) or ".", *extra), command)
@@ -84,9 +84,12 @@ def _python(stage: Stage, command: SimpleCommand, where: str, snapshot: Snapshot
 
 def own_code(program: Started, snapshot: Snapshot) -> OwnCode:
     """Follow the imports of a program through the repository."""
+    lost = dict[str, str]()
+    if program.module and program.file and not _find(program.module, program.search, snapshot):
+        lost[program.module.partition(".")[0]] = "dvc.yaml"
     if program.file not in snapshot.texts:
-        return OwnCode()
-    waiting, seen, lost = [program.file], {program.file: None}, dict[str, str]()
+        return OwnCode((), lost)
+    waiting, seen = [program.file], {program.file: None}
     extends = False
     while waiting:
         file = waiting.pop()

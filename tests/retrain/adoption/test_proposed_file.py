@@ -192,6 +192,26 @@ def test_requirements_that_other_files_name_or_that_are_all_pinned_do_not_surpri
     assert list(packages.files(files, packages.choose(files))) == []
 
 
+@pytest.mark.parametrize(
+    ("more", "folder"),
+    [
+        pytest.param({}, "ml/taxi", id="its own"),
+        pytest.param({"requirements.txt": "b"}, "ml/taxi", id="its own, beside another team's at the top"),
+        pytest.param({"pyproject.toml": "[project]", "uv.lock": ""}, ".", id="a lock for all"),
+    ],
+)
+def test_the_environment_is_that_of_the_pipeline_s_folder_without_a_key_for_it(
+    more: dict[str, str], folder: str
+) -> None:
+    files = snapshot({"ml/taxi/requirements.txt": "a==1", **more})
+    chosen = packages.choose(files, "ml/taxi")
+    assert chosen
+    assert chosen.folder == folder
+    found = list(packages.files(files, chosen, "ml/taxi"))
+    assert bool(seen(found, Effect.SURPRISES, "is not in ml/taxi, where a run looks first")) is (folder == ".")
+    assert not seen(found, Effect.SURPRISES, "at the top")
+
+
 def test_a_python_version_that_cannot_be_read_surprises() -> None:
     files = snapshot({"pyproject.toml": "[project]\nrequires-python = 'three'\n"})
     assert seen(packages.python(files, packages.choose(files)), Effect.SURPRISES, "no specifier")

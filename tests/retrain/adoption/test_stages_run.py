@@ -101,6 +101,12 @@ def test_a_variable_without_a_default_stops_and_others_surprise() -> None:
     assert "MODE, TARGET" in surprise.what
 
 
+def test_the_code_of_a_module_that_only_src_has_is_read_too() -> None:
+    texts = {"src/fares/train.py": "import fares.keys\n", "src/fares/keys.py": "import os\nos.environ['API_KEY']\n"}
+    found = code(stage("s", "python -m fares.train"), texts=texts)
+    assert [each.where for each in seen(variables.observations(found), Effect.STOPS)] == ["src/fares/keys.py"]
+
+
 def test_a_settings_file_that_is_not_committed_surprises() -> None:
     found = code(stage("s", "python a.py"), texts={"a.py": "from dotenv import load_dotenv\nload_dotenv()\n"})
     assert seen(variables.observations(found), Effect.SURPRISES, "loads .env")

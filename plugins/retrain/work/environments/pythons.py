@@ -67,7 +67,7 @@ def find(version: str) -> Python | None:
         return Python(Path(sys.executable), version, ".".join(str(part) for part in sys.version_info[:3]))
     for program in _named(version):
         return Python(program, version, _full(program))
-    done = uv.run("python", "find", "--no-project", version, cwd=Path("/"))
+    done = uv.run("python", "find", "--no-project", version, cwd=Path("/"), quiet=True)
     if done.returncode != 0 or not done.lines:
         return None
     program = Path(done.lines[-1].strip())
