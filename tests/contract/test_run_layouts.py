@@ -93,13 +93,14 @@ def checked(team: GrammarTeam, settings: str, repository: str, to) -> None:
     own = services(deployment)
 
     dvc = environment.provide(DEPLOYMENT_DVC, team.environments)
-    require_runnable(own.deployment, project, Dvc.of(project, dvc, dvc, to.parent / "cache", {}), own.tracked, "v1.0.0")
+    program = Dvc.of(project, dvc, dvc, to.parent / "cache", {})
+    require_runnable(own.deployment, to, project, program, own.tracked, "v1.0.0")
 
 
 @pytest.mark.parametrize(
     ("settings", "repository", "error", "said"),
     [
-        ("targets: [fitt]\n", ", folder: ml/taxi", TargetError, r"has ml/taxi/dvc\.yaml:fitt, .*Near it are ml/taxi/dvc\.yaml:fit"),
+        ("targets: [fitt]\n", ", folder: ml/taxi, environment: .", TargetError, r"has ml/taxi/dvc\.yaml:fitt, .*Near it are ml/taxi/dvc\.yaml:fit"),
         ("", "", NotAPipelineError, r"no dvc\.yaml, but ml/taxi/dvc\.yaml, .*repository\.folder"),
         ("", ", folder: ml/bus", NotAPipelineError, "repository.folder is ml/bus, which is no folder of the release"),
     ],

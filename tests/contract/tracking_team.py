@@ -247,7 +247,7 @@ class TrackingTeam:
     def require_there(self, tag: str) -> None:
         """What `make release` asks."""
         checkout, program = self.examine(tag, f"examined-{uuid4().hex[:6]}")
-        require_runnable(self.deployment, checkout, program, self.services.tracked, tag)
+        require_runnable(self.deployment, checkout, checkout, program, self.services.tracked, tag)
 
     def lose_the_caches(self) -> None:
         """What another machine has: no cache, no mirror, no workspace."""
