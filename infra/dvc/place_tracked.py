@@ -2,7 +2,8 @@
 
 Run it with the Python of the deployment's own DVC environment. On stdin it reads {"outputs": [{"file", "stage", "path", "md5"}],
 "hold": ["<.dvc file>"]}. The .dvc file or dvc.lock of an output gets this MD5 of DVC 3, if it has another one of the same content.
-The imports in `hold` are frozen, so that `dvc repro` does not update them. On stdout it prints {"placed": <number of outputs>}.
+The imports in `hold` are frozen and get the `md5` of their .dvc file, so that `dvc repro` neither updates them nor asks their sources.
+On stdout it prints {"placed": <number of outputs>}.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def place(repo: Repo, request: Mapping[str, Any]) -> int:
                     changed |= renamed(out, md5)
                     out.checkout(force=True)
                     placed += 1
-            if file in request["hold"] and not stage.frozen:
+            # Of a file without its own MD5, as after an edit, DVC would look at the source again, frozen or not.
+            if file in request["hold"] and (not stage.frozen or stage.changed_stage()):
                 stage.frozen = changed = True
             if changed:
                 write(stage)
@@ -65,8 +67,7 @@ def write(stage: Any) -> None:
     if isinstance(stage, PipelineStage):
         stage.dump(update_pipeline=False)
         return
-    if stage.md5 is not None:
-        stage.md5 = stage.compute_md5()
+    stage.md5 = stage.compute_md5()
     stage.dump()
 
 

@@ -197,17 +197,23 @@ def test_a_frozen_stage_s_output_is_fetched_by_its_dvc_lock(team, remote, legacy
 
 
 @pytest.mark.slow
-def test_an_import_that_is_not_frozen_is_never_updated(team, remote):
+@pytest.mark.parametrize(
+    "change", [f"dvc unfreeze {RAW_FILE}", f"sed -i /^md5:/d {RAW_FILE}"], ids=["unfrozen", "edited"]
+)
+def test_an_import_is_never_updated_and_its_source_is_asked_once(team, remote, change):
+    """Not frozen, or without DVC's MD5 of its .dvc file: `dvc repro` would look at the source each time."""
     (remote.folder / "published.csv").write_bytes(BYTES)
     team.dvc_in(
-        team.origin.clone, "mkdir -p data", "dvc init -q", f"dvc import-url -q {remote.url}/published.csv {RAW}", f"dvc unfreeze {RAW_FILE}"
+        team.origin.clone, "mkdir -p data", "dvc init -q", f"dvc import-url -q {remote.url}/published.csv {RAW}", change
     )  # fmt: skip
     tag = team.release({})
     _, first = team.reproduce(tag)
     (remote.folder / "published.csv").write_bytes(b"newer\n")
+    assert remote.asked == ["GET /published.csv"]
     _, second = team.reproduce(tag, NEXT)
     assert (read(first, RAW), read(second, RAW)) == (BYTES, BYTES)
 
+    assert remote.asked == ["GET /published.csv"]
 
 @pytest.mark.slow
 def test_a_stage_that_changes_its_tracked_input_fails_by_name(team, remote):

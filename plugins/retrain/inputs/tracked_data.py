@@ -53,7 +53,7 @@ class BroughtData:
 
 
 def bring(dvc: Dvc, described: Description, sources: TrackedSources, release: str, timeout: float) -> BroughtData:
-    """Put the tracked data that the stages need and the checkout lacks into the checkout. Imports are frozen in it.
+    """Put the tracked data that the stages need and the checkout lacks into the checkout. Imports are held there: DVC asks no source.
 
     Args:
         dvc: DVC in the checkout, already configured.
@@ -73,7 +73,7 @@ def bring(dvc: Dvc, described: Description, sources: TrackedSources, release: st
         StoreError: our store refused a request or did not answer.
         DvcError: a program that asks DVC failed.
     """
-    wanted, hold = tracked_inputs.missing_inputs(described), tracked_inputs.unfrozen_imports(described)
+    wanted, hold = tracked_inputs.missing_inputs(described), tracked_inputs.imports(described)
     if not wanted and not hold:
         return BroughtData(described)
     found, lines, left = _from_ours(wanted, sources, dvc.cache)

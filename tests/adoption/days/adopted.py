@@ -108,8 +108,8 @@ class Adopted:
 
     @property
     def asked(self) -> list[str]:
-        """The paths that the team's server was asked for, without the sources of imports, whose state DVC itself looks at in each run."""
-        return [path for path in self.source.asked if path not in self.shape.named("looked_at")]
+        """The paths that the team's server was asked for."""
+        return self.source.asked
 
     @property
     def requests(self) -> int:

@@ -42,9 +42,9 @@ def missing_inputs(described: Description) -> tuple[TrackedInput, ...]:
     )
 
 
-def unfrozen_imports(described: Description) -> tuple[str, ...]:
-    """The .dvc files of imports that `dvc repro` would update."""
-    return tuple(each.file for each in described.tracked if each.reached and each.imported and not each.frozen)
+def imports(described: Description) -> tuple[str, ...]:
+    """The .dvc files of the imports that a run needs."""
+    return tuple(each.file for each in described.tracked if each.reached and each.imported)
 
 
 def _user(described: Description, path: str, own: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from retrain.work.dvc.declared import DeclaredOutput, Stage, TrackedFile
 from retrain.work.dvc.description import Description
-from retrain.work.dvc.tracked_inputs import TrackedInput, missing_inputs, unfrozen_imports
+from retrain.work.dvc.tracked_inputs import TrackedInput, imports, missing_inputs
 
 MD5 = "1" * 32
 RAW = DeclaredOutput("data/raw.csv", "out", True, True, False, None, True, MD5, "md5", 3, False)
@@ -54,10 +54,11 @@ def test_data_that_no_run_lacks_is_no_matter(well: Description) -> None:
     assert missing_inputs(well) == ()
 
 
-def test_an_import_that_dvc_would_update_is_named() -> None:
-    imported = replace(TRACKED, imported=True)
-    frozen, unreached = replace(imported, frozen=True), replace(imported, reached=False)
-    assert unfrozen_imports(described(tracked=(TRACKED, imported, frozen, unreached))) == ("data/raw.csv.dvc",)
+def test_the_imports_that_a_run_needs_are_named_whether_frozen_or_not() -> None:
+    imported = replace(TRACKED, file="a.dvc", imported=True)
+    frozen = replace(imported, file="b.dvc", frozen=True)
+    unreached = replace(imported, file="c.dvc", reached=False)
+    assert imports(described(tracked=(TRACKED, imported, frozen, unreached))) == ("a.dvc", "b.dvc")
 
 
 def test_tracked_data_is_stored_with_the_run_and_is_not_one_of_its_outputs() -> None:
