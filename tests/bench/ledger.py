@@ -144,9 +144,11 @@ def compare_restore(stack: Stack, services: Any, record: Any, folder: Path) -> d
 def compare_replay(services: Any, record: Any) -> dict[str, Any]:
     """Compute one day again and compare every output with the record."""
     from retrain.archive import replay
+    from retrain.work import workspace
 
     started = time.perf_counter()
-    done = replay.replay(record, services.ledger, services.deployment, services.credentials)
+    tools = workspace.home() / "environments"
+    done = replay.replay(record, services.ledger, services.deployment, services.credentials, tools=tools)
     other = [asdict(output) for output in done.outputs if not output.same]
     return {
         "partition": record.partition,

@@ -208,7 +208,9 @@ class GrammarTeam:
 
     def replay(self, record: RunRecord, deployment: Deployment, scratch: Path) -> replay.Replayed:
         reach = services(deployment)
-        return replay.replay(record, reach.ledger, deployment, reach.credentials, scratch=scratch)
+        return replay.replay(
+            record, reach.ledger, deployment, reach.credentials, tools=self.environments, scratch=scratch
+        )
 
 
 def files_of(project: Path) -> dict[str, bytes]:

@@ -23,8 +23,10 @@ from retrain.run.run_record import RunRecord
 from retrain.services import Services
 from retrain.store.ledger import DESCRIPTION, ENVIRONMENT
 from retrain.tasks.push import push
+from retrain.work import workspace
 from retrain.work.dvc.description import Description
 from retrain.work.dvc.program import Dvc
+from retrain.work.environments import environment
 
 WINDOW = ("dt=2020-03-04/orders.csv", f"dt={DAY}/orders.csv")
 SETTINGS = """
@@ -176,11 +178,21 @@ def test_the_command_says_whether_the_raw_data_is_there(day, tmp_path, monkeypat
 
 
 @pytest.mark.slow
-def test_a_replay_lays_the_recorded_inputs_and_gives_the_recorded_bytes(day, tmp_path):
+def test_a_replay_lays_the_recorded_inputs_gives_the_recorded_bytes_and_installs_the_release_s_packages_alone(
+    day, tmp_path, monkeypatch
+):
+    installed, install = [], environment._install
+    monkeypatch.setattr(environment, "_install", lambda text, path: installed.append(path) or install(text, path))
     found = replay.replay(
-        day.record, day.services.ledger, day.services.deployment, day.services.credentials, scratch=tmp_path
+        day.record,
+        day.services.ledger,
+        day.services.deployment,
+        day.services.credentials,
+        tools=workspace.home() / "environments",
+        scratch=tmp_path,
     )
     assert [(each.path, each.same) for each in found.outputs] == [("model.json", True)]
+    assert [path.is_relative_to(tmp_path) for path in installed] == [True]
 
 
 def test_a_day_whose_raw_objects_are_gone_is_not_begun_and_comes_back_without_them(day, tmp_path):

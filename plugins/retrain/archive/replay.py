@@ -22,10 +22,10 @@ from retrain.store import ledger_facts, s3
 from retrain.store.ledger import Ledger
 from retrain.store.remote import Remote
 from retrain.work import git, run_environment
-from retrain.work.dvc.program import DEPLOYMENT_DVC, Dvc
+from retrain.work.dvc import deployment_dvc
+from retrain.work.dvc.program import Dvc
 from retrain.work.dvc.project_root import project_root
 from retrain.work.dvc.repeatability import why_not_repeatable
-from retrain.work.environments import environment
 from retrain.work.service_credentials import Credentials
 from retrain.work.stage_variables import StageVariables
 from retrain.work.whole_checkout import whole_checkout
@@ -93,15 +93,24 @@ class Replayed:
 
 
 def replay(
-    record: RunRecord, ledger: Ledger, deployment: Deployment, credentials: Credentials, *, scratch: Path | None = None
+    record: RunRecord,
+    ledger: Ledger,
+    deployment: Deployment,
+    credentials: Credentials,
+    *,
+    tools: Path,
+    scratch: Path | None = None,
 ) -> Replayed:
     """Compute a run again and compare every output with the record. Nothing is pushed. Stages that fetch their own data are not run.
+
+    The environment of the stages is installed anew.
 
     Args:
         record: the run.
         ledger: the ledger that holds its entry. Its client also reads the raw objects, by their version ids.
         deployment: the pipeline's file.
         credentials: access to the raw objects, and the secrets of the stages.
+        tools: the folder with the environment of the deployment's own DVC, which is installed there if it is not.
         scratch: the folder in which the workspace is made and removed again; the system's by default.
 
     Raises:
@@ -128,7 +137,7 @@ def replay(
             (checkout / manifest.settings.folder / name).write_bytes(ledger.file(record, name))
         environments = place / "environments"
         built = recorded_environment.provide(record, ledger, repository, environments, credentials)
-        own = environment.provide(DEPLOYMENT_DVC, environments)
+        own = deployment_dvc.provide(tools)
         run = run_environment.provide(built, place / "run", checkout, manifest.settings.folder)
         variables = StageVariables(manifest.settings.env, credentials.stage_secrets())
         with credentials.child_environment() as access:

@@ -21,11 +21,10 @@ from retrain.store.fetch import Progress, fetch, require_files
 from retrain.store.ledger import Ledger
 from retrain.store.remote import Remote, md5_of
 from retrain.work import git
-from retrain.work.dvc import configuration
+from retrain.work.dvc import configuration, deployment_dvc
 from retrain.work.dvc.outputs import Output
-from retrain.work.dvc.program import DEPLOYMENT_DVC, Dvc
+from retrain.work.dvc.program import Dvc
 from retrain.work.dvc.project_root import project_root
-from retrain.work.environments import environment
 from retrain.work.run_environment import import_folders, lay_over
 from retrain.work.service_credentials import Credentials
 from retrain.work.whole_checkout import whole_checkout
@@ -175,7 +174,7 @@ def _prepare(project: Path, manifest: Manifest, tools: Path, raw: RawObjects | N
     """Lay the inputs and set or compose the params of a run in its DVC project; returns how many files were laid."""
     if not manifest.settings.inputs and not manifest.settings.params and not configuration.names_hydra(project):
         return 0
-    own = environment.provide(DEPLOYMENT_DVC, tools)
+    own = deployment_dvc.provide(tools)
     dvc = Dvc.of(project, own, own, project / ".dvc" / "cache", {}).aimed(manifest.settings)
     done = prepared.prepare(project, manifest, dvc, raw)
     return sum(each.files for each in done.inputs)

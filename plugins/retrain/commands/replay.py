@@ -9,6 +9,7 @@ from retrain.archive import replay
 from retrain.archive.replay import Replayed, ReplayVerdict
 from retrain.commands.chosen_pipeline import ChosenPipeline, add_day
 from retrain.commands.command import Answer, Subparsers, add_command
+from retrain.work import workspace
 
 
 def add(commands: Subparsers) -> None:
@@ -27,7 +28,8 @@ def answer(options: argparse.Namespace) -> Answer:
     """
     chosen = ChosenPipeline(options.pipeline)
     record = chosen.record(options)
-    done = replay.replay(record, chosen.ledger, chosen.deployment, chosen.services.credentials)
+    tools = workspace.home() / "environments"
+    done = replay.replay(record, chosen.ledger, chosen.deployment, chosen.services.credentials, tools=tools)
     lines = [
         f"{'same' if c.same else 'OTHER':6} {c.path:28} {c.recorded or '-':36} {c.recomputed or '-'}"
         for c in done.outputs

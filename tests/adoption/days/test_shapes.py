@@ -48,14 +48,13 @@ def adopted(
     mlflow_server: Stack,  # noqa: ARG001 - it has to be up
     source: TeamServer,
     environments: Path,
-    deployment_dvc: Environment,
+    deployment_dvc: Environment,  # noqa: ARG001 - built once for all
     landed_before: dict[str, list[str]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Adopted]:
-    """A shape's repository, deployed. The deployment's DVC has come with the image, so that a replay does not build it."""
+    """A shape's repository, deployed."""
     shape = Shape(request.param)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RETRAIN_ENVIRONMENTS", str(deployment_dvc.path.resolve().parent))
         folder = tmp_path_factory.mktemp(shape.name)
         lab = request.getfixturevalue("lab") if shape.has_lab else None
         yield Adopted.start(shape, folder, s3, source, lab, environments, patch, landed_before[shape.name])
