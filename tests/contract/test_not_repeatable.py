@@ -157,7 +157,7 @@ def test_recorded_outputs_that_prune_has_removed_leave_the_day_red_and_the_entry
     assert ledger_facts.is_pruned(services.ledger, team.entry().spec)
 
 
-def test_another_environment_or_a_changed_document_is_a_conflict_and_nothing_is_put_in_place(start):
+def test_another_environment_another_input_or_a_changed_document_is_a_conflict_and_nothing_is_put_in_place(start):
     team = start()
     team.record()
     run, reproduced, pushed = team.attempt()
@@ -177,6 +177,12 @@ def test_another_environment_or_a_changed_document_is_a_conflict_and_nothing_is_
         with pytest.raises(RecordError, match=said):
             record_run(team.services, run, reproduced, pushed)
         ledger.client.put_object(Bucket=bucket, Key=key, Body=text)
+    lock = team.checkout(reproduced) / "dvc.lock"
+    text = lock.read_text()
+    lock.write_text(text.replace("draw:\n    cmd: mkdir", "draw:\n    cmd: true; mkdir"))
+    with pytest.raises(LedgerConflictError, match="cmd of stage draw was another then"):
+        record_run(team.services, run, reproduced, pushed)
+    lock.write_text(text)
     assert ledger_facts.unrepeatable(ledger, run.spec) == frozenset()
     assert files_of(team.checkout(reproduced)) == made
     assert record_run(team.services, run, reproduced, pushed).not_repeatable == ("draw",)

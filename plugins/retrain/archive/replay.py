@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -48,8 +48,9 @@ class ReplayVerdict(StrEnum):
     """How the outputs of a stage compare with the record.
 
     `taken`: the stage fetches its own data, so it was not run and its outputs came from the record. `not_repeatable`: they are others,
-    and DVC or the ledger knows that the stage does not repeat itself. `consequence`: they are others, and the stage needs one with
-    other outputs. `different`: they are others, and nothing says why.
+    from the recorded inputs, and DVC or the ledger knows that the stage does not repeat itself. `consequence`: they are others, and the
+    stage needs one with other outputs. `different`: they are others, and nothing says why, or the stage read something else than was
+    recorded.
     """
 
     IDENTICAL = "identical"
@@ -160,19 +161,26 @@ def replay(
     recomputed = {output.path: output.md5 for output in described.outputs}
     graph = StageGraph.of(described)
     changed = stage_differences.differing(graph, record.outputs, recomputed)
-    first = stage_differences.first_of(changed, graph, recorded_locks.recorded(record, ledger), now)
+    locks = recorded_locks.recorded(record, ledger)
+    first = stage_differences.first_of(changed, graph, locks, now)
+    inputs = stage_differences.other_inputs(first, graph, locks, now)
     known = ledger_facts.unrepeatable(ledger, record.spec)
     paths = sorted({*record.outputs, *recomputed})
     return Replayed(
         tuple(Compared(path, record.outputs.get(path), recomputed.get(path)) for path in paths),
         done.seconds,
         tuple(sorted(taken)),
-        judged(graph, changed, first, taken, known),
+        judged(graph, changed, first, inputs, taken, known),
     )
 
 
 def judged(
-    graph: StageGraph, changed: frozenset[str], first: frozenset[str], taken: Container[str], known: Container[str]
+    graph: StageGraph,
+    changed: frozenset[str],
+    first: frozenset[str],
+    inputs: Mapping[str, str],
+    taken: Container[str],
+    known: Container[str],
 ) -> tuple[ReplayedStage, ...]:
     """The verdict on each stage of a replay, in the order of their names.
 
@@ -180,6 +188,7 @@ def judged(
         graph: the stages that `dvc repro` reaches.
         changed: those with other outputs than the record.
         first: those of them that did not get the difference from another stage.
+        inputs: those of `first` that read something else than was recorded, each with it.
         taken: those whose outputs came from the record.
         known: those that the ledger knows not to repeat themselves.
     """
@@ -190,6 +199,8 @@ def judged(
             judgement = ReplayedStage(name, ReplayVerdict.TAKEN, "it fetches its own data")
         elif name not in changed:
             judgement = ReplayedStage(name, ReplayVerdict.IDENTICAL)
+        elif name in inputs:
+            judgement = ReplayedStage(name, ReplayVerdict.DIFFERENT, f"its {inputs[name]} is not as it was recorded")
         elif name in first and why is not None:
             judgement = ReplayedStage(name, ReplayVerdict.NOT_REPEATABLE, why)
         elif name in first:

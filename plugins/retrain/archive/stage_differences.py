@@ -43,6 +43,30 @@ def first_of(stages: frozenset[str], graph: StageGraph, before: Locks, after: Lo
     return frozenset(same_inputs | roots)
 
 
+def other_inputs(stages: frozenset[str], graph: StageGraph, before: Locks, after: Locks) -> dict[str, str]:
+    """Of each stage that began the difference, the first input that was another in the two attempts; none if all were the same.
+
+    Such a stage may well repeat itself. An input by an address, outside of the checkout, does not count.
+
+    Args:
+        stages: those that `first_of` returned.
+        graph: the stages.
+        before: the dvc.lock files of the one attempt. A stage that they lack is not compared.
+        after: the same of the other.
+
+    Raises:
+        RecordError: a dvc.lock cannot be read.
+    """
+    one, two = read_from(before), read_from(after)
+    found = {}
+    for stage in sorted(stages & graph.stages.keys() & one.keys() & two.keys()):
+        names = sorted({*one[stage], *two[stage]})
+        other = [name for name in names if one[stage].get(name) != two[stage].get(name) and "://" not in name]
+        if other:
+            found[stage] = other[0]
+    return found
+
+
 def read_from(locks: Locks) -> dict[str, dict[str, str]]:
     """What dvc.lock files say that each stage read: by the stage's address, then `cmd`, `deps <path>` and `params <file>`.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from retrain.archive import recorded_locks, stage_differences
-from retrain.errors import GoneError, RecordError
+from retrain.errors import GoneError, LedgerConflictError, RecordError
 from retrain.inputs.stage_graph import StageGraph
 from retrain.results import Resolved
 from retrain.run.run_record import RunRecord
@@ -60,6 +60,7 @@ def find(services: Services, run: Resolved, place: Workspace, kept: RunRecord) -
         kept: the record of the ledger.
 
     Raises:
+        LedgerConflictError: a stage read something else than at the first time, which no other stage has made.
         RecordError: a document of the entry cannot be read, or does not fit its record.
         StoreError: S3 refused or did not answer.
     """
@@ -69,6 +70,12 @@ def find(services: Services, run: Resolved, place: Workspace, kept: RunRecord) -
     changed = stage_differences.differing(graph, kept.outputs, {out.path: out.md5 for out in computed.outputs})
     now = {path: text.encode() for path, text in recorded_locks.written(computed, place.project).items()}
     first = stage_differences.first_of(changed, graph, locks, now)
+    for stage, name in stage_differences.other_inputs(first, graph, locks, now).items():
+        raise LedgerConflictError(
+            f"{ledger.folder(run.spec)} is committed with other outputs, and not because a stage does not repeat itself: {name} of stage "
+            f"{stage} was another then. The kept entry stands. If the deployment prepares checkouts in another way now, run the day with a "
+            "new release; else a stage changes a file that is none of its outputs: declare it in a new release."
+        )
     new = ledger_facts.note_unrepeatable(ledger, run.spec, first, run.dag_run)
     found = NotRepeatable(tuple(sorted(first)), _sentence(kept, sorted(first), new))
     place.write(_FILE, json.dumps(asdict(found)))

@@ -31,7 +31,7 @@ def record_run(services: Services, run: Resolved, reproduced: Reproduced, pushed
     of the first one, the first record stands: the workspace gets the recorded outputs, which MLflow and the later tasks use.
 
     Raises:
-        LedgerConflictError: the ledger has an entry of this run key with other outputs, made in another environment.
+        LedgerConflictError: the ledger has an entry of this run key with other outputs, made in another environment or of other inputs.
         RecordedOutputsGoneError: a stage did not repeat itself, and the recorded outputs are gone.
         RecordError: a document of the entry cannot be read.
         UnprovenPushError: the receipt does not prove every output of this attempt.

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from retrain.archive.replay import Compared, Replayed, ReplayedStage, ReplayVerdict, judged
-from retrain.archive.stage_differences import differing, first_of, read_from
+from retrain.archive.stage_differences import differing, first_of, other_inputs, read_from
 from retrain.errors import RecordError
 from retrain.inputs.stage_graph import StageGraph
 from retrain.work.dvc.declared import DeclaredOutput, Stage
@@ -66,6 +66,23 @@ def test_a_stage_whose_inputs_no_stage_changed_began_it() -> None:
     assert first_of(frozenset({"draw"}), GRAPH, locks("1" * 32), other) == {"draw"}
 
 
+def test_a_stage_that_read_something_else_is_not_taken_for_one_that_does_not_repeat_itself() -> None:
+    """Although DVC or the ledger knows that it does not."""
+    first, before, after = frozenset({"draw"}), locks("1" * 32), locks("1" * 32, code="d" * 32)
+    inputs = other_inputs(first, GRAPH, before, after)
+    assert inputs == {"draw": "deps draw.py"}
+    found = {each.name: each for each in judged(GRAPH, first, first, inputs, (), {"draw"})}["draw"]
+    assert (found.verdict, found.reason) == (ReplayVerdict.DIFFERENT, "its deps draw.py is not as it was recorded")
+    assert other_inputs(first, GRAPH, before, before) == {}
+    assert other_inputs(first, GRAPH, {}, after) == {}
+
+
+def test_an_input_outside_of_the_checkout_may_have_changed_for_a_stage_that_does_not_repeat_itself() -> None:
+    world = {"dvc.lock": b"stages: {draw: {cmd: x, deps: [{path: 'https://rates.example/x', etag: a}]}}"}
+    later = {"dvc.lock": world["dvc.lock"].replace(b"etag: a", b"etag: b")}
+    assert other_inputs(frozenset({"draw"}), GRAPH, world, later) == {}
+
+
 def test_what_a_stage_read_is_known_by_its_address_whatever_dvc_knows_of_the_file() -> None:
     found = read_from(locks("1" * 32))
     assert found["fit"] == {"cmd": "fit", "deps data/a.csv": "1" * 32, "params params.yaml": "{'depth': 3}"}
@@ -83,7 +100,7 @@ def test_each_stage_of_a_replay_has_a_verdict() -> None:
     more = [stage("always", (), "b"), stage("get", ("x",), "c"), stage("later", ("model",), "d", always_changed=True)]
     again = StageGraph({**GRAPH.stages, **{each.name: each for each in more}})
     changed = frozenset({"draw", "fit", "always", "later", "prep/dvc.yaml:note"})
-    found = judged(again, changed, changed - {"fit", "later"}, {"get"}, {"prep/dvc.yaml:note"})
+    found = judged(again, changed, changed - {"fit", "later"}, {}, {"get"}, {"prep/dvc.yaml:note"})
     assert [(each.name, str(each.verdict), each.reason) for each in found] == [
         ("always", "not_repeatable", "it has no dependencies"),
         ("draw", "different", "nothing that it needs from other stages differs"),
@@ -92,7 +109,7 @@ def test_each_stage_of_a_replay_has_a_verdict() -> None:
         ("later", "consequence", "it needs the outputs of draw"),
         ("prep/dvc.yaml:note", "not_repeatable", "an earlier attempt of the day gave other bytes"),
     ]
-    assert judged(again, frozenset(), frozenset(), (), ())[0] == ReplayedStage("always", ReplayVerdict.IDENTICAL)
+    assert judged(again, frozenset(), frozenset(), {}, (), ())[0] == ReplayedStage("always", ReplayVerdict.IDENTICAL)
 
 
 @pytest.mark.parametrize(
