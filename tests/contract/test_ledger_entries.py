@@ -110,6 +110,29 @@ def test_another_dvc_lock_than_an_attempt_left_that_died_is_a_conflict_that_name
     assert kept(ledger)["dvc.lock"] == FILES["dvc.lock"].encode()
 
 
+def test_a_document_that_an_earlier_deployment_left_without_a_record_is_moved_away_and_the_run_is_recorded(ledger):
+    """It had no document of the whole attempt, and described outputs in another form."""
+    left = f"{ledger.folder(SPEC)}/run.yaml"
+    store.create(ledger.client, left, b"another form")
+    with pytest.raises(
+        LedgerConflictError, match=r"If no run\.json is beside it, .* move it away, then clear the task"
+    ):
+        ledger.commit(RECORDED, FILES, RECEIPT)
+    bucket, key = store.split(left)
+    ledger.client.delete_object(Bucket=bucket, Key=key)
+    ledger.put_receipt(SPEC, RECEIPT)
+    ledger.commit(RECORDED, FILES, RECEIPT)
+    assert ledger.recorded(SPEC) == RECORDED
+
+
+def test_a_record_that_an_earlier_deployment_writes_at_the_same_moment_stands(ledger, monkeypatch):
+    earlier = replace(RECORDED, recorded_at="2020-03-06T05:59:59+00:00")
+    store.create(ledger.client, f"{ledger.folder(SPEC)}/{RECORD}", earlier.to_json().encode())
+    monkeypatch.setattr(Ledger, "committed", lambda *_: None)
+    assert ledger.commit(RECORDED, FILES, RECEIPT) is False
+    assert ledger.recorded(SPEC) == earlier
+
+
 def sha256(text):
     return hashlib.sha256(text.encode()).hexdigest()
 

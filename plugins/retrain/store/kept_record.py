@@ -1,6 +1,8 @@
-"""The outputs of an attempt, compared with the record that the ledger keeps for its run key."""
+"""An attempt that has something else than the ledger keeps for its run key."""
 
 from __future__ import annotations
+
+import hashlib
 
 from retrain.errors import LedgerConflictError
 from retrain.run.run_record import RunRecord
@@ -35,3 +37,16 @@ def require_same_outputs(kept: RunRecord, record: RunRecord, folder: str) -> Non
             "make restore brings them back; run the day with a new release."
         )
     raise OtherOutputsError(f"{said}A stage does not repeat itself.", kept)
+
+
+def other_bytes(url: str, kept: bytes, own: bytes) -> LedgerConflictError:
+    """The error for a document of an entry with the bytes `kept`, which has to have the bytes `own`."""
+    return LedgerConflictError(
+        f"{url} holds other bytes (SHA-256 {_sha256(kept)}) than this run would write ({_sha256(own)}). It stands. If no run.json is "
+        "beside it, an attempt of an earlier deployment was killed here: move it away, then clear the task. Else check who may write to "
+        "the ledger."
+    )
+
+
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

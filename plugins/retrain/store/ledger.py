@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from retrain.run.run_spec import RunSpec
 from retrain.store import s3
 from retrain.store.event_log import EventLog
 from retrain.store.first_attempt import FirstAttempt
-from retrain.store.kept_record import require_same_outputs
+from retrain.store.kept_record import other_bytes, require_same_outputs
 from retrain.store.receipt import Receipt
 
 log = logging.getLogger(__name__)
@@ -150,22 +149,26 @@ class Ledger(EventLog):
         kept = self.committed(record.spec)
         if kept is None:
             url, ours = f"{self.folder(record.spec)}/{ATTEMPT}", FirstAttempt(record, files, receipt.own_name)
-            if s3.create(self.client, url, ours.to_json().encode()):
-                self._write(ours, receipt)
+            if is_ours := s3.create(self.client, url, ours.to_json().encode()):
+                first, proof = ours, receipt
+            else:
+                first = FirstAttempt.from_json(self._present(url), url)
+                proof = self.receipt(record.spec, first.receipt)
+            stands = self._write(first, proof)
+            if is_ours and stands:
                 return True
-            first = FirstAttempt.from_json(self._present(url), url)
-            self._write(first, self.receipt(record.spec, first.receipt))
-            kept = first.record
+            kept = first.record if stands else self.recorded(record.spec)
         require_same_outputs(kept, record, self.folder(record.spec))
         return False
 
-    def _write(self, attempt: FirstAttempt, receipt: Receipt) -> None:
-        """Write those documents of an attempt that its entry lacks."""
+    def _write(self, attempt: FirstAttempt, receipt: Receipt) -> bool:
+        """Write those documents of an attempt that its entry lacks; False if an older deployment has recorded the run meanwhile."""
         folder = self.folder(attempt.record.spec)
         for name, text in attempt.files.items():
             self._create(f"{folder}/{name}", text.encode())
         s3.create(self.client, f"{folder}/receipt.json", receipt.to_json().encode())
-        self._create(f"{folder}/{RECORD}", attempt.record.to_json().encode())
+        url, body = f"{folder}/{RECORD}", attempt.record.to_json().encode()
+        return s3.create(self.client, url, body) or s3.get(self.client, url) == body
 
     def committed(self, spec: RunSpec) -> RunRecord | None:
         """The record of a run; None if it is not committed.
@@ -285,15 +288,8 @@ class Ledger(EventLog):
             return
         kept = s3.get(self.client, url)
         if kept != body:
-            raise LedgerConflictError(
-                f"{url} holds other bytes (SHA-256 {_sha256(kept or b'')}) than this run would write ({_sha256(body)}). "
-                "The same key must give the same bytes: a stage is not deterministic. The kept entry stands."
-            )
+            raise other_bytes(url, kept or b"", body)
 
 
 def _day_of(key: str) -> str:
     return key.partition("/")[0].removeprefix("dt=")
-
-
-def _sha256(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
