@@ -27,8 +27,9 @@ from retrain.inputs.fetched_stage import FetchedStage
 from retrain.run.run_record import RunRecord
 from retrain.store import ledger_facts, ledger_index, proving
 from retrain.store import s3 as store
-from retrain.store.ledger import DESCRIPTION, RECORD, Ledger
-from retrain.store.receipt import Proof
+from retrain.store.first_attempt import FirstAttempt
+from retrain.store.ledger import ATTEMPT, DESCRIPTION, RECORD, Ledger
+from retrain.store.receipt import Proof, Receipt
 from retrain.store.remote import Remote
 
 # A file that may be run, and the same content in two places.
@@ -238,6 +239,22 @@ def test_what_an_unrecorded_run_of_a_kept_day_has_fetched_is_not_pruned(recorded
     chosen = prune.plan(recorded.ledger, recorded.remote, PIPELINE, 30, now=LATER)
     assert list(chosen.remove) == [keys["2019-03-06"]]
     assert [record.partition for record in recorded.ledger.records(PIPELINE)] == [recorded.record.partition]
+
+
+def test_what_an_attempt_has_proven_that_was_killed_before_its_record_is_not_pruned(recorded):
+    """The next attempt completes its entry, however late. What another push of the run has proven goes, and all of an older day."""
+    keys, ledger = {}, recorded.ledger
+    for name, day in (("kept", "2020-03-06"), ("other", "2020-03-06"), ("old", "2019-03-06")):
+        keys[name] = f"files/md5/ab/{name.encode().hex().ljust(30, '0')}"
+        spec = replace(recorded.record.spec, partition=day)
+        receipt = Receipt(recorded.remote.url, (Proof(keys[name], 1, "", "etag"),))
+        own = ledger.put_receipt(spec, receipt)
+        if name != "other":
+            attempt = FirstAttempt(RunRecord(**{**vars(recorded.record), **spec.to_dict()}), {}, own)
+            assert store.create(ledger.client, f"{ledger.folder(spec)}/{ATTEMPT}", attempt.to_json().encode())
+        assert store.create(recorded.remote.client, f"{recorded.remote.url}/{keys[name]}", b"x")
+    chosen = prune.plan(ledger, recorded.remote, PIPELINE, 30, now=LATER)
+    assert set(chosen.remove) == {keys["other"], keys["old"]}
 
 
 def test_a_run_whose_objects_were_pruned_is_known_to_be(recorded, tmp_path):

@@ -88,6 +88,7 @@ def plan(
             if kept:  # a run that has fetched its data and is not recorded yet cannot fetch it again
                 first = _first_kept(kept[-1].partition, keep_days)
                 reachable.update(key for keys in documents.fetched_keys(first) for key in keys)
+                reachable.update(key for keys in documents.attempted_keys(first) for key in keys)
         except RetrainError as error:
             raise LedgerUnreadableError(
                 f"The ledger of {pipeline} cannot be read whole: {error} Nothing was removed."
@@ -113,6 +114,7 @@ def _needed_by_others(ledger: Ledger, pipeline: str, indexes: Path | None, progr
             documents = recorded_documents.of_all_days(ledger, name, index)
             needed.update(key for keys in documents.stored_keys(documents.records()) for key in keys)
             needed.update(key for keys in documents.fetched_keys() for key in keys)
+            needed.update(key for keys in documents.attempted_keys() for key in keys)
         progress(done, len(others))
     return needed
 

@@ -17,7 +17,8 @@ from retrain.run.manifest import Manifest
 from retrain.run.run_record import RunRecord
 from retrain.store import s3
 from retrain.store.fetch import Progress
-from retrain.store.ledger import DESCRIPTION, FETCHED, RECORD, Ledger
+from retrain.store.first_attempt import FirstAttempt
+from retrain.store.ledger import ATTEMPT, DESCRIPTION, FETCHED, RECORD, Ledger
 from retrain.store.ledger_index import DocumentFacts, DocumentVersion, LedgerIndex
 from retrain.store.receipt import Receipt
 from retrain.work.dvc.description import Description
@@ -52,6 +53,10 @@ def _of_fetched(body: bytes, url: str) -> DocumentFacts:
     return FetchedStage.from_json(body, url).keys
 
 
+def _of_attempt(body: bytes, url: str) -> DocumentFacts:
+    return (FirstAttempt.from_json(body, url).receipt,)
+
+
 def facts_of_manifest(body: bytes, url: str) -> DocumentFacts:
     """Key and ETag of each raw object, and the pattern of the partitions unless it is the default."""
     manifest = Manifest.from_json(body, url)
@@ -75,7 +80,8 @@ _RECEIPTS = Form("receipt 1", "receipt.json", _of_receipt)
 _MANIFESTS = Form("manifest 1", "manifest.json", facts_of_manifest)
 _OUTPUTS = Form("outputs 1", DESCRIPTION, _of_description)
 _FETCHED = Form("fetched 1", FETCHED, _of_fetched)  # all documents of the folder
-_FORMS = (_RECORDS, _RECEIPTS, _MANIFESTS, _OUTPUTS, _FETCHED)
+_ATTEMPTS = Form("attempt 1", ATTEMPT, _of_attempt)
+_FORMS = (_RECORDS, _RECEIPTS, _MANIFESTS, _OUTPUTS, _FETCHED, _ATTEMPTS)
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,18 @@ class RecordedDocuments:
         """For each stage that has fetched data for a run of `first` or a later day, recorded or not, the keys of its objects."""
         keys = [key for key in self.listed if _kind(key) == FETCHED and key.removeprefix(_DAYS) >= first]
         return self._facts(_FETCHED, keys)
+
+    def attempted_keys(self, first: str = "") -> Iterator[DocumentFacts]:
+        """For each attempt at a run of `first` or a later day that was killed before its record, the keys of the objects that it has proven.
+
+        The next attempt completes its entry.
+        """
+        folders = [
+            key.rpartition("/")[0] for key in self.listed if _kind(key) == ATTEMPT and key.removeprefix(_DAYS) >= first
+        ]
+        folders = [folder for folder in folders if f"{folder}/{RECORD}" not in self.listed]
+        names = self._facts(_ATTEMPTS, [f"{folder}/{ATTEMPT}" for folder in folders])
+        return self._facts(_RECEIPTS, [f"{folder}/{name}" for folder, (name,) in zip(folders, names, strict=True)])
 
     def read_raw(
         self, records: Sequence[RunRecord], progress: Progress = lambda _done, _total: None
