@@ -58,6 +58,8 @@ def reason(error: BaseException) -> str:
     errors = list(chain(error))
     names = {cls.__name__ for each in errors for cls in type(each).__mro__}
     codes = {str(code) for each in errors for code in codes_of(each)}
+    if any(isinstance(each, OSError) and each.errno == errno.ENOSPC for each in errors):
+        return "disk"
     if codes & _DENIED:
         return "denied"
     if any(len(code) == _STATUS and code.startswith("5") and code.isdecimal() for code in codes):
@@ -65,7 +67,7 @@ def reason(error: BaseException) -> str:
     for why, known in _BY_NAME.items():
         if names & known:
             return why
-    if any(isinstance(each, OSError) and each.errno not in (None, errno.ENOSPC) for each in errors):
+    if any(isinstance(each, OSError) and each.errno is not None for each in errors):
         return "unreachable"
     return "options" if "ConfigError" in names else "other"
 

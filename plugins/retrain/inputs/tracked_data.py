@@ -68,6 +68,7 @@ def bring(dvc: Dvc, described: Description, sources: TrackedSources, release: st
         RemoteDeniedError: a remote refused the credentials.
         RemoteUnreachableError: a remote did not answer.
         RemoteDamagedError: a remote sent other bytes than the recorded ones. Nothing of it is kept.
+        DiskFullError: the disk filled up.
         TrackedFetchError: DVC could not fetch the data, and does not say why.
         TrackedGoneError: our store does not have the data of a past day any more.
         StoreError: our store refused a request or did not answer.

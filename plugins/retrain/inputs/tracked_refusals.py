@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from retrain.errors import RetrainError
+from retrain.errors import DiskFullError, RetrainError
 from retrain.inputs import errors
 from retrain.work.dvc.tracked_inputs import TrackedInput
 from retrain.work.dvc.tracked_programs import FetchRefusal
@@ -98,6 +98,13 @@ def _damaged(found: FetchRefusal, _wanted: TrackedInput) -> str:
     )
 
 
+def _disk(found: FetchRefusal, _wanted: TrackedInput) -> str:
+    return (
+        f"The disk filled up while it was fetched from {_place(found)}: {found.detail}. Free space on the workers' volume, or raise "
+        "limits.min_free_disk_mb in the pipeline's file, so that a run does not begin without it. Then clear the task."
+    )
+
+
 def _scheme(found: FetchRefusal, _wanted: TrackedInput) -> str:
     scheme = found.address.partition("://")[0]
     extra = _EXTRAS.get(scheme, scheme)
@@ -157,6 +164,7 @@ _SENTENCES: dict[str, tuple[type[RetrainError], Callable[[FetchRefusal, TrackedI
     "denied": (errors.RemoteDeniedError, _denied),
     "unreachable": (errors.RemoteUnreachableError, _unreachable),
     "damaged": (errors.RemoteDamagedError, _damaged),
+    "disk": (DiskFullError, _disk),
     "scheme": (errors.RemoteExtraError, _scheme),
     "options": (errors.RemoteOptionError, _options),
     "unhashed": (errors.UnhashedInputError, _unhashed),
