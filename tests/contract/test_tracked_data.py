@@ -207,19 +207,43 @@ def test_an_import_is_never_updated_and_its_source_is_asked_once(team, remote, c
         team.origin.clone, "mkdir -p data", "dvc init -q", f"dvc import-url -q {remote.url}/published.csv {RAW}", change
     )  # fmt: skip
     tag = team.release({})
+    remote.asked.clear()
     _, first = team.reproduce(tag)
-    (remote.folder / "published.csv").write_bytes(b"newer\n")
     assert remote.asked == ["GET /published.csv"]
+    (remote.folder / "published.csv").write_bytes(b"newer\n")
     _, second = team.reproduce(tag, NEXT)
     assert (read(first, RAW), read(second, RAW)) == (BYTES, BYTES)
-
     assert remote.asked == ["GET /published.csv"]
+
 
 @pytest.mark.slow
 def test_a_stage_that_changes_its_tracked_input_fails_by_name(team, remote):
     tag = team.release(
         one_file(remote) | {"train.py": "open('data/raw.csv', 'a').write('x'); open('model.json', 'w').write('1')\n"}
     )
+    with pytest.raises(errors.TrackedChangedError, match=r"has changed data/raw\.csv, which data/raw\.csv\.dvc tracks"):
+        team.reproduce(tag)
+
+
+CHANGED = """
+stages:
+  spoil:
+    cmd: echo x >> data/raw.csv && echo 1 > fetched.txt
+    deps: [data/raw.csv]
+    outs: [fetched.txt]
+  train:
+    cmd: cat data/raw.csv fetched.txt params.yaml > model.json
+    deps: [data/raw.csv, fetched.txt]
+    params: [day]
+    outs: [model.json]
+"""
+
+
+@pytest.mark.slow
+def test_a_stage_that_changes_its_tracked_input_before_another_call_of_dvc_repro_fails_by_name(team, remote):
+    """DVC then finds the changed file, and takes its new content for that of the .dvc file."""
+    team.write_file("fetch: [spoil]\n")
+    tag = team.release(one_file(remote) | {"dvc.yaml": CHANGED})
     with pytest.raises(errors.TrackedChangedError, match=r"has changed data/raw\.csv, which data/raw\.csv\.dvc tracks"):
         team.reproduce(tag)
 

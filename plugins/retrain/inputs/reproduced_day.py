@@ -76,7 +76,7 @@ def reproduce_day(
     require_programs(prepared.description, dvc)
     done = fetching.reproduce(dvc, prepared.description, manifest.settings.fetch, timeout, kept)
     described = dvc.describe()
-    tracked_data.require_unchanged(dvc, described, release)
+    tracked_data.require_unchanged(dvc, brought, described, release)
     _require_described(described, checkout)
     return ReproducedDay(prepared, done, described)
 

@@ -17,7 +17,7 @@ from retrain.store.cached_objects import changed_file
 from retrain.store.remote import Remote
 from retrain.work.dvc import tracked_inputs, tracked_programs
 from retrain.work.dvc.description import Description
-from retrain.work.dvc.outputs import CachedObject
+from retrain.work.dvc.outputs import CachedObject, Output
 from retrain.work.dvc.program import Dvc
 from retrain.work.dvc.tracked_inputs import TrackedInput
 from retrain.work.dvc.tracked_programs import FetchedInput, FetchRefusal
@@ -46,10 +46,14 @@ class TrackedSources:
 
 @dataclass(frozen=True)
 class BroughtData:
-    """The checkout with its tracked data, as DVC describes it, and a sentence for each place that data came from."""
+    """The checkout with its tracked data, as DVC describes it, and a sentence for each place that data came from.
+
+    `outputs` are the data that the checkout lacked, with the MD5s of DVC 3.
+    """
 
     description: Description
     lines: tuple[str, ...] = ()
+    outputs: tuple[Output, ...] = ()
 
 
 def bring(dvc: Dvc, described: Description, sources: TrackedSources, release: str, timeout: float) -> BroughtData:
@@ -90,7 +94,8 @@ def bring(dvc: Dvc, described: Description, sources: TrackedSources, release: st
     for line in lines:
         log.info("%s", line)
     tracked_programs.place(dvc, found, hold)
-    return BroughtData(dvc.describe(), tuple(lines))
+    outputs = tuple(Output(each.stage, each.path, md5, 0) for each, md5 in found.items())
+    return BroughtData(dvc.describe(), tuple(lines), outputs)
 
 
 def require_there(dvc: Dvc, described: Description, sources: TrackedSources, release: str) -> None:
@@ -109,17 +114,21 @@ def require_there(dvc: Dvc, described: Description, sources: TrackedSources, rel
             _ask(dvc, left, Path(folder), sources.access(), release, _LOOK_SECONDS, look=True)
 
 
-def require_unchanged(dvc: Dvc, described: Description, release: str) -> None:
+def require_unchanged(dvc: Dvc, brought: BroughtData, described: Description, release: str) -> None:
     """Make sure that no stage has changed tracked data: a restored day would have other data than the stages read.
 
-    `described` is the checkout after its `dvc repro`.
+    Args:
+        dvc: DVC in the checkout.
+        brought: what was brought into it. DVC gives a .dvc file and a frozen stage the MD5 of changed data, if `dvc repro` is called again.
+        described: the checkout after its last `dvc repro`.
+        release: names the release in an error.
 
     Raises:
         TrackedChangedError: one has.
         DvcLockError: the listing of a directory is not in the cache.
         CorruptCacheError: the listing of a directory in the cache has wrong content. It is put aside.
     """
-    for output in described.tracked_outputs:
+    for output in {each.path: each for each in (*described.tracked_outputs, *brought.outputs)}.values():
         path = changed_file(output, dvc.checkout, dvc.cache)
         if path is not None:
             raise TrackedChangedError(
