@@ -426,7 +426,8 @@ def test_a_lock_that_does_not_fit_its_pyproject_is_the_release_s_fault(project, 
     index.add("other", "2.0")
     (project / "pyproject.toml").write_text(PYPROJECT.replace('"demo"', '"demo", "other"'))
     with pytest.raises(
-        EnvironmentDefinitionError, match=r"release/: The lockfile at `uv\.lock` needs to be updated.* Fix it in a"
+        EnvironmentDefinitionError,
+        match=r"release/: The lockfile at `uv\.lock` needs to be updated.* Run uv lock, and commit uv\.lock in a",
     ):
         environment.provide(project, tmp_path / "environments")
 

@@ -99,8 +99,6 @@ def _fix(chosen: Chosen, error: EnvironmentDefinitionError) -> str:
         return f"name the package by its version or by its Git address, or {_SUPPLY}."
     if isinstance(error, StaleLockError):
         return f"{_sentence(reason)}, or {_SUPPLY}."
-    if "lockfile" in reason and "needs to be updated" in reason:
-        return f"run uv lock, and commit uv.lock, or {_SUPPLY}."
     if "requires-python" in reason or "does not satisfy Python" in reason or _NO_TAG in reason:
         return f"try another Python: packages: {{python: ...}} in the pipeline's file, or {_SUPPLY}."
     return f"correct {chosen.path}, so that uv pip compile resolves it, or {_SUPPLY}."

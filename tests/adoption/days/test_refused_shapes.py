@@ -14,7 +14,7 @@ from team_server import TeamServer
 
 from retrain.airflow.adapters import services
 from retrain.commands import release
-from retrain.errors import EnvironmentDefinitionError, RetrainError
+from retrain.errors import RetrainError
 from retrain.inputs.errors import (
     DayIndependentError,
     FetchStageError,
@@ -31,7 +31,7 @@ from retrain.store.labels import fix_label
 from retrain.tasks.reproduce import reproduce
 from retrain.work.dvc.errors import TargetError
 from retrain.work.environments.environment import Environment
-from retrain.work.environments.errors import LocalPathError, PythonMissingError, SuppliedLockError
+from retrain.work.environments.errors import LocalPathError, PythonMissingError, StaleLockError, SuppliedLockError
 from retrain.work.errors import LargeFilesRefusedError, StageSecretError
 
 pytestmark = pytest.mark.slow
@@ -118,8 +118,8 @@ MISTAKES = {
     ),
     "a uv.lock that does not fit its pyproject.toml": Mistake(
         "several_files",
-        EnvironmentDefinitionError,
-        ("uv.lock", "needs to be updated"),
+        StaleLockError,
+        ("uv.lock", "needs to be updated", "Run uv lock"),
         files={
             "pyproject.toml": OUTSIDE.replace('"../../gauges"', '"gauges"'),
             "gauges/pyproject.toml": '[project]\nname = "gauges"\nversion = "1"\n',

@@ -14,7 +14,7 @@ class NoPackagesFileError(EnvironmentDefinitionError):
 
 
 class StaleLockError(EnvironmentDefinitionError):
-    """A lock does not have what the project beside it declares."""
+    """A lock cannot be read, or does not have what the project beside it declares."""
 
 
 class RequiredPythonError(EnvironmentDefinitionError):

@@ -17,6 +17,7 @@ from retrain.errors import (
     RetrainError,
 )
 from retrain.work import process
+from retrain.work.environments.errors import StaleLockError
 from retrain.work.environments.frozen import name_and_version
 
 TIMEOUT = 1800.0  # seconds, for one start of uv
@@ -52,6 +53,7 @@ _OTHER_FILE = re.compile(r"hash mismatch for `([^`]+)`", re.IGNORECASE)
 _ERROR = re.compile(r"error:|\s*\u00d7")
 _CAUSE = re.compile(r"\s*(?:cause:|\u2570|\u251c)")
 _MARK = re.compile(r"^\s*(?:error:|cause:|[\u00d7\u2570\u251c\u2500\u25b6\u2502]+)?\s*")
+_STALE_LOCK = re.compile(r"lockfile at .* needs to be updated|failed to parse `[^`]*uv\.lock`")
 _NOT_THERE = ("(404", "(410", "not our ref", "couldn't find remote ref", "not appear to be a git repository")
 
 
@@ -142,6 +144,8 @@ def failure(done: process.Finished, problem: str, fix: str) -> RetrainError:
     # A negative code is a signal's, which says nothing about the release.
     if any(word in output for word in _NETWORK) or done.timed_out or done.returncode < 0:
         return EnvironmentBuildError(f"{problem}: {why} Check the package index, then clear the task.")
+    if _STALE_LOCK.search(output):
+        return StaleLockError(f"{problem}: {why} Run uv lock, and commit uv.lock in a new release.")
     return EnvironmentDefinitionError(f"{problem}: {why} {fix}")
 
 
