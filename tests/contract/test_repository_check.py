@@ -218,6 +218,99 @@ def test_what_would_stop_a_run_is_one_line_and_exit_1(changes, words, origin, ch
     assert "A run would not start" in out
 
 
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'1' * 64}\nsize 1234567\n"
+OUTSIDE = (
+    '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["gauges"]\n'
+    '[tool.uv.sources]\ngauges = { path = "../../gauges" }\n'
+)
+OF_DEMO = '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["demo"]\n'
+STALE = 'version = 1\nrevision = 3\nrequires-python = ">=3.11"\n\n[[package]]\nname = "x"\nversion = "1"\nsource = { virtual = "." }\n'
+POETRY = '[tool.poetry]\nname = "x"\nversion = "1"\n[tool.poetry.dependencies]\npython = ">=3.11"\ndemo = "1.0"\n'
+
+
+def test_every_mistake_in_the_data_and_the_programs_is_a_line_of_its_own(origin, check, monkeypatch, tmp_path):
+    """A machine without git-lfs, which may have it elsewhere on the PATH."""
+    (tmp_path / "bin").mkdir()
+    for name in ("git", "uv", "bash", "sh", "python3", "cp", "env", "python"):
+        if found := shutil.which(name):
+            (tmp_path / "bin" / name).symlink_to(found)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    lost = "outs:\n- md5: 00112233445566778899aabbccddeeff\n  size: 41\n  hash: md5\n  path: base.onnx\n"
+    stages = GOOD["dvc.yaml"].replace("src/train.py, clean.csv", "src/train.py, clean.csv, models/base.onnx")
+    changes = {
+        "dvc.yaml": stages.replace("python src/prepare.py", "a-program-of-theirs && python src/prepare.py"),
+        "models/base.onnx.dvc": lost,
+        "models/.gitignore": "/base.onnx\n",
+        "settings.ini": POINTER,
+        ".python-version": "3.99\n",
+        "pyproject.toml": '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.99"\n',
+    }
+    code, out, _ = check(origin(changes))
+    stops = observed(out, "stops")
+    assert code == 1
+    for words, fix in (
+        ("models/base.onnx: is tracked by models/base.onnx.dvc, and the repository has no DVC remote", "dvc push"),
+        ("settings.ini: is in Git LFS", "install git-lfs on the workers"),
+        ("stage prepare: starts a-program-of-theirs, which this machine lacks", "queue"),
+        ("pyproject.toml: wants Python >=3.99", "RETRAIN_PYTHONS"),
+    ):
+        (line,) = [each for each in stops if words in each]
+        assert fix in line.partition(" Fix: ")[2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "fix"),
+    [
+        pytest.param(
+            {"pyproject.toml": OUTSIDE},
+            "../../gauges",
+            "name the package by its version or by its Git address",
+            id="a package outside the repository",
+        ),
+        pytest.param(
+            {"pyproject.toml": POETRY, "poetry.lock": "[[package]\n"},
+            "poetry.lock cannot be read",
+            "run poetry lock",
+            id="an unreadable poetry.lock",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"pyproject.toml": OF_DEMO, "uv.lock": "version = [\n"},
+            "uv.lock",
+            "run uv lock",
+            id="an unreadable uv.lock",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"pyproject.toml": OF_DEMO, "uv.lock": STALE}, "uv.lock", "run uv lock", id="a uv.lock of another project"
+        ),
+    ],
+)
+def test_a_lock_that_does_not_fit_or_cannot_be_read_and_a_path_outside_the_repository_stop_with_the_fix(
+    changes, words, fix, origin, check
+):
+    code, out, _ = check(origin({"requirements.txt": None, **changes}))
+    (stop,) = [line for line in observed(out, "stops") if " environment " in line]
+    assert code == 1
+    assert words in stop
+    assert fix in stop.partition(" Fix: ")[2]
+
+
+@pytest.mark.slow
+def test_of_several_pipelines_in_one_dvc_project_one_is_proposed_with_its_packages_and_the_others_are_listed(
+    origin, check
+):
+    own = {f"{name}/{file}": text for name in ("a", "b") for file, text in GOOD.items()}
+    code, out, _ = check(origin({**dict.fromkeys(GOOD), **own, ".dvc/config": ""}), "--json")
+    document = json.loads(out)
+    assert (code, document["stages"]) == (0, ["a/dvc.yaml:prepare", "a/dvc.yaml:train"])
+    (other,) = [each for each in document["observations"] if "another pipeline" in each["what"]]
+    assert other["where"] == "b/dvc.yaml"
+    assert "repository: {folder: b}" in other["fix"]
+    assert "  folder: a " in document["proposed"]
+    assert "targets: all" not in document["proposed"]
+
+
 def test_a_module_of_the_repository_s_top_and_a_program_that_is_expected_to_fail_stop_nothing(origin, check):
     changes = {"src/train.py": f"import src.deep\n{GOOD['src/train.py']}", "src/deep.py": ""}
     code, out, _ = check(
@@ -296,11 +389,11 @@ def test_a_tag_a_branch_and_a_commit_are_checked_as_they_are(origin, check):
     git(repository, "checkout", "--quiet", "-b", "broken")
     git(repository, "add", "--all")
     git(repository, "commit", "--quiet", "-m", "y")
-    assert check(repository, REF="v1.0.0")[0] == 0
+    code, out, _ = check(repository, REF="v1.0.0")
+    assert (code, "can be released as v1.0.0" in out) == (0, True)
     assert check(repository, REF=first)[0] == 0
     code, out, _ = check(repository, REF="broken")
     assert (code, "model.pkl" in out) == (1, True)
-    assert "can be released as v1.0.0" in check(repository, REF="v1.0.0")[1]
 
 
 def test_a_repository_that_cannot_be_read_is_one_sentence(origin, check, tmp_path):
@@ -376,14 +469,6 @@ def test_requirements_in_utf_16_are_read_as_uv_reads_them(origin, check):
     git(repository, "commit", "--quiet", "-am", "y")
     code, out, _ = check(repository)
     assert (code, "1 of 1 packages have no exact version (demo>=1.0)" in out) == (0, True)
-
-
-def test_a_lock_that_does_not_fit_its_project_stops(origin, check):
-    project = '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["demo"]\n'
-    stale = 'version = 1\nrevision = 3\nrequires-python = ">=3.11"\n\n[[package]]\nname = "x"\nversion = "1"\nsource = { virtual = "." }\n'
-    code, out, _ = check(origin({"requirements.txt": None, "pyproject.toml": project, "uv.lock": stale}))
-    (stop,) = observed(out, "stops")
-    assert (code, "run uv lock" in stop) == (1, True)
 
 
 def test_links_that_lead_out_of_the_checkout_are_not_read(origin, check, tmp_path):

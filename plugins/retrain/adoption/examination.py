@@ -98,9 +98,8 @@ def examine(url: str, reference: str, environments: Path) -> Examination:
             raise NotAPipelineError(
                 f"{snapshot.reference} ({snapshot.commit}) of {url} has no dvc.yaml. Add one with dvc stage add, or name another REF."
             )
-        place = project_place.find(snapshot)
+        place, code, refused = _described(checkout, snapshot, project_place.find(snapshot), environments)
         chosen = packages.choose(snapshot, place.folder)
-        code, refused = _described(checkout, snapshot, place, environments)
         available = pythons.available()
         python = packages.proposed_python(snapshot, chosen, available)
         resolved = resolving.resolve(checkout, chosen, python, available) if chosen else None
@@ -121,7 +120,7 @@ def examine(url: str, reference: str, environments: Path) -> Examination:
 
 def _described(
     checkout: Path, snapshot: Snapshot, place: ProjectPlace, environments: Path
-) -> tuple[PipelineCode | None, list[Observation]]:
+) -> tuple[ProjectPlace, PipelineCode | None, list[Observation]]:
     own = environment.provide(DEPLOYMENT_DVC, environments)
     dvc = Dvc.of(checkout / place.root, own, own, checkout.parent / "cache", {})
     composed, refused = None, None
@@ -131,28 +130,37 @@ def _described(
         refused = str(error)
     seen = list(project_place.hydra(composed, refused))
     try:
-        settings = RunSettings(folder=place.folder, targets=place.targets)
-        described = dvc.aimed(settings).describe(_DESCRIBE_SECONDS)
+        described = dvc.aimed(_settings(place)).describe(_DESCRIBE_SECONDS)
+        if (one := project_place.of_one_pipeline(place, described)) != place:
+            place, described = one, dvc.aimed(_settings(one)).describe(_DESCRIBE_SECONDS)
     except DescriptionError as error:
         why = str(error).removeprefix("DVC refuses the release: ").removesuffix(" Fix it in a new release.")
-        return None, [
-            *seen,
-            stops(
-                "dvc",
-                "dvc.yaml",
-                f"DVC refuses the repository: {why}",
-                "correct it, until dvc stage list works with DVC 3.",
-            ),
-        ]
+        return (
+            place,
+            None,
+            [
+                *seen,
+                stops(
+                    "dvc",
+                    "dvc.yaml",
+                    f"DVC refuses the repository: {why}",
+                    "correct it, until dvc stage list works with DVC 3.",
+                ),
+            ],
+        )
     except DvcError:
-        return None, [
-            stops(
-                "dvc",
-                "dvc.yaml",
-                f"DVC did not describe the repository: it failed, or took over {_DESCRIBE_SECONDS:.0f} seconds.",
-                "try dvc stage list with DVC 3 in a clone. YAML that refers to itself many times over takes for ever.",
-            )
-        ]
+        return (
+            place,
+            None,
+            [
+                stops(
+                    "dvc",
+                    "dvc.yaml",
+                    f"DVC did not describe the repository: it failed, or took over {_DESCRIBE_SECONDS:.0f} seconds.",
+                    "try dvc stage list with DVC 3 in a clone. YAML that refers to itself many times over takes for ever.",
+                )
+            ],
+        )
     counts = {
         "stage": sum(stage.reached for stage in described.stages),
         "metrics file": len(described.metrics),
@@ -161,7 +169,11 @@ def _described(
     }
     told = ", ".join(counted(count, name) for name, count in counts.items())
     code = PipelineCode.of(snapshot.below(place.root), described, place.in_project)
-    return code, [*seen, noted("dvc", "dvc.yaml", f"a run has {told}.")]
+    return place, code, [*seen, noted("dvc", "dvc.yaml", f"a run has {told}.")]
+
+
+def _settings(place: ProjectPlace) -> RunSettings:
+    return RunSettings(folder=place.folder, targets=place.targets)
 
 
 def _of_snapshot(
@@ -175,7 +187,7 @@ def _of_snapshot(
 
 
 def _of_stages(code: PipelineCode, proposal: Proposal) -> Iterator[Observation]:
-    yield from project_place.several_files(code)
+    yield from project_place.several_files(code, proposal.place)
     yield from layout.submodules(code)
     yield from layout.large_files(code, [each.path for each in proposal.inputs], fetched=large_files.program_is_there())
     yield from remotes.outputs(code)

@@ -59,6 +59,11 @@ class NeededInput:
         return self.remote.problem, self.remote.fix
 
     @property
+    def is_found(self) -> bool:
+        """True if a run finds the data: in the commit, or on a remote that it can read."""
+        return self.kind == "committed" or (self.kind != "absent" and not self.lacking[0])
+
+    @property
     def is_file(self) -> bool:
         """True if the path is one file, and no folder of files; of an absent path, if its name has a suffix."""
         if self.md5:
@@ -131,13 +136,23 @@ def _is_kept(path: str) -> bool:
 
 
 def laid(inputs: list[NeededInput]) -> list[NeededInput]:
-    """The inputs that the day's raw objects would replace: data that is absent or tracked, else committed data that looks raw."""
-    absent = [each for each in inputs if each.is_data and each.kind in ("absent", "tracked")]
-    if absent:
-        return _apart(absent)
-    committed = [each for each in inputs if each.is_data and each.kind == "committed" and not _SPLIT.search(each.path)]
-    raw = [each for each in committed if _RAW.search(each.path)]
-    return _apart(raw or committed)
+    """The inputs that the day's raw objects would replace: data that a run finds nowhere.
+
+    Without any, the team's own tracked data, else imported data, else committed data; of these, data that looks raw.
+    """
+    data = [each for each in inputs if each.is_data and each.kind != "frozen"]
+    if nowhere := [each for each in data if not each.is_found]:
+        return _apart(nowhere)
+    tracked = [each for each in data if each.kind == "tracked"]
+    committed = [each for each in data if each.kind == "committed" and not _SPLIT.search(each.path)]
+    likely = [each for each in tracked if not each.imported] or tracked or committed
+    whole = [each for each in likely if not _SPLIT.search(each.path)] or likely
+    return _apart([each for each in whole if _RAW.search(each.path)] or whole)
+
+
+def all_laid(inputs: list[NeededInput]) -> list[NeededInput]:
+    """All data that a clone lacks: the inputs of a pipeline whose results do not depend on those of `laid` alone."""
+    return _apart([each for each in inputs if each.is_data and each.kind in ("absent", "tracked")])
 
 
 def _apart(inputs: list[NeededInput]) -> list[NeededInput]:
@@ -230,7 +245,11 @@ def _fetched(each: NeededInput, who: str) -> Observation:
             TOPIC, each.path, f"{what}; a run fetches it from {_source(each)}, which needs an extra of DVC.",
             f"set RETRAIN_DVC_EXTRAS for the workers, and name a connection in remotes: {{{each.remote.name}: {{connection: ID}}}}.",
         )  # fmt: skip
-    return noted(TOPIC, each.path, f"{what}; a run fetches it from {_source(each)}, and keeps it with the day.")
+    return noted(
+        TOPIC, each.path, f"{what}; a run fetches it from {_source(each)}, and keeps it with the day.",
+        f"if it is the day's data, name it under inputs in the pipeline's file: inputs: [{{path: {each.path}, ...}}]."
+        if each.kind == "tracked" and each.is_data else "",
+    )  # fmt: skip
 
 
 def _outside(code: PipelineCode) -> Iterator[Observation]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from retrain.adoption.observation import Observation, listed, noted, stops, surprises
 from retrain.adoption.pipeline_code import PipelineCode
 from retrain.adoption.snapshot import Snapshot, is_vendored
+from retrain.inputs.stage_graph import StageGraph
+from retrain.work.dvc.description import Description
 
 TOPIC = "layout"
 _NAMEABLE = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./-]*")  # in a pipeline's file
@@ -20,7 +22,7 @@ _NAMEABLE = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./-]*")  # in a pipeline's file
 class ProjectPlace:
     """`folder` and `targets` are keys of the pipeline's file. `root` is the top of the folder's DVC project in the repository.
 
-    `others` are folders with projects of their own, each a pipeline by itself.
+    `others` are folders of other pipelines.
     """
 
     folder: str = "."
@@ -55,6 +57,39 @@ def find(snapshot: Snapshot) -> ProjectPlace:
     return ProjectPlace(first, first, "all", others)
 
 
+def of_one_pipeline(place: ProjectPlace, described: Description) -> ProjectPlace:
+    """The place of the first of several pipelines that share nothing in one DVC project; the same place if all files are one pipeline."""
+    if place.targets != "all":
+        return place
+    pipelines = _pipelines(described)
+    if not pipelines[1:]:
+        return place
+    first, *rest = pipelines
+    folders = [_folder_of(file, place) for group in rest for file in group]
+    others = (*folders, *place.others)
+    if len(first) > 1:
+        return replace(place, targets=tuple(first), others=others)
+    return ProjectPlace(_folder_of(first[0], place), place.root, (), others)
+
+
+def _folder_of(file: str, place: ProjectPlace) -> str:
+    """The folder of a file of the DVC project, from the top of the repository."""
+    return posixpath.normpath(posixpath.join(place.root, posixpath.dirname(file)))
+
+
+def _pipelines(described: Description) -> list[list[str]]:
+    """The dvc.yaml files in groups, of which no stage needs a stage of another group."""
+    graph = StageGraph.of(described)
+    files = {name: stage.file for name, stage in graph.stages.items()}
+    groups: list[set[str]] = []
+    for name, needed in graph.needs.items():
+        own = {files[name], *(files[other] for other in needed)}
+        joined = [group for group in groups if group & own]
+        groups = [*(group for group in groups if not group & own), own.union(*joined)]
+    ordered = [sorted(group, key=lambda file: (file.count("/"), file)) for group in groups]
+    return sorted(ordered, key=lambda group: (group[0].count("/"), group[0]))
+
+
 def _in_dvc(path: str) -> bool:
     return path.startswith(".dvc/") or "/.dvc/" in path
 
@@ -81,16 +116,17 @@ def observations(place: ProjectPlace) -> Iterator[Observation]:
         )  # fmt: skip
     for folder in place.others:
         yield surprises(
-            TOPIC, f"{folder}/dvc.yaml", "belongs to another DVC project, which a run of this one leaves alone.",
+            TOPIC, f"{folder}/dvc.yaml", "is another pipeline, which a run of this one leaves alone.",
             f"give it a pipeline's file of its own, with repository: {{folder: {folder}}}.",
         )  # fmt: skip
 
 
-def several_files(code: PipelineCode) -> Iterator[Observation]:
+def several_files(code: PipelineCode, place: ProjectPlace = AT_THE_TOP) -> Iterator[Observation]:
     """Which stages of other dvc.yaml files does a run leave out?"""
     if not any(stage.reached for stage in code.described.stages):
         yield stops(TOPIC, "dvc.yaml", "has no stage, so a run would do nothing.", "add one with dvc stage add.")
-    left = [stage for stage in code.described.stages if not stage.reached]
+    own = (stage for stage in code.described.stages if not stage.reached)
+    left = [each for each in own if _folder_of(each.file, place) not in place.others]
     for file in sorted({stage.file for stage in left}):
         names = [stage.name.rpartition(":")[2] for stage in left if stage.file == file]
         yield surprises(

@@ -73,10 +73,14 @@ def propose(
     fetchers = tuple(likely_fetchers(code.described, _texts(code)))
     fetch = _fetch(code, fetchers)
     needed = inputs_of_stages.needed(code)
+    params = day_params.likely(code)
     inputs = [each for each in inputs_of_stages.laid(needed) if _is_below(each.path)]
     if fetch:
-        # Data that is fetched needs no raw objects: only what a clone lacks is laid.
-        inputs = [each for each in inputs if each.kind != "committed"]
+        # Data that is fetched needs no raw objects: only data that a run finds nowhere is laid.
+        inputs = [each for each in inputs if not each.is_found]
+    every = [each for each in inputs_of_stages.all_laid(needed) if _is_below(each.path)]
+    if not _is_of_the_day(code, inputs, params, fetch) and _is_of_the_day(code, every, params, fetch):
+        inputs = every
     refused = inputs_of_stages.refused(inputs, code)
     inputs = [each for each in inputs if each.path not in refused]
     laid = {each.path for each in inputs}
@@ -95,7 +99,7 @@ def propose(
         environment,
         place,
         tuple(inputs),
-        day_params.likely(code),
+        params,
         fetch,
         models[0] if models else None,
         tuple(code.described.metrics),
@@ -109,6 +113,18 @@ def propose(
         {remote.name: remote.kind for remote in read if not remote.problem},
         python,
     )
+
+
+def _is_of_the_day(
+    code: PipelineCode, inputs: list[NeededInput], params: dict[str, dict[str, str]], fetch: dict[str, str]
+) -> bool:
+    """True if every outcome of the pipeline depends on the day by these keys of its file."""
+    settings = RunSettings(
+        inputs=tuple(each.entry for each in inputs),
+        params={file: dict(values) for file, values in params.items()},
+        fetch=tuple(fetch),
+    )
+    return not DayDependence.of(code.described, settings, (), lambda _: (), code.place).stale()
 
 
 def _delivering(code: PipelineCode) -> tuple[str, ...]:

@@ -46,9 +46,7 @@ def test_a_run_would_start_and_the_proposed_file_lays_and_fetches_what_the_team_
     laid = {top for top in shape.inputs for each in proposed.inputs if f"{each.path}/".startswith(f"{top}/")}
     assert (laid, len(proposed.inputs) >= len(laid)) == (set(shape.inputs), True)
     more = [each.path for each in proposed.inputs if not any(f"{each.path}/".startswith(f"{top}/") for top in laid)]
-    # Tracked data may be the day's: only the team knows.
-    tracked = shape.named("tracked")
-    assert [path for path in more if not any(f"{each}/".startswith(f"{path}/") for each in tracked)] == []
+    assert more == []
     assert list(proposed.fetch) == shape.pipeline.get("fetch", [])
     theirs = {"folder": ".", "tags": None, "prereleases": False} | shape.pipeline["repository"]
     theirs |= {"environment": theirs.get("environment", theirs["folder"])} | shape.document.get("proposed", {})

@@ -167,6 +167,16 @@ def test_the_environment_is_the_top_s_or_the_only_one(files: dict[str, str], fol
     assert bool(seen(packages.files(snapshot(files), chosen), Effect.STOPS)) is (folder is None)
 
 
+def test_the_environment_of_the_pipeline_s_own_folder_comes_before_the_top_s() -> None:
+    files = snapshot({"requirements.txt": "a", "a/requirements.txt": "b", "b/uv.lock": ""})
+    assert [packages.choose(files, folder) for folder in ("a", "c")] == [
+        Chosen("a", "requirements.txt"),
+        Chosen(".", "requirements.txt"),
+    ]
+    assert not seen(packages.files(files, Chosen("a", "requirements.txt"), "a"), Effect.SURPRISES, "where a run looks")
+    assert seen(packages.files(files, Chosen(".", "requirements.txt"), "c"), Effect.SURPRISES, "is not in c/, where")
+
+
 @pytest.mark.parametrize(
     ("files", "words"),
     [

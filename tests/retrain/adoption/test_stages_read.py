@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,6 +36,70 @@ def test_data_of_a_dvc_file_is_laid_by_inputs() -> None:
     )
     (each,) = laid(needed(found))
     assert (each.path, each.kind, each.where) == ("data/raw", "tracked", "data/raw.dvc")
+
+
+@pytest.mark.parametrize(
+    ("paths", "changes", "chosen"),
+    [
+        (["data/raw.csv", "data/codes.csv"], {}, ["data/raw.csv"]),
+        (["data/a.csv", "data/b.csv"], {}, ["data/a.csv", "data/b.csv"]),
+        (["data/train.csv", "data/test.csv"], {}, ["data/train.csv"]),
+        (["data/orders.csv", "data/holidays.csv"], {"data/holidays.csv": {"imported": True}}, ["data/orders.csv"]),
+        (["data/holidays.csv"], {"data/holidays.csv": {"imported": True}}, ["data/holidays.csv"]),
+        (["data/raw.csv", "data/lost.csv"], {"data/lost.csv": {"md5": None}}, ["data/lost.csv"]),
+        (["data/raw.csv"], {"data/day.csv": {}}, ["data/day.csv"]),
+    ],
+    ids=["raw", "none looks raw", "a split", "an import beside own data", "an import alone", "no MD5", "absent data"],
+)
+def test_of_tracked_data_on_a_remote_only_the_likely_data_of_the_day_is_laid_and_the_rest_is_noted(
+    paths: list[str], changes: dict[str, dict[str, Any]], chosen: list[str]
+) -> None:
+    files = []
+    for path in paths:
+        given = dict(changes.get(path, {}))
+        imported = given.pop("imported", False)
+        files.append(replace(tracked(path, **given), imported=imported))
+    absent = [path for path in changes if path not in paths]
+    found = code(
+        stage("train", "python a.py", deps=[*paths, *absent], outs=["m.pkl"]),
+        texts={".dvc/config": S3},
+        tracked=tuple(files),
+        missing=[*paths, *absent],
+    )
+    proposal = propose(found.snapshot, None, found)
+    assert [each.path for each in proposal.inputs] == chosen
+    noted = seen(inputs_of_stages.observations(found, list(proposal.inputs), {}), Effect.NOTED, "name it under inputs")
+    assert [each.where for each in noted] == [path for path in paths if path not in chosen]
+
+
+def test_tracked_data_on_a_remote_is_laid_too_if_an_outcome_would_else_be_the_same_every_day() -> None:
+    paths = ["data/raw.csv", "data/sales.csv"]
+    found = code(
+        stage("one", "python a.py", deps=paths[:1], outs=["a.pkl"]),
+        stage("two", "python b.py", deps=paths[1:], outs=["b.pkl"]),
+        texts={".dvc/config": S3},
+        tracked=tuple(map(tracked, paths)),
+        missing=paths,
+    )
+    assert [each.path for each in propose(found.snapshot, None, found).inputs] == paths
+
+
+def test_tracked_data_on_a_remote_is_not_laid_if_a_stage_fetches_the_day_s_data() -> None:
+    found = code(
+        stage("get", "python get.py", deps=["get.py"], outs=["rates.csv"]),
+        stage("train", "python a.py", deps=["rates.csv", "data/raw.csv"], outs=["m.pkl"]),
+        texts={".dvc/config": S3, "get.py": "import requests\nrequests.get('https://rates.example.org/x')\n"},
+        tracked=(tracked("data/raw.csv"),),
+        missing=["data/raw.csv"],
+    )
+    proposal = propose(found.snapshot, None, found)
+    assert (proposal.inputs, list(proposal.fetch), proposal.has_raw) == ((), ["get"], False)
+
+
+def test_a_dependency_in_a_submodule_is_no_input() -> None:
+    train = stage("train", "python a.py", deps=["units/raw.csv", "data/raw.csv"], outs=["m.pkl"])
+    found = PipelineCode.of(snapshot(units="160000"), described(train, missing=["units/raw.csv", "data/raw.csv"]))
+    assert [each.path for each in needed(found)] == ["data/raw.csv"]
 
 
 S3 = "['remote \"theirs\"']\n    url = s3://bucket/dvc\n"

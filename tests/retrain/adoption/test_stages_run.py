@@ -242,6 +242,23 @@ def test_folder_and_targets_are_proposed_for_a_pipeline_that_is_not_at_the_top(
     assert not [each for each in project_place.observations(place) if each.effect is Effect.STOPS]
 
 
+def test_of_several_pipelines_in_one_project_the_first_is_proposed_and_the_others_are_listed() -> None:
+    """Files of one pipeline need each other's outputs."""
+    a, b, c = (stage(f"{n}/dvc.yaml:s", "echo", file=f"{n}/dvc.yaml", outs=[f"{n}/o"]) for n in "abc")
+    every = ProjectPlace("ml", "ml", "all")
+    assert project_place.of_one_pipeline(every, described(a, replace(b, deps=("a/o",)))) == every
+    apart = project_place.of_one_pipeline(every, described(b, a))
+    assert apart == ProjectPlace("ml/a", "ml", (), ("ml/b",))
+    (line,) = seen(project_place.observations(apart), Effect.SURPRISES, "is another pipeline")
+    assert (line.where, "repository: {folder: ml/b}" in line.fix) == ("ml/b/dvc.yaml", True)
+    left = code(a, replace(b, reached=False))
+    assert seen(project_place.several_files(left, ProjectPlace("a", ".", (), ("b",))), Effect.SURPRISES) == []
+    two = project_place.of_one_pipeline(every, described(a, replace(b, deps=("c/o",)), c))
+    assert two == ProjectPlace("ml/a", "ml", (), ("ml/b", "ml/c"))
+    first = project_place.of_one_pipeline(every, described(replace(a, deps=("b/o",)), b, c))
+    assert first == ProjectPlace("ml", "ml", ("a/dvc.yaml", "b/dvc.yaml"), ("ml/c",))
+
+
 def test_stages_of_other_files_that_would_not_run_are_named_with_the_key() -> None:
     assert seen(project_place.several_files(code()), Effect.STOPS, "has no stage")
     several = code(stage("report/dvc.yaml:r", "echo", file="report/dvc.yaml", reached=False), stage("t", "echo"))
