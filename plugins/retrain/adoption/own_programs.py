@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import configparser
-import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
+from retrain.adoption import toml_text
 from retrain.adoption.snapshot import Snapshot
+from retrain.work.environments import project_file
 
 _SCRIPTS = (("project", "scripts"), ("project", "gui-scripts"), ("tool", "poetry", "scripts"))
 
@@ -23,16 +23,10 @@ def own_programs(snapshot: Snapshot) -> frozenset[str]:
 def _of_toml(path: str, text: str) -> Iterator[str]:
     if path.rpartition("/")[2] != "pyproject.toml":
         return
-    with suppress(tomllib.TOMLDecodeError):
-        content = tomllib.loads(text)
-        for keys in _SCRIPTS:
-            yield from _below(content, keys)
-
-
-def _below(table: Any, keys: tuple[str, ...]) -> list[str]:
-    for key in keys:
-        table = table.get(key) if isinstance(table, dict) else None
-    return list(table) if isinstance(table, dict) else []
+    content = toml_text.read(text)
+    for keys in _SCRIPTS:
+        scripts = project_file.at(content, *keys)
+        yield from scripts if isinstance(scripts, dict) else ()
 
 
 def _of_setup_cfg(path: str, text: str) -> Iterator[str]:

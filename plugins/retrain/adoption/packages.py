@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from retrain.adoption import toml_text, uv_workspace
 from retrain.adoption.observation import Observation, counted, listed, noted, stops, surprises
 from retrain.adoption.snapshot import Snapshot, is_vendored
 from retrain.work.environments import fixed_versions, frozen, python_versions, requirements_file
@@ -87,8 +86,8 @@ def _names_packages(snapshot: Snapshot, path: str) -> bool:
         return re.search(r"^(?:install_requires|packages|py_modules)\s*=", text, re.MULTILINE) is not None
     if name != "pyproject.toml":
         return True
-    project = _toml(text)
-    return "project" in project or _at(project, "tool", "poetry") is not None
+    project = toml_text.read(text)
+    return "project" in project or toml_text.at(project, "tool", "poetry") is not None
 
 
 def files(snapshot: Snapshot, chosen: Chosen | None, folder: str = ".") -> Iterator[Observation]:
@@ -152,6 +151,8 @@ def _unpinned(snapshot: Snapshot, chosen: Chosen) -> Iterator[Observation]:
                 TOPIC, chosen.path, f"{len(loose)} of {len(requirements)} packages have no exact version ({listed(loose)}): they are resolved as of the day of the "
                 "commit, and frozen.", "pin them, or commit a uv.lock; packages.as_of in the pipeline's file sets another day.",
             )  # fmt: skip
+    elif chosen.file == "pyproject.toml" and (lock := uv_workspace.lock_of(snapshot, chosen.folder)):
+        yield noted(TOPIC, chosen.path, f"is a member of the workspace whose packages {lock} has.")
     elif chosen.file == "pyproject.toml":
         yield surprises(
             TOPIC,
@@ -164,10 +165,10 @@ def _unpinned(snapshot: Snapshot, chosen: Chosen) -> Iterator[Observation]:
 def wanted_python(snapshot: Snapshot, chosen: Chosen | None) -> Iterator[tuple[str, str]]:
     """The file and the specifier of each statement about Python's version."""
     folder = "" if chosen is None or chosen.folder == "." else f"{chosen.folder}/"
-    project = _toml(snapshot.texts.get(f"{folder}pyproject.toml", ""))
-    if requires := _at(project, "project", "requires-python"):
+    project = toml_text.read(snapshot.texts.get(f"{folder}pyproject.toml", ""))
+    if requires := toml_text.at(project, "project", "requires-python"):
         yield f"{folder}pyproject.toml", str(requires)
-    poetry = _at(project, "tool", "poetry", "dependencies", "python")
+    poetry = toml_text.at(project, "tool", "poetry", "dependencies", "python")
     if isinstance(poetry, str):
         yield f"{folder}pyproject.toml", poetry
     lock = re.search(r'^requires-python = "([^"]+)"', snapshot.texts.get(f"{folder}uv.lock", ""), re.MULTILINE)
@@ -243,16 +244,3 @@ def resolved(chosen: Chosen, text: str) -> Observation:
         chosen.path,
         f"resolves to {counted(len(frozen.requirements(text)), 'package')} for Python {frozen.python_of(text)}, from wheels, without running any of their code.",
     )
-
-
-def _toml(text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return {}
-
-
-def _at(table: Any, *keys: str) -> Any:
-    for key in keys:
-        table = table.get(key) if isinstance(table, dict) else None
-    return table

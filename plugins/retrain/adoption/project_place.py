@@ -78,7 +78,7 @@ def _folder_of(file: str, place: ProjectPlace) -> str:
 
 
 def _pipelines(described: Description) -> list[list[str]]:
-    """The dvc.yaml files in groups, of which no stage needs a stage of another group."""
+    """The dvc.yaml files in groups, of which no stage needs a stage of another group; first those with a model, then with metrics."""
     graph = StageGraph.of(described)
     files = {name: stage.file for name, stage in graph.stages.items()}
     groups: list[set[str]] = []
@@ -87,7 +87,15 @@ def _pipelines(described: Description) -> list[list[str]]:
         joined = [group for group in groups if group & own]
         groups = [*(group for group in groups if not group & own), own.union(*joined)]
     ordered = [sorted(group, key=lambda file: (file.count("/"), file)) for group in groups]
-    return sorted(ordered, key=lambda group: (group[0].count("/"), group[0]))
+    results = (graph.makers(described.models), graph.makers(described.metrics))
+    return sorted(
+        ordered,
+        key=lambda group: (
+            *(not any(files[name] in group for name in makers) for makers in results),
+            group[0].count("/"),
+            group[0],
+        ),
+    )
 
 
 def _in_dvc(path: str) -> bool:

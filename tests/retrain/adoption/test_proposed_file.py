@@ -177,6 +177,17 @@ def test_the_environment_of_the_pipeline_s_own_folder_comes_before_the_top_s() -
     assert seen(packages.files(files, Chosen(".", "requirements.txt"), "c"), Effect.SURPRISES, "is not in c/, where")
 
 
+def test_a_member_of_a_workspace_has_the_packages_of_its_lock() -> None:
+    top = {"pyproject.toml": "[tool.uv.workspace]\nmembers = ['ml/*']\n", "uv.lock": ""}
+    files = snapshot(
+        {**top, "ml/taxi/pyproject.toml": "[project]\nname = 'taxi'\n", "lib/pyproject.toml": "[project]\n"}
+    )
+    found = {place: list(packages.files(files, packages.choose(files, place), place)) for place in ("ml/taxi", "lib")}
+    assert seen(found["ml/taxi"], Effect.NOTED, "whose packages uv.lock has")
+    assert not seen(found["ml/taxi"], Effect.SURPRISES, "has no lock beside it")
+    assert seen(found["lib"], Effect.SURPRISES, "has no lock beside it")
+
+
 @pytest.mark.parametrize(
     ("files", "words"),
     [

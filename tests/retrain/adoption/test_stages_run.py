@@ -257,6 +257,9 @@ def test_of_several_pipelines_in_one_project_the_first_is_proposed_and_the_other
     assert two == ProjectPlace("ml/a", "ml", (), ("ml/b", "ml/c"))
     first = project_place.of_one_pipeline(every, described(replace(a, deps=("b/o",)), b, c))
     assert first == ProjectPlace("ml", "ml", ("a/dvc.yaml", "b/dvc.yaml"), ("ml/c",))
+    trained = described(a, replace(c, outs=(out("m.pkl"),)), artifacts=(model("m.pkl"),), metrics={"a/o": {}})
+    assert project_place.of_one_pipeline(every, trained).folder == "ml/c", "a model comes before metrics"
+    assert project_place.of_one_pipeline(every, described(a, b, metrics={"b/o": {}})).folder == "ml/b"
 
 
 def test_stages_of_other_files_that_would_not_run_are_named_with_the_key() -> None:

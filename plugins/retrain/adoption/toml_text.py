@@ -1,0 +1,14 @@
+"""Reads the text of a TOML file that may be broken."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+
+def read(text: str) -> dict[str, Any]:
+    """The content; empty if it is no TOML, which the tool that needs the file reports itself."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return {}
