@@ -8,7 +8,6 @@ from contextlib import suppress
 
 from retrain.adoption import toml_text
 from retrain.adoption.snapshot import Snapshot
-from retrain.work.environments import project_file
 
 _SCRIPTS = (("project", "scripts"), ("project", "gui-scripts"), ("tool", "poetry", "scripts"))
 
@@ -25,7 +24,7 @@ def _of_toml(path: str, text: str) -> Iterator[str]:
         return
     content = toml_text.read(text)
     for keys in _SCRIPTS:
-        scripts = project_file.at(content, *keys)
+        scripts = toml_text.at(content, *keys)
         yield from scripts if isinstance(scripts, dict) else ()
 
 

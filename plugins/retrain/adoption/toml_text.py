@@ -12,3 +12,10 @@ def read(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return {}
+
+
+def at(table: Any, *keys: str) -> Any:
+    """The value below these keys; None if there is none."""
+    for key in keys:
+        table = table.get(key) if isinstance(table, dict) else None
+    return table

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+import posixpath
+from fnmatch import fnmatchcase
 
 from retrain.adoption import toml_text
 from retrain.adoption.snapshot import Snapshot
-from retrain.work.environments import project_file
 
 
 def lock_of(snapshot: Snapshot, folder: str) -> str | None:
     """The path of the workspace's uv.lock; None for a folder that is no member of one."""
-    path = PurePosixPath(folder)
-    for above in path.parents:
-        project = toml_text.read(snapshot.texts.get((above / "pyproject.toml").as_posix(), ""))
-        members = project_file.at(project, "tool", "uv", "workspace", "members")
-        lock = (above / "uv.lock").as_posix()
+    above = folder
+    while above not in ("", "."):
+        above = posixpath.dirname(above)
+        project = toml_text.read(snapshot.texts.get(posixpath.join(above, "pyproject.toml"), ""))
+        members = toml_text.at(project, "tool", "uv", "workspace", "members")
+        lock = posixpath.join(above, "uv.lock")
         if isinstance(members, list) and lock in snapshot.paths:
-            return lock if any(_names(pattern, path.relative_to(above)) for pattern in members) else None
+            return (
+                lock if any(_names(pattern, posixpath.relpath(folder, above or ".")) for pattern in members) else None
+            )
     return None
 
 
-def _names(pattern: str, path: PurePosixPath) -> bool:
-    return len(PurePosixPath(pattern).parts) == len(path.parts) and path.match(pattern)
+def _names(pattern: str, path: str) -> bool:
+    """True if a pattern of the workspace's members names a folder: `*` stands for a part of the path."""
+    parts, named = path.split("/"), posixpath.normpath(pattern).split("/")
+    return len(parts) == len(named) and all(map(fnmatchcase, parts, named))
