@@ -30,7 +30,7 @@ CONTAINERS = env PYTHONPATH=infra/docker:infra/local $(SERVERS)/bin/python infra
 RETRAIN = $(STACK) run env PYTHONPATH=plugins AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING .venv/bin/python -m retrain $(if $(JSON),--json) $(if $(PIPELINE),--pipeline "$$PIPELINE")
 BY_KEY = $(if $(KEY),--run-key "$$KEY")
 
-.PHONY: help demo try test raw-days test-units test-contract test-adoption adopted-days adopted-schedules test-slow test-moto test-pipeline test-infra test-aws test-release test-e2e test-faults report actions base-images release-environment lint format up down status release rollback pin history restore verify replay explain prune rebuild doctor check inputs quality bench bench-requests bench-load alerts-replay screenshots alerts-test pipeline-file-page runbook-pictures compose-up compose-down compose-demo test-compose
+.PHONY: help demo try test raw-days test-units test-contract test-adoption adopted-days adopted-schedules adopted-mistakes test-slow test-moto test-pipeline test-infra test-aws test-release test-e2e test-faults report actions base-images release-environment lint format up down status release rollback pin history restore verify replay explain prune rebuild doctor check inputs quality bench bench-requests bench-load alerts-replay screenshots alerts-test pipeline-file-page runbook-pictures compose-up compose-down compose-demo test-compose
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -142,12 +142,15 @@ test-contract: $(AIRFLOW_ENV) $(SERVERS_ENV)
 	@.venv/bin/pytest tests/contract -k "not moto" -m "not slow"
 	.venv/bin/pytest tests/adoption/days -m "not slow"
 
-# A session of its own for each: one needs Airflow's environment, the other that of the stack's servers.
+# Sessions of their own, two at once: the days take about as long as the schedules and the mistakes one after the other.
 test-adoption: $(AIRFLOW_ENV) $(SERVERS_ENV) ## Run other teams' repositories of seventeen shapes, with data that lands, five of them through the scheduler
-	@$(MAKE) --jobs=2 --keep-going --output-sync=recurse adopted-days adopted-schedules
+	@$(MAKE) --jobs=2 --keep-going --output-sync=recurse adopted-days adopted-schedules adopted-mistakes
 
 adopted-days:
-	@.venv/bin/pytest tests/adoption/days
+	@.venv/bin/pytest tests/adoption/days/test_shapes.py
+
+adopted-mistakes:
+	@.venv/bin/pytest tests/adoption/days --ignore tests/adoption/days/test_shapes.py
 
 adopted-schedules:
 	@$(SERVERS)/bin/pytest tests/adoption/scheduled
