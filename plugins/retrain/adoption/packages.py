@@ -223,9 +223,10 @@ def python(
             )  # fmt: skip
         elif not python_versions.fits(wanted, frozen.RUNNING):
             effect = stops if _binds(file) else surprises
+            instead = f" Or {_SUPPLY}: a run with it does not look at this file." if _binds(file) else ""
             yield effect(
                 TOPIC, file, f"wants Python {wanted}, and this machine has {', '.join(available)}.",
-                f"{python_versions.advice(wanted, frozen.RUNNING)} A worker needs that Python: RETRAIN_PYTHONS names its folder.",
+                f"{python_versions.advice(wanted, frozen.RUNNING)} A worker needs that Python: RETRAIN_PYTHONS names its folder.{instead}",
             )  # fmt: skip
 
 

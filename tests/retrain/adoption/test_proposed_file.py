@@ -257,6 +257,7 @@ def test_the_python_that_a_repository_wants_is_compared_with_a_run_s(
     found = list(packages.python(snapshot(files), packages.choose(snapshot(files))))
     expected = {True: [Effect.STOPS], False: [], None: [Effect.SURPRISES]}[stopped]
     assert [each.effect for each in found] == expected
+    assert all(("packages: {lock: <name>.txt}" in each.fix) is (stopped is True) for each in found)
 
 
 @pytest.mark.parametrize(
