@@ -26,7 +26,6 @@ _OWN_REASON: dict[int | None, tuple[type[RetrainError], str]] = {
     75: (StageUnavailableError, "could not reach what it needs"),
     78: (StageCodeError, "cannot read its inputs"),
 }
-_EX_DVC = 255  # the only code of DVC's own failures
 _SHELL_SIGNAL = 128
 _LAST_LINES = 6
 _MOST = 600  # characters of evidence
@@ -195,4 +194,6 @@ def _signal_of(returncode: int) -> int | None:
     """The signal that ended a process, from its own return code or a shell's 128 + n; else None."""
     if returncode < 0:
         return -returncode
-    return returncode - _SHELL_SIGNAL if _SHELL_SIGNAL < returncode < _EX_DVC else None
+    # DVC ends with other codes above 128 when it refuses its configuration.
+    number = returncode - _SHELL_SIGNAL
+    return number if number in signal.valid_signals() else None

@@ -40,8 +40,10 @@ class Environment:
 
     @property
     def has_dvc_on_s3(self) -> bool:
-        """True if DVC and its S3 remote are both installed."""
-        return (self.bin / "dvc").is_file() and any(self.path.glob("lib/python*/site-packages/dvc_s3"))
+        """True if DVC and its S3 remote are both installed. DVC 2 does not count: it refuses the configuration of a workspace."""
+        parts = ("dvc_s3", "dvc-[3-9]*.dist-info")
+        there = (any(self.path.glob(f"lib/python*/site-packages/{part}")) for part in parts)
+        return (self.bin / "dvc").is_file() and all(there)
 
 
 def provide(project: Path, environments: Path) -> Environment:

@@ -55,11 +55,15 @@ def test_a_cache_folder_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
         dvc.configure("s3://b/dvc", None)
 
 
-def test_a_release_that_brings_dvc_with_s3_runs_its_own_and_any_other_the_deployment_s(tmp_path: Path) -> None:
+def test_a_release_that_brings_dvc_3_with_s3_runs_its_own_and_any_other_the_deployment_s(tmp_path: Path) -> None:
     assert program(tmp_path, "1").program == tmp_path / "deployment" / "bin" / "dvc"
-    (tmp_path / "release" / "lib" / "python3.11" / "site-packages" / "dvc_s3").mkdir(parents=True)
+    packages = tmp_path / "release" / "lib" / "python3.11" / "site-packages"
+    (packages / "dvc_s3").mkdir(parents=True)
+    (packages / "dvc-2.46.0.dist-info").mkdir()
     (tmp_path / "release" / "bin").mkdir()
     (tmp_path / "release" / "bin" / "dvc").touch()
+    assert program(tmp_path, "dvc-2").program == tmp_path / "deployment" / "bin" / "dvc"
+    (packages / "dvc-2.46.0.dist-info").rename(packages / "dvc-3.67.1.dist-info")
     own = program(tmp_path, "2")
     assert own.program == tmp_path / "release" / "bin" / "dvc"
     assert own.python == tmp_path / "deployment" / "bin" / "python"

@@ -66,6 +66,12 @@ def failed(stage: str, code: int, before: str = "") -> Finished:
             id="DVC's own refusal",
         ),
         pytest.param(
+            finished("ERROR: configuration error - config file error: extra keys", code=251),
+            StageFailedError,
+            "^dvc repro failed with exit 251: configuration error - config file error: extra keys$",
+            id="DVC's refusal of its configuration, which is no signal",
+        ),
+        pytest.param(
             finished("Running stage 'a':\n> x\nERROR: failed to reproduce 'a': output 'm' does not exist"),
             StageFailedError,
             "^Stage a failed: output 'm' does not exist$",
