@@ -50,9 +50,9 @@ class Chosen:
 def choose(snapshot: Snapshot, folder: str = ".") -> Chosen | None:
     """The environment's file in `folder`, which is `repository.folder`; else at the top; else in the only folder that has one.
 
-    If there is none, the only file of requirements by another name. A lock of uv's at the top is for the projects below it too.
+    If there is none, the only file of requirements by another name.
     """
-    for place in (".",) if "uv.lock" in snapshot.paths else dict.fromkeys((folder, ".")):
+    for place in dict.fromkeys((folder, ".")):
         for name in OURS:
             chosen = Chosen(place, name)
             if chosen.path in snapshot.paths and _names_packages(snapshot, chosen.path):

@@ -174,7 +174,7 @@ def test_the_environment_of_the_pipeline_s_own_folder_comes_before_the_top_s() -
         Chosen(".", "requirements.txt"),
     ]
     assert not seen(packages.files(files, Chosen("a", "requirements.txt"), "a"), Effect.SURPRISES, "where a run looks")
-    assert seen(packages.files(files, Chosen(".", "requirements.txt"), "c"), Effect.SURPRISES, "is not in c/, where")
+    assert seen(packages.files(files, Chosen(".", "requirements.txt"), "c"), Effect.SURPRISES, "is not in c, where")
 
 
 def test_a_member_of_a_workspace_has_the_packages_of_its_lock() -> None:
@@ -218,7 +218,7 @@ def test_requirements_that_other_files_name_or_that_are_all_pinned_do_not_surpri
     [
         pytest.param({}, "ml/taxi", id="its own"),
         pytest.param({"requirements.txt": "b"}, "ml/taxi", id="its own, beside another team's at the top"),
-        pytest.param({"pyproject.toml": "[project]", "uv.lock": ""}, ".", id="a lock for all"),
+        pytest.param({"pyproject.toml": "[project]", "uv.lock": ""}, "ml/taxi", id="its own, beside a lock at the top"),
     ],
 )
 def test_the_environment_is_that_of_the_pipeline_s_folder_without_a_key_for_it(
