@@ -47,6 +47,7 @@ def kept(team):
 
 
 def test_a_cleared_day_keeps_its_first_record_and_says_so_once_as_a_replay_does(start, caplog):
+    caplog.set_level("INFO", logger="retrain")
     team = start()
     first, before = team.record()
     recorded, entry = files_of(before), kept(team)
